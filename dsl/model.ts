@@ -1,0 +1,198 @@
+/**
+ * What a policy file evaluates to: plain, frozen, tagged data. The builders make these values, `codegen/`
+ * reads them; nothing here knows how either works. Every value that an operator writes carries an Origin.
+ */
+
+/** Where the operator wrote something: file path as loaded, 1-based line and column. */
+export interface Origin {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export type Family = 4 | 6;
+
+/** An address, or a prefix: `bits` is the address as an unsigned integer of 32 or 128 bits, host bits zero. */
+export interface Prefix {
+  readonly family: Family;
+  readonly bits: bigint;
+  readonly length: number;
+}
+
+/** One address. An interface address keeps its host bits: see InterfaceAddress. */
+export interface Address {
+  readonly family: Family;
+  readonly bits: bigint;
+}
+
+export interface InterfaceAddress extends Address {
+  readonly length: number;
+}
+
+/** `nets(…)` or `hosts({…})`: a set of prefixes. `labels[i]` names `prefixes[i]` when it came from `hosts`. */
+export interface NetSet {
+  readonly kind: 'nets';
+  readonly prefixes: readonly Prefix[];
+  readonly labels: readonly (string | undefined)[];
+  readonly origin: Origin;
+}
+
+/** Inclusive range of ports, 0 to 65535. */
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** One alternative of a service. ICMP types stand per family: 'too-big' is ICMPv4 3/4 and ICMPv6 2. */
+export type ServiceMatch =
+  | { readonly l4: 'tcp' | 'udp'; readonly dports: readonly PortRange[] }
+  | {
+      readonly l4: 'icmp';
+      readonly types: readonly { readonly family: Family; readonly type: number; readonly code?: number }[];
+    };
+
+export interface Service {
+  readonly kind: 'service';
+  readonly alternatives: readonly ServiceMatch[];
+  readonly origin: Origin;
+}
+
+/** `predicate(name, p => …)`. The function is run by the simulation; the forwarder gets C made from its syntax. */
+export interface Predicate {
+  readonly kind: 'predicate';
+  readonly name: string;
+  readonly test: (packet: never) => boolean;
+  readonly origin: Origin;
+}
+
+/** Absent fields are not tested. */
+export interface Match {
+  readonly from?: NetSet;
+  readonly to?: NetSet;
+  readonly service?: Service;
+  readonly when?: Predicate;
+}
+
+export type Action =
+  | { readonly kind: 'allow' }
+  | { readonly kind: 'deny' }
+  /** At most one gateway a family. Unresolvable at run time: the packet goes on as if diverted by nothing. */
+  | { readonly kind: 'nexthop'; readonly gateways: readonly Address[] };
+
+/** Events a second that may be logged; the burst is the same number, at least 1. */
+export interface LogOptions {
+  readonly perSecond: number;
+}
+
+export interface Rule {
+  readonly kind: 'rule';
+  readonly action: Action;
+  readonly match: Match;
+  readonly log?: LogOptions;
+  /** `.count(name)`: shown beside the rule's counters. */
+  readonly counter?: string;
+  readonly why?: string;
+  readonly id?: string;
+  readonly expires?: string;
+  readonly origin: Origin;
+}
+
+/** Ordered, first match wins; what no rule takes gets `default`. */
+export interface Acl {
+  readonly kind: 'acl';
+  readonly name: string;
+  readonly default: 'allow' | 'deny';
+  /** Log what the default takes. */
+  readonly log: boolean;
+  readonly rules: readonly Rule[];
+  readonly origin: Origin;
+}
+
+/** Only nexthop rules; what no rule takes is routed by the FIB. */
+export interface Pbr {
+  readonly kind: 'pbr';
+  readonly name: string;
+  readonly rules: readonly Rule[];
+  readonly origin: Origin;
+}
+
+/** How tagged frames reach a logical interface. */
+export type Encapsulation =
+  | { readonly kind: 'untagged' }
+  | { readonly kind: 'vlan'; readonly id: number; readonly tpid: 0x8100 }
+  | {
+      readonly kind: 'qinq';
+      readonly outer: { readonly tpid: 0x8100 | 0x88a8; readonly id: number };
+      readonly inner: { readonly tpid: 0x8100; readonly id: number };
+    };
+
+/** Who answers for the interface in the kernel: found or made by itself, a tap, or nobody. */
+export type HostFace = 'auto' | 'tap' | 'none';
+export type Fallback = 'kernel' | 'drop';
+export type Offload = 'rxcsum' | 'txcsum' | 'tso' | 'gso' | 'gro' | 'lro' | 'rxvlan' | 'txvlan';
+
+/** A logical interface: what routes, ACLs and counters name. `lan.office` is VLAN `office` of port `lan`. */
+export interface LogicalInterface {
+  readonly name: string;
+  /** Name of the PortConfig that carries it. */
+  readonly port: string;
+  readonly encapsulation: Encapsulation;
+  readonly addresses: readonly InterfaceAddress[];
+  /** Bytes of an IP packet; absent: the kernel's. */
+  readonly mtu?: number;
+  readonly in?: Acl;
+  readonly pbr?: Pbr;
+  readonly host: HostFace;
+  readonly origin: Origin;
+}
+
+export interface PortConfig {
+  readonly name: string;
+  /** `xdp:eth0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a bare device name. */
+  readonly spec: string;
+  readonly offloadsOff: readonly Offload[];
+  readonly fallback?: Fallback;
+  readonly origin: Origin;
+}
+
+export interface StaticRoute {
+  readonly prefix: Prefix;
+  readonly gateway: Address;
+  readonly origin: Origin;
+}
+
+export type EventMode = 'poll' | 'busy' | 'adaptive';
+export type LookupMethod = 'auto' | 'flat' | 'radix';
+
+/** A worker thread pinned to a core, and the receive rings it owns; without `rings` they are dealt out. */
+export interface WorkerConfig {
+  readonly core?: number;
+  /** `{ wan: [0, 1] }`: ring numbers by port name. */
+  readonly rings?: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface EngineConfig {
+  readonly workers: readonly WorkerConfig[];
+  readonly lookup: LookupMethod;
+  readonly events: EventMode;
+}
+
+/** What netmap-rt.conf had for the daemon itself. */
+export interface DaemonConfig {
+  readonly pidfile: string;
+  readonly socket: { readonly path: string; readonly mode: number };
+  readonly maxClients: number;
+  readonly routeDumpFile: string;
+  readonly arpMaxTries: number;
+}
+
+export interface Router {
+  readonly kind: 'router';
+  readonly name: string;
+  readonly ports: readonly PortConfig[];
+  readonly interfaces: readonly LogicalInterface[];
+  readonly routes: readonly StaticRoute[];
+  readonly engine: EngineConfig;
+  readonly daemon: DaemonConfig;
+  readonly origin: Origin;
+}

@@ -1,0 +1,63 @@
+/*
+ * A port and its back end. A back end is one file with one struct mill_port_ops; everything else sees only the
+ * netmap rings in `rx` and `tx`. Control calls (open, adopt, close) come from the control thread; rx_sync, tx_sync
+ * and heartbeat come from the one worker that owns the ring; inject comes from the host thread.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "netmill/netmap_abi.h"
+#include "shm/config.h"
+#include "shm/engine_control.h"
+#include "shm/state.h"
+
+struct mill_region; /* region.h: memfd with rings and buffers, and its buffer allocator */
+
+/* Text for the operator: what was asked, what came, what to do. */
+struct mill_error {
+	int code; /* errno, 0 none */
+	char text[512];
+};
+
+void mill_fail(struct mill_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+struct mill_port {
+	const struct mill_port_ops *ops;
+	struct mill_port_config config;
+	struct mill_port_state *state;
+	struct mill_region *region;
+	uint16_t rx_rings, tx_rings;
+	struct netmap_ring *rx[MILL_MAX_RINGS];
+	struct netmap_ring *tx[MILL_MAX_RINGS];
+	uint16_t mtu;	/* largest IP packet that it carries */
+	void *backend;	/* its own */
+};
+
+/* Descriptors that a back end wants held by the daemon, or gets back on adoption. Terminated by fd < 0. */
+struct mill_held_fd {
+	struct mill_hold hold;
+	int fd;
+};
+
+struct mill_port_ops {
+	const char *kind; /* before the colon of a spec */
+	/* Fills rx, tx, rx_rings, tx_rings, mtu, state. On error everything it did is undone. */
+	bool (*open)(struct mill_port *, struct mill_error *);
+	/* The same from descriptors of a dead engine and rings found in the region; the link never flaps. */
+	bool (*adopt)(struct mill_port *, const struct mill_held_fd *fds, struct mill_error *);
+	void (*close)(struct mill_port *);
+	/* Moves what has arrived into the RX ring and takes released slots' buffers back. */
+	void (*rx_sync)(struct mill_port *, uint32_t ring);
+	/* Pushes slots up to head and reclaims completed ones. */
+	void (*tx_sync)(struct mill_port *, uint32_t ring);
+	/* Descriptor that becomes readable when the ring has packets; -1: poll it by rx_sync only. */
+	int (*rx_fd)(struct mill_port *, uint32_t ring);
+	/* Called at least every 10 ms by the ring's owner; NULL where nothing needs it. */
+	void (*heartbeat)(struct mill_port *, uint32_t ring, uint64_t now_ns);
+	/* Frame into the host stack as if received on this port; NULL: there is no host stack behind it. */
+	bool (*inject)(struct mill_port *, const uint8_t *frame, uint16_t len);
+	/* Writes descriptors to hold, returns how many; at most `max`. */
+	uint32_t (*held_fds)(struct mill_port *, struct mill_held_fd *, uint32_t max);
+};
+
+extern const struct mill_port_ops mill_port_xdp, mill_port_pipe, mill_port_pcap;

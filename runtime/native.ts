@@ -1,0 +1,263 @@
+/**
+ * The only importer of the C++ addon. What it does, in one breath: netlink on a thread of its own, the RIB, FIB
+ * batches to the engine, the engine's control socket with its descriptors, and the state memfd's counters.
+ * Every failure is an Error with `.code` (errno name or NM code) and `.syscall`.
+ */
+import { createRequire } from 'node:module';
+
+/** Binary configuration of a generation, by value; the addon packs it into runtime/shm/config.h. */
+export interface EngineConfiguration {
+  readonly generation: number;
+  readonly eventMode: 'poll' | 'busy' | 'adaptive';
+  readonly policyHash: string; // hex, 64 digits
+  readonly ports: readonly {
+    readonly name: string;
+    readonly spec: string;
+    readonly slot: number;
+    readonly fallback: 'kernel' | 'drop';
+    readonly offloadsOff: readonly string[];
+  }[];
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly slot: number;
+    readonly port: number; // slot
+    readonly tags: readonly { readonly tpid: number; readonly vid: number }[]; // outermost first
+    readonly mtu: number; // 0: the port's
+    readonly host: 'none' | 'netdev' | 'tap';
+    readonly hostName: string;
+  }[];
+  readonly workers: readonly {
+    readonly core: number; // -1: not pinned
+    readonly rings: readonly number[]; // bit mask by local port number
+  }[];
+  readonly ruleSlots: readonly number[];
+  readonly gatewaySlots: readonly number[];
+}
+
+export interface Counter {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export interface InterfaceCounters {
+  readonly rx: Counter;
+  readonly tx: Counter;
+  readonly punt: readonly Counter[]; // by class
+  readonly drops: readonly bigint[]; // by enum mill_drop
+}
+
+/** The state memfd: counters, registries, events. Reads are plain memory reads and never disturb the engine. */
+export interface StateView {
+  readonly running: number;
+  readonly enginePid: number;
+  readonly startedNs: bigint;
+  readonly adopted: number;
+  readonly aclEnabled: boolean;
+  readonly workers: readonly {
+    readonly tid: number;
+    readonly core: number;
+    readonly generation: number;
+    readonly bursts: bigint;
+    readonly heartbeatNs: bigint;
+  }[];
+  /** Slot of a name, given on first use. */
+  portSlot(name: string): number;
+  interfaceSlot(name: string): number;
+  /** Slots of 64-bit identities (hex); those not in `keep` may be recycled when the table is full. */
+  ruleSlots(ids: readonly string[], keep: readonly string[]): number[];
+  port(slot: number): {
+    readonly open: boolean;
+    readonly up: boolean;
+    readonly ifindex: number;
+    readonly mac: string;
+    readonly rxPackets: bigint;
+    readonly rxBytes: bigint;
+    readonly txPackets: bigint;
+    readonly txBytes: bigint;
+    readonly rxDropped: bigint;
+    readonly txFull: bigint;
+  };
+  interfaceCounters(slot: number): InterfaceCounters;
+  /** Packets and bytes, two numbers a slot, in the order asked. */
+  ruleCounters(slots: readonly number[]): BigUint64Array;
+  /** Log events since the last call, at most `max`. */
+  takeEvents(max: number): readonly LogEvent[];
+  readonly eventsLost: bigint;
+}
+
+export interface LogEvent {
+  readonly timeNs: bigint;
+  readonly rule: number;
+  readonly interface: number;
+  readonly length: number;
+  readonly suppressed: number;
+  readonly l3: number;
+  readonly frame: Buffer;
+}
+
+export type EngineNotice =
+  | { readonly kind: 'link'; readonly port: number; readonly up: boolean }
+  | { readonly kind: 'resolve'; readonly interface: number; readonly address: string }
+  | { readonly kind: 'closed' }; // the engine is gone
+
+/** One engine. The addon holds duplicates of its descriptors until `release()`. */
+export interface EngineLink {
+  readonly pid: number;
+  readonly running: number;
+  readonly retained: readonly number[];
+  readonly state: StateView;
+  onNotice(listener: (notice: EngineNotice) => void): void;
+  prepare(config: EngineConfiguration, forwarderPath: string): Promise<void>;
+  commit(generation: number, expectedRunning: number): Promise<void>;
+  discard(generation: number): Promise<void>;
+  setInterface(update: {
+    readonly slot: number;
+    readonly mtu: number;
+    readonly mac: string;
+    readonly up: boolean;
+    readonly ifindex: number;
+  }): Promise<void>;
+  setAcl(enabled: boolean): Promise<void>;
+  lookup(address: string): Promise<CompiledRoute>;
+  stop(): Promise<void>;
+  /** The configuration of the running generation, read back from its memfd: for a daemon that re-attaches. */
+  runningConfiguration(): EngineConfiguration;
+  /** Hands every held descriptor to a fresh engine that listens on `path` and resolves when it forwards. */
+  adoptInto(path: string): Promise<EngineLink>;
+  release(): void;
+}
+
+export interface CompiledRoute {
+  readonly group: number;
+  readonly kind: AdjacencyKind;
+  readonly legs: readonly {
+    readonly interface: number;
+    readonly kind: AdjacencyKind;
+    readonly nexthop: string | undefined;
+    readonly mac: string | undefined;
+  }[];
+}
+
+export type AdjacencyKind =
+  | 'none'
+  | 'forward'
+  | 'resolve'
+  | 'glean'
+  | 'local'
+  | 'kernel'
+  | 'blackhole'
+  | 'unreachable'
+  | 'broadcast';
+
+export interface Link {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean; // IFF_UP
+  readonly carrier: boolean; // IFF_LOWER_UP
+  readonly addresses: readonly string[]; // with length: 192.0.2.1/24
+  readonly kind: string; // IFLA_INFO_KIND, '' for none
+  readonly parent: number; // IFLA_LINK, 0 for none
+  readonly vlan: { readonly id: number; readonly tpid: number } | undefined;
+}
+
+export interface Neighbour {
+  readonly ifindex: number;
+  readonly address: string;
+  readonly mac: string | undefined;
+  readonly state: string; // reachable, stale, …
+  readonly used: boolean; // by a route or gateway of the FIB
+}
+
+export interface RibRoute {
+  readonly prefix: string;
+  readonly source: 'kernel' | 'local'; // local: `netmill route add`
+  readonly protocol: string; // kernel's: bird, static, …
+  readonly type: 'unicast' | 'local' | 'broadcast' | 'blackhole' | 'unreachable' | 'prohibit' | 'throw' | 'other';
+  readonly metric: number;
+  readonly nexthops: readonly {
+    readonly gateway: string | undefined;
+    readonly ifindex: number;
+    readonly weight: number;
+    readonly dead: boolean;
+  }[];
+}
+
+export interface RibStatus {
+  readonly coupled: boolean;
+  readonly routes4: number;
+  readonly routes6: number;
+  readonly neighbours: number;
+  readonly messages: bigint;
+  readonly batches: bigint;
+  readonly overruns: number;
+  readonly resyncs: number;
+  readonly pending: number; // changes tracked but not applied while decoupled
+  readonly synced: boolean; // the first dump has been applied by the engine
+}
+
+/** Netlink reader, RIB and FIB feeder: everything per route happens inside, on its own thread. */
+export interface Rib {
+  /** Interfaces whose routes the engine forwards: kernel ifindex → interface slot. Replaces the whole map. */
+  setInterfaces(map: readonly { readonly ifindex: number; readonly slot: number }[]): void;
+  /** ACL and PBR nexthops by gateway slot, resolved through the RIB from now on. */
+  setGateways(gateways: readonly { readonly slot: number; readonly address: string }[]): void;
+  /** Feed this engine's queue: replays everything. `undefined` stops feeding. */
+  attach(engine: EngineLink | undefined): void;
+  start(): void;
+  stop(): void;
+  couple(): void;
+  decouple(): void;
+  recouple(): Promise<void>;
+  addLocal(prefix: string, gateway: string | undefined, ifindex: number | undefined): void;
+  deleteLocal(prefix: string): boolean;
+  /** Best route of the RIB for an address. */
+  lookup(address: string): RibRoute | undefined;
+  /** The kernel's answer (RTM_GETROUTE). */
+  kernelLookup(address: string): Promise<RibRoute | undefined>;
+  /** Page through the whole table in prefix order; `after` is the last prefix of the page before. */
+  routes(family: 4 | 6, after: string | undefined, limit: number): readonly RibRoute[];
+  /** Writes the table to a file on a thread of its own; resolves with the number of routes. */
+  dump(path: string): Promise<number>;
+  links(): readonly Link[];
+  neighbours(): readonly Neighbour[];
+  /** NTF_USE: the kernel resolves (or keeps) the neighbour; no packet of ours. */
+  resolve(ifindex: number, address: string): void;
+  status(): RibStatus;
+  /** Links or addresses changed (coalesced): the daemon looks again. */
+  onLinks(listener: () => void): void;
+  /** Resolves when the engine has applied everything known at the call. */
+  settled(): Promise<void>;
+}
+
+/** Kernel settings that are no routes. */
+export interface Kernel {
+  addAddress(ifindex: number, address: string): void;
+  deleteAddress(ifindex: number, address: string): void;
+  addRoute(prefix: string, gateway: string): void;
+  deleteRoute(prefix: string, gateway: string): void;
+  setUp(ifindex: number, up: boolean): void;
+  setMtu(ifindex: number, mtu: number): void;
+}
+
+export interface Native {
+  /** Connects to a running engine's control socket and takes duplicates of all its descriptors. */
+  connectEngine(path: string): Promise<EngineLink>;
+  createRib(options: { readonly receiveBuffer: number; readonly arpMaxTries: number }): Rib;
+  readonly kernel: Kernel;
+  /** uid, gid and pid of the peer of a connected Unix socket (SO_PEERCRED). */
+  peerCredentials(fd: number): { readonly uid: number; readonly gid: number; readonly pid: number };
+  /** ABI number and struct layout hash that the addon was compiled with. */
+  readonly abi: number;
+  readonly layout: number;
+}
+
+const require = createRequire(import.meta.url);
+let loaded: Native | undefined;
+
+/** Loads the addon on first use, so that commands which need no native code start without it. */
+export function native(): Native {
+  loaded ??= require('../../runtime/native/build/Release/netmill.node') as Native;
+  return loaded;
+}

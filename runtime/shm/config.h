@@ -1,0 +1,71 @@
+/*
+ * The binary configuration that travels with a generation: one struct in one sealed memfd, made by the daemon,
+ * read by the engine. A generation is its code and this; the engine compares the configuration of the running
+ * generation with the next one's to learn which ports to open before the swap and which to close after it.
+ * Slots are the stable numbers of runtime/shm/state.h; *local* numbers are positions in this configuration and
+ * the numbers that the generated C uses.
+ */
+#pragma once
+#include <stdint.h>
+#include "shm/limits.h"
+
+#define MILL_CONFIG_MAGIC 0x4e4c494dU
+
+enum mill_fallback { MILL_FALLBACK_KERNEL, MILL_FALLBACK_DROP };
+enum mill_event_mode { MILL_EVENTS_POLL, MILL_EVENTS_BUSY, MILL_EVENTS_ADAPTIVE };
+enum mill_host_face { MILL_HOST_NONE, MILL_HOST_NETDEV, MILL_HOST_TAP };
+
+enum mill_offload {
+	MILL_OFF_RXCSUM = 1,
+	MILL_OFF_TXCSUM = 2,
+	MILL_OFF_TSO = 4,
+	MILL_OFF_GSO = 8,
+	MILL_OFF_GRO = 16,
+	MILL_OFF_LRO = 32,
+	MILL_OFF_RXVLAN = 64,
+	MILL_OFF_TXVLAN = 128
+};
+
+struct mill_port_config {
+	char name[MILL_NAME_SIZE]; /* the policy's name for it */
+	char spec[MILL_SPEC_SIZE]; /* always with its back end: "xdp:eth0" */
+	uint16_t slot;
+	uint8_t fallback;      /* enum mill_fallback */
+	uint8_t reserved;
+	uint32_t offloads_off; /* enum mill_offload, ORed */
+};
+
+struct mill_iface_config {
+	char name[MILL_NAME_SIZE];
+	char host_name[16]; /* tap or netdev name of the kernel's face, empty for none */
+	uint16_t slot;
+	uint16_t port; /* port slot */
+	uint8_t n_tags; /* 0, 1 or 2 on the wire */
+	uint8_t host;	/* enum mill_host_face */
+	uint16_t tpid[2]; /* outermost first, host order */
+	uint16_t vid[2];
+	uint16_t mtu;	  /* bytes of IP packet; 0: the port's own */
+	uint8_t mac[6];	  /* all zero: the port's own */
+	uint8_t reserved[4];
+};
+
+struct mill_worker_config {
+	int32_t core; /* -1: not pinned */
+	uint32_t reserved;
+	uint32_t rx_rings[MILL_MAX_PORTS]; /* by local port number: bit r set = this worker owns RX and TX ring r */
+};
+
+struct mill_config {
+	uint32_t magic, abi;
+	uint64_t generation;   /* sequence number, unique for the life of the state memfd, never reused */
+	uint32_t event_mode;   /* enum mill_event_mode */
+	uint16_t n_ports, n_ifaces, n_workers, n_gateways;
+	uint32_t n_rules;
+	uint8_t policy_hash[32]; /* SHA-256, must equal the forwarder's own */
+	struct mill_port_config port[MILL_MAX_PORTS];
+	struct mill_iface_config iface[MILL_MAX_IFACES];
+	struct mill_worker_config worker[MILL_MAX_WORKERS];
+	/* bindings: local number → slot */
+	uint32_t gateway_slot[MILL_MAX_GATEWAYS];
+	uint32_t rule_slot[MILL_MAX_RULES];
+};
