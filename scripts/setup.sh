@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Brings a fresh Debian machine with Node and root to where netmill runs: Debian packages that are missing,
+# npm packages, builds. Quiet and quick when there is nothing to do.
+#
+#   scripts/setup.sh          what the build and the demo need
+#   scripts/setup.sh --test   also what the tests run against: bird2, iperf3, tcpdump, clang-format
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(gcc g++ make python3 pkg-config libmnl-dev libbpf-dev iproute2 ethtool iputils-ping traceroute xz-utils)
+[ "${1:-}" = --test ] && packages+=(bird2 iperf3 tcpdump clang-format procps)
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# step NAME COMMAND…: one line when it works, all of its output when it does not
+step() {
+	local name=$1 start=$SECONDS
+	shift
+	if ! "$@" >"$log" 2>&1; then
+		printf 'setup: %s failed:\n' "$name" >&2
+		cat "$log" >&2
+		exit 70
+	fi
+	if [ $((SECONDS - start)) -ge 2 ]; then printf 'setup: %s (%ss)\n' "$name" $((SECONDS - start)) >&2; fi
+}
+
+missing=()
+for package in "${packages[@]}"; do
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	if [ "$(id -u)" != 0 ]; then
+		printf 'setup: these Debian packages are missing and installing them needs root: %s\n' "${missing[*]}" >&2
+		exit 77
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	step 'package lists' apt-get -o DPkg::Lock::Timeout=120 update -qq
+	# The routing daemon is only run by tests, in namespaces of their own: it must not start on the machine.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+		trap 'rm -f "$log" "$policy"' EXIT
+	fi
+	step "Debian packages ${missing[*]}" \
+		apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+	step 'npm packages' npm ci --no-audit --no-fund
+	touch node_modules/.package-lock.json
+fi
+step 'TypeScript' npm run -s build:ts
+step 'engine' npm run -s build:engine
+step 'addon' npm run -s build:native
