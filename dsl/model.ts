@@ -3,11 +3,26 @@
  * reads them; nothing here knows how either works. Every value that an operator writes carries an Origin.
  */
 
-/** Where the operator wrote something: file path as loaded, 1-based line and column. */
+/**
+ * Where the operator wrote something: 1-based line and column. `file` is an absolute path while a policy is loaded
+ * and relative to the policy's root directory in a CheckedPolicy; what netmill adds by itself has `builtin`.
+ */
 export interface Origin {
   readonly file: string;
   readonly line: number;
   readonly column: number;
+  /** Way from the call that stands there into its arguments: `[1, 'interfaces', 'wan']`. The loader resolves it. */
+  readonly path?: readonly (string | number)[];
+}
+
+/** A mistake that a builder found. The value that it made stands for nothing: no policy with problems is built. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly expected?: string;
+  readonly got?: string;
+  readonly fix?: string;
+  readonly origin: Origin;
 }
 
 export type Family = 4 | 6;
@@ -76,7 +91,10 @@ export interface Match {
 export type Action =
   | { readonly kind: 'allow' }
   | { readonly kind: 'deny' }
-  /** At most one gateway a family. Unresolvable at run time: the packet goes on as if diverted by nothing. */
+  /**
+   * At most one gateway a family; packets of a family without one are not matched. Unresolvable at run time: the
+   * packet goes on as if diverted by nothing.
+   */
   | { readonly kind: 'nexthop'; readonly gateways: readonly Address[] };
 
 /** Events a second that may be logged; the burst is the same number, at least 1. */
@@ -104,6 +122,8 @@ export interface Acl {
   readonly default: 'allow' | 'deny';
   /** Log what the default takes. */
   readonly log: boolean;
+  /** 'builtin': lowering puts the rules of dsl/builtin.ts before these, so that IPv6 neighbours can be resolved. */
+  readonly neighbourDiscovery: 'builtin' | 'explicit';
   readonly rules: readonly Rule[];
   readonly origin: Origin;
 }
@@ -194,5 +214,7 @@ export interface Router {
   readonly routes: readonly StaticRoute[];
   readonly engine: EngineConfig;
   readonly daemon: DaemonConfig;
+  /** Everything the builders found wrong up to here; empty in a CheckedPolicy. */
+  readonly problems: readonly Problem[];
   readonly origin: Origin;
 }

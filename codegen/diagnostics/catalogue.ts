@@ -1,0 +1,72 @@
+/**
+ * Every diagnostic that netmill can give for a policy, with its meaning. Codes are stable: never reuse one.
+ * NM1xxx syntax and types, NM2xxx predicates, NM3xxx rules, lists and objects, NM4xxx interfaces, ports, routes and
+ * settings, NM5xxx evaluation, build and deployment.
+ */
+export const catalogue = {
+  NM1001: 'The file is not valid TypeScript.',
+  NM1002: 'TypeScript found a type error.',
+  NM1003: 'A literal is not an address, prefix or port.',
+  NM1004: 'An imported module was not found.',
+  NM1005: 'A module may not be imported by a policy.',
+  NM1006: 'The policy file cannot be read.',
+  NM1007: 'The policy file has no default export made by router().',
+
+  NM2101: 'The argument of predicate() is not an arrow function that can be compiled.',
+  NM2102: 'A predicate contains syntax that cannot be compiled.',
+  NM2103: 'A predicate uses a name that is not known when the forwarder is built.',
+  NM2104: 'A predicate uses a variable that can change after the policy is built.',
+  NM2105: 'A value in a predicate is not an unsigned 32-bit integer.',
+  NM2106: 'Arithmetic in a predicate can leave the range in which TypeScript and C agree.',
+  NM2107: 'A number is used where true or false is needed.',
+  NM2108: 'A predicate reads something that a packet does not have.',
+  NM2109: 'The argument of within() is not a list of networks known when the forwarder is built.',
+  NM2110: 'A predicate costs too much for one packet.',
+  NM2111: 'Two predicates have the same name.',
+  NM2112: 'The compiled predicate and its TypeScript disagree.',
+
+  NM3001: 'A rule never matches: rules before it take everything.',
+  NM3002: 'An address or prefix is wrong.',
+  NM3003: 'A port or port range is wrong.',
+  NM3004: 'IPv4 and IPv6 are mixed where they cannot be.',
+  NM3005: 'A log rate is wrong.',
+  NM3006: 'Two rules have the same id.',
+  NM3007: 'A PBR list contains something else than nexthop rules.',
+  NM3008: 'Two lists have the same name.',
+  NM3009: 'A list contains something that is not a rule.',
+  NM3010: 'A name is not usable.',
+  NM3011: 'A date is wrong.',
+  NM3012: 'A rule is past its date.',
+  NM3013: 'An ICMP type is not known.',
+  NM3014: 'A rule has a match that is not understood.',
+  NM3015: 'A list of networks or services is empty.',
+  NM3016: 'A prefix has bits set beyond its length.',
+  NM3017: 'A nexthop rule has more than one gateway of a family.',
+
+  NM4001: 'Two interfaces or ports have the same name.',
+  NM4002: 'Two ports have the same port specification.',
+  NM4003: 'Two interfaces of a port have the same VLAN tags.',
+  NM4004: 'A VLAN id is wrong.',
+  NM4005: 'A tag protocol id is wrong.',
+  NM4006: 'An MTU is wrong.',
+  NM4007: 'A port specification is wrong.',
+  NM4008: 'An interface address is wrong.',
+  NM4009: 'An interface with an ACL or PBR does not say how it falls back.',
+  NM4010: 'fallback: kernel is not possible here.',
+  NM4011: 'A gateway is on no interface of the policy.',
+  NM4012: 'A static route is wrong.',
+  NM4013: 'An interface that does not exist is named.',
+  NM4014: 'A setting is wrong.',
+  NM4015: 'There is more of something than the engine has room for.',
+  NM4016: 'A ring is given to two workers, or does not exist.',
+  NM4017: 'A setting is not known.',
+  NM4018: 'Two interfaces have the same address or overlapping networks.',
+  NM4019: 'The same static route is given twice.',
+
+  NM5001: 'The policy stopped with an error while it was evaluated.',
+  NM5002: 'The policy did not finish in time.',
+  NM5003: 'The policy used too much memory.',
+  NM5004: 'The policy uses something that is not the same at every build.',
+} as const;
+
+export type DiagnosticCode = keyof typeof catalogue;
