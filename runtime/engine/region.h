@@ -35,6 +35,8 @@ enum mill_ring_kind {
 	MILL_RING_KINDS
 };
 
+#define MILL_RING_PLACES (MILL_MAX_PORTS * MILL_RING_KINDS * MILL_MAX_RINGS)
+
 /* Values of the owner byte. Swapping between slots of rings does not touch it: the rings tell which slot. */
 enum mill_buf_owner {
 	MILL_BUF_FREE = 0,
@@ -48,6 +50,7 @@ struct mill_region_header {
 	uint64_t magic;
 	uint32_t abi, n_bufs, buf_size, ring_bytes;
 	uint64_t owner_offset, ring_offset, buf_offset, size;
+	uint8_t used[MILL_RING_PLACES / 8]; /* bit map: places that hold a ring */
 };
 
 struct mill_region {

@@ -19,7 +19,8 @@ struct mill_error {
 	char text[512];
 };
 
-void mill_fail(struct mill_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void mill_fail(struct mill_error *error, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 struct mill_port {
 	const struct mill_port_ops *ops;
@@ -29,8 +30,9 @@ struct mill_port {
 	uint16_t rx_rings, tx_rings;
 	struct netmap_ring *rx[MILL_MAX_RINGS];
 	struct netmap_ring *tx[MILL_MAX_RINGS];
-	uint16_t mtu;	/* largest IP packet that it carries */
-	void *backend;	/* its own */
+	uint16_t mtu; /* largest IP packet that it carries */
+	const char *rundir;
+	void *backend; /* its own */
 };
 
 /* Descriptors that a back end wants held by the daemon, or gets back on adoption. Terminated by fd < 0. */
@@ -52,6 +54,15 @@ struct mill_port_ops {
 	void (*tx_sync)(struct mill_port *, uint32_t ring);
 	/* Descriptor that becomes readable when the ring has packets; -1: poll it by rx_sync only. */
 	int (*rx_fd)(struct mill_port *, uint32_t ring);
+	/* The ring's owner is about to sleep: arm whatever makes rx_fd readable; true: packets are there after all.
+	 * NULL where rx_fd needs nothing. */
+	bool (*rx_arm)(struct mill_port *, uint32_t ring);
+	/* Descriptor whose readability makes the control thread call `control`; NULL: none. */
+	int (*control_fd)(struct mill_port *);
+	void (*control)(struct mill_port *);
+	/* Control thread: the same port with another fallback or other offloads (same name, slot and spec). On error
+	 * nothing changed. NULL: nothing of that matters to this back end. */
+	bool (*configure)(struct mill_port *, const struct mill_port_config *, struct mill_error *);
 	/* Called at least every 10 ms by the ring's owner; NULL where nothing needs it. */
 	void (*heartbeat)(struct mill_port *, uint32_t ring, uint64_t now_ns);
 	/* Frame into the host stack as if received on this port; NULL: there is no host stack behind it. */
