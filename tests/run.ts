@@ -1,0 +1,99 @@
+/**
+ * `npm test`: every test there is. Unit tests first, several files at a time; then system tests, one file after
+ * the other, since they measure time and load. The last line is `N passed, N failed, N skipped`; a test file that
+ * crashes or says nothing counts as failed. Arguments select files by part of their path.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const ava = resolve(root, 'node_modules/ava/entrypoints/cli.mjs');
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Compiled tests whose source still exists: `dist/` may hold leftovers of renamed ones. */
+function testFiles(): string[] {
+  const all = readdirSync(resolve(root, 'tests'), { recursive: true, encoding: 'utf8' });
+  return all
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => resolve(root, 'dist/tests', file.replace(/\.ts$/, '.js')))
+    .filter((file) => existsSync(file) || fail(`${relative(root, file)} is missing: npm run build:ts`))
+    .sort();
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n0 passed, 1 failed, 0 skipped\n`);
+  process.exit(1);
+}
+
+/** One line of TAP; true when it told the outcome of a test. */
+function countLine(line: string, counts: Counts): boolean {
+  const outcome = /^(not )?ok \d+ - (.*)$/.exec(line);
+  if (!outcome) return false;
+  const title = outcome[2]!;
+  if (outcome[1]) counts.failed += 1;
+  else if (/# (SKIP|TODO)/i.test(title)) counts.skipped += 1;
+  else counts.passed += 1;
+  return true;
+}
+
+function show(line: string): void {
+  if (/^(TAP version|1\.\.|# (tests|pass|fail|skip))/.test(line) || line === '') return;
+  const mark = line
+    .replace(/^ok \d+ - (.*?) *# SKIP.*/, '  skipped  $1')
+    .replace(/^not ok \d+ - /, '  FAILED   ')
+    .replace(/^ok \d+ - /, '  passed   ');
+  process.stdout.write(`${mark}\n`);
+}
+
+async function runAva(files: readonly string[], flags: readonly string[], total: Counts): Promise<void> {
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const child = spawn(
+    process.execPath,
+    [ava, '--tap', ...flags, ...files.map((file) => relative(root, file))],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+    },
+  );
+  for await (const line of createInterface({ input: child.stdout })) {
+    countLine(line, counts);
+    show(line);
+  }
+  const code = child.exitCode ?? (await new Promise<number | null>((done) => child.once('close', done)));
+  if (code !== 0 && counts.failed === 0) {
+    process.stdout.write(
+      `  FAILED   ${files.map((file) => relative(root, file)).join(' ')}: ava ended with ${code}\n`,
+    );
+    counts.failed += 1;
+  }
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+}
+
+async function main(wanted: readonly string[]): Promise<void> {
+  const files = testFiles().filter((file) => !wanted.length || wanted.some((part) => file.includes(part)));
+  const system = files.filter((file) => file.includes('/tests/system/'));
+  const unit = files.filter((file) => !system.includes(file));
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const started = Date.now();
+
+  if (unit.length) await runAva(unit, ['--concurrency=2', '--timeout=5m', '--no-worker-threads'], total);
+  for (const file of system) {
+    await runAva([file], ['--serial', '--timeout=10m', '--no-worker-threads'], total);
+  }
+  process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n`);
+  process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+  process.exitCode = total.failed || !total.passed ? 1 : 0;
+}
+
+await main(process.argv.slice(2));

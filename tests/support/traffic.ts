@@ -1,0 +1,222 @@
+/**
+ * The traffic tool (tests/support/traffic) as an object: one per interface. Requests are lines, answers are JSON
+ * in the order of the requests.
+ */
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Lab, Node } from './netns.js';
+
+export const trafficTool = fileURLToPath(
+  new URL('../../../tests/support/traffic/build/mill-traffic', import.meta.url),
+);
+
+export interface FlowSpec {
+  readonly id: number;
+  readonly src: string;
+  readonly dst: string;
+  /** The next hop's MAC address. */
+  readonly dmac: string;
+  readonly smac?: string;
+  readonly proto?: 'udp' | 'tcp' | 'icmp';
+  readonly sport?: number;
+  readonly dport?: number;
+  /** Bytes of the frame, tags included, without FCS. */
+  readonly size?: number;
+  readonly ttl?: number;
+  readonly tos?: number;
+  readonly df?: 0 | 1;
+  /** Tags as `8100:100` or `88a8:300,8100:10`. */
+  readonly tags?: string;
+  /** So many flows: id and sport count up. */
+  readonly n?: number;
+  /** With `n`: the last byte of dst counts up too. */
+  readonly spread?: 0 | 1;
+}
+
+export interface FlowCount {
+  readonly id: number;
+  readonly sent: number;
+  readonly received: number;
+  readonly unique: number;
+  readonly reordered: number;
+  readonly duplicates: number;
+  readonly bytes: number;
+  readonly badPayload: number;
+  readonly ttl: number;
+  readonly gapMaxNs: number;
+  readonly firstNs: number;
+  readonly lastNs: number;
+  readonly latencyNs: { readonly min: number; readonly mean: number; readonly max: number };
+}
+
+export interface SinkCount {
+  readonly frames: number;
+  readonly bytes: number;
+  readonly arp: number;
+  readonly nd: number;
+  readonly icmpErrors: number;
+  readonly other: number;
+  readonly answered: number;
+  readonly badIp: number;
+  readonly badL4: number;
+  readonly badPayload: number;
+  readonly kernelDrops: number;
+  readonly flows: readonly FlowCount[];
+}
+
+export interface Sent {
+  readonly sent: number;
+  readonly ns: number;
+  readonly retries: number;
+}
+
+type Answer = { readonly ok: boolean; readonly error?: string };
+
+export class Traffic {
+  private readonly waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
+
+  private constructor(
+    private readonly child: ReturnType<Node['start']>,
+    readonly device: string,
+    readonly mac: string,
+  ) {
+    const lines = createInterface({ input: child.stdout! });
+    lines.on('line', (line) => this.waiting.shift()?.resolve(JSON.parse(line) as Answer));
+    lines.on('close', () => {
+      for (const one of this.waiting.splice(0)) one.reject(new Error(`traffic tool on ${device} has ended`));
+    });
+  }
+
+  /** @param cpu pins the tool to one core. */
+  static async on(lab: Lab, node: Node, device: string, cpu?: number): Promise<Traffic> {
+    if (!existsSync(trafficTool)) throw new Error(`${trafficTool} is missing: run npm run build`);
+    const command =
+      cpu === undefined ? [trafficTool, device] : ['taskset', '-c', String(cpu), trafficTool, device];
+    const child = lab.own(node.start(command[0]!, command.slice(1), { input: true }));
+    const traffic = new Traffic(child, device, await node.mac(device));
+    await traffic.answered();
+    return traffic;
+  }
+
+  private async answered<T extends object = object>(): Promise<T> {
+    const answer = await new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject }));
+    if (!answer.ok) throw new Error(`traffic tool on ${this.device}: ${answer.error}`);
+    return answer as unknown as T;
+  }
+
+  private ask<T extends object = object>(
+    verb: string,
+    words: Readonly<Record<string, unknown>> = {},
+  ): Promise<T> {
+    const list = Object.entries(words).map(([key, value]) => `${key}=${value}`);
+    const answer = this.answered<T>();
+    this.child.stdin!.write(`${[verb, ...list].join(' ')}\n`);
+    return answer;
+  }
+
+  async flow(spec: FlowSpec): Promise<void> {
+    await this.ask('flow', { ...spec });
+  }
+
+  /** Sends the flows in turn. @param rate packets per second, of all together */
+  async start(rate: number, limit: { readonly count?: number; readonly ms?: number } = {}): Promise<void> {
+    await this.ask('start', { rate, ...limit });
+  }
+
+  /** Until a limited sending is over. Other requests wait behind this one. */
+  wait(): Promise<Sent> {
+    return this.ask<Sent>('wait');
+  }
+
+  stop(): Promise<Sent> {
+    return this.ask<Sent>('stop');
+  }
+
+  async send(rate: number, limit: { readonly count?: number; readonly ms?: number }): Promise<Sent> {
+    await this.start(rate, limit);
+    return this.wait();
+  }
+
+  async raw(frame: Uint8Array): Promise<void> {
+    await this.ask('raw', { hex: Buffer.from(frame).toString('hex') });
+  }
+
+  /** Plays a station: answers ARP or ND, and ping. */
+  async answer(
+    addr: string,
+    more: { readonly tags?: string; readonly mac?: string; readonly announce?: 1 } = {},
+  ) {
+    await this.ask('answer', { addr, ...more });
+  }
+
+  stats(): Promise<SinkCount> {
+    return this.ask<SinkCount>('stats');
+  }
+
+  async reset(): Promise<void> {
+    await this.ask('reset');
+  }
+
+  async clear(): Promise<void> {
+    await this.ask('clear');
+  }
+
+  async capture(): Promise<void> {
+    await this.ask('captured');
+    await this.ask('capture');
+  }
+
+  async captured(): Promise<readonly Buffer[]> {
+    const { frames } = await this.ask<{ frames: string[] }>('captured');
+    return frames.map((frame) => Buffer.from(frame, 'hex'));
+  }
+
+  /** Full speed for so long, from inside the kernel. Needs NAPI at the peer (XDP there, or GRO on). */
+  blast(ms: number, frame: Uint8Array, file?: string): Promise<{ readonly sent: number }> {
+    return this.ask('blast', { ms, hex: Buffer.from(frame).toString('hex'), ...(file ? { file } : {}) });
+  }
+
+  /** From now on IP is counted and dropped by XDP, for rates that sockets do not reach. */
+  async drop(): Promise<void> {
+    await this.ask('drop');
+  }
+
+  dropped(): Promise<{ readonly packets: number; readonly bytes: number }> {
+    return this.ask('dropped');
+  }
+
+  async quit(): Promise<void> {
+    this.child.stdin!.write('quit\n');
+    await this.child;
+  }
+}
+
+export interface Tally {
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly reordered: number;
+  readonly duplicates: number;
+  readonly bad: number;
+  /** Longest silence between two packets of one flow, milliseconds. */
+  readonly gapMs: number;
+}
+
+/** What was sent against what arrived, over the flows that are asked for (all). */
+export function tally(sender: SinkCount, sink: SinkCount, ids?: readonly number[]): Tally {
+  const wanted = (flow: FlowCount) => !ids || ids.includes(flow.id);
+  const sum = (flows: readonly FlowCount[], pick: (flow: FlowCount) => number) =>
+    flows.filter(wanted).reduce((total, flow) => total + pick(flow), 0);
+  const sent = sum(sender.flows, (flow) => flow.sent);
+  const received = sum(sink.flows, (flow) => flow.unique);
+  return {
+    sent,
+    received,
+    lost: sent - received,
+    reordered: sum(sink.flows, (flow) => flow.reordered),
+    duplicates: sum(sink.flows, (flow) => flow.duplicates),
+    bad: sink.badIp + sink.badL4 + sink.badPayload,
+    gapMs: Math.max(0, ...sink.flows.filter(wanted).map((flow) => flow.gapMaxNs)) / 1e6,
+  };
+}
