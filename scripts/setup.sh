@@ -53,3 +53,4 @@ fi
 step 'TypeScript' npm run -s build:ts
 step 'engine' npm run -s build:engine
 step 'addon' npm run -s build:native
+step 'traffic tool' npm run -s build:traffic
