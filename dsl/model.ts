@@ -47,6 +47,8 @@ export interface InterfaceAddress extends Address {
 /** `nets(…)` or `hosts({…})`: a set of prefixes. `labels[i]` names `prefixes[i]` when it came from `hosts`. */
 export interface NetSet {
   readonly kind: 'nets';
+  /** Name of the variable that it was written for, filled in by the loader. */
+  readonly name?: string;
   readonly prefixes: readonly Prefix[];
   readonly labels: readonly (string | undefined)[];
   readonly origin: Origin;
@@ -68,6 +70,8 @@ export type ServiceMatch =
 
 export interface Service {
   readonly kind: 'service';
+  /** Name of the variable that it was written for, filled in by the loader. */
+  readonly name?: string;
   readonly alternatives: readonly ServiceMatch[];
   readonly origin: Origin;
 }

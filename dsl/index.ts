@@ -1,0 +1,47 @@
+/** What a policy imports from 'netmill'. */
+export type { IcmpName } from './icmp.js';
+export { type AclOptions, acl, pbr } from './lists.js';
+export type {
+  Acl,
+  EventMode,
+  Fallback,
+  Family,
+  HostFace,
+  LookupMethod,
+  Offload,
+  Pbr,
+  Predicate,
+  Router,
+  Service,
+} from './model.js';
+export { hosts, type Nets, nets } from './nets.js';
+export type {
+  AddressField,
+  IcmpPacket,
+  OtherPacket,
+  Packet,
+  TcpFlags,
+  TcpPacket,
+  UdpPacket,
+} from './packet.js';
+export { predicate } from './predicate.js';
+export {
+  type DaemonSpec,
+  type EngineSpec,
+  type FaceSpec,
+  type InterfaceSpec,
+  type QinqSpec,
+  type RouterSpec,
+  router,
+  type VlanSpec,
+} from './router.js';
+export {
+  allow,
+  deny,
+  type LogRate,
+  type MatchSpec,
+  nexthop,
+  type RuleDraft,
+  type RuleTree,
+} from './rules.js';
+export { icmp, type PortSpec, service, tcp, udp } from './service.js';

@@ -1,0 +1,263 @@
+/** Ports and the logical interfaces that they carry. */
+import { addressBits, formatPrefix, network, parseInterfaceAddress } from './address.js';
+import type { CheckPrefix } from './literals.js';
+import type {
+  Acl,
+  Encapsulation,
+  Fallback,
+  HostFace,
+  InterfaceAddress,
+  LogicalInterface,
+  Offload,
+  Origin,
+  Pbr,
+  PortConfig,
+} from './model.js';
+import { inside } from './origin.js';
+import { note, show } from './problems.js';
+import { choice, knownKeys, line, wholeNumber } from './read.js';
+
+/** What every logical interface may have. */
+export interface FaceSpec<A extends string = string> {
+  /** Addresses with their length; left out, the kernel's are used. */
+  readonly address?: readonly CheckPrefix<A>[];
+  /** Bytes of an IP packet; left out, the kernel's. */
+  readonly mtu?: number;
+  /** Filters what comes in. */
+  readonly in?: Acl;
+  /** Routes what comes in and the list takes. */
+  readonly pbr?: Pbr;
+  /** Who answers for it in the kernel: `'auto'` when not said. */
+  readonly host?: HostFace;
+}
+
+export interface VlanSpec<A extends string = string> extends FaceSpec<A> {
+  /** 1 to 4094. */
+  readonly id: number;
+}
+
+export interface QinqSpec<A extends string = string> {
+  /** Id of the outer tag. */
+  readonly outer: number;
+  /** 0x88a8 (IEEE 802.1ad) when not said. */
+  readonly tpid?: 0x8100 | 0x88a8;
+  readonly inner: Readonly<Record<string, VlanSpec<A>>>;
+}
+
+export interface InterfaceSpec<A extends string = string> extends FaceSpec<A> {
+  /** `xdp:eth0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a device alone. */
+  readonly port: string;
+  /** What becomes of packets when nobody forwards them: the kernel routes them, or they are dropped. */
+  readonly fallback?: Fallback;
+  /** Offloads of the device to switch off as long as netmill has it. */
+  readonly offloads?: { readonly off: readonly Offload[] };
+  readonly vlans?: Readonly<Record<string, VlanSpec<A>>>;
+  readonly qinq?: QinqSpec<A> | readonly QinqSpec<A>[];
+}
+
+const faceKeys = ['address', 'mtu', 'in', 'pbr', 'host'];
+const portKeys = ['port', 'fallback', 'offloads', 'vlans', 'qinq'];
+const offloads: readonly Offload[] = ['rxcsum', 'txcsum', 'tso', 'gso', 'gro', 'lro', 'rxvlan', 'txvlan'];
+
+interface Interfaces {
+  readonly ports: readonly PortConfig[];
+  readonly interfaces: readonly LogicalInterface[];
+}
+
+export function readInterfaces(spec: unknown, origin: Origin): Interfaces {
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
+    note('NM4014', origin, `${show(spec)} are not interfaces`, {
+      expected: "{ wan: { port: 'eth0' } }",
+      got: show(spec),
+    });
+    return { ports: [], interfaces: [] };
+  }
+  const all = Object.entries(spec).map(([name, one]) => readPort(name, one, inside(origin, name)));
+  return {
+    ports: Object.freeze(all.map((one) => one.port)),
+    interfaces: Object.freeze(all.flatMap((one) => one.interfaces)),
+  };
+}
+
+function readPort(
+  name: string,
+  spec: unknown,
+  origin: Origin,
+): { port: PortConfig; interfaces: readonly LogicalInterface[] } {
+  const given = knownKeys(spec, [...portKeys, ...faceKeys], origin, 'an interface');
+  checkPart(name, origin);
+  if (given.port === undefined)
+    note('NM4007', origin, `interface '${name}' has no port`, { expected: "port: 'eth0'" });
+  const fallback =
+    given.fallback === undefined
+      ? undefined
+      : choice<Fallback>(given.fallback, ['kernel', 'drop'], 'drop', inside(origin, 'fallback'));
+  const port: PortConfig = Object.freeze({
+    name,
+    spec: line(given.port, '', inside(origin, 'port')),
+    offloadsOff: readOffloads(given.offloads, inside(origin, 'offloads')),
+    ...(fallback && { fallback }),
+    origin,
+  });
+  const vlans = readVlans(name, given.vlans, inside(origin, 'vlans'), (id) => ({
+    kind: 'vlan',
+    id,
+    tpid: 0x8100,
+  }));
+  const qinq = readQinq(name, given.qinq, inside(origin, 'qinq'));
+  const tagged = given.vlans !== undefined || given.qinq !== undefined;
+  const carriesUntagged = !tagged || faceKeys.some((key) => given[key] !== undefined);
+  const own = carriesUntagged ? [readFace(name, name, { kind: 'untagged' }, given, origin)] : [];
+  return { port, interfaces: [...own, ...vlans, ...qinq] };
+}
+
+function readVlans(
+  port: string,
+  spec: unknown,
+  origin: Origin,
+  encapsulation: (id: number) => Encapsulation,
+): readonly LogicalInterface[] {
+  if (spec === undefined) return [];
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
+    note('NM4014', origin, `${show(spec)} are not VLANs`, {
+      expected: '{ office: { id: 100 } }',
+      got: show(spec),
+    });
+    return [];
+  }
+  return Object.entries(spec).map(([name, one]) => {
+    const place = inside(origin, name);
+    checkPart(name, place);
+    const given = knownKeys(one, ['id', ...faceKeys], place, 'a VLAN');
+    const id = readVlanId(given.id, inside(place, 'id'));
+    return readFace(`${port}.${name}`, port, encapsulation(id), given, place);
+  });
+}
+
+function readQinq(port: string, spec: unknown, origin: Origin): readonly LogicalInterface[] {
+  if (spec === undefined) return [];
+  const list: readonly unknown[] = Array.isArray(spec) ? spec : [spec];
+  return list.flatMap((one, i) => {
+    const place = Array.isArray(spec) ? inside(origin, i) : origin;
+    const given = knownKeys(one, ['outer', 'tpid', 'inner'], place, 'qinq');
+    const outer = {
+      tpid: readTpid(given.tpid, inside(place, 'tpid')),
+      id: readVlanId(given.outer, inside(place, 'outer')),
+    };
+    return readVlans(port, given.inner ?? {}, inside(place, 'inner'), (id) => ({
+      kind: 'qinq',
+      outer,
+      inner: { tpid: 0x8100, id },
+    }));
+  });
+}
+
+function readFace(
+  name: string,
+  port: string,
+  encapsulation: Encapsulation,
+  given: Readonly<Record<string, unknown>>,
+  origin: Origin,
+): LogicalInterface {
+  const mtu = wholeNumber(given.mtu, 68, 1770, inside(origin, 'mtu'), 'NM4006', 'an MTU');
+  const filter = readList<Acl>(given.in, 'acl', inside(origin, 'in'));
+  const routing = readList<Pbr>(given.pbr, 'pbr', inside(origin, 'pbr'));
+  return Object.freeze({
+    name,
+    port,
+    encapsulation,
+    addresses: readAddresses(given.address, inside(origin, 'address')),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(filter && { in: filter }),
+    ...(routing && { pbr: routing }),
+    host: choice<HostFace>(given.host, ['auto', 'tap', 'none'], 'auto', inside(origin, 'host')),
+    origin,
+  });
+}
+
+function readAddresses(spec: unknown, origin: Origin): readonly InterfaceAddress[] {
+  if (spec === undefined) return [];
+  if (!Array.isArray(spec)) {
+    note('NM4008', origin, `${show(spec)} are not addresses`, {
+      expected: "an array: ['192.0.2.1/24']",
+      got: show(spec),
+    });
+    return [];
+  }
+  return Object.freeze(spec.flatMap((text, i) => readAddress(text, inside(origin, i)) ?? []));
+}
+
+function readAddress(text: unknown, origin: Origin): InterfaceAddress | undefined {
+  const address = typeof text === 'string' && text.includes('/') ? parseInterfaceAddress(text) : undefined;
+  const wrong = (why: string) =>
+    note('NM4008', origin, why, {
+      expected: "an address with its length, such as '192.0.2.1/24'",
+      got: show(text),
+    });
+  if (address === undefined) wrong(`${show(text)} is not the address of an interface`);
+  else if (isNetworkItself(address))
+    wrong(`${show(text)} is the network ${formatPrefix(network(address))}, not an address in it`);
+  else return address;
+  return undefined;
+}
+
+/** RFC 3021: both addresses of a /31 are hosts; IPv6 subnet-router anycast (RFC 4291 §2.6.1) is none either. */
+function isNetworkItself(address: InterfaceAddress): boolean {
+  return address.length < addressBits(address.family) - 1 && network(address).bits === address.bits;
+}
+
+function readList<T extends { readonly kind: string }>(
+  value: unknown,
+  kind: T['kind'],
+  origin: Origin,
+): T | undefined {
+  if (value === undefined) return undefined;
+  if ((value as T | null)?.kind === kind) return value as T;
+  note('NM4014', origin, `${show(value)} is not a list made by ${kind}()`, {
+    expected: `${kind}(…)`,
+    got: show(value),
+  });
+  return undefined;
+}
+
+function readOffloads(spec: unknown, origin: Origin): readonly Offload[] {
+  if (spec === undefined) return [];
+  const { off } = knownKeys(spec, ['off'], origin, 'offloads');
+  const list: readonly unknown[] = Array.isArray(off) ? off : [off];
+  return Object.freeze(
+    list.flatMap((name, i) => {
+      const found = offloads.find((one) => one === name);
+      if (found === undefined)
+        note('NM4014', inside(origin, 'off', i), `${show(name)} is not an offload`, {
+          expected: offloads.join(', '),
+          got: show(name),
+        });
+      return found ?? [];
+    }),
+  );
+}
+
+function readVlanId(value: unknown, origin: Origin): number {
+  if (value === undefined)
+    note('NM4004', origin, 'a VLAN needs its id', { expected: 'a whole number from 1 to 4094' });
+  return wholeNumber(value, 1, 4094, origin, 'NM4004', 'a VLAN id') ?? 0;
+}
+
+function readTpid(value: unknown, origin: Origin): 0x8100 | 0x88a8 {
+  if (value === undefined || value === 0x88a8) return 0x88a8;
+  if (value === 0x8100) return value;
+  note('NM4005', origin, `${show(value)} is not a tag protocol id of an outer tag`, {
+    expected: '0x88a8 or 0x8100',
+    got: show(value),
+  });
+  return 0x88a8;
+}
+
+/** Parts of names: `lan.office` must fit MILL_NAME_SIZE, which check looks at. */
+function checkPart(name: string, origin: Origin): void {
+  if (/^[A-Za-z][A-Za-z0-9_-]*$/.test(name)) return;
+  note('NM3010', origin, `${show(name)} is not a usable name for an interface`, {
+    expected: 'a letter, then letters, digits, hyphens or underscores',
+    got: show(name),
+  });
+}

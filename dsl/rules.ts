@@ -1,0 +1,195 @@
+/** Rules: what happens to packets that match. Every method gives a new rule; none changes the one it is called on. */
+import { formatAddress, parseAddress } from './address.js';
+import type { CheckAddress, FamilyOf } from './literals.js';
+import type { Action, Address, Family, Match, Origin, Predicate, Rule, Service } from './model.js';
+import type { Nets } from './nets.js';
+import { here, inside } from './origin.js';
+import { note, show } from './problems.js';
+
+/** What a rule tests. All that is given must hold; what is left out is not tested. */
+export interface MatchSpec<F extends Family = Family> {
+  /** Source address. */
+  readonly from?: Nets<F>;
+  /** Destination address. */
+  readonly to?: Nets<F>;
+  readonly service?: Service;
+  readonly when?: Predicate;
+}
+
+export type LogRate = `${number}/s`;
+
+export interface RuleDraft<K extends Action['kind'] = Action['kind']> {
+  /** The rule as it goes into a list. */
+  readonly data: Rule & { readonly action: { readonly kind: K } };
+  /** Names the rule for good: its counters live on when its match changes. */
+  id(name: string): RuleDraft<K>;
+  /** Shown in logs and listings. */
+  why(reason: string): RuleDraft<K>;
+  /** Packets that it takes are logged, at most so many a second (10 when not said). */
+  log(options?: { readonly rate: LogRate }): RuleDraft<K>;
+  /** Names its counter in listings and metrics. */
+  count(name: string): RuleDraft<K>;
+  /** Day after which a build warns that the rule is overdue: `'2027-03-31'`. */
+  expires(day: `${number}-${number}-${number}`): RuleDraft<K>;
+}
+
+/** A rule, or a fragment of several. */
+export type RuleTree<K extends Action['kind'] = Action['kind']> = RuleDraft<K> | readonly RuleTree<K>[];
+
+const defaultLogRate = 10;
+const matchKeys: readonly string[] = ['from', 'to', 'service', 'when'] satisfies (keyof MatchSpec)[];
+
+/** Lets packets pass. Without a match: all. */
+export function allow(match: MatchSpec = {}): RuleDraft<'allow'> {
+  const origin = here();
+  return draft({
+    kind: 'rule',
+    action: { kind: 'allow' },
+    match: readMatch(match, inside(origin, 0)),
+    origin,
+  });
+}
+
+/** Drops packets. */
+export function deny(match: MatchSpec = {}): RuleDraft<'deny'> {
+  const origin = here();
+  return draft({
+    kind: 'rule',
+    action: { kind: 'deny' },
+    match: readMatch(match, inside(origin, 0)),
+    origin,
+  });
+}
+
+/**
+ * Sends packets to a gateway instead of asking the routing table; in an ACL it also lets them pass. It takes only
+ * packets of the gateway's family: for both, give one gateway of each.
+ *
+ * @example nexthop(['198.51.100.9', '2001:db8::9'], { from: customers, service: tcp(25) })
+ */
+export function nexthop<const G extends string>(
+  gateway: CheckAddress<G> | readonly CheckAddress<G>[],
+  match: MatchSpec<FamilyOf<G>> = {},
+): RuleDraft<'nexthop'> {
+  const origin = here();
+  const gateways = readGateways(gateway, inside(origin, 0));
+  return draft({
+    kind: 'rule',
+    action: { kind: 'nexthop', gateways },
+    match: readMatch(match, inside(origin, 1)),
+    origin,
+  });
+}
+
+export function isDraft(value: unknown): value is RuleDraft {
+  return typeof value === 'object' && value !== null && (value as RuleDraft).data?.kind === 'rule';
+}
+
+function draft<K extends Action['kind']>(
+  rule: Rule & { readonly action: { readonly kind: K } },
+): RuleDraft<K> {
+  const data = Object.freeze(rule);
+  const having = (more: Partial<Rule>) => draft<K>({ ...data, ...more } as typeof data);
+  return Object.freeze<RuleDraft<K>>({
+    data,
+    id: (id) => having({ id: readText(id, 'an id') }),
+    why: (why) => having({ why: readText(why, 'a reason') }),
+    log: (options) => having({ log: { perSecond: readRate(options) } }),
+    count: (counter) => having({ counter: readText(counter, 'the name of a counter') }),
+    expires: (expires) => having({ expires: readDay(expires) }),
+  });
+}
+
+function readMatch(match: unknown, origin: Origin): Match {
+  if (typeof match !== 'object' || match === null) {
+    note('NM3014', origin, `${show(match)} is not a match`, {
+      expected: '{ from, to, service, when }',
+      got: show(match),
+    });
+    return {};
+  }
+  for (const [key, value] of Object.entries(match)) checkPart(key, value, inside(origin, key));
+  const { from, to, service, when } = match as MatchSpec;
+  return Object.freeze({
+    ...(from && { from }),
+    ...(to && { to }),
+    ...(service && { service }),
+    ...(when && { when }),
+  });
+}
+
+/** Nothing that is not understood is ever skipped: a rule would match more than was meant. */
+function checkPart(key: string, value: unknown, origin: Origin): void {
+  const kind = (value as { kind?: unknown } | null | undefined)?.kind;
+  const wanted = key === 'service' ? 'service' : key === 'when' ? 'predicate' : 'nets';
+  if (!matchKeys.includes(key))
+    note('NM3014', origin, `a rule cannot match by '${key}'`, {
+      expected: matchKeys.join(', '),
+      got: `'${key}'`,
+    });
+  else if (kind !== wanted) {
+    const expected = {
+      nets: 'nets(…) or hosts(…)',
+      service: 'tcp(…), udp(…), icmp(…) or service(…)',
+      predicate: 'predicate(…)',
+    };
+    note('NM3014', origin, `'${key}' is ${show(value)}`, { expected: expected[wanted], got: show(value) });
+  } else if (wanted === 'nets' && (value as Nets).prefixes.length === 0)
+    note('NM3015', origin, `'${key}' is an empty list of networks, so this rule could match nothing`);
+}
+
+function readGateways(gateway: unknown, origin: Origin): readonly Address[] {
+  const given: readonly unknown[] = Array.isArray(gateway) ? gateway : [gateway];
+  if (given.length === 0)
+    note('NM3002', origin, 'nexthop() needs a gateway', { expected: 'one gateway of a family' });
+  const gateways = given.flatMap((text, i) => {
+    const place = Array.isArray(gateway) ? inside(origin, i) : origin;
+    const address = typeof text === 'string' ? parseAddress(text) : undefined;
+    if (address === undefined)
+      note('NM3002', place, `${show(text)} is not an address`, {
+        expected: 'the address of a gateway',
+        got: show(text),
+      });
+    return address ?? [];
+  });
+  for (const family of [4, 6]) {
+    const same = gateways.filter((address) => address.family === family);
+    if (same.length > 1)
+      note('NM3017', origin, `a nexthop rule can have one IPv${family} gateway`, {
+        expected: `one IPv${family} gateway`,
+        got: same.map(formatAddress).join(', '),
+      });
+  }
+  return Object.freeze(gateways);
+}
+
+function readText(text: unknown, what: string): string {
+  if (typeof text === 'string' && text.trim() !== '' && !/\p{Cc}/u.test(text)) return text;
+  note('NM3010', here(), `${show(text)} is not usable as ${what}`, {
+    expected: 'one line of text',
+    got: show(text),
+  });
+  return '';
+}
+
+function readRate(options: { readonly rate?: unknown } | undefined): number {
+  if (options === undefined) return defaultLogRate;
+  const found = typeof options?.rate === 'string' ? /^([1-9]\d{0,5})\/s$/.exec(options.rate) : null;
+  if (found !== null) return Number(found[1]);
+  note('NM3005', here(), `${show(options?.rate)} is not a log rate`, {
+    expected: "a whole number of events a second, such as '10/s'",
+    got: show(options?.rate),
+  });
+  return defaultLogRate;
+}
+
+function readDay(day: unknown): string {
+  const time =
+    typeof day === 'string' && /^\d{4}-\d\d-\d\d$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  if (!Number.isNaN(time) && new Date(time).toISOString().startsWith(day as string)) return day as string;
+  note('NM3011', here(), `${show(day)} is not a date`, {
+    expected: "year, month and day, such as '2027-03-31'",
+    got: show(day),
+  });
+  return '';
+}

@@ -1,0 +1,119 @@
+/** Settings of the engine and the daemon. */
+import type { DaemonConfig, EngineConfig, EventMode, LookupMethod, Origin, WorkerConfig } from './model.js';
+import { inside } from './origin.js';
+import { note, show } from './problems.js';
+import { choice, knownKeys, line, wholeNumber } from './read.js';
+
+export interface WorkerSpec<N extends string = string> {
+  /** Processor that the worker is pinned to. */
+  readonly core?: number;
+  /** Receive rings that it owns, by the name of the port; rings that nobody names are dealt out. */
+  readonly rings?: { readonly [K in N]?: readonly number[] };
+}
+
+export interface EngineSpec<N extends string = string> {
+  /** How many workers, or each of them: 1 when not said. */
+  readonly workers?: number | readonly WorkerSpec<N>[];
+  /** How routes are looked up: `'auto'` when not said. */
+  readonly lookup?: LookupMethod;
+  /** `'poll'` sleeps until packets come, `'busy'` never sleeps, `'adaptive'` (when not said) sleeps when idle. */
+  readonly events?: EventMode;
+}
+
+export interface DaemonSpec {
+  readonly pidfile?: string;
+  readonly socket?: { readonly path?: string; readonly mode?: number };
+  /** Clients of the control socket at the same time. */
+  readonly maxClients?: number;
+  /** Where `netmill route dump` writes. */
+  readonly routeDumpFile?: string;
+  /** Requests for a neighbour, one a second, before it counts as unreachable. */
+  readonly arpMaxTries?: number;
+}
+
+/** MILL_MAX_WORKERS and MILL_MAX_RINGS of runtime/shm/limits.h. */
+const mostWorkers = 16;
+const mostRings = 16;
+
+export function readEngine(spec: unknown, origin: Origin): EngineConfig {
+  const given =
+    spec === undefined ? {} : knownKeys(spec, ['workers', 'lookup', 'events'], origin, 'the engine');
+  return Object.freeze({
+    workers: readWorkers(given.workers, inside(origin, 'workers')),
+    lookup: choice<LookupMethod>(given.lookup, ['auto', 'flat', 'radix'], 'auto', inside(origin, 'lookup')),
+    events: choice<EventMode>(
+      given.events,
+      ['poll', 'busy', 'adaptive'],
+      'adaptive',
+      inside(origin, 'events'),
+    ),
+  });
+}
+
+export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
+  const keys = ['pidfile', 'socket', 'maxClients', 'routeDumpFile', 'arpMaxTries'];
+  const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the daemon');
+  const at = inside(origin, 'socket');
+  const socket =
+    given.socket === undefined ? {} : knownKeys(given.socket, ['path', 'mode'], at, 'the control socket');
+  return Object.freeze({
+    pidfile: line(given.pidfile, '/run/netmill/netmilld.pid', inside(origin, 'pidfile')),
+    socket: Object.freeze({
+      path: line(socket.path, '/run/netmill/netmill.sock', inside(at, 'path')),
+      mode: wholeNumber(socket.mode, 0, 0o777, inside(at, 'mode'), 'NM4014', 'the mode of a socket') ?? 0o660,
+    }),
+    maxClients: wholeNumber(given.maxClients, 1, 1024, inside(origin, 'maxClients')) ?? 10,
+    routeDumpFile: line(given.routeDumpFile, '/var/lib/netmill/routes.dump', inside(origin, 'routeDumpFile')),
+    arpMaxTries: wholeNumber(given.arpMaxTries, 1, 100, inside(origin, 'arpMaxTries')) ?? 5,
+  });
+}
+
+function readWorkers(spec: unknown, origin: Origin): readonly WorkerConfig[] {
+  if (spec === undefined) return [{}];
+  if (!Array.isArray(spec)) {
+    const count = wholeNumber(spec, 1, mostWorkers, origin, 'NM4014', 'a number of workers') ?? 1;
+    return Array.from({ length: count }, () => ({}));
+  }
+  if (spec.length === 0)
+    note('NM4014', origin, 'a router needs at least one worker', {
+      expected: 'a list of workers',
+      got: 'an empty list',
+    });
+  return spec.map((worker, i) => readWorker(worker, inside(origin, i)));
+}
+
+function readWorker(spec: unknown, origin: Origin): WorkerConfig {
+  const given = knownKeys(spec, ['core', 'rings'], origin, 'a worker');
+  const core = wholeNumber(
+    given.core,
+    0,
+    4095,
+    inside(origin, 'core'),
+    'NM4014',
+    'the number of a processor',
+  );
+  const at = inside(origin, 'rings');
+  const rings = given.rings === undefined ? undefined : readRings(given.rings, at);
+  return Object.freeze({ ...(core === undefined ? {} : { core }), ...(rings && { rings }) });
+}
+
+function readRings(spec: unknown, origin: Origin): Readonly<Record<string, readonly number[]>> {
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
+    note('NM4016', origin, `${show(spec)} are not rings`, { expected: '{ wan: [0, 1] }', got: show(spec) });
+    return {};
+  }
+  const read = ([port, numbers]: [string, unknown]): [string, readonly number[]] => {
+    const at = inside(origin, port);
+    if (Array.isArray(numbers))
+      return [
+        port,
+        numbers.flatMap((n, i) => wholeNumber(n, 0, mostRings - 1, inside(at, i), 'NM4016', 'a ring') ?? []),
+      ];
+    note('NM4016', at, `${show(numbers)} are not rings`, {
+      expected: 'an array of ring numbers',
+      got: show(numbers),
+    });
+    return [port, []];
+  };
+  return Object.freeze(Object.fromEntries(Object.entries(spec).map(read)));
+}
