@@ -25,6 +25,17 @@ export function parseInterfaceAddress(text: string): InterfaceAddress | undefine
   return { ...address, length: Number(length) };
 }
 
+/** The part of a wrong prefix that is wrong, in the words that the types use; `undefined` when it is another. */
+export function whyNotAddress(text: unknown): string | undefined {
+  if (typeof text !== 'string' || !/^[\w.:/]{1,60}$/.test(text)) return undefined;
+  const [base = '', length, ...more] = text.split('/');
+  if (parseAddress(base) === undefined) return `'${base}' is not an IPv${base.includes(':') ? 6 : 4} address`;
+  const most = base.includes(':') ? 128 : 32;
+  return length === undefined || more.length > 0 || parseInterfaceAddress(text) !== undefined
+    ? undefined
+    : `'/${length}' is not a prefix length from /0 to /${most}`;
+}
+
 /** Host bits are kept: compare with `network()` to see whether there are any. */
 export function network(address: InterfaceAddress): Prefix {
   const hostBits = BigInt(addressBits(address.family) - address.length);

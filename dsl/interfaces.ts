@@ -1,6 +1,5 @@
 /** Ports and the logical interfaces that they carry. */
-import { addressBits, formatPrefix, network, parseInterfaceAddress } from './address.js';
-import type { CheckPrefix } from './literals.js';
+import { addressBits, formatPrefix, network, parseInterfaceAddress, whyNotAddress } from './address.js';
 import type {
   Acl,
   Encapsulation,
@@ -17,10 +16,15 @@ import { inside } from './origin.js';
 import { note, show } from './problems.js';
 import { choice, knownKeys, line, wholeNumber } from './read.js';
 
+/** An address with its length; whether its numbers are right is checked at build. */
+export type AddressText =
+  | `${number}.${number}.${number}.${number}/${number}`
+  | `${string}:${string}/${number}`;
+
 /** What every logical interface may have. */
-export interface FaceSpec<A extends string = string> {
+export interface FaceSpec {
   /** Addresses with their length; left out, the kernel's are used. */
-  readonly address?: readonly CheckPrefix<A>[];
+  readonly address?: readonly AddressText[];
   /** Bytes of an IP packet; left out, the kernel's. */
   readonly mtu?: number;
   /** Filters what comes in. */
@@ -31,28 +35,28 @@ export interface FaceSpec<A extends string = string> {
   readonly host?: HostFace;
 }
 
-export interface VlanSpec<A extends string = string> extends FaceSpec<A> {
+export interface VlanSpec extends FaceSpec {
   /** 1 to 4094. */
   readonly id: number;
 }
 
-export interface QinqSpec<A extends string = string> {
+export interface QinqSpec {
   /** Id of the outer tag. */
   readonly outer: number;
   /** 0x88a8 (IEEE 802.1ad) when not said. */
   readonly tpid?: 0x8100 | 0x88a8;
-  readonly inner: Readonly<Record<string, VlanSpec<A>>>;
+  readonly inner: Readonly<Record<string, VlanSpec>>;
 }
 
-export interface InterfaceSpec<A extends string = string> extends FaceSpec<A> {
+export interface InterfaceSpec extends FaceSpec {
   /** `xdp:eth0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a device alone. */
   readonly port: string;
   /** What becomes of packets when nobody forwards them: the kernel routes them, or they are dropped. */
   readonly fallback?: Fallback;
   /** Offloads of the device to switch off as long as netmill has it. */
   readonly offloads?: { readonly off: readonly Offload[] };
-  readonly vlans?: Readonly<Record<string, VlanSpec<A>>>;
-  readonly qinq?: QinqSpec<A> | readonly QinqSpec<A>[];
+  readonly vlans?: Readonly<Record<string, VlanSpec>>;
+  readonly qinq?: QinqSpec | readonly QinqSpec[];
 }
 
 const faceKeys = ['address', 'mtu', 'in', 'pbr', 'host'];
@@ -194,7 +198,7 @@ function readAddress(text: unknown, origin: Origin): InterfaceAddress | undefine
       expected: "an address with its length, such as '192.0.2.1/24'",
       got: show(text),
     });
-  if (address === undefined) wrong(`${show(text)} is not the address of an interface`);
+  if (address === undefined) wrong(whyNotAddress(text) ?? `${show(text)} is not the address of an interface`);
   else if (isNetworkItself(address))
     wrong(`${show(text)} is the network ${formatPrefix(network(address))}, not an address in it`);
   else return address;

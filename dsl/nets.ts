@@ -1,5 +1,5 @@
 /** Sets of networks and hosts. */
-import { formatAddress, formatPrefix, network, parseInterfaceAddress } from './address.js';
+import { formatAddress, formatPrefix, network, parseInterfaceAddress, whyNotAddress } from './address.js';
 import type { CheckAddress, CheckPrefix, FamilyOf } from './literals.js';
 import type { Family, NetSet, Origin, Prefix } from './model.js';
 import { here, inside } from './origin.js';
@@ -73,7 +73,7 @@ function netSet(entries: readonly Entry[], origin: Origin): Nets {
 function readPrefix(text: unknown, origin: Origin): Prefix | undefined {
   const parsed = typeof text === 'string' ? parseInterfaceAddress(text) : undefined;
   if (parsed === undefined) {
-    note('NM3002', origin, `${show(text)} is not an address or a prefix`, {
+    note('NM3002', origin, whyNotAddress(text) ?? `${show(text)} is not an address or a prefix`, {
       expected:
         'an IPv4 prefix with a length of 0 to 32, an IPv6 prefix with a length of 0 to 128, or an address',
       got: show(text),
@@ -93,7 +93,7 @@ function readPrefix(text: unknown, origin: Origin): Prefix | undefined {
 function readHost(text: unknown, origin: Origin): Prefix | undefined {
   const parsed = typeof text === 'string' && !text.includes('/') ? parseInterfaceAddress(text) : undefined;
   if (parsed !== undefined) return parsed;
-  note('NM3002', origin, `${show(text)} is not an address`, {
+  note('NM3002', origin, whyNotAddress(text) ?? `${show(text)} is not an address`, {
     expected: 'one IPv4 or IPv6 address',
     got: show(text),
     ...(typeof text === 'string' && text.includes('/') ? { fix: 'use nets() for prefixes.' } : {}),

@@ -11,9 +11,9 @@ import { knownKeys } from './read.js';
 export type { FaceSpec, InterfaceSpec, QinqSpec, VlanSpec } from './interfaces.js';
 export type { DaemonSpec, EngineSpec } from './settings.js';
 
-/** N: names of the interfaces, A: addresses, both inferred from what is written. */
-export interface RouterSpec<N extends string = string, A extends string = string> {
-  readonly interfaces: Readonly<Record<N, InterfaceSpec<A>>>;
+/** N: names of the interfaces, inferred from what is written. */
+export interface RouterSpec<N extends string = string> {
+  readonly interfaces: Readonly<Record<N, InterfaceSpec>>;
   /** Gateway by prefix. Added to the routes that the kernel has. */
   readonly routes?: Readonly<Record<string, string>>;
   readonly engine?: EngineSpec<NoInfer<N>>;
@@ -25,10 +25,7 @@ export interface RouterSpec<N extends string = string, A extends string = string
  *
  * @example export default router('edge1', { interfaces: { wan: { port: 'xdp:eth0', in: fromWan, fallback: 'drop' } } })
  */
-export function router<const N extends string, const A extends string>(
-  name: string,
-  spec: RouterSpec<N, A>,
-): Router {
+export function router<const N extends string>(name: string, spec: RouterSpec<N>): Router {
   const origin = here();
   checkName(name, 'router', inside(origin, 0));
   const place = inside(origin, 1);

@@ -1,5 +1,5 @@
 /** Rules: what happens to packets that match. Every method gives a new rule; none changes the one it is called on. */
-import { formatAddress, parseAddress } from './address.js';
+import { formatAddress, parseAddress, whyNotAddress } from './address.js';
 import type { CheckAddress, FamilyOf } from './literals.js';
 import type { Action, Address, Family, Match, Origin, Predicate, Rule, Service } from './model.js';
 import type { Nets } from './nets.js';
@@ -146,7 +146,7 @@ function readGateways(gateway: unknown, origin: Origin): readonly Address[] {
     const place = Array.isArray(gateway) ? inside(origin, i) : origin;
     const address = typeof text === 'string' ? parseAddress(text) : undefined;
     if (address === undefined)
-      note('NM3002', place, `${show(text)} is not an address`, {
+      note('NM3002', place, whyNotAddress(text) ?? `${show(text)} is not an address`, {
         expected: 'the address of a gateway',
         got: show(text),
       });
