@@ -172,9 +172,16 @@ export class Traffic {
     return frames.map((frame) => Buffer.from(frame, 'hex'));
   }
 
-  /** Full speed for so long, from inside the kernel. Needs NAPI at the peer (XDP there, or GRO on). */
-  blast(ms: number, frame: Uint8Array, file?: string): Promise<{ readonly sent: number }> {
-    return this.ask('blast', { ms, hex: Buffer.from(frame).toString('hex'), ...(file ? { file } : {}) });
+  /**
+   * Many packets from inside the kernel. Needs NAPI at the peer (XDP there, or GRO on).
+   * @param order.rate packets per second; absent: as fast as it goes
+   * @param order.file IPv4 destinations, one a line, taken in turn (the largest power of two of them)
+   */
+  blast(
+    frame: Uint8Array,
+    order: { readonly ms: number; readonly rate?: number; readonly file?: string },
+  ): Promise<{ readonly sent: number }> {
+    return this.ask('blast', { ...order, hex: Buffer.from(frame).toString('hex') });
   }
 
   /** From now on IP is counted and dropped by XDP, for rates that sockets do not reach. */

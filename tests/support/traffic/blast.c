@@ -8,11 +8,12 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "traffic.h"
 
@@ -109,13 +110,42 @@ struct destination {
 	uint16_t checksum, zero;
 };
 
-/* Next entry of the table into the IPv4 destination and header checksum. `n` is a power of two. */
-static void emit_destination(int counter, int table, uint32_t n)
+/* What the generator keeps from packet to packet. */
+struct generator_state {
+	uint64_t turn, due_ns, sent;
+};
+
+/* Frames that come before their time are dropped, so that the wire sees an even rate: a token every
+ * `interval_ns`; after a pause of a millisecond the schedule is shifted. Then counts the frame as sent.
+ * r8 = state. */
+static void emit_pacing(int state, uint64_t interval_ns)
 {
-	emit_cell(counter);
-	emit(BPF_LDX | BPF_MEM | BPF_DW, 7, 0, 0, 0);
+	emit_cell(state);
+	emit(BPF_ALU64 | BPF_MOV | BPF_X, 8, 0, 0, 0);
+	if (interval_ns) {
+		emit(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns);
+		emit(BPF_LDX | BPF_MEM | BPF_DW, 3, 8, offsetof(struct generator_state, due_ns), 0);
+		emit(BPF_JMP | BPF_JLE | BPF_X, 3, 0, 2, 0);
+		emit(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_DROP);
+		emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+		emit(BPF_ALU64 | BPF_MOV | BPF_X, 4, 0, 0, 0);
+		emit(BPF_ALU64 | BPF_SUB | BPF_X, 4, 3, 0, 0);
+		emit(BPF_JMP | BPF_JLE | BPF_K, 4, 0, 1, 1000000);
+		emit(BPF_ALU64 | BPF_MOV | BPF_X, 3, 0, 0, 0);
+		emit(BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, (int32_t)interval_ns);
+		emit(BPF_STX | BPF_MEM | BPF_DW, 8, 3, offsetof(struct generator_state, due_ns), 0);
+	}
+	emit(BPF_LDX | BPF_MEM | BPF_DW, 3, 8, offsetof(struct generator_state, sent), 0);
+	emit(BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, 1);
+	emit(BPF_STX | BPF_MEM | BPF_DW, 8, 3, offsetof(struct generator_state, sent), 0);
+}
+
+/* Next entry of the table into the IPv4 destination and header checksum. `n` is a power of two. */
+static void emit_destination(int table, uint32_t n)
+{
+	emit(BPF_LDX | BPF_MEM | BPF_DW, 7, 8, offsetof(struct generator_state, turn), 0);
 	emit(BPF_ALU64 | BPF_ADD | BPF_K, 7, 0, 0, 1);
-	emit(BPF_STX | BPF_MEM | BPF_DW, 0, 7, 0, 0);
+	emit(BPF_STX | BPF_MEM | BPF_DW, 8, 7, offsetof(struct generator_state, turn), 0);
 	emit(BPF_ALU64 | BPF_AND | BPF_K, 7, 0, 0, (int32_t)(n - 1));
 	emit(BPF_STX | BPF_MEM | BPF_W, 10, 7, -4, 0);
 	emit(BPF_ALU64 | BPF_MOV | BPF_X, 2, 10, 0, 0);
@@ -140,67 +170,80 @@ static uint16_t header_checksum(const uint8_t *frame, uint32_t destination)
 	return checksum_fold(checksum_add(0, ip, 20));
 }
 
-static int make_generator(const uint8_t *frame, const uint32_t *destinations, uint32_t n)
+static int make_table(const uint8_t *frame, const uint32_t *destinations, uint32_t n)
+{
+	int table = create_map(BPF_MAP_TYPE_ARRAY, sizeof(struct destination), n);
+
+	for (uint32_t i = 0; table >= 0 && i < n; i++) {
+		struct destination d = {destinations[i], header_checksum(frame, destinations[i]), 0};
+		map_set(table, i, &d);
+	}
+	return table;
+}
+
+static int make_generator(const uint8_t *frame, const struct blast *order, int state)
 {
 	uint32_t word;
 
 	length = 0;
 	emit_prologue(HEAD_WORDS * 4, XDP_DROP);
+	emit_pacing(state, order->rate ? 1000000000u / order->rate : 0);
 	for (unsigned i = 0; i < HEAD_WORDS; i++) {
 		memcpy(&word, frame + i * 4, 4);
 		emit(BPF_ST | BPF_MEM | BPF_W, 6, 0, (int16_t)(i * 4), (int32_t)word);
 	}
-	if (n) {
-		uint64_t zero = 0;
-		int counter = create_map(BPF_MAP_TYPE_ARRAY, 8, 1);
-		int table = create_map(BPF_MAP_TYPE_ARRAY, sizeof(struct destination), n);
-		if (counter < 0 || table < 0 || !map_set(counter, 0, &zero))
-			return -1;
-		for (uint32_t i = 0; i < n; i++) {
-			struct destination d = {destinations[i], header_checksum(frame, destinations[i]), 0};
-			map_set(table, i, &d);
-		}
-		emit_destination(counter, table, n);
-	}
+	if (order->n_destinations)
+		emit_destination(make_table(frame, order->destinations, order->n_destinations),
+		                 order->n_destinations);
 	emit(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_TX);
 	emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 	return load_program();
 }
 
-static uint64_t monotonic_ms(void)
+static void interrupt_run(int signal)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	(void)signal;
 }
 
-const char *blast(const uint8_t *frame, uint32_t frame_length, uint64_t ms, const uint32_t *destinations,
-                  uint32_t n, uint64_t *sent)
+/* One call for the whole time, ended by a signal: setting up and tearing down costs some 20 ms of silence. */
+static bool run_for(uint64_t ms, union bpf_attr *attr)
 {
-	const uint32_t repeat = 4096;
+	struct itimerval timer = {{0, 20000}, {(long)(ms / 1000), (long)(ms % 1000 * 1000)}}, off = {0};
+	struct sigaction action = {.sa_handler = interrupt_run};
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	bool good = bpf(BPF_PROG_TEST_RUN, attr) == 0 || errno == EINTR;
+	setitimer(ITIMER_REAL, &off, NULL);
+	return good;
+}
+
+const char *blast(const uint8_t *frame, uint32_t frame_length, const struct blast *order, uint64_t *sent)
+{
 	struct xdp_md context = {.data_end = frame_length, .ingress_ifindex = (uint32_t)interface_index};
-	int program = frame_length < HEAD_WORDS * 4 ? -1 : make_generator(frame, destinations, n);
+	struct generator_state state = {0};
+	int map = create_map(BPF_MAP_TYPE_ARRAY, sizeof state, 1);
+	int program = frame_length < HEAD_WORDS * 4 || map < 0 ? -1 : make_generator(frame, order, map);
 
 	if (program < 0)
 		return failed("blast: cannot load the generator (frames start at 60 bytes)");
-	*sent = 0;
-	for (uint64_t end = monotonic_ms() + ms; monotonic_ms() < end; *sent += repeat) {
-		union bpf_attr attr = {0};
-		attr.test.prog_fd = (uint32_t)program;
-		attr.test.data_in = (uint64_t)frame;
-		attr.test.data_size_in = frame_length;
-		attr.test.ctx_in = (uint64_t)&context;
-		attr.test.ctx_size_in = sizeof context;
-		attr.test.repeat = repeat;
-		attr.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
-		attr.test.batch_size = 64;
-		if (bpf(BPF_PROG_TEST_RUN, &attr) < 0 && errno != EINTR && errno != EAGAIN) {
-			close(program);
-			return failed("blast: BPF_PROG_RUN");
-		}
+	union bpf_attr attr = {0};
+	attr.test.prog_fd = (uint32_t)program;
+	attr.test.data_in = (uint64_t)frame;
+	attr.test.data_size_in = frame_length;
+	attr.test.ctx_in = (uint64_t)&context;
+	attr.test.ctx_size_in = sizeof context;
+	attr.test.repeat = UINT32_MAX;
+	attr.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+	attr.test.batch_size = 64;
+	if (!run_for(order->ms, &attr)) {
+		close(program);
+		return failed("blast: BPF_PROG_RUN");
 	}
+	map_get(map, 0, &state);
+	*sent = state.sent;
 	close(program);
+	close(map);
 	return NULL;
 }
 

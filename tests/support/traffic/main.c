@@ -9,7 +9,7 @@
  *   answer addr=A [tags=] [mac=] [announce=1]   plays a station
  *   stats | reset | clear                counts | counts from zero | forget the flows
  *   capture | captured                   keep frames | print what was kept and stop keeping
- *   blast ms=N hex=FRAME [file=PATH]     full speed from inside the kernel; file: IPv4 addresses, one a line
+ *   blast ms=N hex=FRAME [rate=PPS] [file=PATH]   from inside the kernel; file: IPv4 addresses, one a line
  *   drop | dropped                       count and drop by XDP | the counts
  *   quit
  */
@@ -208,15 +208,16 @@ static uint32_t read_destinations(const char *path, uint32_t **out)
 static void do_blast(const struct words *words)
 {
 	static uint8_t frame[MAX_FRAME];
-	uint32_t *destinations = NULL, n = 0;
+	struct blast order = {.ms = word_number(words, "ms", 1000), .rate = word_number(words, "rate", 0)};
+	uint32_t *destinations = NULL;
 	uint64_t sent = 0;
 	int length = parse_hex(word(words, "hex", ""), frame, sizeof frame);
 
 	if (*word(words, "file", ""))
-		n = read_destinations(word(words, "file", ""), &destinations);
-	const char *failure = length < 0 ? "blast: hex= must be a frame"
-	                                 : blast(frame, (uint32_t)length, word_number(words, "ms", 1000),
-	                                         destinations, n, &sent);
+		order.n_destinations = read_destinations(word(words, "file", ""), &destinations);
+	order.destinations = destinations;
+	const char *failure =
+	    length < 0 ? "blast: hex= must be a frame" : blast(frame, (uint32_t)length, &order, &sent);
 	free(destinations);
 	if (failure)
 		reply(failure);

@@ -138,8 +138,12 @@ void sender_stop(void);
 void sender_print(void);
 
 /* blast.c: generator and sink inside the kernel, for rates that sockets do not reach. */
-const char *blast(const uint8_t *frame, uint32_t length, uint64_t ms, const uint32_t *destinations,
-                  uint32_t n, uint64_t *sent);
+struct blast {
+	uint64_t ms, rate; /* packets a second, 0: as fast as it goes */
+	const uint32_t *destinations;
+	uint32_t n_destinations; /* a power of two, or 0 */
+};
+const char *blast(const uint8_t *frame, uint32_t length, const struct blast *, uint64_t *sent);
 const char *drop_attach(void);
 const char *drop_read(uint64_t *packets, uint64_t *bytes);
 
