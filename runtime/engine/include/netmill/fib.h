@@ -1,0 +1,161 @@
+/*
+ * The FIB as a forwarder reads it: address → path group → adjacency. It lies in a memfd and holds offsets and
+ * indices only, so that it may be mapped anywhere and outlive the engine that wrote it.
+ *
+ *   root4[2^24] → nodes4[256]           16-bit entries, 32-bit ones once those do not suffice   (DIR-24-8, Gupta
+ *   root6[2^24] → nodes6[256] → …       32-bit entries, one node a byte of the address           et al. 1998)
+ *   group[] → (bucket[] →) adjacency_slot[] → adjacency[]
+ *
+ * An entry is 0 (nothing but the default route, which stands in the header: changing it is one store), a group, or
+ * a node (top bit set). A group is one 64-bit word: an adjacency, or a power of two of buckets with one each.
+ *
+ * Threads: the FIB thread alone writes (fib/fib_writer.h). Everything that a reader follows is published by one
+ * aligned store with release, is complete by then, and is not reused before each worker has passed a quiescent
+ * point (fib/qsbr.h). So a reader sees the route before a change or the one after it, never a mixture. Group and
+ * adjacency numbers are valid until the reader's next quiescent point.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include "shm/fib_queue.h"
+#include "shm/limits.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define MILL_FIB_MAGIC        0x4249464c4c494d00ull
+#define MILL_FIB_GROUPS       (1u << 20)
+#define MILL_FIB_BUCKETS      (1u << 22)
+#define MILL_FIB_ADJACENCIES  (1u << 20)
+#define MILL_FIB_ROOT         (1u << 24)
+#define MILL_FIB_NARROW_LIMIT (1u << 15) /* groups, and nodes, that 16-bit entries can name */
+#define MILL_FIB_NODES4       (1u << 18)
+#define MILL_FIB_NODES6       (1u << 19)
+#define MILL_FIB_NODE         256u
+#define MILL_FIB_IS_NODE      0x80000000u
+#define MILL_FIB_IS_NODE16    0x8000u
+
+/* Immutable once published: a change is another one in its place. */
+struct mill_adjacency {
+	uint8_t rewrite[24]; /* destination MAC, source MAC, tags: what stands before the EtherType */
+	uint8_t rewrite_len; /* 12, 16 or 20; 0 unless kind is FORWARD */
+	uint8_t kind;        /* enum mill_adjacency_kind */
+	uint8_t family;      /* of `address`: 4, 6, or 0 for none; may differ from the packet's (RFC 8950) */
+	uint8_t reserved;
+	uint16_t iface; /* interface slot, MILL_NONE for none */
+	uint16_t port;  /* port slot, MILL_NONE for none */
+	uint16_t mtu;   /* of the interface, bytes of IP packet */
+	uint16_t reserved2;
+	uint32_t id;         /* what mill_services take and mill_fib_adjacency() finds again */
+	uint32_t key;        /* the daemon's number for it */
+	uint8_t address[16]; /* nexthop in network order, IPv4 in the first four bytes */
+	uint8_t reserved3[4];
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct mill_adjacency) == 64, "an adjacency is one cache line");
+
+struct mill_fib {
+	uint64_t magic;
+	uint32_t abi;
+	uint32_t bytes;    /* MILL_FIB_BYTES of who wrote it */
+	uint64_t complete; /* batches applied since the last complete replay began; 0: never completed */
+	uint64_t checksum; /* FNV-1a of the four above without `complete` */
+	_Alignas(64) uint64_t ports_down; /* bit p: port slot p has no carrier */
+	uint32_t wide4;                   /* 1: root4 and nodes4 are the 32-bit ones */
+	uint32_t default4;                /* group of 0.0.0.0/0, 0 for none */
+	uint32_t default6;
+	uint32_t vector; /* the processor has what the AVX-512 lookups need */
+	_Alignas(64) uint32_t gateway[MILL_MAX_GATEWAYS]; /* group by gateway slot, 0: unresolvable */
+};
+
+/* Offsets from struct mill_fib. Sparse: what is not used costs no memory. */
+#define MILL_FIB_HEADER           (64ull << 10)
+#define MILL_FIB_GROUP_OFFSET     MILL_FIB_HEADER
+#define MILL_FIB_BUCKET_OFFSET    (MILL_FIB_GROUP_OFFSET + MILL_FIB_GROUPS * 8ull)
+#define MILL_FIB_SLOT_OFFSET      (MILL_FIB_BUCKET_OFFSET + MILL_FIB_BUCKETS * 4ull)
+#define MILL_FIB_ADJACENCY_OFFSET (MILL_FIB_SLOT_OFFSET + MILL_FIB_ADJACENCIES * 4ull)
+#define MILL_FIB_NARROW_ROOT4_OFFSET                                                                         \
+	(((MILL_FIB_ADJACENCY_OFFSET + MILL_FIB_ADJACENCIES * 64ull) >> 21 << 21) + (2u << 20))
+#define MILL_FIB_NARROW_NODES4_OFFSET (MILL_FIB_NARROW_ROOT4_OFFSET + MILL_FIB_ROOT * 2ull)
+#define MILL_FIB_ROOT6_OFFSET         (MILL_FIB_NARROW_NODES4_OFFSET + MILL_FIB_NARROW_LIMIT * MILL_FIB_NODE * 2ull)
+#define MILL_FIB_NODES6_OFFSET        (MILL_FIB_ROOT6_OFFSET + MILL_FIB_ROOT * 4ull)
+#define MILL_FIB_ROOT4_OFFSET         (MILL_FIB_NODES6_OFFSET + MILL_FIB_NODES6 * MILL_FIB_NODE * 4ull)
+#define MILL_FIB_NODES4_OFFSET        (MILL_FIB_ROOT4_OFFSET + MILL_FIB_ROOT * 4ull)
+#define MILL_FIB_BYTES                (MILL_FIB_NODES4_OFFSET + MILL_FIB_NODES4 * MILL_FIB_NODE * 4ull)
+
+_Static_assert(sizeof(struct mill_fib) <= MILL_FIB_HEADER, "the header has its place");
+
+/* Array of `type` at an offset of MILL_FIB_*_OFFSET. */
+#define MILL_FIB_AT(fib, type, offset) ((const type *)((const uint8_t *)(fib) + (offset)))
+
+/* The adjacency of that id, as it is now. Id 0 is MILL_ADJ_NONE. */
+static inline const struct mill_adjacency *mill_fib_adjacency(const struct mill_fib *fib, uint32_t id)
+{
+	const uint32_t *slots = MILL_FIB_AT(fib, uint32_t, MILL_FIB_SLOT_OFFSET);
+	const uint32_t slot = __atomic_load_n(&slots[id], __ATOMIC_ACQUIRE);
+	return MILL_FIB_AT(fib, struct mill_adjacency, MILL_FIB_ADJACENCY_OFFSET) + slot;
+}
+
+/* False: the adjacency's port has lost its carrier, or it has no port. Only for kinds that send. */
+static inline bool mill_fib_egress_up(const struct mill_fib *fib, const struct mill_adjacency *adjacency)
+{
+	return adjacency->port < MILL_MAX_PORTS &&
+	       !(__atomic_load_n(&fib->ports_down, __ATOMIC_RELAXED) >> adjacency->port & 1);
+}
+
+static inline bool mill_fib_leg_dead(const struct mill_fib *fib, const struct mill_adjacency *adjacency)
+{
+	return adjacency->port < MILL_MAX_PORTS &&
+	       (__atomic_load_n(&fib->ports_down, __ATOMIC_RELAXED) >> adjacency->port & 1);
+}
+
+/* The chosen leg's port is down: another bucket by the same hash, so that only this leg's flows move. */
+static inline const struct mill_adjacency *mill_fib_select_other(const struct mill_fib *fib,
+                                                                 const uint32_t *bucket, uint32_t mask,
+                                                                 uint32_t hash,
+                                                                 const struct mill_adjacency *first)
+{
+	for (uint32_t i = 0, h = hash; i <= mask; i++) {
+		h = i < 8 ? h * 0x9e3779b1u + 0x7f4a7c15u : h + 0x10000u;
+		const uint32_t id = __atomic_load_n(&bucket[h >> 16 & mask], __ATOMIC_RELAXED);
+		const struct mill_adjacency *adjacency = mill_fib_adjacency(fib, id);
+		if (!mill_fib_leg_dead(fib, adjacency))
+			return adjacency;
+	}
+	return first;
+}
+
+/* Never NULL. Group 0 gives an adjacency of kind MILL_ADJ_NONE. `flow_hash` is used only where there is more than
+ * one path; all its low 16 bits must be well mixed. Several paths: one whose port is up, if there is one. */
+static inline const struct mill_adjacency *mill_fib_select(const struct mill_fib *fib, uint32_t group,
+                                                           uint32_t flow_hash)
+{
+	const uint64_t word =
+	    __atomic_load_n(MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET) + group, __ATOMIC_ACQUIRE);
+	const uint32_t mask = (uint32_t)(word >> 32);
+	if (mask == 0)
+		return mill_fib_adjacency(fib, (uint32_t)word);
+	const uint32_t *bucket = MILL_FIB_AT(fib, uint32_t, MILL_FIB_BUCKET_OFFSET) + (uint32_t)word;
+	const uint32_t id = __atomic_load_n(&bucket[flow_hash & mask], __ATOMIC_ACQUIRE);
+	const struct mill_adjacency *adjacency = mill_fib_adjacency(fib, id);
+	if (__builtin_expect(mill_fib_leg_dead(fib, adjacency), 0))
+		return mill_fib_select_other(fib, bucket, mask, flow_hash, adjacency);
+	return adjacency;
+}
+
+/* True when mill_fib_select looks at the flow hash: elsewhere it need not be computed. */
+static inline bool mill_fib_wants_hash(const struct mill_fib *fib, uint32_t group)
+{
+	return __atomic_load_n(MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET) + group, __ATOMIC_RELAXED) >>
+	       32;
+}
+
+/* Group of a gateway slot; 0: it cannot be resolved now. */
+static inline uint32_t mill_fib_gateway(const struct mill_fib *fib, uint32_t gateway_slot)
+{
+	return __atomic_load_n(&fib->gateway[gateway_slot], __ATOMIC_RELAXED);
+}
+
+#include "netmill/fib_lookup.h"
