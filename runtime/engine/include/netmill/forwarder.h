@@ -43,7 +43,10 @@ struct mill_bindings {
 
 struct mill_worker;
 
-/* What needs a queue, a lock or another thread. `frame` stays the caller's: each of these copies. */
+/* What needs a queue, a lock or another thread. `frame` stays the caller's: each of these copies. True: the service
+ * has taken it. Then the forwarder has counted a punt as `punt`; frames of `defer` and `fragment` are counted as
+ * `tx` by the service when they are sent. False: the forwarder counts the drop. Frames given to `defer` and
+ * `fragment` end with the IP packet, their TTL is already lowered; only the link header is to be replaced. */
 struct mill_services {
 	/* To the host stack on interface slot `iface`. l3 = offset of the network header (after all tags). */
 	bool (*punt)(struct mill_worker *, uint16_t iface, enum mill_punt_class, const uint8_t *frame, uint16_t len,
@@ -52,8 +55,7 @@ struct mill_services {
 	 * `nexthop` is the neighbour's address, network order, for a GLEAN adjacency. */
 	bool (*defer)(struct mill_worker *, uint32_t adjacency, const uint8_t *nexthop, const uint8_t *frame,
 		      uint16_t len, uint16_t l3);
-	/* IPv4 packet larger than the egress MTU and without DF: send it in fragments (RFC 791 §3.2). TTL is
-	 * already lowered. */
+	/* IPv4 packet larger than the egress MTU and without DF: send it in fragments (RFC 791 §3.2). */
 	bool (*fragment)(struct mill_worker *, uint32_t adjacency, const uint8_t *frame, uint16_t len, uint16_t l3);
 	/* A rule with `log` matched. per_second is the rule's own limit. */
 	void (*log)(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface, const uint8_t *frame,

@@ -1,0 +1,30 @@
+/* The IPv4 header checksum: verified whole (RFC 1071), updated by difference (RFC 1624). */
+#pragma once
+#include <stdbool.h>
+#include "netmill/bytes.h"
+
+/* One's complement sum of 32-bit words, folded: 0xffff for a correct header, RFC 1071 §1. Byte order does not
+ * matter for that question (§2 (B)). `bytes` is a multiple of four, at least 20. */
+static inline bool mill_ipv4_checksum_ok(const uint8_t *header, uint32_t bytes)
+{
+	uint32_t word[5];
+	memcpy(word, header, sizeof(word));
+	uint64_t sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
+	for (uint32_t at = 20; at < bytes; at += 4) {
+		memcpy(word, header + at, 4);
+		sum += word[0];
+	}
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16) == 0xffff;
+}
+
+/* TTL less one. The word of TTL and protocol falls by 0x0100, so the checksum rises by as much: RFC 1624 [Eqn. 3].
+ * A sum of 0xffff becomes 0, as it does in the kernel, so that both emit the same bytes. */
+static inline void mill_ipv4_lower_ttl(uint8_t *header)
+{
+	uint32_t sum = mill_load16(header + 10) + 0x0100u;
+	header[8]--;
+	mill_store16(header + 10, (uint16_t)(sum + (sum >= 0xffff)));
+}

@@ -1,0 +1,4 @@
+/* All that a generated forwarder may see of the engine. */
+#pragma once
+#include "netmill/acl.h"
+#include "netmill/route.h"

@@ -1,0 +1,141 @@
+/*
+ * One packet on its way through the forwarder, and the burst that it came in. Everything here lives on the stack
+ * of one call of `receive`: nothing survives a burst.
+ *
+ *   take → classify (parse, interface, checks, `in` ACL) → FIB lookup of all kept → local | divert | FIB → send
+ *
+ * Thread: the worker that owns the RX ring.
+ */
+#pragma once
+#include "netmill/bytes.h"
+#include "netmill/fib.h"
+#include "netmill/forwarder.h"
+
+#define MILL_NO_GATEWAY    0xffffu
+#define MILL_PREFETCH_SPAN 6u /* frames ahead: about the memory latency over the work on one packet */
+
+/* What is known of the transport header; read on demand, since most rules and routes never ask. */
+enum mill_l4 {
+	MILL_L4_UNREAD,
+	MILL_L4_READ,   /* TCP, UDP or ICMP: fields are valid */
+	MILL_L4_ABSENT, /* another protocol, or a fragment that is not the first: fields are 0 */
+	MILL_L4_BROKEN, /* cut short, or behind extension headers that cannot be walked: RFC 1858, RFC 7112 */
+};
+
+struct mill_address6 {
+	uint64_t high, low; /* host order */
+};
+
+struct mill_packet {
+	uint8_t *frame;
+	uint8_t *l3; /* network header */
+	struct netmap_slot *slot;
+	struct mill_address6 src6, dst6;
+	uint32_t src4, dst4; /* host order */
+	uint32_t len;        /* of the frame as received */
+	uint32_t ip_len;     /* of the IP packet as its header says */
+	uint16_t iface;      /* interface slot */
+	uint16_t local;      /* interface number in the policy */
+	uint16_t gateway;    /* local number that the ACL named, or MILL_NO_GATEWAY */
+	uint16_t vlan;       /* id of the innermost tag, 0 untagged */
+	uint16_t ethertype;
+	uint16_t sport, dport;
+	uint16_t l4_offset; /* from l3 */
+	uint8_t family;     /* 4 or 6 */
+	uint8_t proto;      /* IPv6: only after mill_read_l4 */
+	uint8_t l4;         /* enum mill_l4 */
+	uint8_t tcp_flags, icmp_type, icmp_code;
+	bool fragment;       /* IPv6: only after mill_read_l4 */
+	bool later_fragment; /* not the first */
+	bool options;        /* IPv4 options or an IPv6 hop-by-hop header */
+	bool to_host;        /* multicast, broadcast or link-local destination: never forwarded */
+	bool link_group;     /* came in a broadcast or multicast frame */
+};
+
+struct mill_burst {
+	struct netmap_ring *rx;
+	uint32_t at, left; /* next slot, and how many are still to take */
+	uint32_t kept, n4, n6;
+	uint32_t dst4[MILL_BURST], group4[MILL_BURST];
+	uint8_t dst6[MILL_BURST][16];
+	uint32_t group6[MILL_BURST];
+	struct mill_packet packet[MILL_BURST + 1]; /* the kept ones; one more to write the next into */
+};
+
+static inline void mill_prefetch_slot(const struct netmap_ring *rx, uint32_t index)
+{
+	if (index >= rx->num_slots)
+		index -= rx->num_slots;
+	__builtin_prefetch(mill_ring_buffer(rx, &rx->slot[index]), 1);
+}
+
+static inline void mill_burst_begin(struct mill_burst *burst, struct netmap_ring *rx)
+{
+	uint32_t waiting = mill_ring_space(rx);
+	burst->rx = rx;
+	burst->at = rx->cur;
+	burst->left = waiting < MILL_BURST ? waiting : MILL_BURST;
+	burst->kept = burst->n4 = burst->n6 = 0;
+	for (uint32_t i = 0; i < MILL_PREFETCH_SPAN && i < burst->left; i++)
+		mill_prefetch_slot(rx, burst->at + i);
+}
+
+/* The next packet of the burst, or NULL. */
+static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
+{
+	struct mill_packet *p = &burst->packet[burst->kept];
+	if (burst->left == 0)
+		return NULL;
+	if (burst->left > MILL_PREFETCH_SPAN)
+		mill_prefetch_slot(burst->rx, burst->at + MILL_PREFETCH_SPAN);
+	p->slot = &burst->rx->slot[burst->at];
+	p->frame = mill_ring_buffer(burst->rx, p->slot);
+	p->len = p->slot->len;
+	burst->at = mill_ring_next(burst->rx, burst->at);
+	burst->left--;
+	return p;
+}
+
+/* It is to be routed: its destination joins those that are looked up together. */
+static inline void mill_burst_keep(struct mill_burst *burst, const struct mill_packet *p)
+{
+	if (p->family == 4)
+		burst->dst4[burst->n4++] = p->dst4;
+	else
+		memcpy(burst->dst6[burst->n6++], p->l3 + 24, 16);
+	burst->kept++;
+}
+
+static inline void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
+{
+	if (burst->n4 != 0)
+		mill_fib_lookup4(w->fib, burst->dst4, burst->group4, burst->n4);
+	if (burst->n6 != 0)
+		mill_fib_lookup6(w->fib, (const uint8_t(*)[16])burst->dst6, burst->group6, burst->n6);
+	burst->n4 = burst->n6 = 0;
+}
+
+/* The path group of a kept packet; to be asked once for each, in order. */
+static inline uint32_t mill_burst_group(struct mill_burst *burst, const struct mill_packet *p)
+{
+	return p->family == 4 ? burst->group4[burst->n4++] : burst->group6[burst->n6++];
+}
+
+/* Every slot taken holds a free buffer again: its own, or the one that sending gave in exchange. */
+static inline void mill_burst_end(struct mill_burst *burst)
+{
+	burst->rx->head = burst->rx->cur = burst->at;
+}
+
+static inline void mill_count(struct mill_counter *counter, uint32_t bytes)
+{
+	counter->packets++;
+	counter->bytes += bytes;
+}
+
+/* Always false, so that a check can end with it. */
+static inline bool mill_drop(struct mill_worker *w, const struct mill_packet *p, enum mill_drop reason)
+{
+	w->if_counters[p->iface].drop[reason]++;
+	return false;
+}

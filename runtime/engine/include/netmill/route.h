@@ -1,0 +1,138 @@
+/*
+ * From a path group to what happens: the order of RFC 1812 §5.2.1 and of the kernel (route, TTL, MTU, send).
+ * A packet whose way was decided by a rule (`diverted`) is never given to the kernel where the kernel could forward
+ * it by its own table; only its TTL may run out there, which ends in an answer whatever the table says.
+ */
+#pragma once
+#include "netmill/transmit.h"
+
+static inline uint32_t mill_mix(uint64_t a, uint64_t b)
+{
+	a = (a ^ 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
+	b = (b ^ a >> 29) * 0x94d049bb133111ebull;
+	return (uint32_t)(b >> 32);
+}
+
+/* The same for all packets of a flow: five fields, or three for fragments, whose later parts have no ports. */
+static inline uint32_t mill_flow_hash(struct mill_packet *p)
+{
+	uint64_t ports, addresses;
+	mill_read_l4(p);
+	ports = p->fragment ? p->proto : (uint64_t)p->sport << 24 | (uint64_t)p->dport << 8 | p->proto;
+	if (p->family == 4)
+		addresses = (uint64_t)p->src4 << 32 | p->dst4;
+	else
+		addresses =
+		    (uint64_t)mill_mix(p->src6.high, p->src6.low) << 32 | mill_mix(p->dst6.high, p->dst6.low);
+	return mill_mix(addresses, ports);
+}
+
+static inline const struct mill_adjacency *mill_path(const struct mill_worker *w, struct mill_packet *p,
+                                                     uint32_t group)
+{
+	return mill_fib_select(w->fib, group, mill_fib_wants_hash(w->fib, group) ? mill_flow_hash(p) : 0);
+}
+
+/* Where a gateway is reached now; NULL: it is not, and the packet goes on as if no rule had named it. */
+static inline const struct mill_adjacency *mill_gateway_path(const struct mill_worker *w,
+                                                             struct mill_packet *p, uint16_t gateway)
+{
+	const struct mill_adjacency *path;
+	uint32_t group = mill_fib_gateway(w->fib, w->bind->gateway[gateway]);
+	if (group == 0)
+		return NULL;
+	path = mill_path(w, p, group);
+	return path->kind == MILL_ADJ_FORWARD || path->kind == MILL_ADJ_RESOLVE ? path : NULL;
+}
+
+/* Larger than the egress MTU: RFC 791 §3.2, RFC 1812 §5.3.3 (DF: the kernel answers), RFC 8200 §4.5 (IPv6: likewise). */
+static inline void mill_too_big(struct mill_worker *w, struct mill_packet *p,
+                                const struct mill_adjacency *path, bool diverted)
+{
+	uint16_t l3 = (uint16_t)(p->l3 - p->frame);
+	if (p->family == 6 || (p->l3[6] & 0x40) != 0) {
+		if (diverted)
+			mill_drop(w, p, MILL_DROP_TOO_BIG);
+		else
+			mill_punt(w, p, MILL_PUNT_EXCEPTION);
+		return;
+	}
+	mill_lower_ttl(p);
+	if (!w->services->fragment(w, path->id, p->frame, (uint16_t)(l3 + p->ip_len), l3))
+		mill_drop(w, p, MILL_DROP_TOO_BIG);
+}
+
+/* The neighbour is not known yet: the engine keeps the packet, ready to be sent, and asks. */
+static inline void mill_defer(struct mill_worker *w, struct mill_packet *p, const struct mill_adjacency *path)
+{
+	uint16_t l3 = (uint16_t)(p->l3 - p->frame);
+	const uint8_t *neighbour = path->address;
+	if (path->kind == MILL_ADJ_GLEAN)
+		neighbour = p->family == 4 ? p->l3 + 16 : p->l3 + 24;
+	mill_lower_ttl(p);
+	if (!w->services->defer(w, path->id, neighbour, p->frame, (uint16_t)(l3 + p->ip_len), l3))
+		mill_drop(w, p, MILL_DROP_UNRESOLVED);
+}
+
+/* Paths that end here. The kernel answers for what it must: RFC 1812 §5.2.7.1. */
+static inline void mill_no_way(struct mill_worker *w, struct mill_packet *p,
+                               const struct mill_adjacency *path)
+{
+	if (path->kind == MILL_ADJ_BLACKHOLE)
+		mill_drop(w, p, MILL_DROP_BLACKHOLE);
+	else if (path->kind != MILL_ADJ_KERNEL && w->ifaces[p->iface].host == MILL_HOST_NONE)
+		mill_drop(w, p, MILL_DROP_NO_ROUTE);
+	else
+		mill_punt(w, p, MILL_PUNT_EXCEPTION);
+}
+
+/* Whatever the kernel must see or nobody may forward; false: the packet is dealt with. */
+static inline bool mill_may_forward(struct mill_worker *w, struct mill_packet *p, bool diverted)
+{
+	if (p->link_group) /* RFC 1812 §5.3.4: what came by link broadcast is not forwarded */
+		return mill_drop(w, p, MILL_DROP_OTHER_MAC);
+	if (mill_ttl(p) <= 1) /* RFC 1812 §5.3.1 */
+		return mill_punt(w, p, MILL_PUNT_EXCEPTION);
+	if (p->options && !diverted)
+		return mill_punt(w, p, MILL_PUNT_EXCEPTION);
+	if (p->family == 6 && (mill_link_local(&p->src6) || (p->src6.high | p->src6.low) == 0)) {
+		if (diverted) /* RFC 4291 §2.5.2, §2.5.6 */
+			return mill_drop(w, p, MILL_DROP_LINK_LOCAL);
+		return mill_punt(w, p, MILL_PUNT_EXCEPTION);
+	}
+	return true;
+}
+
+static inline void mill_send(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                             const struct mill_adjacency *path, bool diverted)
+{
+	if (!mill_may_forward(w, p, diverted))
+		return;
+	if (path->kind != MILL_ADJ_FORWARD && path->kind != MILL_ADJ_RESOLVE && path->kind != MILL_ADJ_GLEAN)
+		mill_no_way(w, p, path);
+	else if (p->ip_len > w->ifaces[path->iface].mtu)
+		mill_too_big(w, p, path, diverted);
+	else if (path->kind == MILL_ADJ_FORWARD)
+		mill_transmit(w, rx, p, path);
+	else
+		mill_defer(w, p, path);
+}
+
+/* An address of the router, or a broadcast of one of its networks. */
+static inline bool mill_is_local(const struct mill_adjacency *path)
+{
+	return path->kind == MILL_ADJ_LOCAL || path->kind == MILL_ADJ_BROADCAST;
+}
+
+/* By the gateway that a rule named, if it can be reached; else by the FIB. */
+static inline void mill_route(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                              const struct mill_adjacency *path, uint16_t gateway)
+{
+	const struct mill_adjacency *other = NULL;
+	if (gateway != MILL_NO_GATEWAY)
+		other = mill_gateway_path(w, p, gateway);
+	if (other != NULL)
+		mill_send(w, rx, p, other, true);
+	else
+		mill_send(w, rx, p, path, false);
+}
