@@ -143,7 +143,7 @@ export class Lab {
       'net.ipv4.conf.default.rp_filter': 0,
       'net.ipv4.conf.all.send_redirects': 0,
       'net.ipv4.conf.default.send_redirects': 0,
-      'net.ipv4.icmp_ratelimit': 0,
+      'net.ipv4.icmp_ratemask': 0, // icmp_ratelimit = 0 would empty the buckets of route errors too
       'net.ipv4.icmp_msgs_per_sec': 100000,
       'net.ipv4.icmp_msgs_burst': 100000,
       'net.ipv6.icmp.ratelimit': 0,
