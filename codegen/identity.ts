@@ -1,0 +1,72 @@
+/**
+ * Identity of rules: what counters, policers and samplers follow. An explicit `.id()` within its list, else list, match and
+ * action; never a position, so that inserting a rule changes nobody else's. Equal rules get an ordinal.
+ */
+import type { Acl, Action, Match, NetSet, Pbr, Rule, Service } from '../dsl/model.js';
+import { formatAddress, formatPrefix } from '../dsl/address.js';
+import { hash } from './names.js';
+import type { BoolExpr } from './predicate/expr.js';
+
+export type PredicateMeaning = (name: string) => BoolExpr | undefined;
+
+/** 16 hex digits for each rule of `rules`, in their order. */
+export function ruleIdentities(
+  list: Acl | Pbr,
+  rules: readonly Rule[],
+  meaning: PredicateMeaning,
+): readonly string[] {
+  const seen = new Map<string, number>();
+  return rules.map((rule) => {
+    const key = JSON.stringify(ruleKey(list, rule, meaning));
+    const ordinal = seen.get(key) ?? 0;
+    seen.set(key, ordinal + 1);
+    return hash(`${key}#${ordinal}`, 16);
+  });
+}
+
+export function defaultIdentity(list: Acl): string {
+  return hash(JSON.stringify([list.kind, list.name, 'default', list.default]), 16);
+}
+
+function ruleKey(list: Acl | Pbr, rule: Rule, meaning: PredicateMeaning): unknown {
+  if (rule.id !== undefined) return [list.kind, list.name, 'id', rule.id];
+  return [list.kind, list.name, matchKey(rule.match, meaning), actionKey(rule.action)];
+}
+
+function actionKey(action: Action): unknown {
+  return action.kind === 'nexthop' ? [action.kind, ...action.gateways.map(formatAddress).sort()] : [action.kind];
+}
+
+function matchKey(match: Match, meaning: PredicateMeaning): unknown {
+  return {
+    from: match.from && netsKey(match.from),
+    to: match.to && netsKey(match.to),
+    service: match.service && serviceKey(match.service),
+    when: match.when && [match.when.name, withoutOrigins(meaning(match.when.name))],
+  };
+}
+
+function netsKey(nets: NetSet): readonly string[] {
+  return [...new Set(nets.prefixes.map(formatPrefix))].sort();
+}
+
+function serviceKey(service: Service): readonly string[] {
+  const parts = service.alternatives.flatMap((one) =>
+    one.l4 === 'icmp'
+      ? one.types.length === 0
+        ? ['icmp']
+        : one.types.map((type) => `icmp${type.family}/${type.type}/${type.code ?? ''}`)
+      : one.dports.map((range) => `${one.l4}/${range.from}-${range.to}`),
+  );
+  return [...new Set(parts)].sort();
+}
+
+function withoutOrigins(expr: BoolExpr | undefined): unknown {
+  return expr === undefined
+    ? null
+    : JSON.parse(
+        JSON.stringify(expr, (key, value: unknown) =>
+          key === 'origin' ? undefined : typeof value === 'bigint' ? value.toString() : value,
+        ),
+      );
+}

@@ -1,0 +1,128 @@
+/**
+ * The policy after lowering: everything has its local number and its name in C, and each rule says for each family
+ * what it tests. Frozen, plain data; `match` keeps the operator's own terms for the evaluator.
+ */
+import type { Action, Address, Encapsulation, Family, Match, Origin, PortRange, Router } from '../dsl/model.js';
+import type { PredicateExpr } from './predicate/expr.js';
+
+/** A set of addresses of one family: disjoint, sorted, inclusive. */
+export interface AddressSet {
+  readonly kind: 'addresses';
+  readonly family: Family;
+  /** Words joined by underscores; unique among sets of the family. */
+  readonly name: string;
+  readonly ranges: readonly { readonly from: bigint; readonly to: bigint }[];
+  /** As prefixes, none inside another. */
+  readonly prefixes: readonly { readonly bits: bigint; readonly length: number }[];
+  readonly origin: Origin;
+}
+
+/** What a service is in one family. Ports: merged ranges, absent when every port is meant. */
+export interface ServiceSet {
+  readonly kind: 'service';
+  readonly family: Family;
+  readonly name: string;
+  readonly tcp?: PortTest;
+  readonly udp?: PortTest;
+  readonly icmp?: IcmpTest;
+  readonly origin: Origin;
+}
+
+export interface PortTest {
+  readonly ranges?: readonly PortRange[];
+}
+
+export interface IcmpTest {
+  readonly types?: readonly { readonly type: number; readonly code?: number }[];
+}
+
+/** A rule's tests for packets of one family; absent parts are not tested. */
+export interface Condition {
+  readonly from?: AddressSet;
+  readonly to?: AddressSet;
+  readonly service?: ServiceSet;
+  readonly when?: IrPredicate;
+  /** Local number of the gateway, for nexthop rules. */
+  readonly gateway?: number;
+}
+
+export interface IrPredicate {
+  readonly name: string;
+  /** The C function's name. */
+  readonly function: string;
+  readonly source: PredicateExpr;
+  /** Simplified; the same truth value for every packet. */
+  readonly expr: PredicateExpr['expr'];
+}
+
+export interface IrRule {
+  readonly local: number;
+  readonly id: string;
+  /** Enumerator in C. */
+  readonly enumerator: string;
+  readonly list: string;
+  readonly listKind: 'acl' | 'pbr';
+  readonly position: number;
+  readonly action: Action;
+  readonly match: Match;
+  readonly conditions: Readonly<Partial<Record<Family, Condition>>>;
+  readonly text: string;
+  readonly origin: Origin;
+  readonly logPerSecond?: number;
+  readonly why?: string;
+  readonly counter?: string;
+  readonly expires?: string;
+}
+
+export interface IrList {
+  readonly kind: 'acl' | 'pbr';
+  readonly name: string;
+  /** Name in C, without its prefix. */
+  readonly function: string;
+  readonly rules: readonly IrRule[];
+  /** ACLs only: the rule that stands for the default. */
+  readonly fallback?: IrRule;
+  /** Some rule of the family reads the transport header: what hides it is refused (ACL) or not taken (PBR). */
+  readonly readsTransport: Readonly<Record<Family, boolean>>;
+  readonly origin: Origin;
+}
+
+export interface IrInterface {
+  readonly local: number;
+  readonly name: string;
+  readonly function: string;
+  readonly enumerator: string;
+  readonly port: number;
+  readonly encapsulation: Encapsulation;
+  readonly acl?: IrList;
+  readonly pbr?: IrList;
+  readonly origin: Origin;
+}
+
+export interface IrPort {
+  readonly local: number;
+  readonly name: string;
+  readonly function: string;
+  readonly enumerator: string;
+  readonly spec: string;
+  readonly interfaces: readonly IrInterface[];
+  readonly origin: Origin;
+}
+
+export interface IrGateway {
+  readonly local: number;
+  readonly address: Address;
+  readonly enumerator: string;
+}
+
+export interface Ir {
+  readonly router: Router;
+  readonly policy: string;
+  readonly policyHash: string;
+  readonly ports: readonly IrPort[];
+  readonly interfaces: readonly IrInterface[];
+  readonly lists: readonly IrList[];
+  readonly rules: readonly IrRule[];
+  readonly gateways: readonly IrGateway[];
+  readonly predicates: readonly IrPredicate[];
+}

@@ -1,0 +1,121 @@
+/** What a rule tests, for packets of one family. */
+import { formatAddress, formatPrefix } from '../dsl/address.js';
+import type { Family, NetSet, PortRange, Rule, Service } from '../dsl/model.js';
+import { mergePorts, mergeRanges, outermost, prefixRange } from './addresses.js';
+import type { AddressSet, Condition, IcmpTest, IrPredicate, PortTest, ServiceSet } from './ir.js';
+import { hash, type Namer, shorten, snake, words } from './names.js';
+
+export interface MatchContext {
+  readonly predicates: ReadonlyMap<string, IrPredicate>;
+  /** Local number by address. */
+  readonly gateways: ReadonlyMap<string, number>;
+  readonly setNames: Readonly<Record<Family, Namer>>;
+  readonly serviceNames: Namer;
+  /** Equal sets are one object: by their contents. */
+  readonly memo: Map<string, AddressSet | ServiceSet>;
+}
+
+/** Undefined: no packet of this family can match. */
+export function lowerMatch(rule: Rule, family: Family, context: MatchContext): Condition | undefined {
+  const { match, action } = rule;
+  const from = match.from && addressSet(match.from, family, context);
+  const to = match.to && addressSet(match.to, family, context);
+  const service = match.service && serviceSet(match.service, family, context);
+  if (from === null || to === null || service === null) return undefined;
+  const when = match.when && context.predicates.get(match.when.name);
+  if (match.when && when === undefined) throw new Error(`predicate ${match.when.name} was not compiled`);
+  if (when?.expr.kind === 'constant' && !when.expr.value) return undefined;
+  const condition = {
+    ...(from && { from }),
+    ...(to && { to }),
+    ...(service && { service }),
+    ...(when && when.expr.kind !== 'constant' && { when }),
+  };
+  if (action.kind !== 'nexthop') return condition;
+  const gateway = action.gateways.find((address) => address.family === family);
+  if (gateway === undefined) return undefined;
+  return { ...condition, gateway: context.gateways.get(formatAddress(gateway))! };
+}
+
+/** Undefined: every address; null: none of this family. */
+function addressSet(nets: NetSet, family: Family, context: MatchContext): AddressSet | undefined | null {
+  const prefixes = outermost(nets.prefixes, family);
+  if (prefixes.length === 0) return null;
+  if (prefixes[0]!.length === 0) return undefined;
+  const width = family === 4 ? 32 : 128;
+  const key = prefixes.map((prefix) => formatPrefix({ family, ...prefix })).join(' ');
+  return memoized(context, key, () => ({
+    kind: 'addresses',
+    family,
+    name: context.setNames[family].name(netsName(nets, key), key),
+    ranges: mergeRanges(prefixes.map((prefix) => prefixRange(prefix, width))),
+    prefixes,
+    origin: nets.origin,
+  }));
+}
+
+function netsName(nets: NetSet, key: string): string {
+  if (nets.name !== undefined) return shorten(snake(nets.name), 32);
+  const labels = nets.labels.filter((label) => label !== undefined);
+  if (labels.length > 0 && labels.length === nets.prefixes.length) return shorten(snake(labels.join('_')), 32);
+  const word = words(key.replaceAll('::', '_0_'));
+  return word.length <= 24 ? word : `nets_${hash(key, 8)}`;
+}
+
+/** Null: nothing of this family. */
+function serviceSet(service: Service, family: Family, context: MatchContext): ServiceSet | null {
+  const tcp = portTest(service, 'tcp');
+  const udp = portTest(service, 'udp');
+  const icmp = icmpTest(service, family);
+  if (tcp === undefined && udp === undefined && icmp === undefined) return null;
+  const tests = { ...(tcp && { tcp }), ...(udp && { udp }), ...(icmp && { icmp }) };
+  const key = `${family} ${JSON.stringify(tests)}`;
+  return memoized(context, key, () => ({
+    kind: 'service',
+    family,
+    name: context.serviceNames.name(`${serviceName(service, tests)}_ipv${family}`, key),
+    ...tests,
+    origin: service.origin,
+  }));
+}
+
+function portTest(service: Service, l4: 'tcp' | 'udp'): PortTest | undefined {
+  const parts = service.alternatives.filter((one) => one.l4 === l4);
+  if (parts.length === 0) return undefined;
+  const ranges = mergePorts(parts.flatMap((one) => ('dports' in one ? one.dports : [])));
+  const all = ranges.length === 1 && ranges[0]!.from === 0 && ranges[0]!.to === 65535;
+  return all ? {} : { ranges };
+}
+
+function icmpTest(service: Service, family: Family): IcmpTest | undefined {
+  const parts = service.alternatives.flatMap((one) => (one.l4 === 'icmp' ? [one.types] : []));
+  if (parts.length === 0) return undefined;
+  if (parts.some((types) => types.length === 0)) return {};
+  const types = parts.flat().filter((one) => one.family === family);
+  if (types.length === 0) return undefined;
+  const plain = types.map(({ type, code }) => (code === undefined ? { type } : { type, code }));
+  const seen = new Map(plain.map((one) => [`${one.type}/${'code' in one ? one.code : ''}`, one]));
+  return { types: [...seen.values()].sort((a, b) => a.type - b.type) };
+}
+
+function serviceName(service: Service, tests: Pick<ServiceSet, 'tcp' | 'udp' | 'icmp'>): string {
+  if (service.name !== undefined) return shorten(snake(service.name), 32);
+  const ports = (l4: string, test: PortTest | undefined) =>
+    test === undefined ? [] : [l4, ...(test.ranges ?? []).map(portWord)];
+  const types = (tests.icmp?.types ?? []).map((one) => [one.type, one.code].filter((x) => x !== undefined).join('_'));
+  const parts = [...ports('tcp', tests.tcp), ...ports('udp', tests.udp), ...(tests.icmp ? ['icmp', ...types] : [])];
+  const word = parts.join('_');
+  return word.length <= 28 ? word : `service_${hash(JSON.stringify(tests), 8)}`;
+}
+
+function portWord(range: PortRange): string {
+  return range.from === range.to ? `${range.from}` : `${range.from}_to_${range.to}`;
+}
+
+function memoized<T extends AddressSet | ServiceSet>(context: MatchContext, key: string, make: () => T): T {
+  const found = context.memo.get(key);
+  if (found !== undefined) return found as T;
+  const made = Object.freeze(make());
+  context.memo.set(key, made);
+  return made;
+}

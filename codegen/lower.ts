@@ -1,0 +1,211 @@
+/** CheckedPolicy → IR: numbers, names and identities; lists split by family, each rule into what it really tests. */
+import { builtinRules } from '../dsl/builtin.js';
+import { formatAddress } from '../dsl/address.js';
+import type { Acl, Address, Family, LogicalInterface, Pbr, Router, Rule } from '../dsl/model.js';
+import type { CheckedPolicy } from './checked.js';
+import { citer } from './cite.js';
+import type { Ir, IrGateway, IrInterface, IrList, IrPort, IrPredicate, IrRule } from './ir.js';
+import { defaultIdentity, ruleIdentities } from './identity.js';
+import { lowerMatch, type MatchContext } from './lower-match.js';
+import { hash, Namer, shorten, snake, words } from './names.js';
+import { readsTransport } from './optimise/transport.js';
+import { simplify } from './optimise/predicate.js';
+
+const families: readonly Family[] = [4, 6];
+const defaultLogRate = 10;
+
+export function lower(policy: CheckedPolicy): Ir {
+  const { router } = policy;
+  const predicates = lowerPredicates(policy);
+  const gateways = lowerGateways(router);
+  const lists = lowerLists(policy, predicates, gateways);
+  const ports = lowerPorts(router, lists);
+  return Object.freeze({
+    router,
+    policy: policy.files[0]?.path ?? router.origin.file,
+    policyHash: policy.policyHash,
+    ports,
+    interfaces: ports.flatMap((port) => port.interfaces).sort((a, b) => a.local - b.local),
+    lists,
+    rules: lists.flatMap((list) => [...list.rules, ...(list.fallback ? [list.fallback] : [])]),
+    gateways,
+    predicates,
+  });
+}
+
+/** Lists that some interface uses, ACLs first, in the order of first use. */
+function usedLists(router: Router): readonly (Acl | Pbr)[] {
+  const acls = new Map<string, Acl>();
+  const pbrs = new Map<string, Pbr>();
+  for (const one of router.interfaces) {
+    if (one.in) acls.set(one.in.name, one.in);
+    if (one.pbr) pbrs.set(one.pbr.name, one.pbr);
+  }
+  return [...acls.values(), ...pbrs.values()];
+}
+
+function rulesOf(list: Acl | Pbr): readonly Rule[] {
+  return list.kind === 'acl' ? [...builtinRules(list), ...list.rules] : list.rules;
+}
+
+function lowerPredicates(policy: CheckedPolicy): readonly IrPredicate[] {
+  const used = new Set(usedLists(policy.router).flatMap((list) => rulesOf(list).map((rule) => rule.match.when?.name)));
+  const namer = new Namer();
+  return policy.predicates
+    .filter((one) => used.has(one.name))
+    .map((source) => ({
+      name: source.name,
+      function: namer.name(shorten(snake(source.name), 40), source.name),
+      source,
+      expr: simplify(source.expr),
+    }));
+}
+
+function lowerGateways(router: Router): readonly IrGateway[] {
+  const found = new Map<string, Address>();
+  for (const list of usedLists(router))
+    for (const rule of rulesOf(list))
+      if (rule.action.kind === 'nexthop')
+        for (const address of rule.action.gateways) found.set(formatAddress(address), address);
+  const namer = new Namer();
+  return [...found].map(([text, address], local) => ({
+    local,
+    address,
+    enumerator: namer.name(`GATEWAY_${gatewayWord(text)}`, text),
+  }));
+}
+
+function gatewayWord(text: string): string {
+  const word = text.replaceAll('::', '__').replace(/[.:]/g, '_').toUpperCase();
+  return word.length <= 22 ? word : hash(text, 8).toUpperCase();
+}
+
+function lowerLists(
+  policy: CheckedPolicy,
+  predicates: readonly IrPredicate[],
+  gateways: readonly IrGateway[],
+): readonly IrList[] {
+  const namer = new Namer();
+  const enumerators = new Namer();
+  const context: MatchContext = {
+    predicates: new Map(predicates.map((one) => [one.name, one])),
+    gateways: new Map(gateways.map((one) => [formatAddress(one.address), one.local])),
+    setNames: { 4: new Namer(), 6: new Namer() },
+    serviceNames: new Namer(),
+    memo: new Map(),
+  };
+  let local = 0;
+  return usedLists(policy.router).map((list) => {
+    const cite = citer(policy);
+    const own = rulesOf(list);
+    const meaning = (name: string) => context.predicates.get(name)?.source.expr;
+    const ids = ruleIdentities(list, own, meaning);
+    const enumerator = (id: string) =>
+      enumerators.name(
+        `RULE_${shorten(words(list.name), 18).toUpperCase()}_${id.slice(0, 8).toUpperCase()}`,
+        id,
+      );
+    let position = 0;
+    const rules = own.map((rule, i): IrRule => {
+      const id = ids[i]!;
+      return {
+        local: local++,
+        id,
+        enumerator: enumerator(id),
+        list: list.name,
+        listKind: list.kind,
+        position: ++position,
+        action: rule.action,
+        match: rule.match,
+        conditions: Object.fromEntries(
+          families.flatMap((family) => {
+            const condition = lowerMatch(rule, family, context);
+            return condition === undefined ? [] : [[family, condition]];
+          }),
+        ),
+        text: cite(rule.origin) ?? `${rule.id ?? rule.action.kind}${rule.why ? `: ${rule.why}` : ''}`,
+        origin: rule.origin,
+        ...(rule.log && { logPerSecond: rule.log.perSecond }),
+        ...(rule.why !== undefined && { why: rule.why }),
+        ...(rule.counter !== undefined && { counter: rule.counter }),
+        ...(rule.expires !== undefined && { expires: rule.expires }),
+      };
+    });
+    const fallback = list.kind === 'acl' ? defaultRule(list, local++, enumerator, cite) : undefined;
+    return {
+      kind: list.kind,
+      name: list.name,
+      function: namer.name(shorten(words(list.name), 40), `${list.kind} ${list.name}`),
+      rules,
+      ...(fallback && { fallback }),
+      readsTransport: { 4: readsTransport(rules, 4), 6: readsTransport(rules, 6) },
+      origin: list.origin,
+    };
+  });
+}
+
+function defaultRule(
+  list: Acl,
+  local: number,
+  enumerator: (id: string) => string,
+  cite: (origin: Acl['origin']) => string | undefined,
+): IrRule {
+  const id = defaultIdentity(list);
+  return {
+    local,
+    id,
+    enumerator: enumerator(id),
+    list: list.name,
+    listKind: 'acl',
+    position: 0,
+    action: { kind: list.default },
+    match: {},
+    conditions: { 4: {}, 6: {} },
+    text: cite(list.origin) ?? `default ${list.default}`,
+    origin: list.origin,
+    ...(list.log && { logPerSecond: defaultLogRate }),
+  };
+}
+
+function lowerPorts(router: Router, lists: readonly IrList[]): readonly IrPort[] {
+  const namer = new Namer();
+  const faces = router.interfaces.map((one, local) => lowerInterface(router, one, local, lists, namer));
+  const portNamer = new Namer();
+  return router.ports.map((port, local) => {
+    const word = portNamer.name(shorten(words(port.name), 40), port.name);
+    return {
+      local,
+      name: port.name,
+      function: word,
+      enumerator: `PORT_${word.toUpperCase()}`,
+      spec: port.spec,
+      interfaces: faces.filter((face) => face.port === local),
+      origin: port.origin,
+    };
+  });
+}
+
+function lowerInterface(
+  router: Router,
+  one: LogicalInterface,
+  local: number,
+  lists: readonly IrList[],
+  namer: Namer,
+): IrInterface {
+  const word = namer.name(shorten(words(one.name), 40), one.name);
+  const listOf = (kind: 'acl' | 'pbr', name: string | undefined) =>
+    name === undefined ? undefined : lists.find((list) => list.kind === kind && list.name === name);
+  const acl = listOf('acl', one.in?.name);
+  const pbr = listOf('pbr', one.pbr?.name);
+  return {
+    local,
+    name: one.name,
+    function: word,
+    enumerator: `IF_${word.toUpperCase()}`,
+    port: router.ports.findIndex((port) => port.name === one.port),
+    encapsulation: one.encapsulation,
+    ...(acl && { acl }),
+    ...(pbr && { pbr }),
+    origin: one.origin,
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * forwarder.json: what a generation is, for the daemon and for people. Local numbers are positions in its lists and
+ * the numbers that the generated C uses.
+ */
+import { z } from 'zod';
+
+export const manifestVersion = 1;
+
+const origin = z.object({ file: z.string(), line: z.number().int(), column: z.number().int() });
+const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
+
+const port = z.object({
+  local: z.number().int(),
+  name: z.string(),
+  spec: z.string(),
+  fallback: z.enum(['kernel', 'drop']),
+  offloadsOff: z.array(z.string()),
+  origin,
+});
+
+const logicalInterface = z.object({
+  local: z.number().int(),
+  name: z.string(),
+  /** Local number of its port. */
+  port: z.number().int(),
+  /** Outermost first. */
+  tags: z.array(z.object({ tpid: z.number().int(), vid: z.number().int() })),
+  /** Bytes of an IP packet; 0: the port's. */
+  mtu: z.number().int(),
+  host: z.enum(['auto', 'tap', 'none']),
+  /** Of its port. */
+  fallback: z.enum(['kernel', 'drop']),
+  /** With length: 192.0.2.1/24. */
+  addresses: z.array(z.string()),
+  in: z.string().optional(),
+  pbr: z.string().optional(),
+  origin,
+});
+
+const rule = z.object({
+  local: z.number().int(),
+  /** 64-bit identity: counters belong to it across generations. */
+  id: hex(16),
+  list: z.string(),
+  listKind: z.enum(['acl', 'pbr']),
+  /** Position in its list, from 1; 0 for what the default takes. */
+  position: z.number().int(),
+  /** Logical interfaces that the list is on. */
+  interfaceNames: z.array(z.string()),
+  /** The policy line. */
+  text: z.string(),
+  origin,
+  action: z.enum(['allow', 'deny', 'nexthop']),
+  gateways: z.array(z.string()),
+  why: z.string().optional(),
+  counter: z.string().optional(),
+  logPerSecond: z.number().int().optional(),
+  expires: z.string().optional(),
+});
+
+export const manifestSchema = z.object({
+  version: z.literal(manifestVersion),
+  /** MILL_ABI_VERSION and MILL_LAYOUT that the forwarder was compiled with. */
+  abi: z.number().int(),
+  layout: z.number().int(),
+  router: z.string(),
+  policy: z.string(),
+  policyHash: hex(64),
+  sequence: z.number().int(),
+  /** File name of the shared object, beside this file, and SHA-256 of its contents. */
+  forwarder: z.string(),
+  forwarderHash: hex(64),
+  compiler: z.object({ name: z.string(), version: z.string(), flags: z.array(z.string()) }),
+  lookup: z.enum(['flat', 'radix']),
+  eventMode: z.enum(['poll', 'busy', 'adaptive']),
+  ports: z.array(port),
+  interfaces: z.array(logicalInterface),
+  /** `rings`: ring numbers by port name; absent: dealt out. */
+  workers: z.array(
+    z.object({ core: z.number().int().optional(), rings: z.record(z.string(), z.array(z.number().int())).optional() }),
+  ),
+  /** Addresses, by local number. */
+  gateways: z.array(z.string()),
+  /** By local number. */
+  rules: z.array(rule),
+  routes: z.array(z.object({ prefix: z.string(), gateway: z.string(), origin })),
+  daemon: z.object({
+    pidfile: z.string(),
+    socket: z.object({ path: z.string(), mode: z.number().int() }),
+    maxClients: z.number().int(),
+    routeDumpFile: z.string(),
+    arpMaxTries: z.number().int(),
+  }),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** @throws ZodError when the text is not a manifest of this version. */
+export function parseManifest(text: string): Manifest {
+  return manifestSchema.parse(JSON.parse(text));
+}

@@ -1,0 +1,136 @@
+/**
+ * Simplifies a predicate without changing its truth: constants are folded, comparisons that the range of a field
+ * decides are decided (gcc would warn of them), double negations go.
+ */
+import type { Arithmetic, BoolExpr, Compare, NumberExpr, NumberField } from '../predicate/expr.js';
+import { unreachable } from '../unreachable.js';
+
+interface Interval {
+  readonly least: number;
+  readonly most: number;
+}
+
+const word: Interval = { least: 0, most: 0xffffffff };
+
+const fieldRange: Readonly<Record<NumberField, Interval>> = {
+  len: { least: 20, most: 65575 },
+  ttl: { least: 0, most: 255 },
+  dscp: { least: 0, most: 63 },
+  proto: { least: 0, most: 255 },
+  family: { least: 4, most: 6 },
+  sport: { least: 0, most: 65535 },
+  dport: { least: 0, most: 65535 },
+  icmpType: { least: 0, most: 255 },
+  icmpCode: { least: 0, most: 255 },
+  vlan: { least: 0, most: 4095 },
+};
+
+const truth = (value: boolean): BoolExpr => ({ kind: 'constant', value });
+
+export function simplify(expr: BoolExpr): BoolExpr {
+  switch (expr.kind) {
+    case 'constant':
+    case 'tcpFlag':
+    case 'fragment':
+      return expr;
+    case 'within':
+      return expr.prefixes.length === 0 ? truth(false) : expr;
+    case 'not':
+      return negate(simplify(expr.of));
+    case 'and':
+    case 'or':
+      return junction(expr.kind, simplify(expr.left), simplify(expr.right));
+    case 'compare':
+      return comparison(expr.op, simplifyNumber(expr.left), simplifyNumber(expr.right));
+    default:
+      return unreachable(expr);
+  }
+}
+
+function negate(of: BoolExpr): BoolExpr {
+  if (of.kind === 'constant') return truth(!of.value);
+  return of.kind === 'not' ? of.of : { kind: 'not', of };
+}
+
+function junction(kind: 'and' | 'or', left: BoolExpr, right: BoolExpr): BoolExpr {
+  const absorbing = kind === 'or';
+  for (const [one, other] of [
+    [left, right],
+    [right, left],
+  ] as const)
+    if (one.kind === 'constant') return one.value === absorbing ? one : other;
+  return { kind, left, right };
+}
+
+function comparison(op: Compare, left: NumberExpr, right: NumberExpr): BoolExpr {
+  if (JSON.stringify(left) === JSON.stringify(right)) return truth(op === '==' || op === '<=' || op === '>=');
+  const decided = decide(op, interval(left), interval(right));
+  return decided === undefined ? { kind: 'compare', op, left, right } : truth(decided);
+}
+
+/** What the ranges of both sides say, if they say it for all values. */
+function decide(op: Compare, left: Interval, right: Interval): boolean | undefined {
+  switch (op) {
+    case '<':
+      return left.most < right.least ? true : left.least >= right.most ? false : undefined;
+    case '<=':
+      return left.most <= right.least ? true : left.least > right.most ? false : undefined;
+    case '>':
+      return decide('<', right, left);
+    case '>=':
+      return decide('<=', right, left);
+    case '==':
+      if (left.most < right.least || right.most < left.least) return false;
+      return left.least === left.most && right.least === right.most ? true : undefined;
+    case '!=': {
+      const equal = decide('==', left, right);
+      return equal === undefined ? undefined : !equal;
+    }
+    default:
+      return unreachable(op);
+  }
+}
+
+function simplifyNumber(expr: NumberExpr): NumberExpr {
+  if (expr.kind !== 'arithmetic') return expr;
+  const left = simplifyNumber(expr.left);
+  const right = simplifyNumber(expr.right);
+  if (left.kind === 'number' && right.kind === 'number')
+    return { kind: 'number', value: calculate(expr.op, left.value, right.value) };
+  return { kind: 'arithmetic', op: expr.op, left, right };
+}
+
+function calculate(op: Arithmetic, left: number, right: number): number {
+  switch (op) {
+    case '+':
+      return (left + right) >>> 0;
+    case '-':
+      return (left - right) >>> 0;
+    case '*':
+      return Math.imul(left, right) >>> 0;
+    case '&':
+      return (left & right) >>> 0;
+    case '|':
+      return (left | right) >>> 0;
+    case '^':
+      return (left ^ right) >>> 0;
+    case '%':
+      return left % right;
+    default:
+      return unreachable(op);
+  }
+}
+
+function interval(expr: NumberExpr): Interval {
+  if (expr.kind === 'number') return { least: expr.value, most: expr.value };
+  if (expr.kind === 'field') return fieldRange[expr.field];
+  const left = interval(expr.left);
+  const right = interval(expr.right);
+  if (expr.op === '+' && left.most + right.most <= word.most)
+    return { least: left.least + right.least, most: left.most + right.most };
+  if (expr.op === '*' && left.most * right.most <= word.most)
+    return { least: left.least * right.least, most: left.most * right.most };
+  if (expr.op === '&') return { least: 0, most: Math.min(left.most, right.most) };
+  if (expr.op === '%' && right.least > 0) return { least: 0, most: Math.min(left.most, right.most - 1) };
+  return word;
+}

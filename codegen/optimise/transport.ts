@@ -1,0 +1,67 @@
+/** Does a list read the transport header? What hides it is then refused by an ACL, and not taken by a PBR list. */
+import type { Family } from '../../dsl/model.js';
+import type { IrPredicate, IrRule, ServiceSet } from '../ir.js';
+import type { BoolExpr, NumberExpr } from '../predicate/expr.js';
+import { unreachable } from '../unreachable.js';
+
+export function readsTransport(rules: readonly IrRule[], family: Family): boolean {
+  return rules.some((rule) => {
+    const condition = rule.conditions[family];
+    if (condition === undefined) return false;
+    return (
+      (condition.service !== undefined && serviceReads(condition.service, family)) ||
+      (condition.when !== undefined && predicateReads(condition.when, family))
+    );
+  });
+}
+
+/** IPv4 has its protocol in the fixed header; IPv6's stands behind extension headers. */
+function serviceReads(service: ServiceSet, family: Family): boolean {
+  return (
+    family === 6 ||
+    service.tcp?.ranges !== undefined ||
+    service.udp?.ranges !== undefined ||
+    service.icmp?.types !== undefined
+  );
+}
+
+export function predicateReads(predicate: IrPredicate, family: Family): boolean {
+  return boolReads(predicate.expr, family);
+}
+
+function boolReads(expr: BoolExpr, family: Family): boolean {
+  switch (expr.kind) {
+    case 'constant':
+    case 'within':
+      return false;
+    case 'not':
+      return boolReads(expr.of, family);
+    case 'and':
+    case 'or':
+      return boolReads(expr.left, family) || boolReads(expr.right, family);
+    case 'compare':
+      return numberReads(expr.left, family) || numberReads(expr.right, family);
+    case 'tcpFlag':
+      return true;
+    case 'fragment':
+      return family === 6;
+    default:
+      return unreachable(expr);
+  }
+}
+
+function numberReads(expr: NumberExpr, family: Family): boolean {
+  if (expr.kind === 'arithmetic') return numberReads(expr.left, family) || numberReads(expr.right, family);
+  if (expr.kind === 'number') return false;
+  switch (expr.field) {
+    case 'sport':
+    case 'dport':
+    case 'icmpType':
+    case 'icmpCode':
+      return true;
+    case 'proto':
+      return family === 6;
+    default:
+      return false;
+  }
+}
