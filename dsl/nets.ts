@@ -1,6 +1,7 @@
 /** Sets of networks and hosts. */
 import { formatAddress, formatPrefix, network, parseInterfaceAddress, whyNotAddress } from './address.js';
 import type { CheckAddress, CheckPrefix, FamilyOf } from './literals.js';
+import { rememberNets } from './made.js';
 import type { Family, NetSet, Origin, Prefix } from './model.js';
 import { here, inside } from './origin.js';
 import { note, show } from './problems.js';
@@ -29,7 +30,7 @@ export function nets<const T extends string>(...prefixes: readonly CheckPrefix<T
   if (prefixes.length === 0)
     note('NM3015', origin, 'this list of networks is empty, so it would match nothing');
   const entries = prefixes.map((text, i) => readPrefix(text, inside(origin, i)));
-  return netSet(
+  return made(
     entries.flatMap((prefix) => (prefix ? [{ prefix, label: undefined }] : [])),
     origin,
   ) as Nets<FamilyOf<T>>;
@@ -50,7 +51,13 @@ export function hosts<const T extends string, K extends string>(
     const prefix = readHost(text, inside(origin, 0, label));
     return prefix ? [{ prefix, label }] : [];
   });
-  return netSet(entries, origin) as Nets<FamilyOf<T>>;
+  return made(entries, origin) as Nets<FamilyOf<T>>;
+}
+
+function made(entries: readonly Entry[], origin: Origin): Nets {
+  const set = netSet(entries, origin);
+  rememberNets(set);
+  return set;
 }
 
 function netSet(entries: readonly Entry[], origin: Origin): Nets {
@@ -67,7 +74,8 @@ function netSet(entries: readonly Entry[], origin: Origin): Nets {
     v4: { get: () => netSet(of(4), origin) },
     v6: { get: () => netSet(of(6), origin) },
   });
-  return Object.freeze(set) as Nets;
+  Object.freeze(set);
+  return set as unknown as Nets;
 }
 
 function readPrefix(text: unknown, origin: Origin): Prefix | undefined {

@@ -1,4 +1,5 @@
 /** Predicates: conditions that no list of networks and ports can say. */
+import { rememberPredicate } from './made.js';
 import type { Predicate } from './model.js';
 import { here, inside } from './origin.js';
 import type { Packet } from './packet.js';
@@ -19,7 +20,14 @@ export function predicate(name: string, test: (packet: Packet) => boolean): Pred
       expected: 'an arrow function',
       got: show(test),
     });
-  return Object.freeze({ kind: 'predicate', name: String(name), test: test as Predicate['test'], origin });
+  const made: Predicate = Object.freeze({
+    kind: 'predicate',
+    name: String(name),
+    test: test as Predicate['test'],
+    origin,
+  });
+  rememberPredicate(made);
+  return made;
 }
 
 /** Names become parts of C names, counters and command lines. */

@@ -25,7 +25,12 @@ export type Arithmetic = '+' | '-' | '*' | '&' | '|' | '^' | '%';
 export type NumberExpr =
   | { readonly kind: 'number'; readonly value: number }
   | { readonly kind: 'field'; readonly field: NumberField }
-  | { readonly kind: 'arithmetic'; readonly op: Arithmetic; readonly left: NumberExpr; readonly right: NumberExpr };
+  | {
+      readonly kind: 'arithmetic';
+      readonly op: Arithmetic;
+      readonly left: NumberExpr;
+      readonly right: NumberExpr;
+    };
 
 export type BoolExpr =
   | { readonly kind: 'constant'; readonly value: boolean }

@@ -1,0 +1,98 @@
+/** The front of the pipeline: load, check, and a policy in which nothing is wrong, or everything that is. */
+import { createHash } from 'node:crypto';
+import { relative } from 'node:path';
+import { onLink } from '../dsl/builtin.js';
+import type { Origin, Router } from '../dsl/model.js';
+import { check } from './check/check.js';
+import type { FrontResult, PolicyFile } from './checked.js';
+import type { Diagnostic } from './diagnostics/diagnostic.js';
+import type { Limits } from './load/evaluate.js';
+import { type Loaded, loadPolicy } from './load/load.js';
+import { finishRouter, usedPredicates } from './load/finish.js';
+import { builtinPredicate } from './predicate/builtin.js';
+import type { PredicateExpr } from './predicate/expr.js';
+
+export interface FrontOptions {
+  readonly limits?: Limits;
+  /** `'2027-03-31'`: rules past their date are warned of; today when not said. */
+  readonly today?: string;
+}
+
+export async function loadAndCheck(path: string, options: FrontOptions = {}): Promise<FrontResult> {
+  const loaded = await loadPolicy(path, options.limits);
+  const today = options.today ?? new Date().toISOString().slice(0, 10);
+  const place = (origin: Origin) => loaded.locator?.locate(origin) ?? { origin };
+  const checked = loaded.router
+    ? check(loaded.router, { today }).map((one) => ({ ...one, ...place(one.origin) }))
+    : [];
+  const name = (file: string) => relativePath(loaded.root, file);
+  const diagnostics = sorted(
+    [...loaded.diagnostics, ...checked].map((one) => relativeDiagnostic(one, name)),
+    loaded,
+    name,
+  );
+  const files = loaded.files.map((file) => ({ path: name(file.path), text: file.text }));
+  const { router, locator } = loaded;
+  if (router === undefined || locator === undefined || diagnostics.some((one) => one.severity === 'error'))
+    return { ok: false, diagnostics, files, root: loaded.root };
+  const finished = finishRouter(router, loaded.predicates, locator, name);
+  return {
+    ok: true,
+    policy: {
+      router: finished,
+      predicates: predicatesOf(finished, loaded.predicates, name),
+      files,
+      policyHash: hashOf(files),
+      warnings: diagnostics,
+      root: loaded.root,
+    },
+  };
+}
+
+function predicatesOf(
+  router: Router,
+  compiled: readonly PredicateExpr[],
+  name: (file: string) => string,
+): readonly PredicateExpr[] {
+  const used = usedPredicates(router);
+  const own = compiled.filter((one) => used.has(one.name));
+  return [
+    ...(used.has(onLink.name) ? [builtinPredicate] : []),
+    ...own.map((one) => ({ ...one, origin: { ...one.origin, file: name(one.origin.file) } })),
+  ];
+}
+
+/** SHA-256 over every path and text, each preceded by its length. */
+function hashOf(files: readonly PolicyFile[]): string {
+  const hash = createHash('sha256');
+  for (const part of files.flatMap((file) => [file.path, file.text]))
+    hash.update(`${Buffer.byteLength(part)}:${part}`);
+  return hash.digest('hex');
+}
+
+function relativePath(root: string, file: string): string {
+  return file.startsWith('/') ? relative(root, file) : file;
+}
+
+function relativeDiagnostic(one: Diagnostic, name: (file: string) => string): Diagnostic {
+  const move = ({ path: _, ...origin }: Origin) => ({ ...origin, file: name(origin.file) });
+  return {
+    ...one,
+    origin: move(one.origin),
+    related: one.related.map((place) => ({ ...place, origin: move(place.origin) })),
+  };
+}
+
+/** By file in the order of reading, then by place. */
+function sorted(
+  diagnostics: readonly Diagnostic[],
+  loaded: Loaded,
+  name: (file: string) => string,
+): readonly Diagnostic[] {
+  const order = loaded.files.map((file) => name(file.path));
+  const rank = (one: Diagnostic) =>
+    order.includes(one.origin.file) ? order.indexOf(one.origin.file) : order.length;
+  return [...diagnostics].sort(
+    (a, b) => rank(a) - rank(b) || a.origin.line - b.origin.line || a.origin.column - b.origin.column,
+  );
+}

@@ -1,0 +1,98 @@
+/** Evaluates a policy's modules in a child process with limits of time and memory. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { PredicateExpr } from '../predicate/expr.js';
+import type { Mismatch } from '../predicate/samples.js';
+import type { Module } from './modules.js';
+import type { Evaluated, Reply, Request } from './sandbox.js';
+
+export interface Limits {
+  readonly milliseconds: number;
+  readonly megabytes: number;
+}
+
+export const defaultLimits: Limits = { milliseconds: 10_000, megabytes: 256 };
+
+export type Outcome<T> = { readonly kind: 'done'; readonly value: T } | NoOutcome;
+
+export type NoOutcome =
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'died'; readonly why: string };
+
+/** A child with one policy in it. */
+export interface Evaluator {
+  evaluate(entry: string, modules: readonly Module[]): Promise<Outcome<Evaluated>>;
+  /** Predicates by their number in `Evaluated.predicates`. */
+  compare(
+    predicates: readonly { readonly index: number; readonly expr: PredicateExpr }[],
+  ): Promise<Outcome<readonly (Mismatch & { readonly index: number })[]>>;
+  close(): void;
+}
+
+export function startEvaluator(limits: Limits): Evaluator {
+  const child = fork(fileURLToPath(new URL('./sandbox.js', import.meta.url)), [], {
+    execArgv: [
+      '--no-warnings',
+      '--experimental-vm-modules',
+      '--disallow-code-generation-from-strings',
+      `--max-old-space-size=${limits.megabytes}`,
+    ],
+    // Nothing of the caller's environment may change what a policy means.
+    env: { TZ: 'UTC', LC_ALL: 'C' },
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  let complaints = '';
+  child.stderr?.on('data', (text: Buffer) => {
+    if (complaints.length < 20_000) complaints += text.toString();
+  });
+  const ask = (request: Request) => exchange(child, request, limits, () => complaints);
+  return {
+    async evaluate(entry, modules) {
+      const sent = modules.map(({ text: _, ...module }) => module);
+      return (await ask({ kind: 'evaluate', entry, modules: sent })) as Outcome<Evaluated>;
+    },
+    async compare(predicates) {
+      const outcome = await ask({ kind: 'compare', predicates });
+      if (outcome.kind !== 'done') return outcome;
+      return { kind: 'done', value: outcome.value.kind === 'compared' ? outcome.value.mismatches : [] };
+    },
+    close() {
+      child.kill('SIGKILL');
+    },
+  };
+}
+
+/** One question, one answer, or the reason why there is none. */
+function exchange(
+  child: ChildProcess,
+  request: Request,
+  limits: Limits,
+  complaints: () => string,
+): Promise<Outcome<Reply>> {
+  return new Promise((resolve) => {
+    const finish = (outcome: Outcome<Reply>) => {
+      clearTimeout(timer);
+      child.removeAllListeners('message');
+      child.removeAllListeners('close');
+      resolve(outcome);
+    };
+    const timer = setTimeout(() => {
+      finish({ kind: 'timeout' });
+      child.kill('SIGKILL');
+    }, limits.milliseconds);
+    child.once('message', (reply) => finish({ kind: 'done', value: reply as Reply }));
+    child.once('error', (error) => finish({ kind: 'died', why: error.message }));
+    child.once('close', (code, signal) => finish(whyDead(code, signal, complaints())));
+    child.send(request, (error) => {
+      if (error) setImmediate(() => child.connected || child.exitCode !== null || child.kill('SIGKILL'));
+    });
+  });
+}
+
+function whyDead(code: number | null, signal: string | null, complaints: string): NoOutcome {
+  if (complaints.includes('heap out of memory')) return { kind: 'memory' };
+  const lines = complaints.split('\n').filter((line) => /Error/.test(line));
+  return { kind: 'died', why: lines[0] ?? (signal ? `killed by ${signal}` : `exit code ${code}`) };
+}

@@ -1,0 +1,274 @@
+/**
+ * From a policy file to its values: type check, evaluation in a child, predicates from their syntax. Everything
+ * that is wrong comes back together; only what would make the rest meaningless stops it.
+ */
+import { readFileSync, realpathSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { NetSet, Origin, Problem, Router } from '../../dsl/model.js';
+import type { DiagnosticCode } from '../diagnostics/catalogue.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { compilePredicate } from '../predicate/compile.js';
+import type { PolicyFacts } from '../predicate/context.js';
+import type { PredicateExpr } from '../predicate/expr.js';
+import { type Compilation, compile } from './compiler.js';
+import {
+  defaultLimits,
+  type Evaluator,
+  type Limits,
+  type NoOutcome,
+  type Outcome,
+  startEvaluator,
+} from './evaluate.js';
+import { createLocator, type Locator } from './locate.js';
+import { collectModules, type Module } from './modules.js';
+import { callAt } from './place.js';
+import type { Evaluated } from './sandbox.js';
+import { syntaxErrors, typeErrors } from './typescript.js';
+
+export interface Loaded {
+  /** Absent when the policy could not be evaluated. Origins are absolute and may have paths: see `locator`. */
+  readonly router: Router | undefined;
+  readonly predicates: readonly PredicateExpr[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** What was read, the policy file first. Paths are absolute. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** Directory of the policy file. */
+  readonly root: string;
+  readonly locator: Locator | undefined;
+}
+
+export async function loadPolicy(path: string, limits: Limits = defaultLimits): Promise<Loaded> {
+  const given = resolve(path);
+  const entry = realPath(given);
+  if (entry === undefined) return unreadable(given);
+  let compilation = compile(entry);
+  const syntax = syntaxErrors(compilation);
+  const root = dirname(entry);
+  if (syntax.length > 0) return stopped(compilation, entry, root, syntax);
+  const types = typeErrors(compilation);
+  const graph = collectModules(compilation, entry);
+  const packages = graph.modules.filter(
+    (one) => one.kind === 'code' && one.map === undefined && !one.path.endsWith('ts'),
+  );
+  if (packages.length > 0) compilation = compilation.withFiles(packages);
+  const before = [
+    ...types,
+    ...graph.diagnostics.filter((one) => !types.some((type) => sameStart(one, type))),
+  ];
+  if (before.some((one) => one.code === 'NM1004' || one.code === 'NM1005'))
+    return stopped(compilation, entry, root, before);
+  const evaluator = startEvaluator(limits);
+  try {
+    const outcome = await evaluator.evaluate(entry, graph.modules);
+    return await afterEvaluation(compilation, graph.modules, entry, before, outcome, evaluator, limits);
+  } finally {
+    evaluator.close();
+  }
+}
+
+async function afterEvaluation(
+  compilation: Compilation,
+  modules: readonly Module[],
+  entry: string,
+  before: readonly Diagnostic[],
+  outcome: Outcome<Evaluated>,
+  evaluator: Evaluator,
+  limits: Limits,
+): Promise<Loaded> {
+  const locator = createLocator(compilation.program, compilation.checker);
+  const loaded = (
+    router: Router | undefined,
+    predicates: readonly PredicateExpr[],
+    diagnostics: readonly Diagnostic[],
+  ) => ({
+    router,
+    predicates,
+    diagnostics,
+    files: inOrder(modules, entry),
+    root: dirname(entry),
+    locator,
+  });
+  if (outcome.kind !== 'done')
+    return loaded(undefined, [], [...before, notEvaluated(outcome, entry, limits)]);
+  const evaluated = outcome.value;
+  const problems = evaluated.problems.map((problem) => toDiagnostic(problem, locator));
+  const compiled = await compilePredicates(compilation, modules, evaluated, evaluator, before.length === 0);
+  const found = merge(before, [...problems, ...compiled.diagnostics, ...failures(evaluated, entry)]);
+  return loaded(evaluated.router, compiled.predicates, found);
+}
+
+async function compilePredicates(
+  { program, checker }: Compilation,
+  modules: readonly Module[],
+  evaluated: Evaluated,
+  evaluator: Evaluator,
+  typed: boolean,
+): Promise<{ readonly predicates: readonly PredicateExpr[]; readonly diagnostics: readonly Diagnostic[] }> {
+  const facts: PolicyFacts = {
+    checker,
+    netsMadeAt: (origin) => evaluated.nets.filter((set: NetSet) => samePlace(set.origin, origin)),
+    exported: (file, name) => evaluated.exports[file]?.[name],
+    imported: (file, specifier) => modules.find((one) => one.path === file)?.imports[specifier],
+  };
+  const diagnostics: Diagnostic[] = [];
+  const compiled: { readonly index: number; readonly expr: PredicateExpr }[] = [];
+  for (const [index, { name, origin }] of evaluated.predicates.entries()) {
+    const file = program.getSourceFile(origin.file);
+    const call = file && callAt(file, origin.line, origin.column);
+    if (call === undefined) {
+      const message = `the syntax of predicate '${name}' was not found`;
+      diagnostics.push({ code: 'NM2101', severity: 'error', origin, message, related: [] });
+      continue;
+    }
+    const { predicate, diagnostics: wrong } = compilePredicate(facts, call, name, origin);
+    diagnostics.push(...wrong);
+    if (predicate) compiled.push({ index, expr: predicate });
+  }
+  if (typed && compiled.length > 0 && diagnostics.length === 0) {
+    const compared = await evaluator.compare(compiled);
+    if (compared.kind === 'done')
+      diagnostics.push(...compared.value.map((one) => disagreement(one, evaluated)));
+  }
+  return { predicates: compiled.map((one) => one.expr), diagnostics };
+}
+
+function disagreement(
+  found: {
+    readonly index: number;
+    readonly packet: string;
+    readonly typescript: string;
+    readonly compiled: boolean;
+  },
+  evaluated: Evaluated,
+): Diagnostic {
+  const { name, origin } = evaluated.predicates[found.index]!;
+  return {
+    code: 'NM2112',
+    severity: 'error',
+    origin,
+    message: `predicate '${name}' gives ${found.typescript} in TypeScript and ${found.compiled} when compiled, for ${found.packet}`,
+    related: [],
+    fix: 'read ports only after p.l4 was tested, without type assertions; if it does, this is a bug of netmill.',
+  };
+}
+
+function failures(evaluated: Evaluated, entry: string): readonly Diagnostic[] {
+  const origin = evaluated.failure?.origin ?? { file: entry, line: 1, column: 1 };
+  if (evaluated.failure)
+    return [{ code: 'NM5001', severity: 'error', origin, message: evaluated.failure.message, related: [] }];
+  if (evaluated.router !== undefined) return [];
+  return [
+    {
+      code: 'NM1007',
+      severity: 'error',
+      origin,
+      message: 'this policy has no router',
+      related: [],
+      fix: "end it with: export default router('name', { … })",
+    },
+  ];
+}
+
+function notEvaluated(outcome: NoOutcome, entry: string, limits: Limits): Diagnostic {
+  const base = { severity: 'error', origin: { file: entry, line: 1, column: 1 }, related: [] } as const;
+  if (outcome.kind === 'timeout')
+    return {
+      ...base,
+      code: 'NM5002',
+      message: `the policy did not finish within ${limits.milliseconds / 1000} s`,
+      fix: 'look for a loop or a promise that does not end.',
+    };
+  if (outcome.kind === 'memory')
+    return {
+      ...base,
+      code: 'NM5003',
+      message: `the policy needs more than ${limits.megabytes} MiB of memory`,
+    };
+  return { ...base, code: 'NM5001', message: `the evaluation of the policy died: ${outcome.why}` };
+}
+
+/** A builder's problem, at the exact place. */
+export function toDiagnostic(problem: Problem, locator: Locator): Diagnostic {
+  const { code, origin, ...words } = problem;
+  const place = locator.locate(origin, code === 'NM4017' || code === 'NM3014' || code === 'NM4012');
+  const { path: _, ...plain } = origin;
+  return {
+    code: code as DiagnosticCode,
+    severity: 'error',
+    related: [],
+    ...words,
+    ...(place ?? { origin: plain }),
+  };
+}
+
+/** One mistake may be seen by the types and by the builders: it is told once, by who knows the place better. */
+function merge(types: readonly Diagnostic[], found: readonly Diagnostic[]): readonly Diagnostic[] {
+  const vague = types.filter(
+    (type) => type.code === 'NM1002' && found.some((one) => isWithin(one.origin, type)),
+  );
+  const clear = types.filter((type) => !vague.includes(type));
+  const rest = found.filter((one) => !clear.some((type) => sameStart(one, type)));
+  // Consequences are not told: what is thrown after a type error, lists that are empty for want of their wrong parts.
+  const lost = [...clear, ...rest].some((one) => ['NM1003', 'NM3002', 'NM3016'].includes(one.code));
+  const consequence = (one: Diagnostic) =>
+    (one.code === 'NM5001' && types.length > 0) || (one.code === 'NM3015' && lost);
+  return [...clear, ...rest.filter((one) => !consequence(one))];
+}
+
+function isWithin(place: Origin, outer: Diagnostic): boolean {
+  const { origin, end } = outer;
+  if (place.file !== origin.file || end === undefined) return false;
+  const after = place.line > origin.line || (place.line === origin.line && place.column >= origin.column);
+  return after && (place.line < end.line || (place.line === end.line && place.column < end.column));
+}
+
+function sameStart(a: Diagnostic, b: Diagnostic): boolean {
+  return samePlace(a.origin, b.origin);
+}
+
+function samePlace(a: Origin, b: Origin): boolean {
+  return a.file === b.file && a.line === b.line && a.column === b.column;
+}
+
+function inOrder(modules: readonly Module[], entry: string): Loaded['files'] {
+  const rest = modules.filter((one) => one.path !== entry).sort((a, b) => (a.path < b.path ? -1 : 1));
+  return [...modules.filter((one) => one.path === entry), ...rest].map(({ path, text }) => ({ path, text }));
+}
+
+function stopped(
+  compilation: Compilation,
+  entry: string,
+  root: string,
+  diagnostics: readonly Diagnostic[],
+): Loaded {
+  const named = new Set([entry, ...diagnostics.map((one) => one.origin.file)]);
+  const files = [...named].flatMap((path) => {
+    const file = compilation.program.getSourceFile(path);
+    return file ? [{ path, text: file.text }] : [];
+  });
+  return { router: undefined, predicates: [], diagnostics, files, root, locator: undefined };
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    const real = realpathSync(path);
+    readFileSync(real);
+    return real;
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(path: string): Loaded {
+  const origin = { file: path, line: 1, column: 1 };
+  const message = `${path} cannot be read`;
+  const diagnostics = [{ code: 'NM1006', severity: 'error', origin, message, related: [] } as const];
+  return {
+    router: undefined,
+    predicates: [],
+    diagnostics,
+    files: [],
+    root: dirname(path),
+    locator: undefined,
+  };
+}

@@ -1,0 +1,20 @@
+/** What was made while a policy was evaluated, used by a router or not: the loader compiles and checks all of it. */
+import type { NetSet, Predicate } from './model.js';
+
+const networks: NetSet[] = [];
+const predicates: Predicate[] = [];
+
+export function rememberNets(set: NetSet): void {
+  networks.push(set);
+}
+
+export function rememberPredicate(predicate: Predicate): void {
+  predicates.push(predicate);
+}
+
+export function everythingMade(): {
+  readonly nets: readonly NetSet[];
+  readonly predicates: readonly Predicate[];
+} {
+  return { nets: networks, predicates };
+}
