@@ -1,0 +1,118 @@
+/** One function a request of the control socket. They read; what changes anything goes through the deployer or the RIB. */
+import { unreachable } from '../../codegen/unreachable.js';
+import type { Deployer } from '../deploy/deployer.js';
+import type { GenerationStore } from '../deploy/store.js';
+import { MillError } from '../errors.js';
+import type { LoggedEvent } from '../log-events.js';
+import type { Logger } from '../log.js';
+import type { EngineLink, Rib } from '../native.js';
+import type { Rates } from '../rates.js';
+import type { Exchange, Handler } from './connection.js';
+import type { RequestBody } from './protocol.js';
+import { listAcls, readCounters } from './read-counters.js';
+import { listInterfaces, listNeighbours } from './read-interfaces.js';
+import { addRoute, deleteRoute, dumpRoutes, getRoute, listRoutes } from './read-routes.js';
+import { readFib, readStatus } from './read-status.js';
+import type { GenerationReply } from './types.js';
+
+/** What handlers may use. */
+export interface ControlContext {
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly link: () => EngineLink;
+  readonly rib: Rib;
+  readonly deployer: Deployer;
+  readonly store: GenerationStore;
+  readonly rates: Rates;
+  readonly recentEvents: () => readonly LoggedEvent[];
+  readonly shutdown: () => void;
+  readonly log: Logger;
+}
+
+export function createHandler(context: ControlContext): Handler {
+  return async (body, exchange) => {
+    context.log.debug({ request: body }, 'request');
+    return answer(context, body, exchange);
+  };
+}
+
+async function answer(context: ControlContext, body: RequestBody, exchange: Exchange): Promise<unknown> {
+  switch (body.op) {
+    case 'status':
+      return readStatus(context);
+    case 'ifconfig':
+      return listInterfaces(context);
+    case 'arp':
+      return listNeighbours(context);
+    case 'counter':
+      return readCounters(context);
+    case 'acl.list':
+      return listAcls(context);
+    case 'acl.set':
+      await context.link().setAcl(body.enabled);
+      context.log.warn({ enabled: body.enabled }, 'ACLs switched');
+      return { enabled: body.enabled };
+    case 'acl.reload':
+      return context.deployer.deploy(activeSource(context), exchange.progress);
+    case 'deploy':
+      return context.deployer.deploy(body.path, exchange.progress);
+    case 'rollback':
+      return context.deployer.rollback(body.generation, 'rolled back by an operator');
+    case 'generations':
+      return listGenerations(context);
+    case 'route.list':
+      return listRoutes(context, body.family, exchange);
+    case 'route.get':
+      return getRoute(context, body.address);
+    case 'route.add':
+      return addRoute(context, body);
+    case 'route.delete':
+      return deleteRoute(context, body.prefix);
+    case 'route.dump':
+      return dumpRoutes(context, body.file);
+    case 'fib':
+      return fib(context, body.action);
+    case 'log':
+      return context.recentEvents();
+    case 'shutdown':
+      context.shutdown();
+      return { stopping: true };
+    default:
+      return unreachable(body);
+  }
+}
+
+function activeSource(context: ControlContext): string {
+  const active = context.deployer.active;
+  if (active === undefined) throw new MillError('not-found', 'no generation runs', 'deploy one: netmill deploy POLICY');
+  return active.record.source;
+}
+
+async function fib(context: ControlContext, action: 'couple' | 'decouple' | 'recouple' | 'status'): Promise<unknown> {
+  if (action === 'couple') context.rib.couple();
+  if (action === 'decouple') context.rib.decouple();
+  if (action === 'recouple') await context.rib.recouple();
+  if (action === 'couple' || action === 'recouple') await context.rib.settled();
+  if (action !== 'status') context.log.info({ action }, 'FIB');
+  return readFib(context);
+}
+
+function listGenerations(context: ControlContext): readonly GenerationReply[] {
+  const link = context.link();
+  const running = link.running;
+  return context.store.records().flatMap((record) => {
+    const stored = context.store.find(record.generation);
+    if (stored === undefined || (record.committedAt === undefined && record.generation !== running)) return [];
+    const state =
+      record.generation === running ? 'running' : link.retained.includes(record.generation) ? 'retained' : 'stored';
+    return {
+      generation: record.generation,
+      state,
+      source: record.source,
+      policyHash: stored.bundle.plan.policyHash,
+      builtAt: record.builtAt,
+      committedAt: record.committedAt,
+      note: record.note,
+    };
+  });
+}

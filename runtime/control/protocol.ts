@@ -1,0 +1,81 @@
+/**
+ * What is said on the control socket. One request a frame, answered by any number of `part` and `progress` frames
+ * and then one with `ok`. Versions must be equal: daemon and CLI come from one package.
+ */
+import { z } from 'zod';
+import type { ErrorData } from '../errors.js';
+
+export const PROTOCOL_VERSION = 1;
+
+const text = (max: number) => z.string().min(1).max(max);
+const op = <N extends string, S extends z.ZodRawShape>(name: N, shape: S) =>
+  z.strictObject({ op: z.literal(name), ...shape });
+const plain = <N extends string>(name: N) => z.strictObject({ op: z.literal(name) });
+
+const requestBody = z.discriminatedUnion('op', [
+  plain('status'),
+  plain('ifconfig'),
+  plain('arp'),
+  plain('counter'),
+  plain('generations'),
+  plain('acl.list'),
+  plain('acl.reload'),
+  plain('log'),
+  plain('shutdown'),
+  op('acl.set', { enabled: z.boolean() }),
+  op('route.list', { family: z.union([z.literal(4), z.literal(6)]).optional() }),
+  op('route.get', { address: text(64) }),
+  op('route.add', { prefix: text(64), gateway: text(64).optional(), iface: text(64).optional() }),
+  op('route.delete', { prefix: text(64) }),
+  op('route.dump', { file: text(4096).optional() }),
+  op('fib', { action: z.enum(['couple', 'decouple', 'recouple', 'status']) }),
+  op('deploy', { path: text(4096) }),
+  op('rollback', { generation: z.int().positive().optional() }),
+]);
+
+export type RequestBody = z.infer<typeof requestBody>;
+export type Op = RequestBody['op'];
+
+const envelope = z.strictObject({ v: z.literal(PROTOCOL_VERSION), id: z.int().nonnegative(), body: requestBody });
+
+export type Request = z.infer<typeof envelope>;
+
+export type Reply =
+  | { readonly v: number; readonly id: number; readonly part: unknown }
+  | { readonly v: number; readonly id: number; readonly progress: string }
+  | { readonly v: number; readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly v: number; readonly id: number; readonly ok: false; readonly error: ErrorData };
+
+/** What only uid 0 and the daemon's own uid may ask for: these run code in the engine or change what it does. */
+const privileged: ReadonlySet<Op> = new Set<Op>([
+  'acl.reload',
+  'acl.set',
+  'route.add',
+  'route.delete',
+  'route.dump',
+  'deploy',
+  'rollback',
+  'shutdown',
+]);
+
+export function needsPrivilege(body: RequestBody): boolean {
+  return privileged.has(body.op) || (body.op === 'fib' && body.action !== 'status');
+}
+
+export type ParsedRequest =
+  | { readonly ok: true; readonly request: Request }
+  | { readonly ok: false; readonly id: number; readonly error: ErrorData };
+
+export function parseRequest(message: unknown): ParsedRequest {
+  const parsed = envelope.safeParse(message);
+  if (parsed.success) return { ok: true, request: parsed.data };
+  const loose = message as { v?: unknown; id?: unknown } | null;
+  const id = typeof loose?.id === 'number' ? loose.id : 0;
+  if (typeof loose?.v === 'number' && loose.v !== PROTOCOL_VERSION) {
+    const message = `expected protocol version ${PROTOCOL_VERSION}, got ${loose.v}`;
+    return { ok: false, id, error: { code: 'usage', message, fix: 'use the netmill command of the same version' } };
+  }
+  const issue = parsed.error.issues[0]!;
+  const where = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
+  return { ok: false, id, error: { code: 'usage', message: `request not understood: ${where}${issue.message}` } };
+}

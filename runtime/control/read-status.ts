@@ -1,0 +1,78 @@
+/** `netmill status`. */
+import type { ControlContext } from './handlers.js';
+import { dropReasons } from './drops.js';
+import type { FibReply, StatusReply } from './types.js';
+
+export function readStatus(context: ControlContext): StatusReply {
+  const link = context.link();
+  const { state } = link;
+  const active = context.deployer.active;
+  return {
+    version: context.version,
+    router: active?.bundle.plan.router ?? '',
+    daemon: { pid: process.pid, since: context.startedAt.toISOString() },
+    engine: {
+      pid: link.pid,
+      upSeconds: Number((process.hrtime.bigint() - state.startedNs) / 1_000_000_000n),
+      adopted: state.adopted,
+    },
+    generation: {
+      running: link.running,
+      retained: link.retained.filter((g) => g > 0),
+      policyHash: active?.bundle.plan.policyHash ?? '',
+      source: active?.record.source ?? '',
+      deployedAt: active?.record.committedAt,
+    },
+    acl: { enabled: state.aclEnabled, eventsLost: Number(state.eventsLost) },
+    workers: state.workers.map((worker, number) => ({
+      number,
+      tid: worker.tid,
+      core: worker.core,
+      generation: worker.generation,
+      bursts: Number(worker.bursts),
+    })),
+    ports: readPorts(context),
+    fib: readFib(context),
+    drops: readDrops(context),
+  };
+}
+
+function readPorts(context: ControlContext): StatusReply['ports'] {
+  const link = context.link();
+  return link.runningConfiguration().ports.map((port) => {
+    const state = link.state.port(port.slot);
+    return {
+      name: port.name,
+      spec: port.spec,
+      open: state.open,
+      up: state.up,
+      mac: state.mac,
+      fallback: port.fallback,
+      rx: { packets: Number(state.rxPackets), bytes: Number(state.rxBytes) },
+      tx: { packets: Number(state.txPackets), bytes: Number(state.txBytes) },
+      rxRate: context.rates.of(`port ${port.name} rx`),
+      txRate: context.rates.of(`port ${port.name} tx`),
+      rxDropped: Number(state.rxDropped),
+      txFull: Number(state.txFull),
+    };
+  });
+}
+
+function readDrops(context: ControlContext): StatusReply['drops'] {
+  const { state } = context.link();
+  const totals = dropReasons.map(() => 0n);
+  for (const iface of context.deployer.active?.bundle.plan.interfaces ?? []) {
+    const { drops } = state.interfaceCounters(state.interfaceSlot(iface.name));
+    drops.forEach((count, reason) => {
+      if (reason < totals.length) totals[reason]! += count;
+    });
+  }
+  return dropReasons
+    .map(({ name, text }, reason) => ({ reason: name, text, packets: Number(totals[reason]) }))
+    .filter((drop) => drop.packets > 0);
+}
+
+export function readFib(context: Pick<ControlContext, 'rib'>): FibReply {
+  const status = context.rib.status();
+  return { ...status, messages: Number(status.messages), batches: Number(status.batches) };
+}

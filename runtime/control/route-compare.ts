@@ -1,0 +1,103 @@
+/** Do the kernel, the RIB and the compiled FIB send an address the same way? */
+import type { AdjacencyKind } from '../native.js';
+import type { RouteGetReply, RouteReply } from './types.js';
+
+type Compiled = RouteGetReply['compiled'];
+
+/** What can become of a packet, in words that all three have. */
+interface Way {
+  readonly fate: 'forward' | 'local' | 'blackhole' | 'unreachable' | 'broadcast';
+  /** `gateway device`; the gateway is empty on a connected network. Sorted. */
+  readonly legs: readonly string[];
+}
+
+/**
+ * @param ports devices of the engine's own interfaces: routes through others are "by the kernel" when compiled
+ * @returns where they differ, in sentences; empty when they agree
+ */
+export function compareRoutes(
+  kernel: RouteReply | undefined,
+  rib: RouteReply | undefined,
+  compiled: Compiled,
+  ports: ReadonlySet<string>,
+): readonly string[] {
+  const differences: string[] = [];
+  const ribWay = wayOfRoute(rib);
+  const kernelWay = wayOfRoute(kernel);
+  // The kernel answers for one packet: of several legs it names the one that it would take.
+  const kernelAgrees =
+    kernelWay.fate === ribWay.fate &&
+    (kernelWay.legs.every((leg) => ribWay.legs.includes(leg)) || ribWay.legs.length === 0);
+  if (!kernelAgrees) differences.push(`the kernel says ${say(kernelWay)}, the RIB ${say(ribWay)}`);
+  const compiledWay = wayOfCompiled(compiled);
+  if (!sameCompiled(ribWay, compiledWay, ports)) {
+    differences.push(`the RIB says ${say(ribWay)}, the compiled FIB ${say(compiledWay)}`);
+  }
+  return differences;
+}
+
+function wayOfRoute(route: RouteReply | undefined): Way {
+  if (route === undefined) return { fate: 'unreachable', legs: [] };
+  switch (route.type) {
+    case 'local':
+      return { fate: 'local', legs: [] };
+    case 'broadcast':
+      return { fate: 'broadcast', legs: [] };
+    case 'blackhole':
+      return { fate: 'blackhole', legs: [] };
+    case 'unreachable':
+    case 'prohibit':
+    case 'throw':
+    case 'other':
+      return { fate: 'unreachable', legs: [] };
+    case 'unicast': {
+      const alive = route.nexthops.filter((hop) => !hop.dead);
+      if (alive.length === 0) return { fate: 'unreachable', legs: [] };
+      return { fate: 'forward', legs: alive.map((hop) => `${hop.gateway ?? ''} ${hop.device}`).sort() };
+    }
+  }
+}
+
+const fates: Readonly<Record<AdjacencyKind, Way['fate']>> = {
+  none: 'unreachable',
+  forward: 'forward',
+  resolve: 'forward',
+  glean: 'forward',
+  kernel: 'forward',
+  local: 'local',
+  blackhole: 'blackhole',
+  unreachable: 'unreachable',
+  broadcast: 'broadcast',
+};
+
+function wayOfCompiled(compiled: Compiled): Way {
+  const fate = fates[compiled.kind];
+  if (fate !== 'forward') return { fate, legs: [] };
+  return { fate, legs: compiled.legs.map(compiledLeg).sort() };
+}
+
+function compiledLeg(leg: Compiled['legs'][number]): string {
+  return leg.kind === 'kernel' ? ' kernel' : `${leg.nexthop ?? ''} ${leg.device}`;
+}
+
+function sameCompiled(rib: Way, compiled: Way, ports: ReadonlySet<string>): boolean {
+  if (rib.fate !== compiled.fate) return false;
+  return rib.legs.every((leg) => {
+    const [gateway, device] = leg.split(' ') as [string, string];
+    if (!ports.has(device)) return compiled.legs.includes(' kernel');
+    if (compiled.legs.includes(leg)) return true;
+    // On a connected network the compiled leg names the neighbour itself.
+    return gateway === '' && compiled.legs.some((other) => other.endsWith(` ${device}`));
+  });
+}
+
+function say(way: Way): string {
+  if (way.legs.length === 0) return way.fate;
+  return way.legs
+    .map((leg) => {
+      const [gateway, device] = leg.split(' ') as [string, string];
+      if (device === 'kernel' && gateway === '') return 'by the kernel';
+      return gateway === '' ? `directly on ${device}` : `via ${gateway} on ${device}`;
+    })
+    .join(' and ');
+}

@@ -1,0 +1,157 @@
+/** What the daemon answers, by request. Counters are numbers: exact up to 2^53, which is nine million terabytes. */
+import type { DeployResult } from '../deploy/deployer.js';
+import type { CompiledRoute, Neighbour, RibRoute } from '../native.js';
+
+export interface Traffic {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** A second, over the last few seconds. */
+export interface Rate {
+  readonly packets: number;
+  readonly bits: number;
+}
+
+export interface StatusReply {
+  readonly version: string;
+  readonly router: string;
+  readonly daemon: { readonly pid: number; readonly since: string };
+  readonly engine: { readonly pid: number; readonly upSeconds: number; readonly adopted: number };
+  readonly generation: {
+    readonly running: number;
+    readonly retained: readonly number[];
+    readonly policyHash: string;
+    readonly source: string;
+    readonly deployedAt: string | undefined;
+  };
+  readonly acl: { readonly enabled: boolean; readonly eventsLost: number };
+  readonly workers: readonly {
+    readonly number: number;
+    readonly tid: number;
+    readonly core: number;
+    readonly generation: number;
+    readonly bursts: number;
+  }[];
+  readonly ports: readonly {
+    readonly name: string;
+    readonly spec: string;
+    readonly open: boolean;
+    readonly up: boolean;
+    readonly mac: string;
+    readonly fallback: string;
+    readonly rx: Traffic;
+    readonly tx: Traffic;
+    readonly rxRate: Rate;
+    readonly txRate: Rate;
+    readonly rxDropped: number;
+    readonly txFull: number;
+  }[];
+  readonly fib: FibReply;
+  readonly drops: readonly { readonly reason: string; readonly text: string; readonly packets: number }[];
+}
+
+export interface FibReply {
+  readonly coupled: boolean;
+  readonly synced: boolean;
+  readonly routes4: number;
+  readonly routes6: number;
+  readonly neighbours: number;
+  readonly pending: number;
+  readonly messages: number;
+  readonly batches: number;
+  readonly overruns: number;
+  readonly resyncs: number;
+}
+
+export interface InterfaceReply {
+  readonly name: string;
+  readonly port: string;
+  readonly spec: string;
+  readonly encapsulation: string;
+  readonly device: string;
+  readonly face: 'none' | 'netdev' | 'tap';
+  readonly ifindex: number;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly carrier: boolean;
+  readonly addresses: readonly string[];
+  readonly rx: Traffic;
+  readonly tx: Traffic;
+}
+
+export interface CounterReply {
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly rx: Traffic;
+    readonly tx: Traffic;
+    readonly rxRate: Rate;
+    readonly txRate: Rate;
+    readonly punt: Readonly<Record<string, Traffic>>;
+    readonly drops: Readonly<Record<string, number>>;
+  }[];
+  readonly named: readonly { readonly name: string; readonly packets: number; readonly bytes: number }[];
+}
+
+export interface RuleReply {
+  readonly list: string;
+  readonly id: string;
+  readonly text: string;
+  readonly action: string;
+  readonly origin: string;
+  readonly counter: string | undefined;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface AclReply {
+  readonly enabled: boolean;
+  readonly generation: number;
+  readonly rules: readonly RuleReply[];
+}
+
+export interface NeighbourReply extends Neighbour {
+  readonly device: string;
+  readonly interface: string | undefined;
+}
+
+/** A route with names in place of numbers. */
+export interface RouteReply extends Omit<RibRoute, 'nexthops'> {
+  readonly nexthops: readonly {
+    readonly gateway: string | undefined;
+    readonly device: string;
+    readonly weight: number;
+    readonly dead: boolean;
+  }[];
+}
+
+export interface RouteGetReply {
+  readonly address: string;
+  readonly kernel: RouteReply | undefined;
+  readonly rib: RouteReply | undefined;
+  readonly compiled: Omit<CompiledRoute, 'legs'> & {
+    readonly legs: readonly {
+      readonly kind: string;
+      readonly interface: string;
+      readonly device: string;
+      readonly nexthop: string | undefined;
+      readonly mac: string | undefined;
+    }[];
+  };
+  readonly agree: boolean;
+  /** Where they differ; empty when they agree. */
+  readonly differences: readonly string[];
+}
+
+export interface GenerationReply {
+  readonly generation: number;
+  readonly state: 'running' | 'retained' | 'stored';
+  readonly source: string;
+  readonly policyHash: string;
+  readonly builtAt: string;
+  readonly committedAt: string | undefined;
+  readonly note: string | undefined;
+}
+
+export type { DeployResult };

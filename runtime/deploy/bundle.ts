@@ -1,0 +1,84 @@
+/** A bundle: the directory that a build writes. Its manifest is read, checked, and put into the runtime's words. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type Manifest, parseManifest } from '../../codegen/manifest.js';
+import { MillError, messageOf } from '../errors.js';
+import type { Plan } from './plan.js';
+
+export interface Bundle {
+  readonly dir: string;
+  readonly plan: Plan;
+  /** Absolute path of the shared object. */
+  readonly forwarder: string;
+  readonly abi: number;
+  readonly layout: number;
+  /** What belongs to the bundle in `dir`, by name. */
+  readonly files: readonly string[];
+}
+
+export const MANIFEST = 'forwarder.json';
+const SOURCE = 'forwarder.c';
+
+/** @throws MillError `policy` when it is no bundle, or not the one that its manifest describes */
+export function readBundle(dir: string): Bundle {
+  const manifest = readManifest(join(dir, MANIFEST));
+  const forwarder = join(dir, basename(manifest.forwarder));
+  const found = hashOf(forwarder);
+  if (found !== manifest.forwarderHash) {
+    throw new MillError(
+      'policy',
+      `${forwarder} is not what its manifest describes: expected SHA-256 ${manifest.forwarderHash}, got ${found}`,
+      'build it again',
+    );
+  }
+  const files = [MANIFEST, basename(forwarder), ...(existsSync(join(dir, SOURCE)) ? [SOURCE] : [])];
+  return { dir, plan: planOf(manifest), forwarder, abi: manifest.abi, layout: manifest.layout, files };
+}
+
+function readManifest(path: string): Manifest {
+  try {
+    return parseManifest(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new MillError('policy', `no bundle: ${path}: ${messageOf(error)}`, 'build one: netmill build POLICY -o DIR');
+  }
+}
+
+function hashOf(path: string): string {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex');
+  } catch (error) {
+    throw new MillError('policy', `no bundle: ${messageOf(error)}`, 'build it again');
+  }
+}
+
+export function planOf(manifest: Manifest): Plan {
+  const place = (origin: Manifest['rules'][number]['origin']): string => `${origin.file}:${origin.line}:${origin.column}`;
+  return {
+    router: manifest.router,
+    policyHash: manifest.policyHash,
+    eventMode: manifest.eventMode,
+    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff }) => ({ name, spec, fallback, offloadsOff })),
+    interfaces: manifest.interfaces.map((iface) => ({
+      name: iface.name,
+      port: manifest.ports[iface.port]!.name,
+      tags: iface.tags,
+      addresses: iface.addresses,
+      mtu: iface.mtu > 0 ? iface.mtu : undefined,
+      host: iface.host,
+      guarded: iface.in !== undefined || iface.pbr !== undefined,
+    })),
+    workers: manifest.workers.map(({ core, rings }) => ({ core, rings })),
+    routes: manifest.routes.map(({ prefix, gateway }) => ({ prefix, gateway })),
+    gateways: manifest.gateways,
+    rules: manifest.rules.map((rule) => ({
+      id: rule.id,
+      text: rule.why ?? rule.text,
+      list: rule.list,
+      action: rule.gateways.length > 0 ? `${rule.action} ${rule.gateways.join(' ')}` : rule.action,
+      origin: place(rule.origin),
+      counter: rule.counter,
+    })),
+    daemon: manifest.daemon,
+  };
+}

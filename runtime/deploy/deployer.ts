@@ -1,0 +1,272 @@
+/**
+ * Deploys, one after another: build → store → bind → prepare → commit → record. Whatever fails before the commit
+ * leaves the running generation as it is and says why. Which generation runs is the engine's word alone.
+ */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { errnoOf, MillError, messageOf } from '../errors.js';
+import type { Interfaces, Wish } from '../interfaces.js';
+import type { Logger } from '../log.js';
+import type { EngineLink, Native, Rib } from '../native.js';
+import type { BuildPolicy } from './build.js';
+import { type Bundle, readBundle } from './bundle.js';
+import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
+import { type Face, resolveFaces } from './faces.js';
+import type { GenerationStore, StoredGeneration } from './store.js';
+
+export interface DeployerOptions {
+  readonly native: Pick<Native, 'abi' | 'layout'>;
+  readonly rib: Pick<Rib, 'links' | 'setGateways' | 'settled'>;
+  readonly store: GenerationStore;
+  readonly interfaces: Interfaces;
+  readonly build: BuildPolicy;
+  readonly link: () => EngineLink;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export interface DeployResult {
+  readonly generation: number;
+  readonly previous: number;
+  readonly policyHash: string;
+  readonly milliseconds: { readonly build: number; readonly prepare: number; readonly commit: number };
+}
+
+export interface Active extends StoredGeneration {
+  readonly faces: ReadonlyMap<string, Face>;
+}
+
+export interface Deployer {
+  readonly active: Active | undefined;
+  /** A policy file is built, a directory is taken as a bundle; `built` is a build of `source` made before. */
+  deploy(source: string, onStep: (text: string) => void, built?: string): Promise<DeployResult>;
+  /** A generation that the engine still has; absent: the newest of them. */
+  rollback(generation: number | undefined, note: string): Promise<DeployResult>;
+  /** The engine runs `generation` already. False when its manifest is not known here. */
+  resume(generation: number): Promise<boolean>;
+  /** Links changed, or another engine serves: interfaces and gateways are applied again. */
+  refresh(): Promise<void>;
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>;
+}
+
+/** How long a deploy waits for the FIB to know new gateways; they resolve later, too. */
+const SETTLE_MS = 2_000;
+
+export function createDeployer(options: DeployerOptions): Deployer {
+  const { store, rib, interfaces, log } = options;
+  let active: Active | undefined;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = queue.then(work);
+    queue = result.catch(() => undefined);
+    return result;
+  };
+
+  const retained = (): StoredGeneration[] => {
+    const link = options.link();
+    return [link.running, ...link.retained].flatMap((g) => (g > 0 ? (store.find(g) ?? []) : []));
+  };
+
+  const setGateways = (slots: readonly GatewaySlots[]): void => {
+    const all = new Map(slots.flatMap((s) => Object.entries(s).map(([address, slot]) => [slot, address] as const)));
+    rib.setGateways([...all].map(([slot, address]) => ({ slot, address })));
+  };
+
+  const wishOf = (generation: Active): Wish => ({ plan: generation.bundle.plan, faces: generation.faces });
+
+  /** What runs is `next` now: interfaces, routes and gateways follow. */
+  const activate = async (next: Active): Promise<void> => {
+    active = next;
+    setGateways(retained().map((g) => g.record.gateways));
+    await interfaces.reconcile([wishOf(next)], options.link());
+  };
+
+  const prepareStored = async (stored: StoredGeneration): Promise<Active> => {
+    const link = options.link();
+    const { plan } = stored.bundle;
+    const faces = resolveFaces(plan, rib.links());
+    const keep = retained();
+    const config = engineConfiguration({
+      plan,
+      faces,
+      generation: stored.record.generation,
+      gateways: stored.record.gateways,
+      keepRules: keep.flatMap((g) => g.bundle.plan.rules.map((rule) => rule.id)),
+      state: link.state,
+    });
+    setGateways([...keep.map((g) => g.record.gateways), stored.record.gateways]);
+    await Promise.race([rib.settled(), delay(SETTLE_MS, options.signal)]);
+    await link.prepare(config, stored.bundle.forwarder);
+    return { ...stored, faces };
+  };
+
+  const commit = async (next: Active, expected: number): Promise<void> => {
+    const link = options.link();
+    const { generation } = next.record;
+    await interfaces.reconcile(active ? [wishOf(active), wishOf(next)] : [wishOf(next)], link);
+    try {
+      await link.commit(generation, expected);
+    } catch (error) {
+      await link.discard(generation).catch(() => undefined);
+      if (active) await activate(active);
+      throw error;
+    }
+  };
+
+  const deployBundle = async (bundle: Bundle, source: string, number: number, buildMs: number): Promise<DeployResult> => {
+    const previous = options.link().running;
+    checkAbi(bundle, options.native);
+    const gateways = allotGateways(
+      bundle.plan.gateways,
+      retained().map((g) => g.record.gateways),
+    );
+    const record = { generation: number, source, builtAt: new Date().toISOString(), gateways };
+    const stored = store.add(bundle, record);
+    const started = performance.now();
+    let prepared = started;
+    try {
+      const next = await prepareStored(stored);
+      prepared = performance.now();
+      await commit(next, previous);
+      const committed = { ...record, committedAt: new Date().toISOString() };
+      store.update(committed);
+      const done = performance.now();
+      await activate({ ...next, record: committed });
+      const milliseconds = { build: buildMs, prepare: ms(prepared - started), commit: ms(done - prepared) };
+      log.info({ generation: number, previous, source, ...milliseconds }, 'generation deployed');
+      store.prune(new Set([number, ...options.link().retained, previous]));
+      return { generation: number, previous, policyHash: bundle.plan.policyHash, milliseconds };
+    } catch (error) {
+      store.remove(number);
+      throw refused(error);
+    }
+  };
+
+  const deploySource = async (
+    source: string,
+    onStep: (text: string) => void,
+    built: string | undefined,
+  ): Promise<DeployResult> => {
+    const link = options.link();
+    const number = store.nextNumber([link.running, ...link.retained]);
+    const started = performance.now();
+    return withBundle({ ...options, source, onStep, number, built }, (bundle) => {
+      onStep('load');
+      return deployBundle(bundle, source, number, ms(performance.now() - started));
+    });
+  };
+
+  const rollBack = async (wanted: number | undefined, note: string): Promise<DeployResult> => {
+    const link = options.link();
+    const previous = link.running;
+    const generation = wanted ?? link.retained[0];
+    if (generation === undefined || generation === 0) throw new MillError('not-found', 'the engine keeps no generation to go back to');
+    if (generation === previous) throw new MillError('usage', `generation ${generation} runs already`);
+    const stored = store.find(generation);
+    if (stored === undefined || !link.retained.includes(generation)) throw notRetained(generation, link, stored);
+    const faces = resolveFaces(stored.bundle.plan, rib.links());
+    const started = performance.now();
+    await commit({ ...stored, faces }, previous);
+    const done = performance.now();
+    store.update({ ...stored.record, committedAt: new Date().toISOString(), note });
+    await activate({ ...stored, faces });
+    log.warn({ generation, previous, note }, 'rolled back');
+    const milliseconds = { build: 0, prepare: 0, commit: ms(done - started) };
+    return { generation, previous, policyHash: stored.bundle.plan.policyHash, milliseconds };
+  };
+
+  return {
+    get active() {
+      return active;
+    },
+    deploy: (source, onStep, built) => inTurn(() => deploySource(source, onStep, built)),
+    rollback: (generation, note) => inTurn(() => rollBack(generation, note)),
+    resume: (generation) =>
+      inTurn(async () => {
+        const stored = store.find(generation);
+        if (stored === undefined) return false;
+        await activate({ ...stored, faces: facesOfRunning(options.link()) });
+        return true;
+      }),
+    refresh: () =>
+      inTurn(async () => {
+        if (active) await activate(active);
+      }),
+    idle: async () => {
+      await queue;
+    },
+  };
+}
+
+export interface BundleRequest {
+  readonly source: string;
+  /** A bundle made from `source` already. */
+  readonly built?: string | undefined;
+  readonly number: number;
+  readonly build: BuildPolicy;
+  readonly signal: AbortSignal;
+  readonly onStep: (text: string) => void;
+}
+
+/** Uses the bundle that `source` is, or a build of it that goes away afterwards. */
+export async function withBundle<T>(request: BundleRequest, use: (bundle: Bundle) => Promise<T>): Promise<T> {
+  const { source, built, number, signal, onStep } = request;
+  if (built !== undefined) return use(readBundle(built));
+  if (isDirectory(source)) return use(readBundle(source));
+  const outDir = mkdtempSync(join(tmpdir(), 'netmill-build-'));
+  try {
+    const dir = await request.build({ policy: source, outDir, generation: number, signal, onStep });
+    return await use(readBundle(dir));
+  } finally {
+    rmSync(outDir, { recursive: true, force: true });
+  }
+}
+
+/** As the engine was told: devices may have gone since. */
+function facesOfRunning(link: EngineLink): ReadonlyMap<string, Face> {
+  const { interfaces } = link.runningConfiguration();
+  return new Map(interfaces.map((iface) => [iface.name, { kind: iface.host, device: iface.hostName }]));
+}
+
+function checkAbi(bundle: Bundle, native: Pick<Native, 'abi' | 'layout'>): void {
+  if (bundle.abi === native.abi && bundle.layout === native.layout) return;
+  throw new MillError(
+    'policy',
+    `expected a bundle for ABI ${native.abi}, layout ${native.layout}; got ABI ${bundle.abi}, layout ${bundle.layout}`,
+    'build it with the netmill that runs here',
+  );
+}
+
+function refused(error: unknown): unknown {
+  if (error instanceof MillError) return error;
+  const errno = errnoOf(error);
+  if (errno === '') return error;
+  return new MillError('engine', messageOf(error), 'nothing has changed: the generation before goes on');
+}
+
+function notRetained(generation: number, link: EngineLink, stored: StoredGeneration | undefined): MillError {
+  const kept = link.retained.filter((g) => g > 0).join(', ') || 'none';
+  const fix = stored === undefined ? 'see netmill generations' : `deploy it anew: netmill deploy ${stored.bundle.dir}`;
+  return new MillError('not-found', `the engine does not keep generation ${generation}; it keeps ${kept}`, fix);
+}
+
+function isDirectory(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new MillError('not-found', `${path} does not exist`, 'give a policy file or a bundle directory');
+  return found.isDirectory();
+}
+
+function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    timer.unref();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function ms(value: number): number {
+  return Math.round(value * 10) / 10;
+}

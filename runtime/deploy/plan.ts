@@ -1,0 +1,86 @@
+/**
+ * What the runtime needs to know of a generation, in its own words: made from the manifest in bundle.ts, read by
+ * everything that deploys, configures interfaces or explains counters.
+ */
+
+export interface PlanPort {
+  readonly name: string;
+  /** As the policy has it; `backendSpec` puts the back end before a bare name. */
+  readonly spec: string;
+  readonly fallback: 'kernel' | 'drop' | undefined;
+  readonly offloadsOff: readonly string[];
+}
+
+export interface PlanInterface {
+  readonly name: string;
+  /** Name of its port. */
+  readonly port: string;
+  /** Outermost first; empty: untagged. */
+  readonly tags: readonly { readonly tpid: number; readonly vid: number }[];
+  /** With length: 192.0.2.1/24. Empty: the kernel's own are used. */
+  readonly addresses: readonly string[];
+  readonly mtu: number | undefined;
+  readonly host: 'auto' | 'tap' | 'none';
+  /** It has an ACL or PBR list, so falling back to the kernel would open what they close. */
+  readonly guarded: boolean;
+}
+
+export interface PlanRule {
+  /** 16 hex digits: the identity that its counters belong to. */
+  readonly id: string;
+  /** What operators call it: its name or its text. */
+  readonly text: string;
+  readonly list: string;
+  readonly action: string;
+  /** file:line:column */
+  readonly origin: string;
+  /** Name given by `.count()`. */
+  readonly counter: string | undefined;
+}
+
+export interface PlanRoute {
+  readonly prefix: string;
+  readonly gateway: string;
+}
+
+export interface PlanWorker {
+  readonly core: number | undefined;
+  readonly rings: Readonly<Record<string, readonly number[]>> | undefined;
+}
+
+export interface Plan {
+  readonly router: string;
+  readonly policyHash: string;
+  readonly eventMode: 'poll' | 'busy' | 'adaptive';
+  readonly ports: readonly PlanPort[];
+  readonly interfaces: readonly PlanInterface[];
+  readonly workers: readonly PlanWorker[];
+  readonly routes: readonly PlanRoute[];
+  /** Nexthops of ACLs and PBR, in the order of the forwarder's local numbers. */
+  readonly gateways: readonly string[];
+  /** In the order of the forwarder's local numbers. */
+  readonly rules: readonly PlanRule[];
+  readonly daemon: {
+    readonly pidfile: string;
+    readonly socket: { readonly path: string; readonly mode: number };
+    readonly maxClients: number;
+    readonly routeDumpFile: string;
+    readonly arpMaxTries: number;
+  };
+}
+
+/** `xdp:eth0` for `eth0`: AF_XDP is what a bare device name means where there is no /dev/netmap. */
+export function backendSpec(spec: string): string {
+  return spec.includes(':') ? spec : `xdp:${spec}`;
+}
+
+/** The kernel's name of the device that a port is, undefined for pipes, files and the like. */
+export function deviceOf(spec: string): string | undefined {
+  const [kind, rest] = split(backendSpec(spec));
+  return kind === 'xdp' ? rest : undefined;
+}
+
+function split(spec: string): [string, string] {
+  const colon = spec.indexOf(':');
+  return [spec.slice(0, colon), spec.slice(colon + 1)];
+}

@@ -1,0 +1,207 @@
+/**
+ * Keeps the kernel's faces of the logical interfaces as the policy wants them, and the engine and the RIB told of
+ * them: addresses, MTU, up; which ifindex is which interface; the policy's static routes. `reconcile` may be called
+ * at any time, with any wish, and does only what is missing.
+ */
+import type { Face } from './deploy/faces.js';
+import { deviceOf, type Plan, type PlanInterface, type PlanRoute } from './deploy/plan.js';
+import { errnoOf, messageOf } from './errors.js';
+import type { Journal, KernelChange } from './journal.js';
+import type { Logger } from './log.js';
+import type { EngineLink, Kernel, Link, Rib } from './native.js';
+
+/** What is wanted of the kernel: by one generation, or by two while one takes over from the other. */
+export interface Wish {
+  readonly plan: Plan;
+  readonly faces: ReadonlyMap<string, Face>;
+}
+
+export interface InterfacesOptions {
+  readonly kernel: Kernel;
+  readonly rib: Pick<Rib, 'links' | 'setInterfaces'>;
+  readonly journal: Journal;
+  readonly log: Logger;
+}
+
+export interface Interfaces {
+  /** The last wish wins where two differ. */
+  reconcile(wishes: readonly Wish[], link: EngineLink): Promise<void>;
+  /** Undoes everything. */
+  restore(): void;
+}
+
+/** "It is so already", and "it is gone already". */
+const already: ReadonlySet<string> = new Set(['EEXIST']);
+const gone: ReadonlySet<string> = new Set(['ENOENT', 'ESRCH', 'ENODEV', 'EADDRNOTAVAIL']);
+
+export function keepInterfaces(options: InterfacesOptions): Interfaces {
+  const { kernel, rib, journal, log } = options;
+  const complained = new Set<string>();
+  const complain = (what: string, error: unknown): void => {
+    const text = `${what}: ${messageOf(error)}`;
+    if (!complained.has(text)) log.warn(text);
+    complained.add(text);
+  };
+  const attempt = (what: string, fine: ReadonlySet<string>, act: () => void): boolean => {
+    try {
+      act();
+      return true;
+    } catch (error) {
+      if (!fine.has(errnoOf(error))) complain(what, error);
+      return false;
+    }
+  };
+
+  const undo = (change: KernelChange): void => {
+    const device = 'device' in change ? rib.links().find((link) => link.name === change.device) : undefined;
+    if (change.kind === 'route') {
+      const what = `route ${change.prefix} via ${change.gateway} cannot be removed`;
+      attempt(what, gone, () => kernel.deleteRoute(change.prefix, change.gateway));
+    } else if (device !== undefined) {
+      attempt(`${change.device} cannot be restored`, gone, () => undoOn(kernel, device.ifindex, change));
+    }
+    journal.remove(change);
+  };
+
+  /** Notes the change, makes it, and forgets it when it turns out not to be ours. */
+  const make = (change: KernelChange, what: string, act: () => void): void => {
+    const ours = journal.has(change);
+    if (!ours) journal.add(change);
+    if (!attempt(what, already, act) && !ours) journal.remove(change);
+  };
+
+  const setUpDevice = (device: Link, iface: PlanInterface, mtu: number | undefined): void => {
+    if (mtu !== undefined && mtu !== device.mtu) {
+      const change = { kind: 'mtu', device: device.name, before: device.mtu } as const;
+      make(change, `${device.name}: MTU ${mtu} refused`, () => kernel.setMtu(device.ifindex, mtu));
+    }
+    if (!device.up) {
+      make({ kind: 'up', device: device.name }, `${device.name} does not come up`, () => kernel.setUp(device.ifindex, true));
+    }
+    for (const address of iface.addresses) {
+      if (device.addresses.some((has) => sameAddress(has, address))) continue;
+      make({ kind: 'address', device: device.name, address }, `${device.name}: address ${address} refused`, () =>
+        kernel.addAddress(device.ifindex, address),
+      );
+    }
+  };
+
+  const removeUnwanted = (wishes: readonly Wish[]): void => {
+    const wanted = new Set(wishes.flatMap((wish) => [...wish.faces.values()].map((face) => face.device)));
+    const addresses = new Set(wishes.flatMap(addressKeys));
+    const routes = new Set(wishes.flatMap((wish) => wish.plan.routes.map(routeKey)));
+    for (const change of [...journal.entries()].reverse()) {
+      const stays =
+        change.kind === 'address'
+          ? addresses.has(`${change.device} ${change.address}`)
+          : change.kind === 'route'
+            ? routes.has(routeKey(change))
+            : wanted.has(change.device);
+      if (!stays) undo(change);
+    }
+  };
+
+  const addRoutes = (wishes: readonly Wish[]): void => {
+    const routes = new Map(wishes.flatMap((wish) => wish.plan.routes.map((route) => [routeKey(route), route])));
+    for (const { prefix, gateway } of routes.values()) {
+      make({ kind: 'route', prefix, gateway }, `route ${prefix} via ${gateway} refused`, () =>
+        kernel.addRoute(prefix, gateway),
+      );
+    }
+  };
+
+  return {
+    reconcile: async (wishes, link) => {
+      const links = rib.links();
+      const map: { ifindex: number; slot: number }[] = [];
+      const updates: Promise<void>[] = [];
+      for (const [name, { iface, face, plan }] of merge(wishes)) {
+        const slot = link.state.interfaceSlot(name);
+        const device = links.find((l) => l.name === face.device);
+        const port = links.find((l) => l.name === portDevice(plan, iface));
+        if (device !== undefined) setUpDevice(device, iface, wantedMtu(iface, face, port));
+        if (device !== undefined) map.push({ ifindex: device.ifindex, slot });
+        const update = link.setInterface(stateOf(slot, iface, face, device, port, link));
+        updates.push(update.catch((error: unknown) => log.debug(`interface ${name}: ${messageOf(error)}`)));
+      }
+      rib.setInterfaces(map);
+      addRoutes(wishes);
+      removeUnwanted(wishes);
+      await Promise.all(updates);
+    },
+    restore: () => {
+      for (const change of [...journal.entries()].reverse()) undo(change);
+    },
+  };
+}
+
+function undoOn(kernel: Kernel, ifindex: number, change: KernelChange): void {
+  if (change.kind === 'address') kernel.deleteAddress(ifindex, change.address);
+  else if (change.kind === 'mtu') kernel.setMtu(ifindex, change.before);
+  else if (change.kind === 'up') kernel.setUp(ifindex, false);
+}
+
+interface Wanted {
+  readonly iface: PlanInterface;
+  readonly face: Face;
+  readonly plan: Plan;
+}
+
+function merge(wishes: readonly Wish[]): ReadonlyMap<string, Wanted> {
+  const all = wishes.flatMap(({ plan, faces }) =>
+    plan.interfaces.map((iface): [string, Wanted] => [iface.name, { iface, face: faces.get(iface.name)!, plan }]),
+  );
+  return new Map(all);
+}
+
+function portDevice(plan: Plan, iface: PlanInterface): string | undefined {
+  const port = plan.ports.find((p) => p.name === iface.port);
+  return port === undefined ? undefined : deviceOf(port.spec);
+}
+
+/** A tap has no MTU of its own: the policy's, else that of the port it stands over. */
+function wantedMtu(iface: PlanInterface, face: Face, port: Link | undefined): number | undefined {
+  return iface.mtu ?? (face.kind === 'tap' ? port?.mtu : undefined);
+}
+
+function stateOf(
+  slot: number,
+  iface: PlanInterface,
+  face: Face,
+  device: Link | undefined,
+  port: Link | undefined,
+  link: EngineLink,
+): Parameters<EngineLink['setInterface']>[0] {
+  const portState = link.state.port(link.state.portSlot(iface.port));
+  const portUp = port === undefined ? portState.up : port.up && port.carrier;
+  // A device that is about to be set up counts as up: its own notice follows if it fails.
+  const faceUp = face.kind === 'netdev' && device !== undefined && device.up ? device.carrier : true;
+  return {
+    slot,
+    mtu: iface.mtu ?? device?.mtu ?? port?.mtu ?? 1500,
+    mac: device?.mac || portState.mac,
+    up: portUp && faceUp,
+    ifindex: device?.ifindex ?? 0,
+  };
+}
+
+function addressKeys(wish: Wish): string[] {
+  return wish.plan.interfaces.flatMap((iface) =>
+    iface.addresses.map((address) => `${wish.faces.get(iface.name)!.device} ${address}`),
+  );
+}
+
+function routeKey(route: PlanRoute): string {
+  return `${route.prefix} ${route.gateway}`;
+}
+
+/** Addresses come from two printers (the manifest's and the kernel's): compared by value. */
+export function sameAddress(a: string, b: string): boolean {
+  return a === b || normal(a) === normal(b);
+}
+
+function normal(address: string): string {
+  const [host, length] = address.split('/');
+  if (!host!.includes(':')) return address;
+  return `${new URL(`http://[${host}]`).hostname}/${length ?? 128}`;
+}

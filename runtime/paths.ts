@@ -1,0 +1,42 @@
+/** Where things are: in the installed package, and below the daemon's run directory. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The directory with package.json, from sources and from dist/ alike. */
+export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
+
+function findRoot(from: string): string {
+  for (let at = from; ; at = dirname(at)) {
+    if (existsSync(join(at, 'package.json')) && !at.endsWith('/dist')) return at;
+    if (at === dirname(at)) return from;
+  }
+}
+
+export const engineBinary = join(packageRoot, 'runtime', 'engine', 'build', 'netmill-engine');
+
+export const DEFAULT_RUNDIR = '/run/netmill';
+export const DEFAULT_SOCKET = `${DEFAULT_RUNDIR}/netmill.sock`;
+
+export interface RunPaths {
+  readonly dir: string;
+  readonly lock: string;
+  readonly engineSocket: string;
+  readonly engineLog: string;
+  readonly daemonLog: string;
+  readonly generations: string;
+  /** What was changed in the kernel, to be undone. */
+  readonly journal: string;
+}
+
+export function runPaths(dir: string): RunPaths {
+  return {
+    dir,
+    lock: join(dir, 'netmilld.lock'),
+    engineSocket: join(dir, 'engine.sock'),
+    engineLog: join(dir, 'engine.log'),
+    daemonLog: join(dir, 'netmilld.log'),
+    generations: join(dir, 'generations'),
+    journal: join(dir, 'kernel-changes.json'),
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * Keeps an engine running: what the daemon does when its engine dies. Another engine adopts the descriptors, so that
+ * links never flap; a generation whose engine dies twice within a minute is rolled back.
+ */
+import type { EngineProcesses } from './engine-process.js';
+import { messageOf } from './errors.js';
+import type { Logger } from './log.js';
+import type { EngineLink, EngineNotice } from './native.js';
+
+export interface SupervisorOptions {
+  readonly engines: EngineProcesses;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Another engine serves from now on; `adopted` is false when it starts with nothing. */
+  readonly onEngine: (link: EngineLink, adopted: boolean) => Promise<void>;
+  readonly onNotice: (notice: Exclude<EngineNotice, { kind: 'closed' }>) => void;
+  /** This generation's engine died twice within a minute. */
+  readonly onCrashLoop: (generation: number) => Promise<void>;
+}
+
+export interface Supervisor {
+  readonly link: EngineLink;
+  readonly restarts: number;
+  /** From now on an engine that goes away is meant to. */
+  letGo(): void;
+}
+
+const CRASH_WINDOW_MS = 60_000;
+
+export function supervise(first: EngineLink, options: SupervisorOptions): Supervisor {
+  const { log, signal } = options;
+  const crashes: { readonly generation: number; readonly at: number }[] = [];
+  let link = first;
+  let restarts = 0;
+  let watching = true;
+
+  const watch = (watched: EngineLink): void => {
+    watched.onNotice((notice) => {
+      if (notice.kind !== 'closed') return options.onNotice(notice);
+      if (watched !== link || !watching || signal.aborted) return;
+      void replace(watched).catch((error: unknown) => log.fatal({ error: messageOf(error) }, 'no engine can be started'));
+    });
+  };
+
+  const replace = async (dead: EngineLink): Promise<void> => {
+    const died = performance.now();
+    const generation = dead.state.running;
+    log.error({ pid: dead.pid, generation }, 'the engine died');
+    crashes.push({ generation, at: Date.now() });
+    const next = await successor(dead);
+    link = next.link;
+    restarts += 1;
+    watch(next.link);
+    const ms = Math.round(performance.now() - died);
+    log.warn({ pid: next.link.pid, adopted: next.adopted, ms }, 'another engine serves');
+    await options.onEngine(next.link, next.adopted);
+    const recent = crashes.filter((c) => c.generation === generation && c.at > Date.now() - CRASH_WINDOW_MS);
+    if (recent.length >= 2) await options.onCrashLoop(generation);
+  };
+
+  const successor = async (dead: EngineLink): Promise<{ link: EngineLink; adopted: boolean }> => {
+    try {
+      return { link: await options.engines.adopt(dead, signal), adopted: true };
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'adoption failed: a new engine starts with nothing');
+      dead.release();
+      return { link: await options.engines.start(signal), adopted: false };
+    }
+  };
+
+  watch(first);
+  return {
+    get link() {
+      return link;
+    },
+    get restarts() {
+      return restarts;
+    },
+    letGo: () => {
+      watching = false;
+    },
+  };
+}
