@@ -1,10 +1,11 @@
 /*
- * `pipe:NAME` ports: a netmap pipe between the engine and one other process, without copies and, while both are busy,
- * without system calls. The peer connects to `<rundir>/pipe/NAME.sock` (SOCK_SEQPACKET) and receives one struct
- * mill_pipe_attach with three descriptors: the region memfd (map it shared, read-write), the eventfd that wakes the
- * engine, the eventfd that wakes the peer. Closing the connection detaches. One peer at a time; a second one gets an
- * attach with error = EBUSY and no descriptors. The peer can write to every buffer of the region: it is trusted as
- * the engine is.
+ * `pipe:NAME` (or `pipe:NAME/RINGS`) ports: a netmap pipe between the engine and one other process, without copies
+ * and, while both are busy, without system calls. The peer connects to `<rundir>/pipe/NAME.sock` (SOCK_SEQPACKET) and
+ * receives one struct mill_pipe_attach with 2 + rings descriptors: the region memfd (map it shared, read-write), the
+ * eventfd that wakes the peer, and for each ring the eventfd that wakes the engine. Closing the connection detaches.
+ * One peer at a time; a second one gets an attach with error = EBUSY and no descriptors. The peer can write to every
+ * buffer of the region: it is trusted as the engine is. A new peer starts at the rings' present numbers: what was
+ * for the one before it is discarded by setting consumed = produced.
  *
  * The peer works on netmap-shaped rings of its own in that region: tx (it sends) and rx (it receives), and syncs
  * them by the two numbers below, which lie in the ring's `sem` area. A ring has one producer, who fills slots, and

@@ -45,7 +45,8 @@ struct mill_port_ops {
 	const char *kind; /* before the colon of a spec */
 	/* Fills rx, tx, rx_rings, tx_rings, mtu, state. On error everything it did is undone. */
 	bool (*open)(struct mill_port *, struct mill_error *);
-	/* The same from descriptors of a dead engine and rings found in the region; the link never flaps. */
+	/* The same from descriptors of a dead engine and rings found in the region; the link never flaps. Takes
+	 * every descriptor, also on error (then they are closed and the rings' buffers are left to the caller). */
 	bool (*adopt)(struct mill_port *, const struct mill_held_fd *fds, struct mill_error *);
 	void (*close)(struct mill_port *);
 	/* Moves what has arrived into the RX ring and takes released slots' buffers back. */

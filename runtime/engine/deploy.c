@@ -1,0 +1,283 @@
+/*
+ * Deploying a generation without losing a packet: prepare opens what is new beside what runs; commit swaps one pointer
+ * and waits until every worker has taken it; then what is gone is closed. A ring that changes its worker is, for
+ * the moment between two plans, nobody's: its old worker has let go when the new one begins, and what arrives
+ * meanwhile waits in the ring. Whatever fails leaves the running generation as it was. Control thread only.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include "engine.h"
+
+static void wait_taken(struct mill_engine *engine, const struct mill_plan *plan)
+{
+	const struct timespec pause = {.tv_nsec = 20000};
+	const uint64_t start = mill_now();
+	bool told = false;
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
+		if (engine->worker[w] != NULL)
+			mill_worker_wake(engine->worker[w]);
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
+		while (engine->worker[w] != NULL &&
+		       atomic_load_explicit(&engine->worker[w]->taken, memory_order_acquire) != plan) {
+			nanosleep(&pause, NULL);
+			if (!told && mill_now() - start > MILL_NS_PER_S) {
+				mill_log("worker %u has not reached the end of its burst for a second", w);
+				told = true;
+			}
+		}
+}
+
+static bool publish(struct mill_engine *engine, const struct mill_generation *generation,
+                    const struct mill_ownership *ownership, struct mill_error *error)
+{
+	const struct mill_plan *plan = mill_plan_build(engine, generation, ownership, error);
+	if (plan == NULL)
+		return false;
+	const struct mill_plan *before = atomic_exchange_explicit(&engine->plan, plan, memory_order_seq_cst);
+	wait_taken(engine, plan);
+	mill_plan_free(before);
+	return true;
+}
+
+static bool start_workers(struct mill_engine *engine, const struct mill_config *config,
+                          struct mill_error *error)
+{
+	for (uint32_t w = 0; w < config->n_workers; w++)
+		if (engine->worker[w] == NULL && !mill_worker_start(engine, w, error))
+			return false;
+	return true;
+}
+
+static void stop_workers(struct mill_engine *engine, uint32_t from)
+{
+	for (uint32_t w = from; w < MILL_MAX_WORKERS; w++)
+		if (engine->worker[w] != NULL)
+			mill_worker_stop(engine, w);
+}
+
+/* Closes what only a generation that did not make it needed. */
+static void trim(struct mill_engine *engine)
+{
+	const struct mill_generation *running = engine->running;
+	mill_ifaces_drop(engine, running);
+	mill_ports_close(engine, running != NULL ? mill_ports_gone(engine, running) : ~0ull);
+	stop_workers(engine, running != NULL ? running->config->n_workers : 0);
+}
+
+static bool open_all(struct mill_engine *engine, const struct mill_generation *generation,
+                     struct mill_error *error)
+{
+	uint64_t opened;
+	if (mill_ports_open(engine, generation, &opened, error) && mill_taps_open(engine, generation, error))
+		return true;
+	trim(engine);
+	return false;
+}
+
+static bool known(const struct mill_engine *engine, uint64_t number)
+{
+	for (uint32_t i = 0; i < MILL_RETAINED; i++)
+		if (engine->retained[i] != NULL && engine->retained[i]->number == number)
+			return true;
+	return engine->running != NULL && engine->running->number == number;
+}
+
+bool mill_deploy_prepare(struct mill_engine *engine, int config_fd, int code_fd, struct mill_error *error)
+{
+	if (engine->prepared != NULL) {
+		mill_generation_unload(engine->prepared);
+		engine->prepared = NULL;
+		trim(engine);
+	}
+	struct mill_generation *generation = mill_generation_load(config_fd, code_fd, error);
+	if (generation == NULL)
+		return false;
+	if (known(engine, generation->number))
+		mill_fail(error, EEXIST, "generation %llu exists already: numbers are never used again",
+		          (unsigned long long)generation->number);
+	else if (open_all(engine, generation, error)) {
+		engine->prepared = generation;
+		return true;
+	}
+	mill_generation_unload(generation);
+	return false;
+}
+
+bool mill_deploy_discard(struct mill_engine *engine, uint64_t number, struct mill_error *error)
+{
+	if (engine->prepared == NULL || engine->prepared->number != number) {
+		mill_fail(error, ENOENT, "generation %llu is not prepared", (unsigned long long)number);
+		return false;
+	}
+	mill_generation_unload(engine->prepared);
+	engine->prepared = NULL;
+	trim(engine);
+	return true;
+}
+
+/* What stays with its worker. True when something does not. */
+static bool common_ownership(const struct mill_ownership *before, const struct mill_ownership *after,
+                             uint64_t replaced, struct mill_ownership *common)
+{
+	bool moves = replaced != 0;
+	*common = *before;
+	for (uint32_t slot = 0; slot < MILL_MAX_PORTS; slot++)
+		for (uint32_t ring = 0; ring < MILL_MAX_RINGS; ring++) {
+			const uint16_t now = before->owner[slot][ring];
+			const bool leaves = now != MILL_NONE && after->owner[slot][ring] != MILL_NONE &&
+			                    after->owner[slot][ring] != now;
+			if (!leaves && (replaced >> slot & 1) == 0)
+				continue;
+			common->owner[slot][ring] = MILL_NONE;
+			moves = true;
+		}
+	return moves;
+}
+
+static bool reopen(struct mill_engine *engine, const struct mill_generation *next, uint64_t replaced,
+                   struct mill_error *error)
+{
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
+		if ((replaced >> slot & 1) != 0 &&
+		    !mill_port_reopen(engine, mill_config_port(next->config, slot), error))
+			return false;
+	return true;
+}
+
+/* Back to the running generation, after a failure on the way to another. */
+static void go_back(struct mill_engine *engine)
+{
+	struct mill_error error = {0};
+	if (engine->running != NULL) {
+		uint64_t replaced = mill_ports_replaced(engine, engine->running);
+		mill_ownership_of(engine, engine->running->config, &engine->ownership);
+		if (replaced != 0)
+			reopen(engine, engine->running, replaced, &error);
+		mill_ports_configure(engine, engine->running, &error);
+		mill_ifaces_apply(engine, engine->running);
+		mill_ownership_of(engine, engine->running->config, &engine->ownership);
+		publish(engine, engine->running, &engine->ownership, &error);
+		if (error.code != 0)
+			mill_log("going back to generation %llu: %s",
+			         (unsigned long long)engine->running->number, error.text);
+	}
+	trim(engine);
+}
+
+static bool swap(struct mill_engine *engine, const struct mill_generation *next, struct mill_error *error)
+{
+	struct mill_ownership after, common;
+	const uint64_t replaced = mill_ports_replaced(engine, next);
+	if (!start_workers(engine, next->config, error) || !mill_ports_configure(engine, next, error))
+		return false;
+	mill_ownership_of(engine, next->config, &after);
+	if (engine->running != NULL && common_ownership(&engine->ownership, &after, replaced, &common)) {
+		if (!publish(engine, engine->running, &common, error) ||
+		    !reopen(engine, next, replaced, error))
+			return false;
+		mill_ownership_of(engine, next->config, &after);
+	}
+	mill_ifaces_apply(engine, next);
+	if (!publish(engine, next, &after, error))
+		return false;
+	engine->ownership = after;
+	return true;
+}
+
+static void retire(struct mill_engine *engine, struct mill_generation *next)
+{
+	struct mill_generation *list[MILL_RETAINED + 1];
+	uint32_t n = 0;
+	if (engine->running != NULL)
+		list[n++] = engine->running;
+	for (uint32_t i = 0; i < MILL_RETAINED; i++)
+		if (engine->retained[i] != NULL && engine->retained[i] != next)
+			list[n++] = engine->retained[i];
+	for (uint32_t i = 0; i < MILL_RETAINED; i++)
+		engine->retained[i] = i < n ? list[i] : NULL;
+	for (uint32_t i = MILL_RETAINED; i < n; i++)
+		mill_generation_unload(list[i]);
+	engine->running = next;
+	if (engine->prepared == next)
+		engine->prepared = NULL;
+}
+
+static void pin_workers(struct mill_engine *engine)
+{
+	const struct mill_config *config = engine->running->config;
+	engine->state->n_workers = config->n_workers;
+	for (uint32_t w = 0; w < config->n_workers; w++)
+		mill_worker_pin(engine->worker[w], config->worker[w].core);
+}
+
+bool mill_deploy_start(struct mill_engine *engine, struct mill_generation *next, struct mill_error *error)
+{
+	if (!swap(engine, next, error))
+		return false;
+	retire(engine, next);
+	__atomic_store_n(&engine->state->running, next->number, __ATOMIC_RELEASE);
+	pin_workers(engine);
+	if (engine->prepared == NULL)
+		trim(engine);
+	return true;
+}
+
+static struct mill_generation *find(struct mill_engine *engine, uint64_t number)
+{
+	if (engine->prepared != NULL && engine->prepared->number == number)
+		return engine->prepared;
+	for (uint32_t i = 0; i < MILL_RETAINED; i++)
+		if (engine->retained[i] != NULL && engine->retained[i]->number == number)
+			return engine->retained[i];
+	return NULL;
+}
+
+bool mill_deploy_commit(struct mill_engine *engine, const struct mill_commit *commit,
+                        struct mill_error *error)
+{
+	const uint64_t running = engine->running != NULL ? engine->running->number : 0;
+	struct mill_generation *next = find(engine, commit->generation);
+	if (running != commit->expected_running) {
+		mill_fail(error, EAGAIN, "generation %llu runs, not %llu: somebody else deployed meanwhile",
+		          (unsigned long long)running, (unsigned long long)commit->expected_running);
+		return false;
+	}
+	if (next == NULL) {
+		mill_fail(error, ENOENT, "generation %llu is neither prepared nor kept for rollback",
+		          (unsigned long long)commit->generation);
+		return false;
+	}
+	/* One that was prepared and not committed gives way to a rollback. */
+	if (engine->prepared != NULL && engine->prepared != next) {
+		mill_generation_unload(engine->prepared);
+		engine->prepared = NULL;
+	}
+	if (!open_all(engine, next, error))
+		return false;
+	if (mill_deploy_start(engine, next, error)) {
+		mill_log("generation %llu runs", (unsigned long long)next->number);
+		return true;
+	}
+	if (engine->prepared == next) {
+		engine->prepared = NULL;
+		go_back(engine);
+		mill_generation_unload(next);
+	} else {
+		go_back(engine);
+	}
+	return false;
+}
+
+void mill_deploy_stop(struct mill_engine *engine)
+{
+	stop_workers(engine, 0);
+	mill_plan_free(atomic_exchange(&engine->plan, NULL));
+	mill_generation_unload(engine->prepared);
+	mill_generation_unload(engine->running);
+	for (uint32_t i = 0; i < MILL_RETAINED; i++)
+		mill_generation_unload(engine->retained[i]);
+	engine->running = engine->prepared = engine->retained[0] = engine->retained[1] = NULL;
+	mill_ifaces_drop(engine, NULL);
+	mill_ports_close(engine, ~0ull);
+}

@@ -1,0 +1,270 @@
+/*
+ * The engine's inside: what main, control, deploy and workers share. Only files in this folder include it.
+ *
+ * Who owns what. The control thread owns struct mill_engine and everything it points to. Workers see exactly one
+ * pointer, `plan`: an immutable description of who serves which rings with which generation. It is published with
+ * release; a worker takes it between two bursts and says so in `taken` (release). When every worker has taken it,
+ * the plan before, and what only that named, may be freed. The FIB has grace periods of its own, by the epochs in
+ * the state memfd (mill_worker_state.epoch).
+ */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "fib/fib_thread.h"
+#include "host/host.h"
+#include "host_queue.h"
+#include "netmill/fib.h"
+#include "netmill/forwarder.h"
+#include "port/port.h"
+#include "region.h"
+#include "shm/config.h"
+#include "shm/engine_control.h"
+#include "shm/state.h"
+
+#define MILL_HANDOFF_SLOTS 512u
+#define MILL_RETAINED      2u
+#define MILL_TICK_NS       5000000ull
+#define MILL_NS_PER_S      1000000000ull
+
+/* One generation of the forwarder: generation.c. Immutable once loaded. */
+struct mill_generation {
+	uint64_t number;
+	int config_fd, code_fd; /* sealed copies of the engine's own */
+	const struct mill_config *config;
+	const struct mill_forwarder *forwarder;
+	struct mill_bindings bindings;
+	uint16_t iface_slot[MILL_MAX_IFACES];
+	uint16_t port_slot[MILL_MAX_PORTS];
+	void *library;
+};
+
+/* Who serves a port's rings: worker number by ring, MILL_NONE for nobody. ownership.c */
+struct mill_ownership {
+	uint16_t owner[MILL_MAX_PORTS][MILL_MAX_RINGS]; /* by port slot */
+};
+
+struct mill_worker_thread;
+
+/* A ring that a worker serves. */
+struct mill_owned_ring {
+	struct mill_port *port;
+	struct netmap_ring *rx; /* NULL: the port has fewer RX than TX rings */
+	void (*receive)(struct mill_worker *, struct netmap_ring *rx);
+	uint16_t ring;
+	bool has_tx;
+};
+
+/* How a worker sends to a port: by a TX ring of its own, or by a handoff ring that `owner` empties. */
+struct mill_way {
+	struct netmap_ring *ring; /* NULL: no way */
+	struct mill_port *port;
+	uint16_t index;                   /* of the TX ring */
+	struct mill_worker_thread *owner; /* NULL: ring is the worker's own */
+};
+
+/* A handoff ring to empty into the worker's own way to that port. */
+struct mill_inbound {
+	struct netmap_ring *ring;
+	uint16_t port;
+};
+
+struct mill_worker_plan {
+	bool active;
+	bool must_poll; /* some ring has no descriptor to wait for */
+	uint32_t event_mode;
+	int epoll_fd; /* wake-up, RX descriptors, taps */
+	uint32_t n_rings, n_inbound, n_taps;
+	struct mill_owned_ring *ring;
+	struct mill_inbound *inbound;
+	uint16_t *tap;                       /* interface slots */
+	struct mill_way way[MILL_MAX_PORTS]; /* by port slot */
+};
+
+struct mill_plan {
+	const struct mill_generation *generation;
+	struct mill_worker_plan worker[MILL_MAX_WORKERS];
+};
+
+struct mill_defer;
+
+/* One worker. `base` is first: services cast. Everything but `asleep`, `taken`, `quit` is the worker's own. */
+struct mill_worker_thread {
+	struct mill_worker base;
+	struct mill_engine *engine;
+	struct mill_worker_state *state;
+	uint32_t number;
+	pthread_t thread;
+	int wake; /* eventfd */
+	_Atomic uint32_t
+	    asleep; /* seq_cst before sleeping; whoever gives it work clears it and writes `wake` */
+	_Atomic(const struct mill_plan *) taken;
+	atomic_bool quit;
+	const struct mill_worker_plan *plan; /* its part of `taken` */
+	struct mill_host_ring *punt[MILL_PUNT_CLASSES];
+	struct mill_defer *defer;
+	uint64_t last_tick_ns, last_taps_ns, last_work_ns;
+	uint64_t tx_low;   /* bit p: the way to port p had little room after its last sync */
+	uint32_t deferred; /* frames that wait for a neighbour */
+	bool punted, logged;
+};
+
+#define MILL_WANTS 256u /* neighbours that workers want resolved, on their way to the control thread */
+
+struct mill_adoption;
+
+struct mill_engine {
+	const char *rundir;
+	int state_fd, events_fd, listen_fd, epoll_fd;
+	struct mill_state *state;
+	struct mill_region region;
+	struct mill_host_queues queues;
+	struct mill_host *host;
+	struct mill_fib_thread *fib;
+	struct mill_iface iface[MILL_MAX_IFACES];
+	struct mill_iface_config
+	    iface_config[MILL_MAX_IFACES]; /* as last applied, n_tags etc.; name empty: unused */
+	bool iface_admin_up[MILL_MAX_IFACES];
+	bool tap_open[MILL_MAX_IFACES];
+	struct mill_port *port[MILL_MAX_PORTS]; /* open ports */
+	struct netmap_ring *handoff[MILL_MAX_PORTS][MILL_MAX_WORKERS];
+	struct mill_worker_thread *worker[MILL_MAX_WORKERS];
+	struct mill_generation *running, *prepared, *retained[MILL_RETAINED];
+	struct mill_ownership ownership; /* of the running plan */
+	_Atomic(const struct mill_plan *) plan;
+	bool adopting, stopping;
+
+	/* any thread → control thread */
+	int notice_fd; /* eventfd */
+	pthread_mutex_t notice_lock;
+	uint32_t n_wants;
+	struct mill_resolve want[MILL_WANTS];
+	_Atomic uint64_t link_changed; /* bit p */
+
+	int daemon_fd;                  /* control connection, -1 none */
+	struct mill_adoption *adoption; /* adopt.c, while adopting */
+	int link_fd;                    /* monitor.c */
+};
+
+/* Parts that a build may lack: their functions are NULL then. */
+#pragma weak mill_host_start
+#pragma weak mill_host_stop
+#pragma weak mill_host_set_port
+#pragma weak mill_host_tap_open
+#pragma weak mill_host_tap_close
+#pragma weak mill_host_tap_fd
+#pragma weak mill_host_tap_receive
+#pragma weak mill_fib_thread_start
+#pragma weak mill_fib_thread_stop
+#pragma weak mill_fib_thread_fib
+#pragma weak mill_fib_port_down
+#pragma weak mill_fib_thread_lookup
+#pragma weak mill_fib_thread_held_fds
+
+/* main.c: FIB thread, host thread and link monitor, once there is a state. */
+bool mill_threads_start(struct mill_engine *, const struct mill_fib_thread_options *, struct mill_error *);
+
+/* log.c: one line on stderr, never blocks for long, never dies. */
+void mill_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* state.c */
+bool mill_state_create(struct mill_engine *, struct mill_error *);
+bool mill_state_map(struct mill_engine *, int fd, struct mill_error *);
+uint64_t mill_now(void);
+
+/* generation.c */
+struct mill_generation *mill_generation_load(int config_fd, int code_fd, struct mill_error *);
+void mill_generation_unload(struct mill_generation *);
+
+/* config_check.c */
+bool mill_config_check(const struct mill_config *, struct mill_error *);
+
+/* ports.c: open, close and reconfigure ports, taps and interfaces for a generation */
+bool mill_ports_open(struct mill_engine *, const struct mill_generation *, uint64_t *opened,
+                     struct mill_error *);
+void mill_ports_close(struct mill_engine *, uint64_t slots);
+bool mill_port_reopen(struct mill_engine *, const struct mill_port_config *, struct mill_error *);
+bool mill_port_start(struct mill_engine *, const struct mill_port_config *, const struct mill_held_fd *held,
+                     struct mill_error *);
+uint64_t mill_ports_replaced(const struct mill_engine *, const struct mill_generation *);
+uint64_t mill_ports_gone(const struct mill_engine *, const struct mill_generation *);
+bool mill_ports_configure(struct mill_engine *, const struct mill_generation *, struct mill_error *);
+const struct mill_port_config *mill_config_port(const struct mill_config *, uint16_t slot);
+
+/* ifaces.c */
+void mill_ifaces_apply(struct mill_engine *, const struct mill_generation *);
+bool mill_iface_update(struct mill_engine *, const struct mill_iface_update *, struct mill_error *);
+/* Port flags changed. */
+void mill_iface_carrier(struct mill_engine *, uint16_t port_slot);
+bool mill_taps_open(struct mill_engine *, const struct mill_generation *, struct mill_error *);
+bool mill_tap_open(struct mill_engine *, const struct mill_iface_config *, int held_fd, struct mill_error *);
+void mill_tap_close(struct mill_engine *, uint16_t iface_slot);
+/* Forgets interfaces, and closes taps, that the generation (NULL: none) has not. */
+void mill_ifaces_drop(struct mill_engine *, const struct mill_generation *);
+
+/* plan.c */
+void mill_ownership_of(const struct mill_engine *, const struct mill_config *, struct mill_ownership *);
+struct mill_plan *mill_plan_build(struct mill_engine *, const struct mill_generation *,
+                                  const struct mill_ownership *, struct mill_error *);
+void mill_plan_free(const struct mill_plan *);
+
+/* deploy.c */
+bool mill_deploy_prepare(struct mill_engine *, int config_fd, int code_fd, struct mill_error *);
+bool mill_deploy_commit(struct mill_engine *, const struct mill_commit *, struct mill_error *);
+bool mill_deploy_discard(struct mill_engine *, uint64_t generation, struct mill_error *);
+/* First plan of a generation that is loaded and whose ports are open. */
+bool mill_deploy_start(struct mill_engine *, struct mill_generation *, struct mill_error *);
+void mill_deploy_stop(struct mill_engine *);
+
+/* worker.c */
+bool mill_worker_start(struct mill_engine *, uint32_t number, struct mill_error *);
+void mill_worker_stop(struct mill_engine *, uint32_t number);
+void mill_worker_wake(struct mill_worker_thread *);
+void mill_worker_pin(struct mill_worker_thread *, int32_t core);
+
+/* services.c, defer.c, fragment.c, emit.c: called by one worker */
+extern const struct mill_services mill_services;
+bool mill_service_defer(struct mill_worker *, uint32_t adjacency, const uint8_t *nexthop,
+                        const uint8_t *frame, uint16_t len, uint16_t l3);
+bool mill_service_fragment(struct mill_worker *, uint32_t adjacency, const uint8_t *frame, uint16_t len,
+                           uint16_t l3);
+void mill_service_log(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface,
+                      const uint8_t *frame, uint16_t len, uint16_t l3);
+/* False: not sent, and why (MILL_DROP_TX_FULL passes). The adjacency's kind is FORWARD. */
+bool mill_emit(struct mill_worker *, const struct mill_adjacency *, const uint8_t *frame, uint16_t len,
+               uint16_t l3, enum mill_drop *why);
+struct mill_defer *mill_defer_create(void);
+void mill_defer_free(struct mill_defer *);
+/* Sends what has resolved, drops what is too old. Returns how many frames still wait. */
+uint32_t mill_defer_tick(struct mill_worker_thread *);
+/* False: try again later. Any thread. */
+bool mill_want_neighbour(struct mill_engine *, const struct mill_resolve *);
+
+/* control.c */
+void mill_control_notify(struct mill_engine *, enum mill_msg_type, const void *payload, uint32_t length,
+                         int fd);
+bool mill_control_listen(struct mill_engine *, struct mill_error *);
+void mill_control_run(struct mill_engine *);
+
+/* hold.c: tells the daemon which descriptors to keep duplicates of. Nothing when no daemon is there: a new one is
+ * told everything anyway. */
+void mill_hold_all(struct mill_engine *);
+void mill_hold_generations(struct mill_engine *);
+void mill_hold_port(struct mill_engine *, struct mill_port *, bool hold);
+void mill_hold_taps(struct mill_engine *, uint16_t iface_slot, bool hold);
+
+/* adopt.c */
+bool mill_adopt_take(struct mill_engine *, const struct mill_hold *, int fd, struct mill_error *);
+bool mill_adopt_finish(struct mill_engine *, struct mill_error *);
+
+/* monitor.c */
+bool mill_monitor_start(struct mill_engine *, struct mill_error *);
+/* Asks the kernel for every link's state: a port was opened, or events were lost. */
+void mill_monitor_refresh(struct mill_engine *);
+
+/* notices.c: from any thread to the control thread, and on to the daemon */
+bool mill_notices_create(struct mill_engine *, struct mill_error *);
+void mill_notices_serve(struct mill_engine *);
+/* Any thread: the carrier of these ports (bits) changed; state->port[].flags say how it is now. */
+void mill_notice_links(struct mill_engine *, uint64_t ports);

@@ -1,0 +1,165 @@
+/*
+ * Logical interfaces: what the forwarder reads of them (struct mill_iface), from the configuration, from the port and
+ * from the daemon's updates. Fields are written in place, one store each, by the control thread alone.
+ */
+#include <errno.h>
+#include <string.h>
+#include "engine.h"
+
+static uint64_t load_mac(const uint8_t mac[6])
+{
+	uint64_t value = 0;
+	memcpy(&value, mac, 6);
+	return value;
+}
+
+static bool is_zero(const uint8_t mac[6])
+{
+	return load_mac(mac) == 0;
+}
+
+static void set_up(struct mill_engine *engine, uint16_t slot)
+{
+	struct mill_iface *iface = &engine->iface[slot];
+	const uint32_t flags = __atomic_load_n(&engine->state->port[iface->port].flags, __ATOMIC_RELAXED);
+	const bool up =
+	    engine->iface_admin_up[slot] && (flags & MILL_PORT_OPEN) != 0 && (flags & MILL_PORT_UP) != 0;
+	__atomic_store_n(&iface->up, up, __ATOMIC_RELEASE);
+}
+
+static void apply(struct mill_engine *engine, const struct mill_iface_config *config)
+{
+	struct mill_iface *iface = &engine->iface[config->slot];
+	const struct mill_iface_config *known = &engine->iface_config[config->slot];
+	const struct mill_port *port = engine->port[config->port];
+	const bool is_new = known->name[0] == '\0' || strcmp(known->name, config->name) != 0;
+	iface->slot = config->slot;
+	iface->port = config->port;
+	iface->host = config->host;
+	for (uint32_t i = 0; i < config->n_tags; i++) {
+		iface->tags[4 * i] = (uint8_t)(config->tpid[i] >> 8);
+		iface->tags[4 * i + 1] = (uint8_t)config->tpid[i];
+		iface->tags[4 * i + 2] = (uint8_t)(config->vid[i] >> 8);
+		iface->tags[4 * i + 3] = (uint8_t)config->vid[i];
+	}
+	iface->n_tags = config->n_tags;
+	/* What the daemon has told about the interface (MTU, MAC, state) stays when the configuration leaves it open. */
+	if (config->mtu != 0 || is_new)
+		iface->mtu = config->mtu != 0 ? config->mtu : port != NULL ? port->mtu : 1500;
+	if (!is_zero(config->mac))
+		iface->mac = load_mac(config->mac);
+	else if (port != NULL && (is_new || known->port != config->port || iface->mac == 0))
+		iface->mac = load_mac(port->state->mac);
+	if (is_new) {
+		iface->ifindex = config->n_tags == 0 ? engine->state->port[config->port].ifindex : 0;
+		engine->iface_admin_up[config->slot] = true;
+	}
+	engine->iface_config[config->slot] = *config;
+	set_up(engine, config->slot);
+}
+
+void mill_ifaces_apply(struct mill_engine *engine, const struct mill_generation *generation)
+{
+	for (uint32_t i = 0; i < generation->config->n_ifaces; i++)
+		apply(engine, &generation->config->iface[i]);
+}
+
+bool mill_iface_update(struct mill_engine *engine, const struct mill_iface_update *update,
+                       struct mill_error *error)
+{
+	if (update->slot >= MILL_MAX_IFACES || engine->iface_config[update->slot].name[0] == '\0') {
+		mill_fail(error, ENOENT, "no interface has slot %u", update->slot);
+		return false;
+	}
+	struct mill_iface *iface = &engine->iface[update->slot];
+	if (update->mtu != 0)
+		iface->mtu = update->mtu;
+	if (!is_zero(update->mac))
+		iface->mac = load_mac(update->mac);
+	iface->ifindex = update->ifindex;
+	engine->iface_admin_up[update->slot] = update->up != 0;
+	set_up(engine, update->slot);
+	return true;
+}
+
+void mill_iface_carrier(struct mill_engine *engine, uint16_t port_slot)
+{
+	for (uint16_t slot = 0; slot < MILL_MAX_IFACES; slot++)
+		if (engine->iface_config[slot].name[0] != '\0' && engine->iface[slot].port == port_slot)
+			set_up(engine, slot);
+}
+
+static bool wants_tap(const struct mill_generation *generation, uint16_t slot)
+{
+	for (uint32_t i = 0; i < generation->config->n_ifaces; i++)
+		if (generation->config->iface[i].slot == slot)
+			return generation->config->iface[i].host == MILL_HOST_TAP;
+	return false;
+}
+
+static bool has_iface(const struct mill_generation *generation, uint16_t slot)
+{
+	for (uint32_t i = 0; i < generation->config->n_ifaces; i++)
+		if (generation->config->iface[i].slot == slot)
+			return true;
+	return false;
+}
+
+bool mill_tap_open(struct mill_engine *engine, const struct mill_iface_config *config, int held_fd,
+                   struct mill_error *error)
+{
+	const struct mill_port *port = engine->port[config->port];
+	const uint8_t *mac = is_zero(config->mac) ? port->state->mac : config->mac;
+	const uint16_t mtu = config->mtu != 0 ? config->mtu : port->mtu;
+	if (engine->host == NULL) {
+		mill_fail(error, ENOTSUP, "interface %s: there is no host thread for its tap %s",
+		          config->name, config->host_name);
+		return false;
+	}
+	if (!mill_host_tap_open(engine->host, config, mac, mtu, held_fd, error))
+		return false;
+	engine->tap_open[config->slot] = true;
+	mill_hold_taps(engine, config->slot, true);
+	return true;
+}
+
+bool mill_taps_open(struct mill_engine *engine, const struct mill_generation *generation,
+                    struct mill_error *error)
+{
+	const struct mill_config *config = generation->config;
+	bool opened[MILL_MAX_IFACES] = {false};
+	for (uint32_t i = 0; i < config->n_ifaces; i++) {
+		const uint16_t slot = config->iface[i].slot;
+		if (config->iface[i].host != MILL_HOST_TAP || engine->tap_open[slot])
+			continue;
+		if (!mill_tap_open(engine, &config->iface[i], -1, error)) {
+			for (uint16_t s = 0; s < MILL_MAX_IFACES; s++)
+				if (opened[s])
+					mill_tap_close(engine, s);
+			return false;
+		}
+		opened[slot] = true;
+	}
+	return true;
+}
+
+void mill_tap_close(struct mill_engine *engine, uint16_t slot)
+{
+	if (!engine->tap_open[slot])
+		return;
+	mill_hold_taps(engine, slot, false);
+	engine->tap_open[slot] = false;
+	mill_host_tap_close(engine->host, slot);
+}
+
+void mill_ifaces_drop(struct mill_engine *engine, const struct mill_generation *generation)
+{
+	for (uint16_t slot = 0; slot < MILL_MAX_IFACES; slot++) {
+		if (generation == NULL || !wants_tap(generation, slot))
+			mill_tap_close(engine, slot);
+		if (generation != NULL && has_iface(generation, slot))
+			continue;
+		engine->iface_config[slot] = (struct mill_iface_config){0};
+		__atomic_store_n(&engine->iface[slot].up, 0, __ATOMIC_RELEASE);
+	}
+}

@@ -1,0 +1,110 @@
+/*
+ * The thread `monitor`: hears from the kernel (rtnetlink(7), RTMGRP_LINK) when a port's device gains or loses its
+ * carrier, and turns the FIB's paths over it off or on at once, whether or not a daemon lives. Lost messages
+ * (ENOBUFS) and new ports are covered by asking for all links. Only this thread changes MILL_PORT_UP of ports that have
+ * a device.
+ */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "engine.h"
+
+#ifndef IFF_LOWER_UP
+#define IFF_LOWER_UP 0x10000
+#endif
+
+void mill_monitor_refresh(struct mill_engine *engine)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg link;
+	} ask = {.header = {.nlmsg_len = sizeof(ask),
+	                    .nlmsg_type = RTM_GETLINK,
+	                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+	                    .nlmsg_seq = 1}};
+	if (engine->link_fd >= 0 && send(engine->link_fd, &ask, sizeof(ask), MSG_DONTWAIT) < 0)
+		mill_log("asking for the state of links: %s", strerror(errno));
+}
+
+static void set_carrier(struct mill_engine *engine, uint32_t ifindex, bool up)
+{
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++) {
+		struct mill_port_state *port = &engine->state->port[slot];
+		if (__atomic_load_n(&port->ifindex, __ATOMIC_ACQUIRE) != ifindex)
+			continue;
+		const uint32_t flags = __atomic_load_n(&port->flags, __ATOMIC_ACQUIRE);
+		if ((flags & MILL_PORT_OPEN) == 0 || ((flags & MILL_PORT_UP) != 0) == up)
+			continue;
+		if (up)
+			__atomic_fetch_or(&port->flags, MILL_PORT_UP, __ATOMIC_ACQ_REL);
+		else
+			__atomic_fetch_and(&port->flags, ~(uint32_t)MILL_PORT_UP, __ATOMIC_ACQ_REL);
+		if (engine->fib != NULL)
+			mill_fib_port_down(engine->fib, slot, !up);
+		mill_notice_links(engine, 1ull << slot);
+		mill_log("port slot %u: carrier %s", slot, up ? "up" : "lost");
+	}
+}
+
+static void read_links(struct mill_engine *engine, const void *buffer, size_t length)
+{
+	for (const struct nlmsghdr *header = buffer; NLMSG_OK(header, length);
+	     header = NLMSG_NEXT(header, length)) {
+		if (header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK)
+			continue;
+		if (header->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+			continue;
+		const struct ifinfomsg *link = NLMSG_DATA(header);
+		if (link->ifi_family != AF_UNSPEC ||
+		    link->ifi_index <= 0) /* AF_BRIDGE speaks of something else */
+			continue;
+		const bool carrier = (link->ifi_flags & IFF_UP) != 0 && (link->ifi_flags & IFF_LOWER_UP) != 0;
+		set_carrier(engine, (uint32_t)link->ifi_index, header->nlmsg_type == RTM_NEWLINK && carrier);
+	}
+}
+
+static void *run(void *argument)
+{
+	struct mill_engine *engine = argument;
+	_Alignas(NLMSG_ALIGNTO) static uint8_t buffer[65536];
+	prctl(PR_SET_NAME, "monitor");
+	for (;;) {
+		const ssize_t n = recv(engine->link_fd, buffer, sizeof(buffer), 0);
+		if (n > 0)
+			read_links(engine, buffer, (size_t)n);
+		else if (n < 0 && errno == ENOBUFS)
+			mill_monitor_refresh(engine);
+		else if (n < 0 && errno != EINTR && errno != EAGAIN)
+			break;
+	}
+	mill_log("link monitor: %s", strerror(errno));
+	return NULL;
+}
+
+bool mill_monitor_start(struct mill_engine *engine, struct mill_error *error)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	const int size = 4 << 20;
+	pthread_t thread;
+	engine->link_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (engine->link_fd < 0 || bind(engine->link_fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		mill_fail(error, errno, "listening for links: %s", strerror(errno));
+		return false;
+	}
+	if (setsockopt(engine->link_fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
+		(void)setsockopt(engine->link_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	const int code = pthread_create(&thread, NULL, run, engine);
+	if (code != 0) {
+		mill_fail(error, code, "starting the link monitor: %s", strerror(code));
+		return false;
+	}
+	pthread_detach(thread);
+	return true;
+}

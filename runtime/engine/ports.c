@@ -1,0 +1,181 @@
+/*
+ * Ports of a generation: which are new, which change, which are gone. A port belongs to its slot; it is the same port
+ * as long as its spec is the same, so a deploy that leaves it alone never touches it. Control thread only.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include "engine.h"
+
+/* A back end that is not part of this build is NULL. */
+#pragma weak mill_port_xdp
+
+static const struct mill_port_ops *back_end(const char *spec)
+{
+	static const struct mill_port_ops *const all[] = {&mill_port_xdp, &mill_port_pipe, &mill_port_pcap};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i] == NULL)
+			continue;
+		const size_t n = strlen(all[i]->kind);
+		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
+			return all[i];
+	}
+	return NULL;
+}
+
+const struct mill_port_config *mill_config_port(const struct mill_config *config, uint16_t slot)
+{
+	for (uint32_t i = 0; i < config->n_ports; i++)
+		if (config->port[i].slot == slot)
+			return &config->port[i];
+	return NULL;
+}
+
+static void watch(struct mill_engine *engine, struct mill_port *port, int operation)
+{
+	if (port->ops->control_fd == NULL)
+		return;
+	const int fd = port->ops->control_fd(port);
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (1ull << 32) | port->config.slot};
+	if (fd >= 0)
+		epoll_ctl(engine->epoll_fd, operation, fd, &event);
+}
+
+bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *config,
+                     const struct mill_held_fd *held, struct mill_error *error)
+{
+	const struct mill_port_ops *ops = back_end(config->spec);
+	if (ops == NULL) {
+		mill_fail(error, EINVAL,
+		          "port %s: '%s' names no back end of this engine: expected xdp:, pipe: or pcap:",
+		          config->name, config->spec);
+		return false;
+	}
+	struct mill_port *port = calloc(1, sizeof(*port));
+	if (port == NULL) {
+		mill_fail(error, ENOMEM, "port %s: no memory", config->name);
+		return false;
+	}
+	port->ops = ops;
+	port->config = *config;
+	port->state = &engine->state->port[config->slot];
+	port->region = &engine->region;
+	port->rundir = engine->rundir;
+	if (!(held != NULL ? ops->adopt(port, held, error) : ops->open(port, error))) {
+		free(port);
+		return false;
+	}
+	port->state->flags |= MILL_PORT_OPEN;
+	engine->port[config->slot] = port;
+	watch(engine, port, EPOLL_CTL_ADD);
+	if (engine->host != NULL)
+		mill_host_set_port(engine->host, config->slot, port);
+	mill_hold_port(engine, port, true);
+	if (engine->fib != NULL)
+		mill_fib_port_down(engine->fib, config->slot, (port->state->flags & MILL_PORT_UP) == 0);
+	if (port->state->ifindex != 0)
+		mill_monitor_refresh(
+		    engine); /* its carrier may have changed between being read and being watched */
+	mill_log("port %s (%s): %s, %u rx and %u tx rings", config->name, config->spec,
+	         held != NULL ? "adopted" : "open", port->rx_rings, port->tx_rings);
+	return true;
+}
+
+static void stop_port(struct mill_engine *engine, uint16_t slot, bool keep_handoff)
+{
+	struct mill_port *port = engine->port[slot];
+	if (port == NULL)
+		return;
+	if (engine->host != NULL)
+		mill_host_set_port(engine->host, slot, NULL);
+	mill_hold_port(engine, port, false);
+	watch(engine, port, EPOLL_CTL_DEL);
+	engine->port[slot] = NULL;
+	port->ops->close(port);
+	port->state->flags = 0;
+	port->state->ifindex = 0;
+	mill_log("port %s (%s): closed", port->config.name, port->config.spec);
+	free(port);
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS && !keep_handoff; w++) {
+		mill_region_free_ring(&engine->region, engine->handoff[slot][w]);
+		engine->handoff[slot][w] = NULL;
+	}
+}
+
+void mill_ports_close(struct mill_engine *engine, uint64_t slots)
+{
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
+		if ((slots >> slot & 1) != 0)
+			stop_port(engine, slot, false);
+}
+
+bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *generation, uint64_t *opened,
+                     struct mill_error *error)
+{
+	*opened = 0;
+	const struct mill_config *config = generation->config;
+	for (uint32_t i = 0; i < config->n_ports; i++) {
+		const uint16_t slot = config->port[i].slot;
+		if (engine->port[slot] != NULL)
+			continue;
+		if (!mill_port_start(engine, &config->port[i], NULL, error)) {
+			mill_ports_close(engine, *opened);
+			*opened = 0;
+			return false;
+		}
+		*opened |= 1ull << slot;
+	}
+	return true;
+}
+
+/* A port whose spec changes: nobody serves it now. When the new one does not open, the old one comes back. */
+bool mill_port_reopen(struct mill_engine *engine, const struct mill_port_config *config,
+                      struct mill_error *error)
+{
+	const struct mill_port_config before = engine->port[config->slot]->config;
+	struct mill_error again = {0};
+	stop_port(engine, config->slot, true);
+	if (mill_port_start(engine, config, NULL, error))
+		return true;
+	if (!mill_port_start(engine, &before, NULL, &again))
+		mill_log("port %s: lost: %s", before.name, again.text);
+	return false;
+}
+
+uint64_t mill_ports_replaced(const struct mill_engine *engine, const struct mill_generation *generation)
+{
+	uint64_t slots = 0;
+	for (uint32_t i = 0; i < generation->config->n_ports; i++) {
+		const struct mill_port_config *config = &generation->config->port[i];
+		const struct mill_port *port = engine->port[config->slot];
+		if (port != NULL && strcmp(port->config.spec, config->spec) != 0)
+			slots |= 1ull << config->slot;
+	}
+	return slots;
+}
+
+uint64_t mill_ports_gone(const struct mill_engine *engine, const struct mill_generation *generation)
+{
+	uint64_t slots = 0;
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
+		if (engine->port[slot] != NULL && mill_config_port(generation->config, slot) == NULL)
+			slots |= 1ull << slot;
+	return slots;
+}
+
+bool mill_ports_configure(struct mill_engine *engine, const struct mill_generation *generation,
+                          struct mill_error *error)
+{
+	for (uint32_t i = 0; i < generation->config->n_ports; i++) {
+		const struct mill_port_config *config = &generation->config->port[i];
+		struct mill_port *port = engine->port[config->slot];
+		if (port == NULL || memcmp(&port->config, config, sizeof(*config)) == 0 ||
+		    strcmp(port->config.spec, config->spec) != 0)
+			continue;
+		if (port->ops->configure != NULL && !port->ops->configure(port, config, error))
+			return false;
+		port->config = *config;
+	}
+	return true;
+}
