@@ -1,0 +1,37 @@
+/*
+ * The multiway trie of one family inside struct mill_fib: a root over 24 bits, nodes over 8 (DIR-24-8 for IPv4,
+ * the same continued for IPv6). Beside each entry, in private memory, stands the length of the prefix that put it
+ * there: that is all an incremental change needs to know. A prefix replaces entries whose length is not larger than
+ * its own; a withdrawal gives entries of its own length to the covering prefix, which the caller looks up.
+ * The default route is not in here.
+ *
+ * Threads: the FIB writer's own; entries are stored with release, nodes are reused after a grace period.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "fib/qsbr.h"
+#include "fib/slots.h"
+#include "netmill/fib.h"
+
+struct mill_dir {
+	struct mill_fib *fib;
+	struct mill_qsbr *qsbr;
+	uint8_t *root, *nodes;   /* in the FIB */
+	uint8_t *root_length;    /* by root entry */
+	uint8_t *node_length;    /* by node entry */
+	uint32_t *node_prefixes; /* by node: prefixes that need it, here or below */
+	struct mill_slots slots; /* of nodes */
+	bool narrow;             /* entries of 16 bits */
+};
+
+/* family 4 or 6; the FIB's part is zero. False: out of memory. */
+bool mill_dir_init(struct mill_dir *, struct mill_fib *, struct mill_qsbr *, int family);
+void mill_dir_finish(struct mill_dir *);
+
+/* Address in network order, bits behind `length` zero, length ≥ 1, group ≥ 1. `known`: the prefix was set before.
+ * False: no node is free, and nothing was changed. */
+bool mill_dir_set(struct mill_dir *, const uint8_t *address, unsigned length, uint32_t group, bool known);
+/* The prefix was set before. Cover: the longest one set that contains it; 0, 0 if there is none. */
+void mill_dir_clear(struct mill_dir *, const uint8_t *address, unsigned length, uint32_t cover_group,
+                    unsigned cover_length);

@@ -1,0 +1,7 @@
+/* What the compiled FIB says of one address, in words for the daemon. Any thread that may read the FIB. */
+#pragma once
+#include "netmill/fib.h"
+#include "shm/engine_control.h"
+
+/* query->family is 4 or 6. Legs in order of first appearance in the buckets, at most 16. */
+void mill_fib_explain(const struct mill_fib *, const struct mill_lookup *query, struct mill_lookup_answer *);

@@ -1,0 +1,275 @@
+/* fib_writer.h. One function an operation; each checks what it was given, as the daemon is another process. */
+#include <string.h>
+#include "fib/fib_writer.h"
+
+/* One family's part. */
+struct family {
+	struct mill_dir *dir;
+	struct mill_prefixes *prefixes;
+	uint32_t *fallback; /* default4 or default6 */
+	unsigned bits;
+};
+
+size_t mill_fib_bytes(void)
+{
+	return (size_t)((MILL_FIB_BYTES + (2u << 20) - 1) >> 21 << 21);
+}
+
+/* FNV-1a, Fowler, Noll and Vo. */
+static uint64_t checksum(const struct mill_fib *fib)
+{
+	const uint64_t part[3] = {fib->magic, fib->abi, fib->bytes};
+	uint64_t hash = 0xcbf29ce484222325ull;
+	for (size_t i = 0; i < sizeof(part); i++)
+		hash = (hash ^ ((const uint8_t *)part)[i]) * 0x100000001b3ull;
+	return hash;
+}
+
+bool mill_fib_valid(const struct mill_fib *fib)
+{
+	return fib->magic == MILL_FIB_MAGIC && fib->abi == MILL_ABI_VERSION &&
+	       fib->bytes == (uint32_t)MILL_FIB_BYTES && fib->checksum == checksum(fib);
+}
+
+static uint32_t has_vector(void)
+{
+#if defined(__x86_64__)
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512vl");
+#else
+	return 0;
+#endif
+}
+
+bool mill_fib_writer_init(struct mill_fib_writer *writer, struct mill_fib *fib, struct mill_qsbr *qsbr,
+                          const struct mill_iface *ifaces)
+{
+	memset(writer, 0, sizeof(*writer));
+	writer->fib = fib;
+	writer->qsbr = qsbr;
+	fib->magic = MILL_FIB_MAGIC;
+	fib->abi = MILL_ABI_VERSION;
+	fib->bytes = (uint32_t)MILL_FIB_BYTES;
+	fib->checksum = checksum(fib);
+	fib->vector = has_vector();
+	mill_prefixes_init(&writer->prefixes4, 4);
+	mill_prefixes_init(&writer->prefixes6, 6);
+	if (mill_adjacencies_init(&writer->adjacencies, fib, qsbr, ifaces) &&
+	    mill_groups_init(&writer->groups, fib, qsbr, &writer->adjacencies) &&
+	    mill_dir_init(&writer->dir4, fib, qsbr, 4) && mill_dir_init(&writer->dir6, fib, qsbr, 6))
+		return true;
+	mill_fib_writer_finish(writer);
+	return false;
+}
+
+void mill_fib_writer_finish(struct mill_fib_writer *writer)
+{
+	mill_dir_finish(&writer->dir4);
+	mill_dir_finish(&writer->dir6);
+	mill_groups_finish(&writer->groups);
+	mill_adjacencies_finish(&writer->adjacencies);
+	mill_prefixes_finish(&writer->prefixes4);
+	mill_prefixes_finish(&writer->prefixes6);
+}
+
+static struct family family_of(struct mill_fib_writer *writer, int family)
+{
+	if (family == 4)
+		return (struct family){&writer->dir4, &writer->prefixes4, &writer->fib->default4, 32};
+	return (struct family){&writer->dir6, &writer->prefixes6, &writer->fib->default6, 128};
+}
+
+/* Into the lookup structure. `was`: the group before, 0 for a new prefix. */
+static bool write_route(const struct family *family, const struct mill_prefix *prefix, uint32_t group,
+                        uint32_t was)
+{
+	uint8_t address[16];
+	if (prefix->length == 0) {
+		__atomic_store_n(family->fallback, group, __ATOMIC_RELEASE);
+		return true;
+	}
+	mill_prefix_bytes(prefix, address);
+	return mill_dir_set(family->dir, address, prefix->length, group, was != 0);
+}
+
+static enum mill_fib_result set_route(struct mill_fib_writer *writer, const struct mill_fib_record *record)
+{
+	const struct family family = family_of(writer, record->family);
+	const struct mill_prefix prefix = mill_prefix_of(record->address, record->family, record->length);
+	const uint32_t group = mill_groups_slot(&writer->groups, record->id);
+	const uint32_t was = mill_prefixes_get(family.prefixes, &prefix);
+	if (!mill_prefixes_put(family.prefixes, &prefix, group))
+		return MILL_FIB_NO_ROOM;
+	if (was == group)
+		return MILL_FIB_APPLIED;
+	if (!write_route(&family, &prefix, group, was)) {
+		if (was == 0)
+			mill_prefixes_remove(family.prefixes, &prefix);
+		else
+			mill_prefixes_put(family.prefixes, &prefix, was);
+		return MILL_FIB_NO_ROOM;
+	}
+	mill_groups_hold(&writer->groups, group);
+	if (was != 0)
+		mill_groups_drop(&writer->groups, was);
+	return group == MILL_GROUP_VOID ? MILL_FIB_REFUSED : MILL_FIB_APPLIED;
+}
+
+static void remove_route(struct mill_fib_writer *writer, const struct family *family,
+                         const struct mill_prefix *prefix)
+{
+	uint8_t address[16];
+	unsigned cover_length;
+	const uint32_t was = mill_prefixes_get(family->prefixes, prefix);
+	if (was == 0)
+		return;
+	mill_prefixes_remove(family->prefixes, prefix);
+	if (prefix->length == 0) {
+		__atomic_store_n(family->fallback, 0, __ATOMIC_RELEASE);
+	} else {
+		const uint32_t cover = mill_prefixes_cover(family->prefixes, prefix, &cover_length);
+		mill_prefix_bytes(prefix, address);
+		mill_dir_clear(family->dir, address, prefix->length, cover, cover_length);
+	}
+	mill_groups_drop(&writer->groups, was);
+}
+
+static enum mill_fib_result change_route(struct mill_fib_writer *writer, const struct mill_fib_record *record)
+{
+	if (record->family != 4 && record->family != 6)
+		return MILL_FIB_REFUSED;
+	const struct family family = family_of(writer, record->family);
+	if (record->length > family.bits)
+		return MILL_FIB_REFUSED;
+	if (record->op == MILL_FIB_ROUTE_SET)
+		return set_route(writer, record);
+	const struct mill_prefix prefix = mill_prefix_of(record->address, record->family, record->length);
+	remove_route(writer, &family, &prefix);
+	return MILL_FIB_APPLIED;
+}
+
+/* Collects legs until there are as many as the first record said. */
+static enum mill_fib_result add_legs(struct mill_fib_writer *writer, const struct mill_fib_record *record)
+{
+	if (record->op == MILL_FIB_GROUP_SET) {
+		writer->group_key = record->id;
+		writer->want_legs = record->leg_count;
+		writer->n_legs = 0;
+	}
+	if (record->length > 4 || record->id != writer->group_key ||
+	    writer->want_legs > MILL_GROUP_MAX_LEGS || writer->n_legs + record->length > writer->want_legs)
+		return MILL_FIB_REFUSED;
+	memcpy(&writer->leg[writer->n_legs], record->leg, record->length * sizeof(record->leg[0]));
+	if (writer->n_legs + record->length == writer->want_legs &&
+	    !mill_groups_set(&writer->groups, writer->group_key, writer->leg, writer->want_legs))
+		return MILL_FIB_NO_ROOM;
+	writer->n_legs += record->length;
+	return MILL_FIB_APPLIED;
+}
+
+static void point_gateway(struct mill_fib_writer *writer, uint32_t slot, uint32_t group)
+{
+	uint32_t *gateway = &writer->fib->gateway[slot];
+	const uint32_t was = *gateway;
+	if (group != 0)
+		mill_groups_hold(&writer->groups, group);
+	__atomic_store_n(gateway, group, __ATOMIC_RELEASE);
+	if (was != 0)
+		mill_groups_drop(&writer->groups, was);
+}
+
+static enum mill_fib_result set_gateway(struct mill_fib_writer *writer, const struct mill_fib_record *record)
+{
+	if (record->id >= MILL_MAX_GATEWAYS)
+		return MILL_FIB_REFUSED;
+	const uint32_t group =
+	    record->value == 0 ? 0 : mill_groups_slot(&writer->groups, (uint32_t)record->value);
+	writer->gateway_session[record->id] = writer->groups.session;
+	point_gateway(writer, record->id, group == MILL_GROUP_VOID ? 0 : group);
+	return group == MILL_GROUP_VOID ? MILL_FIB_REFUSED : MILL_FIB_APPLIED;
+}
+
+static void begin_replay(struct mill_fib_writer *writer)
+{
+	writer->replaying = true;
+	writer->want_legs = writer->n_legs = 0;
+	mill_prefixes_unmark(&writer->prefixes4);
+	mill_prefixes_unmark(&writer->prefixes6);
+	mill_adjacencies_new_session(&writer->adjacencies);
+	mill_groups_new_session(&writer->groups);
+}
+
+static void sweep_routes(struct mill_fib_writer *writer, int number)
+{
+	const struct family family = family_of(writer, number);
+	struct mill_prefix prefix;
+	uint32_t at = 0;
+	while (mill_prefixes_next_unmarked(family.prefixes, &at, &prefix)) {
+		remove_route(writer, &family, &prefix);
+		at--;
+	}
+}
+
+/* Routes before groups before adjacencies: nothing goes that something still names. */
+static enum mill_fib_result end_replay(struct mill_fib_writer *writer)
+{
+	if (!writer->replaying)
+		return MILL_FIB_REFUSED;
+	sweep_routes(writer, 4);
+	sweep_routes(writer, 6);
+	for (uint32_t slot = 0; slot < MILL_MAX_GATEWAYS; slot++)
+		if (writer->gateway_session[slot] != writer->groups.session)
+			point_gateway(writer, slot, 0);
+	mill_groups_sweep(&writer->groups);
+	mill_adjacencies_sweep(&writer->adjacencies);
+	writer->replaying = false;
+	__atomic_store_n(&writer->fib->complete, 1, __ATOMIC_RELEASE);
+	return MILL_FIB_APPLIED;
+}
+
+static enum mill_fib_result apply(struct mill_fib_writer *writer, const struct mill_fib_record *record)
+{
+	switch (record->op) {
+	case MILL_FIB_COMMIT:
+		if (writer->fib->complete != 0)
+			__atomic_store_n(&writer->fib->complete, writer->fib->complete + 1, __ATOMIC_RELEASE);
+		return MILL_FIB_APPLIED;
+	case MILL_FIB_SYNC_BEGIN:
+		begin_replay(writer);
+		return MILL_FIB_APPLIED;
+	case MILL_FIB_SYNC_END:
+		return end_replay(writer);
+	case MILL_FIB_ROUTE_SET:
+	case MILL_FIB_ROUTE_DEL:
+		return change_route(writer, record);
+	case MILL_FIB_GROUP_SET:
+	case MILL_FIB_GROUP_LEGS:
+		return add_legs(writer, record);
+	case MILL_FIB_GROUP_DEL:
+		mill_groups_delete(&writer->groups, record->id);
+		return MILL_FIB_APPLIED;
+	case MILL_FIB_ADJACENCY_SET:
+		return mill_adjacencies_set(&writer->adjacencies, record) ? MILL_FIB_APPLIED
+		                                                          : MILL_FIB_NO_ROOM;
+	case MILL_FIB_ADJACENCY_DEL:
+		mill_adjacencies_delete(&writer->adjacencies, record->id);
+		return MILL_FIB_APPLIED;
+	case MILL_FIB_GATEWAY_SET:
+		return set_gateway(writer, record);
+	default:
+		return MILL_FIB_REFUSED;
+	}
+}
+
+enum mill_fib_result mill_fib_writer_apply(struct mill_fib_writer *writer,
+                                           const struct mill_fib_record *record)
+{
+	const enum mill_fib_result result = apply(writer, record);
+	writer->refused += result == MILL_FIB_REFUSED;
+	return result;
+}
+
+bool mill_fib_writer_iface_changed(struct mill_fib_writer *writer, uint16_t iface)
+{
+	return mill_adjacencies_rebuild(&writer->adjacencies, iface);
+}

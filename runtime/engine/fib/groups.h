@@ -1,0 +1,53 @@
+/*
+ * Path groups of one struct mill_fib: a single path is one adjacency id; several are a power of two of buckets,
+ * dealt by weight. A change deals anew only the buckets of legs that are gone or have too many, in place, so that
+ * the other legs' flows stay where they are (the idea of consistent, "resilient" hashing of switches' ECMP tables).
+ *
+ * Slot 0 is no route. Slot 1 (MILL_GROUP_VOID) is a route to nowhere, for routes whose group is not known: they
+ * must not fall through to a shorter prefix. Routes and gateways hold references; a deleted group has no path until
+ * the last one is gone.
+ *
+ * Threads: the FIB writer's own.
+ */
+#pragma once
+#include "fib/adjacencies.h"
+
+#define MILL_GROUP_VOID     1u
+#define MILL_GROUP_MAX_LEGS 1024u
+#define MILL_BUCKET_CLASSES 17u /* log2 of the size */
+
+struct mill_group {
+	uint32_t *leg; /* ids of adjacencies, each held */
+	uint32_t n_legs;
+	uint32_t key;
+	uint32_t references;
+	uint32_t session; /* replay that set it; 0: deleted or free */
+};
+
+struct mill_groups {
+	struct mill_fib *fib;
+	struct mill_qsbr *qsbr;
+	struct mill_adjacencies *adjacencies;
+	struct mill_group *group; /* by slot */
+	struct mill_slots slots;
+	struct mill_id_map map; /* key → slot, of this session */
+	uint32_t
+	    bucket_free[MILL_BUCKET_CLASSES]; /* first free block + 1; each begins with the next one + 1 */
+	uint32_t bucket_next;                 /* never used from here on */
+	uint32_t session, n;
+};
+
+bool mill_groups_init(struct mill_groups *, struct mill_fib *, struct mill_qsbr *, struct mill_adjacencies *);
+void mill_groups_finish(struct mill_groups *);
+
+/* Legs in the daemon's numbers. False: no room, nothing changed. */
+bool mill_groups_set(struct mill_groups *, uint32_t key, const struct mill_fib_leg *, uint32_t n);
+/* Unknown keys are allowed. */
+void mill_groups_delete(struct mill_groups *, uint32_t key);
+/* MILL_GROUP_VOID for an unknown key. */
+uint32_t mill_groups_slot(const struct mill_groups *, uint32_t key);
+void mill_groups_hold(struct mill_groups *, uint32_t slot);
+void mill_groups_drop(struct mill_groups *, uint32_t slot);
+
+void mill_groups_new_session(struct mill_groups *);
+void mill_groups_sweep(struct mill_groups *);
