@@ -1,12 +1,12 @@
 /** The front of the pipeline: load, check, and a policy in which nothing is wrong, or everything that is. */
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
-import { onLink } from '../dsl/builtin.js';
 import type { Origin, Router } from '../dsl/model.js';
 import { check } from './check/check.js';
 import type { FrontResult, PolicyFile } from './checked.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import type { Limits } from './load/evaluate.js';
+import type { Locator } from './load/locate.js';
 import { type Loaded, loadPolicy } from './load/load.js';
 import { finishRouter, usedPredicates } from './load/finish.js';
 import { builtinPredicate } from './predicate/builtin.js';
@@ -21,10 +21,11 @@ export interface FrontOptions {
 export async function loadAndCheck(path: string, options: FrontOptions = {}): Promise<FrontResult> {
   const loaded = await loadPolicy(path, options.limits);
   const today = options.today ?? new Date().toISOString().slice(0, 10);
-  const place = (origin: Origin) => loaded.locator?.locate(origin) ?? { origin };
-  const checked = loaded.router
-    ? check(loaded.router, { today }).map((one) => ({ ...one, ...place(one.origin) }))
-    : [];
+  const broken = loaded.diagnostics.some((one) => one.severity === 'error');
+  const checked = (loaded.router ? check(loaded.router, { today }) : [])
+    // What is missing because it was wrong is not warned of.
+    .filter((one) => !broken || one.severity === 'error')
+    .map((one) => located(one, loaded.locator));
   const name = (file: string) => relativePath(loaded.root, file);
   const diagnostics = sorted(
     [...loaded.diagnostics, ...checked].map((one) => relativeDiagnostic(one, name)),
@@ -40,7 +41,7 @@ export async function loadAndCheck(path: string, options: FrontOptions = {}): Pr
     ok: true,
     policy: {
       router: finished,
-      predicates: predicatesOf(finished, loaded.predicates, name),
+      predicates: predicatesOf(router, loaded.predicates, name),
       files,
       policyHash: hashOf(files),
       warnings: diagnostics,
@@ -49,17 +50,34 @@ export async function loadAndCheck(path: string, options: FrontOptions = {}): Pr
   };
 }
 
+/** By name; a fragment that is called twice makes the same predicate twice. */
 function predicatesOf(
   router: Router,
   compiled: readonly PredicateExpr[],
   name: (file: string) => string,
 ): readonly PredicateExpr[] {
-  const used = usedPredicates(router);
-  const own = compiled.filter((one) => used.has(one.name));
-  return [
-    ...(used.has(onLink.name) ? [builtinPredicate] : []),
-    ...own.map((one) => ({ ...one, origin: { ...one.origin, file: name(one.origin.file) } })),
-  ];
+  const byName = new Map<string, PredicateExpr>();
+  for (const used of usedPredicates(router)) {
+    const found =
+      used.name === builtinPredicate.name
+        ? builtinPredicate
+        : compiled.find((one) => one.name === used.name && samePlace(one.origin, used.origin));
+    if (found)
+      byName.set(used.name, { ...found, origin: { ...found.origin, file: name(found.origin.file) } });
+  }
+  return [...byName.values()];
+}
+
+function samePlace(a: Origin, b: Origin): boolean {
+  return a.file === b.file && a.line === b.line && a.column === b.column;
+}
+
+function located(one: Diagnostic, locator: Locator | undefined): Diagnostic {
+  const related = one.related.map((place) => ({
+    ...place,
+    origin: locator?.locate(place.origin)?.origin ?? place.origin,
+  }));
+  return { ...one, related, ...locator?.locate(one.origin) };
 }
 
 /** SHA-256 over every path and text, each preceded by its length. */

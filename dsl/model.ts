@@ -116,6 +116,8 @@ export interface Rule {
   readonly why?: string;
   readonly id?: string;
   readonly expires?: string;
+  /** Why this rule may stand although it never matches. */
+  readonly shadowAllowed?: string;
   readonly origin: Origin;
 }
 

@@ -31,6 +31,8 @@ export interface RuleDraft<K extends Action['kind'] = Action['kind']> {
   count(name: string): RuleDraft<K>;
   /** Day after which a build warns that the rule is overdue: `'2027-03-31'`. */
   expires(day: `${number}-${number}-${number}`): RuleDraft<K>;
+  /** Lets the rule stand although rules before it take everything that it matches. */
+  allowShadow(reason: string): RuleDraft<K>;
 }
 
 /** A rule, or a fragment of several. */
@@ -97,6 +99,7 @@ function draft<K extends Action['kind']>(
     log: (options) => having({ log: { perSecond: readRate(options) } }),
     count: (counter) => having({ counter: readText(counter, 'the name of a counter') }),
     expires: (expires) => having({ expires: readDay(expires) }),
+    allowShadow: (reason) => having({ shadowAllowed: readText(reason, 'a reason') }),
   });
 }
 

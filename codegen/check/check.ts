@@ -1,10 +1,27 @@
+/** What no builder sees alone: how the parts of a router go together. All mistakes are given, in no order. */
 import type { Router } from '../../dsl/model.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { checkAddresses } from './addresses.js';
+import { checkEngine } from './engine.js';
+import { checkFallbacks } from './fallback.js';
+import { checkLimits } from './limits.js';
+import { checkLists } from './lists.js';
+import { checkPorts } from './ports.js';
+import { checkRoutes } from './routes.js';
 
 export interface CheckOptions {
+  /** `'2027-03-31'`: rules past their date are warned of. */
   readonly today: string;
 }
 
-export function check(_router: Router, _options: CheckOptions): readonly Diagnostic[] {
-  return [];
+export function check(router: Router, options: CheckOptions): readonly Diagnostic[] {
+  return [
+    ...checkPorts(router),
+    ...checkAddresses(router),
+    ...checkFallbacks(router),
+    ...checkRoutes(router),
+    ...checkLists(router, options.today),
+    ...checkEngine(router),
+    ...checkLimits(router),
+  ];
 }

@@ -25,13 +25,13 @@ export function finishRouter(
   return rewrite(router, finish, new Map());
 }
 
-/** Names of the predicates that some list of the router tests. */
-export function usedPredicates(router: Router): ReadonlySet<string> {
+/** The predicates that some list of the router tests, built-in ones included. */
+export function usedPredicates(router: Router): readonly Predicate[] {
   const rules: Rule[] = router.interfaces.flatMap((one) => [
     ...(one.in ? [...builtinRules(one.in), ...one.in.rules] : []),
     ...(one.pbr?.rules ?? []),
   ]);
-  return new Set(rules.flatMap((rule) => rule.match.when?.name ?? []));
+  return [...new Set(rules.flatMap((rule) => rule.match.when ?? []))];
 }
 
 interface Tagged {

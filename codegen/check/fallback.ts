@@ -1,0 +1,57 @@
+/** What happens to packets while nobody forwards them must be said where an ACL or PBR would no longer hold. */
+import type { LogicalInterface, PortConfig, Router } from '../../dsl/model.js';
+import { inside } from '../../dsl/origin.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { splitSpec } from './ports.js';
+import { error } from './report.js';
+
+export function checkFallbacks(router: Router): readonly Diagnostic[] {
+  return router.ports.flatMap((port) => {
+    const carried = router.interfaces.filter((one) => one.port === port.name);
+    return [...mustSay(port, carried), ...cannotBeKernel(port, carried)];
+  });
+}
+
+function mustSay(port: PortConfig, carried: readonly LogicalInterface[]): readonly Diagnostic[] {
+  const ruled = carried.find((one) => one.in || one.pbr);
+  if (port.fallback !== undefined || ruled === undefined) return [];
+  const has = ruled.in ? `ACL '${ruled.in.name}'` : `PBR '${ruled.pbr?.name}'`;
+  const owner =
+    ruled.name === port.name ? `interface '${port.name}'` : `'${ruled.name}' of port '${port.name}'`;
+  return [
+    error(
+      'NM4009',
+      port.origin,
+      `${owner} has ${has}, so '${port.name}' must say how it falls back when nobody forwards`,
+      {
+        expected: "fallback: 'drop' or fallback: 'kernel'",
+        fix: "say fallback: 'drop', or fallback: 'kernel' to open then what the policy closes.",
+      },
+    ),
+  ];
+}
+
+/** The kernel can route only what it sees come in as the policy's interface: not tags that a tap stands for. */
+function cannotBeKernel(port: PortConfig, carried: readonly LogicalInterface[]): readonly Diagnostic[] {
+  if (port.fallback !== 'kernel') return [];
+  const { kind } = splitSpec(port.spec);
+  const tap = carried.find((one) => one.host === 'tap' || one.encapsulation.kind !== 'untagged');
+  const none = carried.find((one) => one.host === 'none');
+  const why =
+    kind === 'pipe' || kind === 'pcap'
+      ? `a ${kind} port has no device of the kernel`
+      : tap
+        ? `the kernel's face of '${tap.name}' can be a tap, which receives nothing then`
+        : none
+          ? `'${none.name}' has no face in the kernel`
+          : undefined;
+  if (why === undefined) return [];
+  return [
+    error(
+      'NM4010',
+      inside(port.origin, 'fallback'),
+      `'${port.name}' cannot fall back to the kernel: ${why}`,
+      { fix: "say fallback: 'drop'." },
+    ),
+  ];
+}

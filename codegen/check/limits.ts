@@ -1,0 +1,61 @@
+/** What the engine has room for: the numbers of runtime/shm/limits.h, which a test compares. */
+import { formatAddress } from '../../dsl/address.js';
+import type { Acl, Pbr, Router } from '../../dsl/model.js';
+import { inside } from '../../dsl/origin.js';
+import { builtinRules } from '../../dsl/builtin.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { error } from './report.js';
+
+export const limits = {
+  ports: 64,
+  interfaces: 256,
+  workers: 16,
+  rules: 65536,
+  gateways: 1024,
+  rings: 16,
+  nameSize: 32,
+  specSize: 128,
+} as const;
+
+export function checkLimits(router: Router): readonly Diagnostic[] {
+  const lists = listsOf(router);
+  const rules = lists.flatMap((list) => list.rules);
+  // Each ACL counts what its default takes, too.
+  const counters = lists.reduce(
+    (sum, list) => sum + list.rules.length + (list.kind === 'acl' ? builtinRules(list).length + 1 : 0),
+    0,
+  );
+  const gateways = new Set(
+    rules.flatMap((rule) => (rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [])),
+  );
+  const interfaces = inside(router.origin, 1, 'interfaces');
+  return [
+    ...most(router.ports.length, limits.ports, 'ports', interfaces),
+    ...most(router.interfaces.length, limits.interfaces, 'interfaces', interfaces),
+    ...most(
+      router.engine.workers.length,
+      limits.workers,
+      'workers',
+      inside(router.origin, 1, 'engine', 'workers'),
+    ),
+    ...most(counters, limits.rules, 'rules', router.origin),
+    ...most(gateways.size, limits.gateways, 'gateways', router.origin),
+  ];
+}
+
+/** Each list that an interface uses, once. */
+export function listsOf(router: Router): readonly (Acl | Pbr)[] {
+  return [...new Set(router.interfaces.flatMap((one) => [one.in ?? [], one.pbr ?? []].flat()))];
+}
+
+function most(
+  count: number,
+  limit: number,
+  what: string,
+  origin: Diagnostic['origin'],
+): readonly Diagnostic[] {
+  if (count <= limit) return [];
+  return [
+    error('NM4015', origin, `there are too many ${what}`, { expected: `at most ${limit}`, got: `${count}` }),
+  ];
+}

@@ -1,0 +1,140 @@
+/** Rules within their lists. */
+import { formatAddress } from '../../dsl/address.js';
+import type { Acl, Family, Pbr, Router, Rule } from '../../dsl/model.js';
+import { onLink } from '../../dsl/builtin.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { listsOf } from './limits.js';
+import { duplicates, error, warning } from './report.js';
+import { neverMatching } from './shadow.js';
+
+const families: readonly Family[] = [4, 6];
+
+export function checkLists(router: Router, today: string): readonly Diagnostic[] {
+  const lists = listsOf(router);
+  return [
+    ...sameName(lists),
+    ...lists.flatMap((list) => [
+      ...sameId(list),
+      ...(list.kind === 'pbr' ? onlyNexthop(list) : []),
+      ...list.rules.flatMap((rule) => [...checkFamilies(rule), ...pastDate(rule, today)]),
+      ...neverMatching(list),
+    ]),
+    ...predicateNames(lists),
+  ];
+}
+
+function sameName(lists: readonly (Acl | Pbr)[]): readonly Diagnostic[] {
+  return duplicates(lists, (list) => `${list.kind} ${list.name}`).map(([first, other]) =>
+    error(
+      'NM3008',
+      other.origin,
+      `there are two ${other.kind === 'acl' ? 'ACLs' : 'PBR lists'} '${other.name}'`,
+      {
+        related: [{ origin: first.origin, message: 'the other is here.' }],
+        fix: 'give each its own name: counters belong to it.',
+      },
+    ),
+  );
+}
+
+function sameId(list: Acl | Pbr): readonly Diagnostic[] {
+  const withId = list.rules.filter((rule) => rule.id !== undefined);
+  return [
+    ...duplicates(withId, (rule) => rule.id!).map(([first, other]) =>
+      error('NM3006', other.origin, `two rules of "${list.name}" have the id '${other.id}'`, {
+        related: [{ origin: first.origin, message: 'the other is here.' }],
+      }),
+    ),
+    ...withId
+      .filter((rule) => rule.id!.startsWith('builtin:'))
+      .map((rule) =>
+        error('NM3010', rule.origin, "ids that begin with 'builtin:' are netmill's own", {
+          got: `'${rule.id}'`,
+        }),
+      ),
+  ];
+}
+
+function onlyNexthop(list: Pbr): readonly Diagnostic[] {
+  return list.rules
+    .filter((rule) => rule.action.kind !== 'nexthop')
+    .map((rule) =>
+      error('NM3007', rule.origin, `the PBR list "${list.name}" has a rule that is not nexthop()`, {
+        expected: 'nexthop(…)',
+        got: `${rule.action.kind}(…)`,
+        fix: 'put it into an ACL; what no rule of a PBR list takes is routed by the routing table.',
+      }),
+    );
+}
+
+/** Families that a rule's addresses and ICMP types leave possible; what the gateways say is not counted. */
+export function familiesOf(rule: Rule): readonly Family[] {
+  const { from, to, service } = rule.match;
+  return families.filter(
+    (family) =>
+      [from, to].every(
+        (set) => set === undefined || set.prefixes.some((prefix) => prefix.family === family),
+      ) &&
+      (service === undefined ||
+        service.alternatives.some(
+          (one) =>
+            one.l4 !== 'icmp' || one.types.length === 0 || one.types.some((type) => type.family === family),
+        )),
+  );
+}
+
+function checkFamilies(rule: Rule): readonly Diagnostic[] {
+  const possible = familiesOf(rule);
+  if (possible.length === 0 && !isEmpty(rule))
+    return [
+      error('NM3004', rule.origin, 'this rule mixes IPv4 and IPv6, so no packet can match it', {
+        fix: "give 'from', 'to' and the service networks and types of one family.",
+      }),
+    ];
+  if (rule.action.kind !== 'nexthop' || !(rule.match.from || rule.match.to)) return [];
+  const { gateways } = rule.action;
+  const missing = possible.filter((family) => !gateways.some((one) => one.family === family));
+  if (missing.length === 0 || gateways.length === 0) return [];
+  const other = missing[0] === 4 ? 6 : 4;
+  return [
+    error(
+      'NM3004',
+      rule.origin,
+      `this rule matches IPv${missing[0]}, and its gateway is IPv${other}: ${gateways.map(formatAddress).join(', ')}`,
+      {
+        expected: 'one gateway of each family that the networks have',
+        fix: `add an IPv${missing[0]} gateway, or match '.v${other}' of the networks alone.`,
+      },
+    ),
+  ];
+}
+
+function isEmpty({ match }: Rule): boolean {
+  const empty = (set: { readonly prefixes: readonly unknown[] } | undefined) => set?.prefixes.length === 0;
+  return empty(match.from) || empty(match.to) || match.service?.alternatives.length === 0;
+}
+
+function pastDate(rule: Rule, today: string): readonly Diagnostic[] {
+  if (rule.expires === undefined || rule.expires === '' || rule.expires >= today) return [];
+  return [
+    warning('NM3012', rule.origin, `this rule was to go after ${rule.expires}`, {
+      fix: 'delete it, or give it another date.',
+    }),
+  ];
+}
+
+function predicateNames(lists: readonly (Acl | Pbr)[]): readonly Diagnostic[] {
+  const used = lists.flatMap((list) => list.rules).flatMap((rule) => rule.match.when ?? []);
+  const place = (one: (typeof used)[number]) => `${one.origin.file}:${one.origin.line}:${one.origin.column}`;
+  const distinct = [...new Map(used.map((one) => [`${one.name} ${place(one)}`, one])).values()];
+  return [
+    ...duplicates(distinct, (one) => one.name).map(([first, other]) =>
+      error('NM2111', other.origin, `there are two predicates '${other.name}'`, {
+        related: [{ origin: first.origin, message: 'the other is here.' }],
+      }),
+    ),
+    ...distinct
+      .filter((one) => one.name === onLink.name)
+      .map((one) => error('NM3010', one.origin, `'${one.name}' is a predicate of netmill's own`)),
+  ];
+}

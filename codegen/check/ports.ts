@@ -1,0 +1,123 @@
+/** Ports and the tags on them. */
+import type { Encapsulation, PortConfig, Router } from '../../dsl/model.js';
+import { inside } from '../../dsl/origin.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { limits } from './limits.js';
+import { duplicates, error } from './report.js';
+
+export function checkPorts(router: Router): readonly Diagnostic[] {
+  return [
+    ...router.ports.flatMap(checkSpec),
+    ...duplicateSpecs(router),
+    ...duplicateNames(router),
+    ...duplicateTags(router),
+    ...longNames(router),
+  ];
+}
+
+/** Device and back end of a spec; a device alone is taken by AF_XDP where there is no netmap. */
+export function splitSpec(spec: string): { readonly kind: string; readonly rest: string } {
+  const colon = spec.indexOf(':');
+  return colon < 0
+    ? { kind: 'xdp', rest: spec }
+    : { kind: spec.slice(0, colon), rest: spec.slice(colon + 1) };
+}
+
+const patterns: Readonly<Record<string, readonly [RegExp, string]>> = {
+  xdp: [/^(?!\.{1,2}$)[^\s/:,]{1,15}$/, "the name of a network device, at most 15 characters: 'xdp:eth0'"],
+  pipe: [/^[A-Za-z0-9_.-]{1,64}$/, "a name of letters, digits, '.', '_' and '-': 'pipe:left'"],
+  pcap: [/^[^,\s]*,[^,\s]*$/, "two files, either may be left out: 'pcap:in.pcap,out.pcap'"],
+};
+
+function checkSpec(port: PortConfig): readonly Diagnostic[] {
+  if (port.spec === '') return []; // its builder has told
+  const place = inside(port.origin, 'port');
+  const { kind, rest } = splitSpec(port.spec);
+  const known = Object.hasOwn(patterns, kind) ? patterns[kind] : undefined;
+  const got = `'${port.spec}'`;
+  if (known === undefined)
+    return [
+      error('NM4007', place, `port '${port.name}' cannot be opened by '${kind}:'`, {
+        expected: `${Object.keys(patterns)
+          .map((one) => `${one}:`)
+          .join(', ')} or a device alone`,
+        got,
+      }),
+    ];
+  const [pattern, expected] = known;
+  if (!pattern.test(rest) || rest === ',')
+    return [error('NM4007', place, `${got} is not a port specification`, { expected, got })];
+  if (Buffer.byteLength(port.spec) + 'xdp:'.length < limits.specSize) return [];
+  return [
+    error('NM4007', place, 'this port specification is too long', {
+      expected: `less than ${limits.specSize - 4} bytes`,
+    }),
+  ];
+}
+
+function duplicateSpecs(router: Router): readonly Diagnostic[] {
+  const key = (port: PortConfig) => {
+    const { kind, rest } = splitSpec(port.spec);
+    return `${kind}:${rest}`;
+  };
+  return duplicates(
+    router.ports.filter((port) => port.spec !== ''),
+    key,
+  ).map(([first, other]) =>
+    error(
+      'NM4002',
+      inside(other.origin, 'port'),
+      `ports '${first.name}' and '${other.name}' are the same: '${other.spec}'`,
+      {
+        related: [{ origin: first.origin, message: `'${first.name}' is here.` }],
+        fix: "give the interfaces of one port as its 'vlans' or 'qinq'.",
+      },
+    ),
+  );
+}
+
+function duplicateNames(router: Router): readonly Diagnostic[] {
+  return duplicates(router.interfaces, (one) => one.name).map(([first, other]) =>
+    error('NM4001', other.origin, `there are two interfaces '${other.name}'`, {
+      related: [{ origin: first.origin, message: 'the other is here.' }],
+    }),
+  );
+}
+
+function duplicateTags(router: Router): readonly Diagnostic[] {
+  const tagged = router.interfaces.filter(
+    (one) => one.encapsulation.kind !== 'untagged' && !hasWrongId(one.encapsulation),
+  );
+  return duplicates(tagged, (one) => `${one.port} ${describeTags(one.encapsulation)}`).map(([first, other]) =>
+    error(
+      'NM4003',
+      inside(other.origin, 'id'),
+      `${describeTags(other.encapsulation)} is already '${first.name}' on this port`,
+      {
+        related: [{ origin: first.origin, message: `'${first.name}' is here.` }],
+      },
+    ),
+  );
+}
+
+function hasWrongId(tags: Encapsulation): boolean {
+  if (tags.kind === 'qinq') return tags.outer.id === 0 || tags.inner.id === 0;
+  return tags.kind === 'vlan' && tags.id === 0;
+}
+
+function describeTags(tags: Encapsulation): string {
+  if (tags.kind === 'untagged') return 'untagged';
+  if (tags.kind === 'vlan') return `VLAN ${tags.id}`;
+  return `VLAN ${tags.inner.id} in 0x${tags.outer.tpid.toString(16)} VLAN ${tags.outer.id}`;
+}
+
+function longNames(router: Router): readonly Diagnostic[] {
+  return router.interfaces
+    .filter((one) => one.name.length >= limits.nameSize)
+    .map((one) =>
+      error('NM3010', one.origin, `the name '${one.name}' is too long`, {
+        expected: `at most ${limits.nameSize - 1} characters`,
+        got: `${one.name.length}`,
+      }),
+    );
+}
