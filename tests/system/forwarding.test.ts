@@ -1,0 +1,194 @@
+/*
+ * Untagged packets of both families over xdp: ports. Topology: support/line.ts; in the comparison it stands twice,
+ * routed once by netmill and once by the kernel.
+ */
+import type { ExecutionContext } from 'ava';
+import { outcome } from '../support/compare.js';
+import { behind, Line, type LineOptions, mixedFlows, own } from '../support/line.js';
+import { Netmill } from '../support/netmill.js';
+import { sleep } from '../support/netns.js';
+import { systemTest } from '../support/system-test.js';
+import { tally } from '../support/traffic.js';
+import { type Crafted, crafted, craftedRoutes, large, mutated } from './crafted.js';
+import { plain } from './policies.js';
+
+/** A router under netmill with resolved neighbours. */
+async function milled(
+  options: LineOptions = {},
+  policy: string = plain,
+): Promise<{ line: Line; netmill: Netmill }> {
+  const line = await Line.create(options);
+  try {
+    await line.router.ip(...craftedRoutes);
+    const netmill = await Netmill.start(line.lab, line.router, policy);
+    await line.warm();
+    return { line, netmill };
+  } catch (error) {
+    await line.close();
+    throw error;
+  }
+}
+
+async function compare(
+  t: ExecutionContext,
+  packets: readonly Crafted[],
+  options: LineOptions = {},
+): Promise<void> {
+  const { line: mill, netmill } = await milled(options);
+  const kernel = await Line.create(options);
+  try {
+    await kernel.router.ip(...craftedRoutes);
+    await kernel.warm();
+    const ends = [await mill.traffic(), await kernel.traffic()] as const;
+    const different: string[] = [];
+    for (const { name, frame } of packets) {
+      const [ours, theirs] = await Promise.all(ends.map((end) => outcome(end, [frame])));
+      if (JSON.stringify(ours) !== JSON.stringify(theirs)) {
+        different.push(
+          `${name}\n  sent    ${frame.toString('hex')}\n  netmill ${JSON.stringify(ours)}\n  kernel  ${JSON.stringify(theirs)}`,
+        );
+      }
+    }
+    t.is(different.length, 0, `${different.join('\n')}\n${JSON.stringify((await netmill.status()).drops)}`);
+  } finally {
+    await mill.close();
+    await kernel.close();
+  }
+}
+
+systemTest(
+  'the same packets give the same result as the kernel’s own forwarding',
+  (t) => compare(t, crafted),
+  {
+    seconds: 120,
+  },
+);
+
+systemTest(
+  'packets too large for the way out are treated as the kernel treats them',
+  (t) => compare(t, large, { serverMtu: 1000 }),
+  { seconds: 90 },
+);
+
+systemTest(
+  '500 mutated packets give the same result as the kernel’s own',
+  (t) => compare(t, mutated(500, 7)),
+  {
+    seconds: 180,
+  },
+);
+
+systemTest('flows of both families pass without loss, reordering or a changed byte', async (t) => {
+  const { line, netmill } = await milled();
+  try {
+    const { client, server } = await line.traffic();
+    await mixedFlows(client, 'server');
+    await client.send(20_000, { count: 60_000 });
+    await sleep(50);
+    const sink = await server.stats();
+    t.like(tally(await client.stats(), sink), { sent: 60_000, lost: 0, reordered: 0, duplicates: 0, bad: 0 });
+    t.true(sink.flows.every((flow) => flow.ttl === 63));
+    const { ports } = await netmill.status();
+    t.true(
+      ports.find((port) => port.name === 'client')!.rx.packets >= 60_000,
+      'netmill did not see the packets',
+    );
+  } finally {
+    await line.close();
+  }
+});
+
+systemTest('ping passes through the router, and the router itself answers, in both families', async (t) => {
+  const { line } = await milled();
+  try {
+    for (const target of [
+      own.server.v4,
+      own.server.v6,
+      '10.0.1.1',
+      '2001:db8:1::1',
+      '10.0.2.1',
+      '2001:db8:2::1',
+    ]) {
+      const said = await line.client.try('ping', '-c20', '-i0.01', '-W2', target);
+      t.regex(said.stdout, / 0% packet loss/, `${target}: ${said.stdout}`);
+    }
+    const out = await line.router.try('ping', '-c20', '-i0.01', '-W2', own.server.v4);
+    t.regex(out.stdout, / 0% packet loss/, 'from the router itself');
+    const big = await line.client.try('ping', '-c5', '-i0.01', '-W2', '-s', '4000', own.server.v4);
+    t.regex(big.stdout, / 0% packet loss/, 'fragments');
+  } finally {
+    await line.close();
+  }
+});
+
+systemTest(
+  'traceroute shows the router',
+  async (t) => {
+    const { line } = await milled();
+    try {
+      const v4 = await line.client.run('traceroute', '-n', '-w2', '-q1', own.server.v4);
+      t.regex(v4, /1 {2}10\.0\.1\.1 [^]*2 {2}10\.0\.2\.2 /);
+      const v6 = await line.client.run('traceroute', '-6', '-n', '-w2', '-q1', own.server.v6);
+      t.regex(v6, /1 {2}2001:db8:1::1 [^]*2 {2}2001:db8:2::2 /);
+    } finally {
+      await line.close();
+    }
+  },
+  { tools: ['traceroute'] },
+);
+
+async function iperf(line: Line, target: string, ...more: readonly string[]): Promise<number> {
+  const server = line.lab.own(line.server.start('iperf3', ['-s', '-1']));
+  await sleep(300);
+  const said = await line.client.run('iperf3', '-c', target, '-t', '2', '-J', ...more);
+  server.kill('SIGKILL');
+  const report = JSON.parse(said) as { end: { sum_received: { bits_per_second: number } } };
+  return report.end.sum_received.bits_per_second;
+}
+
+systemTest(
+  'TCP runs through the router in both directions and both families',
+  async (t) => {
+    const { line } = await milled();
+    try {
+      for (const target of [own.server.v4, own.server.v6]) {
+        t.true((await iperf(line, target)) > 50e6, `${target}: to the server`);
+        t.true((await iperf(line, target, '-R')) > 50e6, `${target}: from the server`);
+      }
+    } finally {
+      await line.close();
+    }
+  },
+  { tools: ['iperf3'] },
+);
+
+systemTest('a tag that the sender’s device keeps beside the frame is never taken for none', async (t) => {
+  const { line, netmill } = await milled({ offloads: true });
+  try {
+    // The client's veth has txvlan on: what a packet socket sends as a tagged frame arrives with the tag hidden.
+    const { client, server } = await line.traffic();
+    const mac = await line.router.mac('r0');
+    await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: mac, size: 100 });
+    await client.flow({
+      id: 2,
+      src: own.client.v4,
+      dst: behind.server.v4,
+      dmac: mac,
+      size: 100,
+      tags: '8100:77',
+    });
+    await client.send(2000, { count: 2000 });
+    await sleep(50);
+    const counts = (await server.stats()).flows;
+    t.is(counts.find((flow) => flow.id === 1)?.unique, 1000);
+    t.is(
+      counts.find((flow) => flow.id === 2),
+      undefined,
+      'tagged packets were forwarded as untagged',
+    );
+    const drops = (await netmill.status()).drops.find((drop) => drop.reason === 'unknown-vlan');
+    t.is(drops?.packets, 1000);
+  } finally {
+    await line.close();
+  }
+});

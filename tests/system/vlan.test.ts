@@ -1,0 +1,239 @@
+/*
+ * Tagged and double-tagged packets. The kernel here may have no VLAN devices, so the stations behind tags are played
+ * by the traffic tool, and the router's face in the kernel is a tap.
+ *
+ *   stations c0 ════ r0 router r1 ──── s0 server      10.0.2.0/24, 2001:db8:2::/64
+ *     untagged              10.0.1.0/24    2001:db8:1::/64
+ *     VLAN 100     office   10.1.100.0/24  2001:db8:100::/64
+ *     VLAN 200     guests   10.1.200.0/24  2001:db8:200::/64
+ *     S-tag 300.10 metroA   10.1.10.0/24   2001:db8:310::/64     tpid 0x88a8
+ *     S-tag 300.11 metroB   10.1.11.0/24   2001:db8:311::/64
+ */
+import type { ExecutionContext } from 'ava';
+import { Netmill } from '../support/netmill.js';
+import { Lab, type Node, sleep } from '../support/netns.js';
+import { systemTest } from '../support/system-test.js';
+import { type SinkCount, Traffic, tally } from '../support/traffic.js';
+
+const policy = `import { router } from 'netmill'
+export default router('tags', {
+  interfaces: {
+    lan: {
+      port: 'xdp:r0',
+      fallback: 'kernel',
+      mtu: 1500,
+      vlans: {
+        office: { id: 100, address: ['10.1.100.1/24', '2001:db8:100::1/64'], mtu: 1500 },
+        guests: { id: 200, address: ['10.1.200.1/24', '2001:db8:200::1/64'], mtu: 1500 },
+      },
+      qinq: { outer: 300, tpid: 0x88a8, inner: {
+        metroA: { id: 10, address: ['10.1.10.1/24', '2001:db8:310::1/64'], mtu: 1500 },
+        metroB: { id: 11, address: ['10.1.11.1/24', '2001:db8:311::1/64'], mtu: 1500 },
+      } },
+    },
+    server: { port: 'xdp:r1', fallback: 'kernel' },
+  },
+})
+`;
+
+interface Station {
+  readonly name: string;
+  readonly tags: string;
+  readonly v4: string;
+  readonly v6: string;
+}
+
+const stations: readonly Station[] = [
+  { name: 'office', tags: '8100:100', v4: '10.1.100.2', v6: '2001:db8:100::2' },
+  { name: 'guests', tags: '8100:200', v4: '10.1.200.2', v6: '2001:db8:200::2' },
+  { name: 'metroA', tags: '88a8:300,8100:10', v4: '10.1.10.2', v6: '2001:db8:310::2' },
+  { name: 'metroB', tags: '88a8:300,8100:11', v4: '10.1.11.2', v6: '2001:db8:311::2' },
+];
+
+interface Bed {
+  readonly netmill: Netmill;
+  readonly wire: Traffic;
+  readonly server: Traffic;
+  readonly serverNode: Node;
+  readonly router: Node;
+  readonly mac: string;
+}
+
+function vlanTest(title: string, body: (t: ExecutionContext, bed: Bed) => Promise<void>): void {
+  systemTest(title, async (t) => {
+    const lab = await Lab.create();
+    try {
+      await body(t, await build(lab));
+    } finally {
+      await lab.close();
+    }
+  });
+}
+
+async function build(lab: Lab): Promise<Bed> {
+  const [clients, router, serverNode] = [
+    await lab.node('clients'),
+    await lab.router('router'),
+    await lab.node('server'),
+  ];
+  await lab.link(
+    { node: clients, device: 'c0', mtu: 1600, addresses: ['10.0.1.2/24', '2001:db8:1::2/64'] },
+    { node: router, device: 'r0', mtu: 1600, addresses: ['10.0.1.1/24', '2001:db8:1::1/64'] },
+  );
+  await lab.link(
+    { node: serverNode, device: 's0', addresses: ['10.0.2.2/24', '2001:db8:2::2/64'] },
+    { node: router, device: 'r1', addresses: ['10.0.2.1/24', '2001:db8:2::1/64'] },
+  );
+  await serverNode.ip('route add 0.0.0.0/0 via 10.0.2.1', 'route add ::/0 via 2001:db8:2::1');
+  await router.ip('route add 10.9.0.0/16 via 10.0.2.2', 'route add 2001:db8:9::/48 via 2001:db8:2::2');
+  const netmill = await Netmill.start(lab, router, policy);
+  const wire = await Traffic.on(lab, clients, 'c0');
+  for (const { v4, v6, tags } of stations) {
+    await wire.answer(v4, { tags });
+    await wire.answer(v6, { tags });
+  }
+  const server = await Traffic.on(lab, serverNode, 's0');
+  await serverNode.run('ping', '-c1', '-W2', '10.0.2.1');
+  await serverNode.run('ping', '-c1', '-W2', '2001:db8:2::1');
+  return { netmill, wire, server, serverNode, router, mac: await router.mac('r0') };
+}
+
+const clean = { lost: 0, reordered: 0, duplicates: 0, bad: 0 };
+const unique = (sink: SinkCount, id: number) => sink.flows.find((flow) => flow.id === id)?.unique ?? 0;
+
+vlanTest(
+  'from every kind of tag to the untagged server, in both families',
+  async (t, { wire, server, mac }) => {
+    for (const [i, { tags, v4, v6 }] of stations.entries()) {
+      await wire.flow({ id: 10 + i, src: v4, dst: '10.9.0.1', dmac: mac, tags, size: 200 });
+      await wire.flow({ id: 20 + i, src: v6, dst: '2001:db8:9::1', dmac: mac, tags, size: 300 });
+    }
+    await server.capture();
+    await wire.send(8000, { count: 8000 });
+    await sleep(50);
+    const sink = await server.stats();
+    t.like(tally(await wire.stats(), sink), { sent: 8000, ...clean });
+    const frames = (await server.captured()).filter((frame) => frame.length >= 180);
+    t.true(
+      frames.every((frame) => [0x0800, 0x86dd].includes(frame.readUInt16BE(12))),
+      'a tag was left in a frame',
+    );
+  },
+);
+
+vlanTest(
+  'from the untagged server to every kind of tag, with the right tags',
+  async (t, { wire, server, router }) => {
+    const dmac = await router.mac('r1');
+    for (const [i, { v4, v6 }] of stations.entries()) {
+      await server.flow({ id: 10 + i, src: '10.0.2.2', dst: v4, dmac, size: 200 });
+      await server.flow({ id: 20 + i, src: '2001:db8:2::2', dst: v6, dmac, size: 1514 });
+    }
+    await server.send(500, { count: 80 });
+    await sleep(300);
+    await wire.reset();
+    await wire.capture();
+    await server.send(4000, { count: 4000 });
+    await sleep(50);
+    const sink = await wire.stats();
+    for (const [i, { name }] of stations.entries()) {
+      t.is(unique(sink, 10 + i), 500, `${name}, IPv4`);
+      t.is(unique(sink, 20 + i), 500, `${name}, IPv6`);
+    }
+    const wanted: Record<string, string> = {
+      '10.1.100.2': '81000064',
+      '10.1.200.2': '810000c8',
+      '10.1.10.2': '88a8012c8100000a',
+      '10.1.11.2': '88a8012c8100000b',
+    };
+    const seen = (await wire.captured()).filter((frame) => frame.length >= 200 && frame.length < 220);
+    t.is(seen.length, 2000);
+    for (const frame of seen) {
+      const type = frame.indexOf(Buffer.from('08004500', 'hex'), 12);
+      const dst = [...frame.subarray(type + 18, type + 22)].join('.');
+      t.is(frame.subarray(12, type).toString('hex'), wanted[dst] ?? `nothing for ${dst}`);
+    }
+  },
+);
+
+vlanTest('from tag to tag over one wire', async (t, { wire, mac }) => {
+  const pairs = stations.flatMap((from) =>
+    stations.filter((to) => to !== from).map((to) => [from, to] as const),
+  );
+  for (const [i, [from, to]] of pairs.entries()) {
+    await wire.flow({ id: 100 + i, src: from.v4, dst: to.v4, dmac: mac, tags: from.tags, dport: 2000 });
+    await wire.flow({ id: 200 + i, src: from.v6, dst: to.v6, dmac: mac, tags: from.tags, dport: 2000 });
+  }
+  await wire.send(500, { count: 48 });
+  await sleep(300);
+  await wire.reset();
+  await wire.send(4800, { count: 4800 });
+  await sleep(50);
+  const sink = await wire.stats();
+  for (const [i, [from, to]] of pairs.entries()) {
+    t.is(unique(sink, 100 + i), 200, `${from.name} to ${to.name}, IPv4`);
+    t.is(unique(sink, 200 + i), 200, `${from.name} to ${to.name}, IPv6`);
+  }
+});
+
+vlanTest('the server pings stations behind tags, and the router pings them from its taps', async (t, bed) => {
+  for (const { name, v4, v6 } of stations) {
+    for (const target of [v4, v6]) {
+      const through = await bed.serverNode.try('ping', '-c10', '-i0.01', '-W2', target);
+      t.regex(through.stdout, / 0% packet loss/, `${name} ${target} through the router`);
+      const own = await bed.router.try('ping', '-c10', '-i0.01', '-W2', target);
+      t.regex(own.stdout, / 0% packet loss/, `${name} ${target} from the router`);
+    }
+  }
+});
+
+vlanTest('the router answers on its tagged interfaces: echo, and TTL expired', async (t, { wire, mac }) => {
+  const gateway = { office: '10.1.100.1', guests: '10.1.200.1', metroA: '10.1.10.1', metroB: '10.1.11.1' };
+  for (const [i, { name, v4, tags }] of stations.entries()) {
+    await wire.flow({
+      id: i + 1,
+      src: v4,
+      dst: gateway[name as keyof typeof gateway],
+      dmac: mac,
+      proto: 'icmp',
+      tags,
+    });
+    await wire.flow({ id: i + 11, src: v4, dst: '10.9.0.1', dmac: mac, tags, ttl: 1 });
+  }
+  await wire.send(100, { count: 8 });
+  await sleep(200);
+  await wire.capture();
+  await wire.send(100, { count: 40 });
+  await sleep(200);
+  const frames = (await wire.captured()).map((frame) => frame.toString('hex'));
+  const header: Record<string, string> = {
+    office: '81000064',
+    guests: '810000c8',
+    metroA: '88a8012c8100000a',
+    metroB: '88a8012c8100000b',
+  };
+  for (const { name } of stations) {
+    const mine = frames.filter((frame) => frame.slice(24).startsWith(`${header[name]}0800`));
+    const icmp = mine.map((frame) => frame.slice(24 + header[name]!.length + 4 + 40));
+    t.is(icmp.filter((message) => message.startsWith('0000')).length, 5, `echo replies to ${name}`);
+    t.is(icmp.filter((message) => message.startsWith('0b00')).length, 5, `time exceeded to ${name}`);
+  }
+});
+
+vlanTest('tags that no interface has are dropped and counted', async (t, { wire, server, mac, netmill }) => {
+  const odd = [
+    '8100:101',
+    '88a8:100',
+    '88a8:300',
+    '88a8:300,8100:12',
+    '8100:300,8100:10',
+    '8100:100,8100:100',
+  ];
+  for (const [i, tags] of odd.entries()) {
+    await wire.flow({ id: i + 1, src: '10.1.100.2', dst: '10.9.0.1', dmac: mac, tags, size: 120 });
+  }
+  await wire.send(1000, { count: 600 });
+  await sleep(50);
+  t.is((await server.stats()).flows.length, 0);
+  t.is((await netmill.status()).drops.find((drop) => drop.reason === 'unknown-vlan')?.packets, 600);
+});
