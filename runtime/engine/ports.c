@@ -11,8 +11,9 @@
 /* A back end that is not part of this build is NULL. */
 #pragma weak mill_port_xdp
 
-static const struct mill_port_ops *back_end(const char *spec)
+static const struct mill_port_ops *back_end(const struct mill_port_config *config, struct mill_error *error)
 {
+	const char *spec = config->spec;
 	static const struct mill_port_ops *const all[] = {&mill_port_xdp, &mill_port_pipe, &mill_port_pcap};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		if (all[i] == NULL)
@@ -21,6 +22,9 @@ static const struct mill_port_ops *back_end(const char *spec)
 		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
 			return all[i];
 	}
+	mill_fail(error, EINVAL,
+	          "port %s: '%s' names no back end of this engine: expected xdp:, pipe: or pcap:",
+	          config->name, spec);
 	return NULL;
 }
 
@@ -45,13 +49,9 @@ static void watch(struct mill_engine *engine, struct mill_port *port, int operat
 bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *config,
                      const struct mill_held_fd *held, struct mill_error *error)
 {
-	const struct mill_port_ops *ops = back_end(config->spec);
-	if (ops == NULL) {
-		mill_fail(error, EINVAL,
-		          "port %s: '%s' names no back end of this engine: expected xdp:, pipe: or pcap:",
-		          config->name, config->spec);
+	const struct mill_port_ops *ops = back_end(config, error);
+	if (ops == NULL)
 		return false;
-	}
 	struct mill_port *port = calloc(1, sizeof(*port));
 	if (port == NULL) {
 		mill_fail(error, ENOMEM, "port %s: no memory", config->name);
@@ -117,9 +117,10 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 	const struct mill_config *config = generation->config;
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		const uint16_t slot = config->port[i].slot;
-		if (engine->port[slot] != NULL)
+		/* A port of another spec in that slot is exchanged at the swap: mill_port_reopen. */
+		if (engine->port[slot] != NULL && back_end(&config->port[i], error) != NULL)
 			continue;
-		if (!mill_port_start(engine, &config->port[i], NULL, error)) {
+		if (error->code != 0 || !mill_port_start(engine, &config->port[i], NULL, error)) {
 			mill_ports_close(engine, *opened);
 			*opened = 0;
 			return false;

@@ -208,15 +208,17 @@ static void welcome(struct mill_port *port)
 	const int fd = accept4(pipe->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (pipe->peer >= 0 || !send_attach(port, fd, 0)) {
-		if (pipe->peer >= 0)
-			send_attach(port, fd, EBUSY);
+	if (pipe->peer >= 0) {
+		send_attach(port, fd, EBUSY);
 		close(fd);
 		return;
 	}
 	pipe->peer = fd;
-	watch(pipe, fd);
-	set_carrier(port, true);
+	set_carrier(port, true); /* first: the peer may send at once */
+	if (send_attach(port, fd, 0))
+		watch(pipe, fd);
+	else
+		detach(port);
 }
 
 static void control(struct mill_port *port)
