@@ -1,0 +1,143 @@
+/*
+ * pcap ports: what is in the file goes through the engine and into the other file, in order and unchanged, whatever
+ * the file's byte order and clock; what is no frame is left out; wrong files are refused.
+ */
+#include <byteswap.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include "lib/engine_test.h"
+
+#define FRAMES 5000
+
+static struct test_engine engine;
+
+struct kind {
+	const char *name;
+	uint32_t magic;
+	bool swapped;
+};
+
+static uint32_t word(const struct kind *kind, uint32_t value)
+{
+	return kind->swapped ? bswap_32(value) : value;
+}
+
+static uint32_t length_of(uint32_t i)
+{
+	return 60 + (i * 7919) % 1455;
+}
+
+static void write_word(FILE *file, uint32_t value)
+{
+	CHECK(fwrite(&value, 4, 1, file) == 1, "%s", strerror(errno));
+}
+
+static void write_input(const struct kind *kind, const char *path)
+{
+	FILE *file = fopen(path, "w");
+	uint8_t frame[4000];
+	const uint32_t version = kind->swapped ? 0x02000400u : 0x00040002u;
+	CHECK(file != NULL, "%s: %s", path, strerror(errno));
+	write_word(file, word(kind, kind->magic));
+	write_word(file, version);
+	write_word(file, 0);
+	write_word(file, 0);
+	write_word(file, word(kind, 65535));
+	write_word(file, word(kind, 1));
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		/* Every hundredth is larger than a buffer, one more is shorter than a header. */
+		const uint32_t extra = i % 100 == 7 ? 3000 : i % 100 == 8 ? 5 : 0;
+		for (uint32_t part = extra != 0 ? 0 : 1; part < 2; part++) {
+			const uint32_t length = part == 0 ? extra : length_of(i);
+			memset(frame, (int)i, length);
+			if (part == 1)
+				memcpy(frame + 14, &i, sizeof(i));
+			write_word(file, word(kind, 1700000000u + i));
+			write_word(file, word(kind, i));
+			write_word(file, word(kind, length));
+			write_word(file, word(kind, length));
+			CHECK(fwrite(frame, length, 1, file) == 1, "%s", strerror(errno));
+		}
+	}
+	fclose(file);
+}
+
+static void check_output(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	uint32_t header[6], record[4];
+	uint8_t frame[4000];
+	CHECK(file != NULL && fread(header, sizeof(header), 1, file) == 1, "%s", path);
+	CHECK(header[0] == 0xa1b23c4d && header[5] == 1, "header of %s", path);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		uint32_t number;
+		CHECK(fread(record, sizeof(record), 1, file) == 1, "frame %u is missing", i);
+		CHECK(record[2] == length_of(i) && record[3] == record[2], "length of frame %u: %u", i,
+		      record[2]);
+		CHECK(record[1] < 1000000000u && record[0] > 1700000000u, "time stamp");
+		CHECK(fread(frame, record[2], 1, file) == 1, "frame %u is cut", i);
+		memcpy(&number, frame + 14, sizeof(number));
+		CHECK(number == i && frame[0] == (uint8_t)i && frame[record[2] - 1] == (uint8_t)i,
+		      "frame %u: %u", i, number);
+	}
+	CHECK(fgetc(file) == EOF, "nothing more in %s", path);
+	fclose(file);
+}
+
+static void replay(const struct kind *kind, uint64_t generation)
+{
+	char in[100], out[100], first[256], second[256];
+	snprintf(in, sizeof(in), "%s/in.pcap", engine.rundir);
+	snprintf(out, sizeof(out), "%s/out.pcap", engine.rundir);
+	write_input(kind, in);
+	snprintf(first, sizeof(first), "pcap:%s,-", in);
+	snprintf(second, sizeof(second), "pcap:,%s", out);
+	const char *const specs[] = {first, second};
+	struct mill_config *config = config_make(generation, 2, specs);
+	config_slot(config, 0, (uint16_t)(generation * 2));
+	config_slot(config, 1, (uint16_t)(generation * 2 + 1));
+	engine_deploy(&engine, config, "forwarder_swap2");
+	const uint64_t start = test_now();
+	while (engine.state->port[generation * 2 + 1].tx_packets < FRAMES)
+		CHECK(test_now() - start < 5000000000u, "%s: %llu frames came", kind->name,
+		      (unsigned long long)engine.state->port[generation * 2 + 1].tx_packets);
+	CHECK(engine.state->port[generation * 2].rx_dropped == FRAMES / 50, "frames left out are counted");
+	usleep(10000);
+	check_output(out);
+	printf("%s: %u frames\n", kind->name, FRAMES);
+	free(config);
+}
+
+static void refuse(const char *name, const char *content, size_t length, int code)
+{
+	char path[100], spec[256];
+	snprintf(path, sizeof(path), "%s/bad.pcap", engine.rundir);
+	FILE *file = fopen(path, "w");
+	CHECK(length == 0 || fwrite(content, length, 1, file) == 1, "%s", strerror(errno));
+	fclose(file);
+	snprintf(spec, sizeof(spec), "pcap:%s,-", path);
+	const char *const specs[] = {spec, "pcap:,"};
+	struct mill_config *config = config_make(100, 2, specs);
+	config_slot(config, 0, 60);
+	config_slot(config, 1, 61);
+	CHECK(engine_prepare(&engine, config, "forwarder_swap2") == code, "%s", name);
+	free(config);
+}
+
+int main(void)
+{
+	static const struct kind kinds[] = {{"microseconds", 0xa1b2c3d4, false},
+	                                    {"nanoseconds", 0xa1b23c4d, false},
+	                                    {"microseconds, other byte order", 0xa1b2c3d4, true},
+	                                    {"nanoseconds, other byte order", 0xa1b23c4d, true}};
+	engine_start(&engine);
+	for (uint32_t i = 0; i < 4; i++)
+		replay(&kinds[i], i + 1);
+	refuse("an empty file", "", 0, EINVAL);
+	refuse("text", "this is no pcap file at all, is it?", 35, EINVAL);
+	refuse("Wi-Fi", "\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\151\0\0\0", 24, EINVAL);
+	engine_stop(&engine);
+	printf("ok\n");
+	return 0;
+}
