@@ -205,6 +205,7 @@ bool mill_adopt_finish(struct mill_engine *engine, struct mill_error *error)
 	if (ok) {
 		const struct mill_fib_thread_options fib = {
 		    .state = engine->state,
+		    .ifaces = engine->iface,
 		    .tables_fd = take(adoption, MILL_HOLD_FIB, 0, 0),
 		    .queue_fd = take(adoption, MILL_HOLD_FIB_QUEUE, 0, 0),
 		    .wake_fd = take(adoption, MILL_HOLD_FIB_WAKE, 0, 0),

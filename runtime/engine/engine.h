@@ -159,6 +159,7 @@ struct mill_engine {
 #pragma weak mill_fib_thread_stop
 #pragma weak mill_fib_thread_fib
 #pragma weak mill_fib_port_down
+#pragma weak mill_fib_iface_changed
 #pragma weak mill_fib_thread_lookup
 #pragma weak mill_fib_thread_held_fds
 

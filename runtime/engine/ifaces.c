@@ -56,6 +56,8 @@ static void apply(struct mill_engine *engine, const struct mill_iface_config *co
 	}
 	engine->iface_config[config->slot] = *config;
 	set_up(engine, config->slot);
+	if (engine->fib != NULL)
+		mill_fib_iface_changed(engine->fib, config->slot);
 }
 
 void mill_ifaces_apply(struct mill_engine *engine, const struct mill_generation *generation)
@@ -79,6 +81,8 @@ bool mill_iface_update(struct mill_engine *engine, const struct mill_iface_updat
 	iface->ifindex = update->ifindex;
 	engine->iface_admin_up[update->slot] = update->up != 0;
 	set_up(engine, update->slot);
+	if (engine->fib != NULL)
+		mill_fib_iface_changed(engine->fib, update->slot);
 	return true;
 }
 

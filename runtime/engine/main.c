@@ -107,6 +107,7 @@ static bool make_memory(struct mill_engine *engine, uint32_t buffers, struct mil
 		return false;
 	struct mill_fib_thread_options with_state = fib;
 	with_state.state = engine->state;
+	with_state.ifaces = engine->iface;
 	return mill_threads_start(engine, &with_state, error);
 }
 

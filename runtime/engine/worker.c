@@ -333,6 +333,8 @@ static void *run(void *argument)
 	take_plan(worker, atomic_load(&worker->engine->plan));
 	while (!atomic_load_explicit(&worker->quit, memory_order_relaxed)) {
 		set_epoch(worker, worker->state->epoch + 2);
+		if (worker->engine->fib != NULL)
+			worker->base.fib = mill_fib_thread_fib(worker->engine->fib);
 		const struct mill_plan *plan =
 		    atomic_load_explicit(&worker->engine->plan, memory_order_acquire);
 		if (plan != atomic_load_explicit(&worker->taken, memory_order_relaxed))

@@ -53,7 +53,7 @@ static void join_iface(struct mill_adjacency *adjacency, const struct mill_iface
 {
 	adjacency->port = MILL_NONE;
 	adjacency->mtu = 0;
-	if (!sends(adjacency->kind) || adjacency->iface >= MILL_MAX_IFACES)
+	if (ifaces == NULL || !sends(adjacency->kind) || adjacency->iface >= MILL_MAX_IFACES)
 		return;
 	const struct mill_iface *iface = &ifaces[adjacency->iface];
 	adjacency->port = iface->port;

@@ -31,8 +31,10 @@ static bool map(struct mill_fib_tables *tables, int fd)
 	tables->fd = fd;
 	tables->size = FIRST_PLACE + 2 * mill_fib_bytes();
 	tables->base = mmap(NULL, tables->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (tables->base == MAP_FAILED)
+	if (tables->base == MAP_FAILED) {
+		tables->base = NULL;
 		return false;
+	}
 	/* a lookup touches memory all over; and a core dump of a crash needs none of it */
 	madvise(tables->base, tables->size, MADV_HUGEPAGE);
 	madvise(tables->base, tables->size, MADV_DONTDUMP);
