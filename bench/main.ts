@@ -1,0 +1,41 @@
+/**
+ * `npm run bench [-- NAME…] [-- --json]`: every bench, or those named (`forward`, or one case: `forward:veth.linux`).
+ * Exit code 0 when it ran, whether or not a bar was reached: a bench measures, it does not judge a machine.
+ */
+import { forward } from './forward.js';
+import { describe, type Measured, result } from './result.js';
+
+/** Yields its cases as they are measured; `wants` says which to measure. */
+export type Bench = (
+  wants: (name: string) => boolean,
+  say: (text: string) => void,
+) => AsyncIterable<Measured>;
+
+const benches: Readonly<Record<string, Bench>> = { forward };
+
+function usage(message: string): never {
+  process.stderr.write(`${message}\nusage: npm run bench [-- NAME[:CASE]…] [-- --json]\n`);
+  process.stderr.write(`benches: ${Object.keys(benches).join(', ')}\n`);
+  process.exit(64);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const json = args.includes('--json');
+  const wanted = args.filter((arg) => arg !== '--json').map((arg) => arg.split(':'));
+  for (const [name] of wanted) if (!name || !(name in benches)) usage(`there is no bench '${name}'`);
+  const say =
+    json || !process.stderr.isTTY ? () => {} : (text: string) => process.stderr.write(`\r\x1b[2K${text}`);
+  for (const [name, bench] of Object.entries(benches)) {
+    const mine = wanted.filter(([bench]) => bench === name);
+    if (wanted.length && !mine.length) continue;
+    const wants = (one: string) =>
+      !mine.length || mine.some(([, test]) => test === undefined || test === one);
+    for await (const measured of bench(wants, say)) {
+      const one = result(name, measured);
+      say('');
+      process.stdout.write(`${json ? JSON.stringify(one) : describe(one)}\n`);
+    }
+  }
+}
+
+await main(process.argv.slice(2));
