@@ -42,7 +42,7 @@ export default router('edge', {
     lan: {
       port: 'xdp:lan',
       address: ['10.10.0.1/24', '2001:db8:10::1/64'],
-      fallback: 'kernel',
+      fallback: 'drop', // the kernel here knows no VLANs
       vlans: {
         office: { id: 100, address: ['10.20.0.1/24', '2001:db8:20::1/64'] },
         guests: { id: 200, address: ['10.30.0.1/24', '2001:db8:30::1/64'], in: fromGuests, pbr: cheap },

@@ -20,7 +20,7 @@ export default router('tags', {
   interfaces: {
     lan: {
       port: 'xdp:r0',
-      fallback: 'kernel',
+      fallback: 'drop',
       mtu: 1500,
       vlans: {
         office: { id: 100, address: ['10.1.100.1/24', '2001:db8:100::1/64'], mtu: 1500 },

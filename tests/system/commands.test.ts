@@ -1,0 +1,197 @@
+/*
+ * The netmill command against a running daemon, logging to syslog, and the way back to the kernel. Topology:
+ * support/line.ts.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { behind, Line, macs, own } from '../support/line.js';
+import { Netmill } from '../support/netmill.js';
+import { sleep, until } from '../support/netns.js';
+import { systemTest } from '../support/system-test.js';
+import { tally } from '../support/traffic.js';
+import { numbered, plain } from './policies.js';
+
+systemTest('every command of a running daemon answers, as text and as JSON', async (t) => {
+  const line = await Line.create();
+  try {
+    const netmill = await Netmill.start(line.lab, line.router, numbered(0));
+    await line.warm();
+    for (const command of [
+      ['status'],
+      ['ifconfig'],
+      ['arp'],
+      ['route'],
+      ['route', 'get', own.server.v4],
+      ['route', 'get', own.server.v6],
+      ['acl', 'list'],
+      ['generations'],
+      ['fib', 'status'],
+    ]) {
+      const text = await netmill.run(...command);
+      t.is(text.code, 0, `${command.join(' ')}: ${text.stderr}`);
+      t.true(text.stdout.trim().length > 20, `${command.join(' ')} says next to nothing`);
+      const json = await netmill.run(...command, '--json');
+      t.notThrows(() => JSON.parse(json.stdout), `${command.join(' ')} --json: ${json.stdout.slice(0, 200)}`);
+    }
+    t.is((await netmill.run('nonsense')).code, 64);
+    t.is((await netmill.run('route', 'get', 'not-an-address')).code, 64);
+    const other = await line.router.try(
+      process.execPath,
+      'dist/runtime/cli/main.js',
+      '-s',
+      '/nowhere',
+      'status',
+    );
+    t.is(other.code, 69);
+  } finally {
+    await line.close();
+  }
+});
+
+systemTest('static routes are added and deleted, by gateway and by interface', async (t) => {
+  const line = await Line.create();
+  try {
+    const netmill = await Netmill.start(line.lab, line.router, plain);
+    await line.warm();
+    t.is((await netmill.run('route', 'add', '10.66.0.0/16', '10.0.3.2')).code, 0);
+    const legs = async (address: string) =>
+      (await netmill.route(address)).compiled.legs.map((leg) => leg.interface);
+    await until('the route', async () => (await legs('10.66.1.1'))[0] === 'provider');
+    const { client, provider } = await line.traffic();
+    await client.flow({ id: 1, src: own.client.v4, dst: '10.66.1.1', dmac: macs.r0 });
+    await client.send(1000, { count: 100 });
+    await sleep(30);
+    t.is(tally(await client.stats(), await provider.stats()).lost, 0);
+    t.is((await netmill.run('route', 'delete', '10.66.0.0/16')).code, 0);
+    await until('the route to go', async () => (await legs('10.66.1.1')).length === 0);
+    t.is((await netmill.run('route', 'add', '10.67.0.0/16', '--iface', 'server')).code, 0);
+    await until('the route', async () => (await legs('10.67.1.1'))[0] === 'server');
+    const file = join(line.lab.directory, 'routes.txt');
+    t.is((await netmill.run('route', 'dump', file)).code, 0);
+  } finally {
+    await line.close();
+  }
+});
+
+systemTest('ACLs are switched off and on at once, on the running generation', async (t) => {
+  const line = await Line.create();
+  try {
+    const netmill = await Netmill.start(line.lab, line.router, numbered(0));
+    await line.warm();
+    const { client, server } = await line.traffic();
+    const arriving = async () => {
+      await Promise.all([client.clear(), server.reset()]);
+      await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: macs.r0, dport: 7 });
+      await client.send(2000, { count: 100 });
+      await sleep(30);
+      return tally(await client.stats(), await server.stats()).received;
+    };
+    const { generation } = await netmill.status();
+    t.is(await arriving(), 0);
+    t.is((await netmill.run('acl', 'disable')).code, 0);
+    t.is(await arriving(), 100);
+    t.is((await netmill.run('acl', 'enable')).code, 0);
+    t.is(await arriving(), 0);
+    t.is((await netmill.status()).generation.running, generation.running);
+    const rule = (await netmill.rules()).rules.find((one) => one.id === 'echo')!;
+    t.is(rule.packets, 200);
+    t.regex(rule.origin, /policy-\d+\.ts:\d+/);
+  } finally {
+    await line.close();
+  }
+});
+
+/** Datagrams that come to a syslog socket, into a file. */
+const listener = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+out = open(sys.argv[2], 'a', buffering=1)
+while True:
+    out.write(s.recv(65536).decode(errors='replace').rstrip('\\0\\n') + '\\n')
+`;
+
+systemTest(
+  'a denied packet is logged to syslog with rule, policy line and packet, at the rule’s rate and no faster',
+  async (t) => {
+    const line = await Line.create();
+    try {
+      // A /dev of its own for the daemon, in the mount namespace that \`ip netns exec\` gives it.
+      const dev = join(line.lab.directory, 'dev');
+      const lines = join(line.lab.directory, 'syslog');
+      const script = join(line.lab.directory, 'listener.py');
+      await writeFile(script, listener);
+      await writeFile(lines, '');
+      await line.router.run(
+        'sh',
+        '-ec',
+        `mkdir ${dev}; cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom ${dev}; [ ! -d /dev/net ] || cp -a /dev/net ${dev}`,
+      );
+      line.lab.own(line.router.start('python3', [script, join(dev, 'log'), lines]));
+      await until(
+        'the listener',
+        async () => (await line.router.try('test', '-S', join(dev, 'log'))).code === 0,
+      );
+      const wrapper = ['sh', '-ec', `mount --bind ${dev} /dev; exec "$@"`, 'sh'];
+      await Netmill.start(line.lab, line.router, numbered(0), wrapper);
+      await line.warm();
+      const { client } = await line.traffic();
+      await client.flow({
+        id: 1,
+        src: own.client.v4,
+        dst: behind.server.v4,
+        dmac: macs.r0,
+        sport: 1234,
+        dport: 7,
+      });
+      await client.send(1000, { ms: 3000 });
+      await sleep(1000);
+      const said = (await line.router.run('cat', lines))
+        .split('\n')
+        .filter((one) => one.includes('10.9.0.1'));
+      t.true(said.length >= 10 && said.length <= 30, `${said.length} lines for 3 s at 5/s`);
+      t.regex(said[0]!, /policy-\d+\.ts:\d+/, said[0]);
+      t.regex(said[0]!, /10\.0\.1\.2/);
+      t.regex(said[0]!, /1234/);
+    } finally {
+      await line.close();
+    }
+  },
+  { tools: ['python3', 'logger'] },
+);
+
+systemTest('shutdown hands the ports back: the kernel routes as if nothing had been', async (t) => {
+  const line = await Line.create();
+  try {
+    const look = async () => [
+      await line.router.run('ip', '-br', 'addr'),
+      await line.router.run('ip', 'route'),
+      await line.router.run('ethtool', '-k', 'r0'),
+      await line.router.run('ethtool', '-k', 'r1'),
+    ];
+    await line.warm();
+    const before = await look();
+    const netmill = await Netmill.start(line.lab, line.router, plain);
+    const { client, server } = await line.traffic();
+    await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: macs.r0, n: 4 });
+    await line.warm();
+    await client.start(1000);
+    await sleep(300);
+    t.is((await netmill.run('shutdown')).code, 0);
+    await until('netmilld to end', async () => (await netmill.status().catch(() => undefined)) === undefined);
+    await sleep(1000);
+    await client.stop();
+    await sleep(50);
+    const seen = tally(await client.stats(), await server.stats());
+    t.true(seen.lost < 100, `${seen.lost} of ${seen.sent} were lost on the way back to the kernel`);
+    const links = await line.router.ipJson<{ ifname: string; xdp?: unknown }[]>('link', 'show');
+    t.deepEqual(
+      links.filter((link) => link.xdp !== undefined),
+      [],
+    );
+    t.deepEqual(await look(), before);
+    t.regex(await line.client.run('ping', '-c5', '-i0.01', '-W2', own.server.v4), / 0% packet loss/);
+  } finally {
+    await line.close();
+  }
+});
