@@ -7,7 +7,7 @@ import type { FrontResult, PolicyFile } from './checked.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import type { Limits } from './load/evaluate.js';
 import type { Locator } from './load/locate.js';
-import { type Loaded, loadPolicy } from './load/load.js';
+import { isWithin, type Loaded, loadPolicy, marksName } from './load/load.js';
 import { finishRouter, usedPredicates } from './load/finish.js';
 import { builtinPredicate } from './predicate/builtin.js';
 import type { PredicateExpr } from './predicate/expr.js';
@@ -26,9 +26,10 @@ export async function loadAndCheck(path: string, options: FrontOptions = {}): Pr
     // What is missing because it was wrong is not warned of.
     .filter((one) => !broken || one.severity === 'error')
     .map((one) => located(one, loaded.locator));
+  const told = loaded.diagnostics.filter((one) => !saidBetter(one, checked, loaded.locator));
   const name = (file: string) => relativePath(loaded.root, file);
   const diagnostics = sorted(
-    [...loaded.diagnostics, ...checked].map((one) => relativeDiagnostic(one, name)),
+    [...told, ...checked].map((one) => relativeDiagnostic(one, name)),
     loaded,
     name,
   );
@@ -72,12 +73,24 @@ function samePlace(a: Origin, b: Origin): boolean {
   return a.file === b.file && a.line === b.line && a.column === b.column;
 }
 
+/** What TypeScript says of types when check says it of networks, lists and interfaces. */
+function saidBetter(type: Diagnostic, checked: readonly Diagnostic[], locator: Locator | undefined): boolean {
+  return (
+    type.code === 'NM1002' &&
+    checked.some(
+      (one) =>
+        ['NM3004', 'NM3007', 'NM4013'].includes(one.code) &&
+        isWithin(type.origin, locator?.extent(one.origin) ?? one),
+    )
+  );
+}
+
 function located(one: Diagnostic, locator: Locator | undefined): Diagnostic {
   const related = one.related.map((place) => ({
     ...place,
     origin: locator?.locate(place.origin)?.origin ?? place.origin,
   }));
-  return { ...one, related, ...locator?.locate(one.origin) };
+  return { ...one, related, ...locator?.locate(one.origin, marksName(one.code)) };
 }
 
 /** SHA-256 over every path and text, each preceded by its length. */

@@ -64,7 +64,7 @@ function readRoute(text: string, gateway: unknown, origin: Origin): StaticRoute 
       got: show(text),
     });
   else if (via === undefined)
-    note('NM4012', origin, `${show(gateway)} is not a gateway`, {
+    note('NM3002', origin, `${show(gateway)} is not a gateway`, {
       expected: 'one address',
       got: show(gateway),
     });

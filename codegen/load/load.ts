@@ -187,10 +187,15 @@ function notEvaluated(outcome: NoOutcome, entry: string, limits: Limits): Diagno
   return { ...base, code: 'NM5001', message: `the evaluation of the policy died: ${outcome.why}` };
 }
 
+/** Is the name of a property wrong, not its value? */
+export function marksName(code: string): boolean {
+  return ['NM4017', 'NM3014', 'NM4012', 'NM4013'].includes(code);
+}
+
 /** A builder's problem, at the exact place. */
 export function toDiagnostic(problem: Problem, locator: Locator): Diagnostic {
   const { code, origin, ...words } = problem;
-  const place = locator.locate(origin, code === 'NM4017' || code === 'NM3014' || code === 'NM4012');
+  const place = locator.locate(origin, marksName(code));
   const { path: _, ...plain } = origin;
   return {
     code: code as DiagnosticCode,
@@ -202,20 +207,19 @@ export function toDiagnostic(problem: Problem, locator: Locator): Diagnostic {
 }
 
 /** One mistake may be seen by the types and by the builders: it is told once, by who knows the place better. */
-function merge(types: readonly Diagnostic[], found: readonly Diagnostic[]): readonly Diagnostic[] {
-  const vague = types.filter(
-    (type) => type.code === 'NM1002' && found.some((one) => isWithin(one.origin, type)),
-  );
-  const clear = types.filter((type) => !vague.includes(type));
-  const rest = found.filter((one) => !clear.some((type) => sameStart(one, type)));
+function merge(types: readonly Diagnostic[], all: readonly Diagnostic[]): readonly Diagnostic[] {
   // Consequences are not told: what is thrown after a type error, lists that are empty for want of their wrong parts.
-  const lost = [...clear, ...rest].some((one) => ['NM1003', 'NM3002', 'NM3016'].includes(one.code));
+  const lost = [...types, ...all].some((one) => ['NM1003', 'NM3002', 'NM3016'].includes(one.code));
   const consequence = (one: Diagnostic) =>
     (one.code === 'NM5001' && types.length > 0) || (one.code === 'NM3015' && lost);
-  return [...clear, ...rest.filter((one) => !consequence(one))];
+  const found = all.filter((one) => !consequence(one));
+  const vague = types.filter((type) => type.code === 'NM1002' && found.some((one) => isWithin(one.origin, type)));
+  const clear = types.filter((type) => !vague.includes(type));
+  return [...clear, ...found.filter((one) => !clear.some((type) => sameStart(one, type)))];
 }
 
-function isWithin(place: Origin, outer: Diagnostic): boolean {
+/** Is a place inside of a marked stretch? */
+export function isWithin(place: Origin, outer: Pick<Diagnostic, 'origin' | 'end'>): boolean {
   const { origin, end } = outer;
   if (place.file !== origin.file || end === undefined) return false;
   const after = place.line > origin.line || (place.line === origin.line && place.column >= origin.column);

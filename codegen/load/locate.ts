@@ -9,6 +9,8 @@ import { callAt, type Place, placeOf } from './place.js';
 export interface Locator {
   /** @param name mark the name of the property at the end of the way, not its value */
   locate(origin: Origin, name?: boolean): Place | undefined;
+  /** All of the call at this place, its arguments included. */
+  extent(origin: Origin): Place | undefined;
   /** Name of the variable for which the call at this place is written. */
   variableAt(origin: Origin): string | undefined;
 }
@@ -32,6 +34,10 @@ export function createLocator(program: ts.Program, checker: ts.TypeChecker): Loc
       const { value, name: property } = follow(call, origin.path, checker);
       const mark = property && (name || ts.isObjectLiteralExpression(value)) ? property : value;
       return placeOf(mark === call ? calleeOf(call) : mark);
+    },
+    extent(origin) {
+      const call = callOf(origin);
+      return call && placeOf(call);
     },
     variableAt(origin) {
       const call = callOf(origin);

@@ -2,7 +2,7 @@
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type Compilation, isOwn, ts } from './compiler.js';
 import { forbidden, isForbidden } from './modules.js';
-import { placeBetween } from './place.js';
+import { nodeAt, placeBetween, placeOf } from './place.js';
 
 const moduleNotFound = [2307, 2792, 7016];
 
@@ -56,7 +56,7 @@ function translate(one: ts.Diagnostic, code: 'NM1001' | 'NM1002'): Diagnostic {
       ? placeBetween(one.file, one.start, one.start + (one.length ?? 1))
       : { origin: { file: '', line: 1, column: 1 } };
   const text = ts.flattenDiagnosticMessageText(one.messageText, '\n');
-  const literal = literalMessage(one, text);
+  const literal = literalMessage(text);
   const related = (one.relatedInformation ?? []).flatMap((info) =>
     info.file && info.start !== undefined && !info.file.isDeclarationFile
       ? [
@@ -68,18 +68,26 @@ function translate(one: ts.Diagnostic, code: 'NM1001' | 'NM1002'): Diagnostic {
       : [],
   );
   const base = { severity: 'error', related, ...place } as const;
-  if (literal) return { ...base, code: 'NM1003', message: literal };
+  if (literal) return { ...base, ...valuePlace(one), code: 'NM1003', message: literal };
   if (moduleNotFound.includes(one.code))
     return { ...base, code: 'NM1004', message: firstLine(one.messageText) };
   return { ...base, code, message: mostSpecific(text) };
 }
 
 /** The reason that our literal types carry, that of this literal: `'10.0.300.0' is not an IPv4 address`. */
-function literalMessage(one: ts.Diagnostic, text: string): string | undefined {
-  if (one.file === undefined || one.start === undefined) return undefined;
-  const literal = one.file.text.slice(one.start, one.start + (one.length ?? 0));
+function literalMessage(text: string): string | undefined {
+  const offending = /type '"([^"]*)"' is not assignable/i.exec(text)?.[1];
+  if (offending === undefined) return undefined;
   const reasons = [...text.matchAll(/"('([^'"]*)' is not an? [^"]*)"/g)];
-  return reasons.find((found) => literal.includes(found[2]!))?.[1];
+  return reasons.find((found) => offending.includes(found[2]!))?.[1];
+}
+
+/** TypeScript marks the name of a property whose value is wrong. */
+function valuePlace(one: ts.Diagnostic): Partial<Diagnostic> {
+  if (one.file === undefined || one.start === undefined) return {};
+  const { line, character } = one.file.getLineAndCharacterOfPosition(one.start);
+  const property = nodeAt(one.file, line + 1, character + 1)?.parent;
+  return property && ts.isPropertyAssignment(property) ? placeOf(property.initializer) : {};
 }
 
 /** TypeScript explains from the outside in; the last line says what is wrong. */

@@ -1,0 +1,456 @@
+/** Wrong policies: each gives its diagnostic with its place, and nothing else. */
+import test from 'ava';
+import { diagnosticsOf, front, summary, withWan } from '../policy.js';
+
+/** `text` starts on line 2. `expected`: place and code of every diagnostic, then a part of the first message. */
+const wrong = test.macro({
+  async exec(t, text: string, expected: readonly string[], message: string) {
+    t.timeout(300_000);
+    const result = await front(text);
+    const diagnostics = diagnosticsOf(result);
+    t.deepEqual(diagnostics.map(summary), [...expected], diagnostics.map((one) => one.message).join('\n'));
+    t.true(diagnostics[0]?.message.includes(message), diagnostics[0]?.message);
+    t.is(result.ok, !expected.some((one) => !one.endsWith('warning')));
+  },
+  title: (name) => name ?? '',
+});
+
+const list = (rules: string) => withWan(`in: acl('guest-in', {}, [\n${rules}\n])`);
+const pbrList = (rules: string) => withWan(`pbr: pbr('path', [\n${rules}\n])`);
+const ports = (text: string) => `export default router('r', { interfaces: {\n${text}\n} })`;
+const wan = `wan: { port: 'eth0', address: ['192.0.2.1/24', '2001:db8::1/64'] }`;
+const routes = (text: string) =>
+  `export default router('r', { interfaces: { ${wan} }, routes: {\n${text}\n} })`;
+
+// Syntax and types
+test('a syntax error', wrong, `export default router('r', {\n`, ['4:1 NM1001'], "'}' expected");
+test('no router', wrong, 'export const x = 1', ['1:1 NM1007'], 'no router');
+test('an unknown key of an interface', wrong, withWan('mtuu: 1500'), ['3:1 NM4017'], "no setting 'mtuu'");
+test('an unknown key of a rule', wrong, list('deny({ form: nets("10.0.0.0/8") })'), ['4:8 NM3014'], "'form'");
+test(
+  'an unknown interface',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, engine: { workers: [{ rings: {\nlan: [0] } }] } })`,
+  ['3:1 NM4013'],
+  "no port 'lan'",
+);
+test('an unknown name', wrong, list('deny({ from: nobody })'), ['4:14 NM1002'], "Cannot find name 'nobody'");
+test(
+  'process is not known',
+  wrong,
+  `const x = process.env.HOME\n${withWan('')}`,
+  ['2:11 NM1002'],
+  "'process'",
+);
+test(
+  'an unknown module',
+  wrong,
+  `import { x } from './nowhere.js'\n${withWan('')}`,
+  ['2:19 NM1004'],
+  'nowhere',
+);
+test(
+  'a module of Node',
+  wrong,
+  `import { readFileSync } from 'node:fs'\nreadFileSync('/etc/passwd')\n${withWan('')}`,
+  ['2:30 NM1005'],
+  "'node:fs'",
+);
+test(
+  'a module of Node without its prefix',
+  wrong,
+  `import fs from 'fs'\nfs.x\n${withWan('')}`,
+  ['2:16 NM1005'],
+  "'fs'",
+);
+
+// Networks, ports, dates
+test(
+  'an octet above 255',
+  wrong,
+  `nets('10.0.300.0')\n${withWan('')}`,
+  ['2:6 NM1003'],
+  `'10.0.300.0' is not an IPv4 address`,
+);
+test(
+  'an octet above 255 in a prefix',
+  wrong,
+  `nets('10.0.300.0/24')\n${withWan('')}`,
+  ['2:6 NM1003'],
+  `'10.0.300.0' is not an IPv4 address`,
+);
+test(
+  'a prefix of /33',
+  wrong,
+  `nets('10.0.0.0/33')\n${withWan('')}`,
+  ['2:6 NM1003'],
+  `'/33' is not a prefix length`,
+);
+test(
+  'several wrong prefixes at once',
+  wrong,
+  `nets('10.0.0.0/8',\n'10.0.0.0/33',\n'2001:db8::/129')\n${withWan('')}`,
+  ['3:1 NM1003', '4:1 NM3002'],
+  "'/33'",
+);
+test(
+  'a wrong IPv6 address',
+  wrong,
+  `nets('2001:db8:::/32')\n${withWan('')}`,
+  ['2:6 NM3002'],
+  `'2001:db8:::' is not an IPv6 address`,
+);
+test(
+  'a wrong computed prefix',
+  wrong,
+  `const x: string = ['10.0.0', '300/24'].join('.')\nnets(x)\n${withWan('')}`,
+  ['3:6 NM3002'],
+  `'10.0.0.300' is not an IPv4 address`,
+);
+test('host bits', wrong, `nets('10.0.0.1/8')\n${withWan('')}`, ['2:6 NM3016'], 'bits set beyond');
+test(
+  'a wrong host',
+  wrong,
+  `hosts({ a: '10.0.0.1',\nb: '10.0.0.256' })\n${withWan('')}`,
+  ['3:4 NM1003'],
+  `'10.0.0.256'`,
+);
+test('no networks', wrong, `nets()\n${withWan('')}`, ['2:1 NM3015'], 'empty');
+test('port 70000', wrong, `tcp(80, 70000)\n${withWan('')}`, ['2:9 NM3003'], '70000 is not a port');
+test('a reversed range', wrong, `udp('20-10')\n${withWan('')}`, ['2:5 NM3003'], 'ends before it begins');
+test(
+  'an ICMP type that is none',
+  wrong,
+  `icmp('ping' as 'echo-request')\n${withWan('')}`,
+  ['2:6 NM3013'],
+  "'ping'",
+);
+test('a date that is none', wrong, list("deny().expires('2027-02-30')"), ['4:8 NM3011'], 'not a date');
+test(
+  'a date that is past',
+  wrong,
+  list("deny().expires('2025-12-31')"),
+  ['4:1 NM3012 warning'],
+  '2025-12-31',
+);
+test('a log rate', wrong, list("deny().log({ rate: '0/s' })"), ['4:8 NM3005'], "'0/s'");
+test(
+  'a name',
+  wrong,
+  `predicate('tiny syn', (p) => p.len < 40)\n${withWan('')}`,
+  ['2:11 NM3010'],
+  "'tiny syn'",
+);
+
+// Rules and lists
+test(
+  'a rule after a catch-all',
+  wrong,
+  list('deny(),\nallow({ service: tcp(80) })'),
+  ['5:1 NM3001'],
+  'policy.ts:4 catches it first',
+);
+test(
+  'a rule inside another',
+  wrong,
+  list("deny({ from: nets('10.0.0.0/8') }),\nallow({ from: nets('10.1.0.0/16'), service: tcp(22) })"),
+  ['5:1 NM3001'],
+  'never matches',
+);
+test(
+  'a rule that two others cover',
+  wrong,
+  list(
+    "deny({ service: tcp('0-79') }),\nallow({ service: udp() }),\nallow({ service: service(tcp(22), udp(53)) })",
+  ),
+  ['6:1 NM3001'],
+  'never matches',
+);
+test(
+  'the same id twice',
+  wrong,
+  list("deny({ service: tcp(1) }).id('x'),\ndeny({ service: tcp(2) }).id('x')"),
+  ['5:1 NM3006'],
+  "id 'x'",
+);
+test(
+  'an id of our own',
+  wrong,
+  list("deny({ service: tcp(1) }).id('builtin:nd')"),
+  ['4:1 NM3010'],
+  "netmill's own",
+);
+test(
+  'mixed families in a rule',
+  wrong,
+  list("deny({ from: nets('10.0.0.0/8'), to: nets('2001:db8::/32') })"),
+  ['4:1 NM3004'],
+  'mixes IPv4 and IPv6',
+);
+test(
+  'mixed families in a nexthop rule',
+  wrong,
+  list("nexthop('192.0.2.9', { from: nets('10.0.0.0/8', '2001:db8::/32') })"),
+  ['4:1 NM3004'],
+  'its gateway is IPv4',
+);
+test(
+  'mixed families with an ICMP type',
+  wrong,
+  list("deny({ from: nets('10.0.0.0/8'), service: icmp('neighbour-solicitation') })"),
+  ['4:1 NM3004'],
+  'mixes',
+);
+test(
+  'two gateways of a family',
+  wrong,
+  list("nexthop(['192.0.2.9', '192.0.2.10'])"),
+  ['4:9 NM3017'],
+  'one IPv4 gateway',
+);
+test('no gateway', wrong, list('nexthop([])'), ['4:9 NM3002'], 'needs a gateway');
+test(
+  'an allow in a PBR list',
+  wrong,
+  pbrList("allow({ service: tcp(80) }),\nnexthop('192.0.2.9')"),
+  ['4:1 NM3007', '4:1 NM3001'].slice(0, 1),
+  'not nexthop()',
+);
+test(
+  'two lists of a name',
+  wrong,
+  ports(
+    "wan: { port: 'eth0', fallback: 'drop', in: acl('x', {}, []) },\nlan: { port: 'eth1', fallback: 'drop', in: acl('x', {}, []) }",
+  ),
+  ['4:44 NM3008'],
+  "'x'",
+);
+test(
+  'something else in a list',
+  wrong,
+  list("deny({ service: tcp(1) }),\n'deny' as never"),
+  ['5:1 NM3009'],
+  'is not a rule',
+);
+test(
+  'two predicates of a name',
+  wrong,
+  `const a = predicate('p', (p) => p.len < 40)\nconst b = predicate('p', (p) => p.len < 50)\n${list('deny({ when: a }),\ndeny({ when: b })')}`,
+  ['3:11 NM2111'],
+  "'p'",
+);
+
+// Predicates
+test(
+  'a predicate that cannot be compiled',
+  wrong,
+  `let limit = 19\nlimit++\nconst p = predicate('p', p => p.l4 === 'udp' && p.dport <= limit)\n${list('deny({ when: p })')}`,
+  ['4:60 NM2104'],
+  "'limit' can change",
+);
+
+// Interfaces, ports, routes
+test(
+  'a VLAN twice',
+  wrong,
+  ports("lan: { port: 'eth0', vlans: {\na: { id: 5 },\nb: { id: 5 } } }"),
+  ['5:10 NM4003'],
+  'VLAN 5',
+);
+test(
+  'an inner VLAN twice',
+  wrong,
+  ports("lan: { port: 'eth0', qinq: { outer: 3, inner: {\na: { id: 5 },\nb: { id: 5 } } } }"),
+  ['5:10 NM4003'],
+  'VLAN 5 in 0x88a8 VLAN 3',
+);
+test('VLAN 4095', wrong, ports("lan: { port: 'eth0', vlans: { a: { id: 4095 } } }"), ['3:40 NM4004'], '4095');
+test(
+  'a tag protocol that is none',
+  wrong,
+  ports("lan: { port: 'eth0', qinq: { outer: 3, tpid: 0x9100 as 0x8100, inner: {} } }"),
+  ['3:46 NM4005'],
+  '37120',
+);
+test(
+  'a port twice',
+  wrong,
+  ports("a: { port: 'eth0' },\nb: { port: 'xdp:eth0' }"),
+  ['4:12 NM4002'],
+  'are the same',
+);
+test(
+  'a name twice',
+  wrong,
+  ports("lan: { port: 'eth0', vlans: { a: { id: 5 } }, qinq: { outer: 3, inner: {\na: { id: 5 } } } }"),
+  ['4:1 NM4001'],
+  "'lan.a'",
+);
+test(
+  'a name that is too long',
+  wrong,
+  ports("lan: { port: 'eth0', vlans: {\nabcdefghijklmnopqrstuvwxyz_abcdefg: { id: 5 } } }"),
+  ['4:1 NM3010'],
+  'too long',
+);
+test('a port that nobody can open', wrong, ports("a: { port: 'serial:0' }"), ['3:12 NM4007'], "'serial:'");
+test(
+  'a device with a slash',
+  wrong,
+  ports("a: { port: 'xdp:a/b' }"),
+  ['3:12 NM4007'],
+  'not a port specification',
+);
+test('an MTU below 68', wrong, withWan('mtu: 67'), ['3:6 NM4006'], '67');
+test('an MTU above what a buffer holds', wrong, withWan('mtu: 1771'), ['3:6 NM4006'], '1771');
+test(
+  'an interface address without a length',
+  wrong,
+  withWan("address: ['192.0.2.1']"),
+  ['3:11 NM4008'],
+  'is not',
+);
+test(
+  'an interface address that is a network',
+  wrong,
+  withWan("address: ['192.0.2.0/24']"),
+  ['3:11 NM4008'],
+  'is the network',
+);
+test(
+  'an interface address of wrong octets',
+  wrong,
+  withWan("address: ['192.0.256.1/24']"),
+  ['3:11 NM4008'],
+  "'192.0.256.1' is not an IPv4 address",
+);
+test(
+  'an address twice',
+  wrong,
+  ports("a: { port: 'eth0', address: ['192.0.2.1/24'] },\nb: { port: 'eth1', address: ['192.0.2.1/24'] }"),
+  ['4:29 NM4018'],
+  'given twice',
+);
+test(
+  'overlapping networks',
+  wrong,
+  ports("a: { port: 'eth0', address: ['192.0.2.1/24'] },\nb: { port: 'eth1', address: ['192.0.2.129/25'] }"),
+  ['4:29 NM4018 warning'],
+  'overlaps',
+);
+test(
+  'an ACL without fallback',
+  wrong,
+  ports("a: { port: 'eth0', in: acl('x', {}, []) }"),
+  ['3:1 NM4009'],
+  'must say how it falls back',
+);
+test(
+  'PBR on a VLAN without fallback',
+  wrong,
+  ports("a: { port: 'eth0', vlans: { b: { id: 5, pbr: pbr('x', []) } } }"),
+  ['3:1 NM4009'],
+  "'a.b' of port 'a'",
+);
+test(
+  'fallback to the kernel with a tap',
+  wrong,
+  ports("a: { port: 'eth0', host: 'tap', fallback: 'kernel' }"),
+  ['3:43 NM4010'],
+  'tap',
+);
+test(
+  'fallback to the kernel with a VLAN',
+  wrong,
+  ports("a: { port: 'eth0', fallback: 'kernel', vlans: { b: { id: 5 } } }"),
+  ['3:30 NM4010'],
+  "'a.b'",
+);
+test(
+  'fallback to the kernel of a pipe',
+  wrong,
+  ports("a: { port: 'pipe:x', fallback: 'kernel' }"),
+  ['3:32 NM4010'],
+  'no device',
+);
+test(
+  'a gateway on no network',
+  wrong,
+  routes("'0.0.0.0/0': '198.51.100.1'"),
+  ['3:14 NM4011 warning'],
+  'no network',
+);
+test('a link-local gateway', wrong, routes("'::/0': 'fe80::1'"), ['3:1 NM4012'], 'link-local');
+test(
+  'a route with host bits',
+  wrong,
+  routes("'10.0.0.1/8': '192.0.2.9'"),
+  ['3:1 NM4012'],
+  'prefix of a route',
+);
+test(
+  'a route through the other family',
+  wrong,
+  routes("'10.0.0.0/8': '2001:db8::9'"),
+  ['3:15 NM3004'],
+  'IPv6 gateway',
+);
+test(
+  'a route twice',
+  wrong,
+  routes("'::/0': '2001:db8::9',\n'0::/0': '2001:db8::9'"),
+  ['4:10 NM4019'],
+  'two routes',
+);
+test(
+  'a ring of two workers',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, engine: { workers: [{ rings: { wan: [0] } },\n{ rings: { wan: [0] } }] } })`,
+  ['3:17 NM4016'],
+  'ring 0',
+);
+test(
+  'a lookup method',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, engine: {\nlookup: 'trie' as 'flat' } })`,
+  ['3:9 NM4014'],
+  "'trie'",
+);
+test(
+  'too many workers',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, engine: {\nworkers: 17 } })`,
+  ['3:10 NM4014'],
+  '17',
+);
+test(
+  'too many interfaces',
+  wrong,
+  `export default router('r', { interfaces: {\na: { port: 'eth0', vlans: Object.fromEntries(Array.from({ length: 300 }, (_, i) => ['v' + i, { id: i + 1 }])) } } })`,
+  ['2:30 NM4015'],
+  'too many interfaces',
+);
+
+test('all mistakes are told together', async (t) => {
+  const result = await front(
+    ports(
+      "lan: { port: 'eth0', vlans: {\na: { id: 0 },\nb: { id: 7 },\nc: { id: 7, mtu: 9000 } } },\nwan: { port: 'eth0' }",
+    ),
+  );
+  t.deepEqual(diagnosticsOf(result).map(summary), [
+    '4:10 NM4004',
+    '6:10 NM4003',
+    '6:18 NM4006',
+    '7:14 NM4002',
+  ]);
+});
+
+test('a waived rule may stand after a catch-all', async (t) => {
+  const result = await front(list("deny(),\nallow({ service: tcp(80) }).allowShadow('kept for the audit')"));
+  t.true(
+    result.ok,
+    diagnosticsOf(result)
+      .map((one) => one.message)
+      .join('\n'),
+  );
+});

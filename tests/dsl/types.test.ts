@@ -1,0 +1,100 @@
+/** What must not compile, and what must: TypeScript's own words on policy text, without running it. */
+import { join } from 'node:path';
+import test from 'ava';
+import { compile } from '../../codegen/load/compiler.js';
+import { typeErrors } from '../../codegen/load/typescript.js';
+import { withFiles } from '../codegen/policy.js';
+
+const head = `import { acl, allow, deny, hosts, icmp, nets, nexthop, pbr, predicate, router, service, tcp, udp } from 'netmill'
+const v4 = nets('10.0.0.0/8')
+const v6 = nets('2001:db8::/32')
+const both = nets('10.0.0.0/8', '2001:db8::/32')
+void [acl, allow, deny, hosts, icmp, nexthop, pbr, predicate, router, service, tcp, udp, v4, v6, both]
+`;
+
+function errorsOf(text: string): Promise<readonly string[]> {
+  return withFiles({ 'policy.ts': head + text }, async (directory) =>
+    typeErrors(compile(join(directory, 'policy.ts'))).map((one) => one.message),
+  );
+}
+
+const compiles = test.macro({
+  async exec(t, text: string) {
+    t.deepEqual(await errorsOf(text), []);
+  },
+  title: (_, text) => `compiles: ${text}`,
+});
+
+const doesNot = test.macro({
+  async exec(t, text: string, message: string) {
+    const errors = await errorsOf(text);
+    t.is(errors.length, 1, errors.join('\n'));
+    t.true(errors[0]!.includes(message), errors[0]);
+  },
+  title: (_, text) => `does not compile: ${text}`,
+});
+
+test(compiles, `nets('0.0.0.0/0', '255.255.255.255', '::/0', '10.20.0.0/16')`);
+test(compiles, `const x: string = v4.kind; nets(x)`);
+test(compiles, `hosts({ a: '192.0.2.1', b: '2001:db8::1' })`);
+test(compiles, `nexthop('192.0.2.1', { from: v4 })`);
+test(compiles, `nexthop('192.0.2.1', { from: both.v4, to: v4 })`);
+test(compiles, `nexthop('2001:db8::1', { from: both.v6 })`);
+test(compiles, `nexthop(['192.0.2.1', '2001:db8::1'], { from: both })`);
+test(compiles, `acl('a', {}, [[deny({ from: v4 })], [[allow()], nexthop('192.0.2.1')]])`);
+test(compiles, `predicate('p', p => (p.l4 === 'tcp' || p.l4 === 'udp') && p.dport === 53)`);
+test(compiles, `predicate('p', p => p.l4 === 'icmp' && p.icmpType === 8 && p.src.within(both))`);
+test(
+  compiles,
+  `router('r', { interfaces: { a: { port: 'x' } }, engine: { workers: [{ core: 1, rings: { a: [0] } }] } })`,
+);
+test(
+  compiles,
+  `router('r', { interfaces: { a: { port: 'x', qinq: { outer: 1, inner: { b: { id: 2 } } } } } })`,
+);
+test(
+  compiles,
+  `deny().id('x').why('y').log({ rate: '10/s' }).count('c').expires('2027-01-01').allowShadow('z')`,
+);
+
+test(doesNot, `nets('10.0.300.0')`, `'10.0.300.0' is not an IPv4 address`);
+test(doesNot, `nets('10.0.0.0/8', '10.0.300.0/24')`, `'10.0.300.0' is not an IPv4 address`);
+test(doesNot, `nets('10.0.0/8')`, `'10.0.0' is not an IPv4 address`);
+test(doesNot, `nets('10.0.0.00/8')`, `'10.0.0.00' is not an IPv4 address`);
+test(doesNot, `nets('10.0.0.0/33')`, `'/33' is not a prefix length from /0 to /32`);
+test(doesNot, `hosts({ a: '10.0.0.256' })`, `'10.0.0.256' is not an IPv4 address`);
+test(doesNot, `hosts({ a: '10.0.0.1', b: '10.0.0.0/8' })`, `'10.0.0.0/8' is not an IPv4 address`);
+test(doesNot, `nexthop('10.0.0.256')`, `'10.0.0.256' is not an IPv4 address`);
+test(doesNot, `nexthop('192.0.2.1', { from: both })`, `not assignable to type '4'`);
+test(doesNot, `nexthop('192.0.2.1', { from: v6 })`, `not assignable to type '4'`);
+test(doesNot, `deny({ form: v4 })`, `'form' does not exist in type 'MatchSpec`);
+test(doesNot, `deny({ from: '10.0.0.0/8' })`, 'not assignable');
+test(doesNot, `deny().log({ rate: '10' })`, 'not assignable');
+test(doesNot, `deny().expires('soon')`, 'not assignable');
+test(doesNot, `icmp('ping')`, 'not assignable');
+test(doesNot, `pbr('p', [deny()])`, 'not assignable');
+test(doesNot, `acl('a', { default: 'reject' }, [])`, 'not assignable');
+test(doesNot, `predicate('p', p => p.dport === 53)`, `'dport' does not exist`);
+test(doesNot, `predicate('p', p => p.l4 === 'icmp' && p.dport === 53)`, `'dport' does not exist`);
+test(doesNot, `predicate('p', p => p.l4 === 'udp' && p.flags.syn)`, `'flags' does not exist`);
+test(doesNot, `predicate('p', p => p.l4 === 'sctp')`, 'no overlap');
+test(doesNot, `predicate('p', p => p.len)`, 'not assignable');
+test(doesNot, `router('r', { interfaces: { a: { port: 'x', mtuu: 1 } } })`, `'mtuu' does not exist`);
+test(
+  doesNot,
+  `router('r', { interfaces: { a: { port: 'x', vlans: { b: { idd: 1 } } } } })`,
+  `'idd' does not exist`,
+);
+test(doesNot, `router('r', { interfaces: { a: { port: 'x', address: ['192.0.2.1'] } } })`, 'not assignable');
+test(doesNot, `router('r', { interfaces: { a: { port: 'x', fallback: 'open' } } })`, 'not assignable');
+test(
+  doesNot,
+  `router('r', { interfaces: { a: { port: 'x' } }, engine: { workers: [{ rings: { b: [0] } }] } })`,
+  `'b' does not exist`,
+);
+test(
+  doesNot,
+  `router('r', { interfaces: { a: { port: 'x' } }, engine: { lookup: 'trie' } })`,
+  'not assignable',
+);
+test(doesNot, `router('r', { interfaces: { a: { port: 'x' } }, rotes: {} })`, `'rotes' does not exist`);
