@@ -1,6 +1,6 @@
 /**
- * `npm test`: every test there is. Unit tests first, several files at a time; then system tests, one file after
- * the other, since they measure time and load. The last line is `N passed, N failed, N skipped`; a test file that
+ * `npm test`: every test there is. Unit tests first, several files at a time; then tests written in C; then system
+ * tests, one file after the other, since they measure time and load. The last line is `N passed, N failed, N skipped`; a test file that
  * crashes or says nothing counts as failed. Arguments select files by part of their path.
  */
 import { spawn } from 'node:child_process';
@@ -8,6 +8,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { runPrograms } from './c-programs.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ava = resolve(root, 'node_modules/ava/entrypoints/cli.mjs');
@@ -80,6 +81,14 @@ async function runAva(files: readonly string[], flags: readonly string[], total:
   total.skipped += counts.skipped;
 }
 
+async function runC(wanted: readonly string[], total: Counts): Promise<void> {
+  for await (const { title, result, output } of runPrograms(root, wanted)) {
+    process.stdout.write(`  ${result === 'passed' ? 'passed' : 'FAILED'}   ${title}\n`);
+    for (const line of output) process.stdout.write(`    ${line}\n`);
+    total[result] += 1;
+  }
+}
+
 async function main(wanted: readonly string[]): Promise<void> {
   const files = testFiles().filter((file) => !wanted.length || wanted.some((part) => file.includes(part)));
   const system = files.filter((file) => file.includes('/tests/system/'));
@@ -88,6 +97,7 @@ async function main(wanted: readonly string[]): Promise<void> {
   const started = Date.now();
 
   if (unit.length) await runAva(unit, ['--concurrency=2', '--timeout=5m', '--no-worker-threads'], total);
+  await runC(wanted, total);
   for (const file of system) {
     await runAva([file], ['--serial', '--timeout=10m', '--no-worker-threads'], total);
   }

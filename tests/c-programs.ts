@@ -1,0 +1,80 @@
+/**
+ * Tests written in C: programs that exit 0 when all is well. Each `ok …` line that they print is one test passed; a
+ * program that says nothing is one test. Built by make, run one after the other, each bounded in time.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+interface Suite {
+  readonly make: readonly string[];
+  /** Where the programs are when they are built. */
+  readonly build: string;
+  readonly program: RegExp;
+}
+
+const suites: readonly Suite[] = [
+  { make: ['-C', 'runtime/engine', 'tests'], build: 'runtime/engine/build/tests', program: /_test$/ },
+  { make: ['-C', 'tests/engine/fib'], build: 'tests/engine/fib/build', program: /^fib_[a-z_]+$/ },
+];
+
+const secondsEach = 120;
+
+export interface Outcome {
+  readonly title: string;
+  readonly result: 'passed' | 'failed';
+  readonly output: readonly string[];
+}
+
+interface Ran {
+  readonly code: number | null;
+  readonly lines: readonly string[];
+}
+
+async function run(root: string, command: string, args: readonly string[], seconds: number): Promise<Ran> {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => lines.push(line));
+  }
+  const code = await new Promise<number | null>((done) => {
+    child.once('error', () => done(127));
+    child.once('close', done);
+  });
+  clearTimeout(timer);
+  return { code, lines };
+}
+
+async function* runProgram(root: string, program: string): AsyncIterable<Outcome> {
+  const name = basename(program);
+  const { code, lines } = await run(root, program, [], secondsEach);
+  const passed = lines.filter((line) => /^ok\b/.test(line)).map((line) => line.replace(/^ok\s*/, ''));
+  for (const title of code === 0 && !passed.length ? [''] : passed) {
+    yield { title: title ? `${name}: ${title}` : name, result: 'passed', output: [] };
+  }
+  if (code !== 0) {
+    const why = code === null ? `killed by a signal, or after ${secondsEach} s` : `exit code ${code}`;
+    yield { title: `${name}: ${why}`, result: 'failed', output: lines.slice(-30) };
+  }
+}
+
+/** @param wanted parts of program names; empty: all */
+export async function* runPrograms(root: string, wanted: readonly string[]): AsyncIterable<Outcome> {
+  for (const suite of suites) {
+    const made = await run(root, 'make', ['-s', ...suite.make], 300);
+    if (made.code !== 0) {
+      yield { title: `make ${suite.make.join(' ')}`, result: 'failed', output: made.lines.slice(-30) };
+      continue;
+    }
+    const directory = join(root, suite.build);
+    const programs = existsSync(directory)
+      ? readdirSync(directory).filter((name) => suite.program.test(name))
+      : [];
+    for (const name of programs.sort()) {
+      if (!wanted.length || wanted.some((part) => name.includes(part)))
+        yield* runProgram(root, join(directory, name));
+    }
+  }
+}
