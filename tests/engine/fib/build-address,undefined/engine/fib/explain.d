@@ -1,0 +1,13 @@
+build-address,undefined/engine/fib/explain.o: \
+ ../../../runtime/engine/fib/explain.c \
+ ../../../runtime/engine/fib/explain.h \
+ ../../../runtime/engine/include/netmill/fib.h \
+ ../../../runtime/shm/fib_queue.h ../../../runtime/shm/limits.h \
+ ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/shm/engine_control.h
+../../../runtime/engine/fib/explain.h:
+../../../runtime/engine/include/netmill/fib.h:
+../../../runtime/shm/fib_queue.h:
+../../../runtime/shm/limits.h:
+../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/shm/engine_control.h:

@@ -1,0 +1,4 @@
+build-address,undefined/engine/fib/prefixes.o: \
+ ../../../runtime/engine/fib/prefixes.c \
+ ../../../runtime/engine/fib/prefixes.h
+../../../runtime/engine/fib/prefixes.h:

@@ -1,0 +1,36 @@
+build-address,undefined/engine/fib/tables.o: \
+ ../../../runtime/engine/fib/tables.c \
+ ../../../runtime/engine/fib/fib_writer.h \
+ ../../../runtime/engine/fib/adjacencies.h \
+ ../../../runtime/engine/fib/id_map.h ../../../runtime/engine/fib/qsbr.h \
+ ../../../runtime/shm/state.h ../../../runtime/shm/limits.h \
+ ../../../runtime/engine/fib/slots.h \
+ ../../../runtime/engine/include/netmill/fib.h \
+ ../../../runtime/shm/fib_queue.h \
+ ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/engine/include/netmill/forwarder.h \
+ ../../../runtime/engine/include/netmill/netmap_abi.h \
+ ../../../runtime/shm/config.h ../../../runtime/engine/fib/dir.h \
+ ../../../runtime/engine/fib/groups.h \
+ ../../../runtime/engine/fib/prefixes.h \
+ ../../../runtime/engine/fib/tables.h ../../../runtime/engine/port/port.h \
+ ../../../runtime/shm/engine_control.h
+../../../runtime/engine/fib/fib_writer.h:
+../../../runtime/engine/fib/adjacencies.h:
+../../../runtime/engine/fib/id_map.h:
+../../../runtime/engine/fib/qsbr.h:
+../../../runtime/shm/state.h:
+../../../runtime/shm/limits.h:
+../../../runtime/engine/fib/slots.h:
+../../../runtime/engine/include/netmill/fib.h:
+../../../runtime/shm/fib_queue.h:
+../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/engine/include/netmill/forwarder.h:
+../../../runtime/engine/include/netmill/netmap_abi.h:
+../../../runtime/shm/config.h:
+../../../runtime/engine/fib/dir.h:
+../../../runtime/engine/fib/groups.h:
+../../../runtime/engine/fib/prefixes.h:
+../../../runtime/engine/fib/tables.h:
+../../../runtime/engine/port/port.h:
+../../../runtime/shm/engine_control.h:
