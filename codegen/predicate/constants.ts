@@ -1,4 +1,5 @@
 /** Values in a predicate that do not depend on the packet: computed now, exactly as TypeScript computes them. */
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { ts } from '../load/compiler.js';
 import { placeOf } from '../load/place.js';
 import { bare, type Context, refuse, runTimeValue, symbolOf } from './context.js';
@@ -72,16 +73,19 @@ function named(context: Context, node: ts.Identifier, depth: number): Constant |
   if (declaration === undefined) return undefined;
   const value = runTimeValue(context, node);
   if (typeof value === 'number' || typeof value === 'boolean') return value;
-  if (declaration.initializer) return constant(context, declaration.initializer, depth + 1);
-  return refuse(
-    context,
-    node,
-    'NM2103',
-    `the value of '${node.text}' is not known when the forwarder is built`,
-    {
-      related: [{ origin: placeOf(declaration).origin, message: `'${node.text}' is declared here.` }],
-    },
-  );
+  const inner: Diagnostic[] = [];
+  const aside: Context = { ...context, report: (one) => inner.push(one) };
+  const known = declaration.initializer && constant(aside, declaration.initializer, depth + 1);
+  if (known !== undefined) return known;
+  const [why] = inner;
+  const related = why
+    ? { origin: why.origin, message: `${why.message}.` }
+    : { origin: placeOf(declaration.name).origin, message: `'${node.text}' is declared here.` };
+  const message = `the value of '${node.text}' is not known when the forwarder is built`;
+  return refuse(context, node, 'NM2103', message, {
+    related: [related],
+    fix: `export '${node.text}' from its file: then the value that it has at the build is used.`,
+  });
 }
 
 /** The `const` that a name stands for; anything else that it could stand for is refused. */
@@ -127,8 +131,8 @@ export function constantDeclaration(
 
 /** `limits.dns` of a constant object that says `as const`, or a member of an enum. */
 function property(context: Context, node: ts.PropertyAccessExpression, depth: number): Constant | undefined {
-  const member = context.checker.getConstantValue(node);
-  if (member !== undefined) return member;
+  const member = symbolOf(context, node)?.valueDeclaration;
+  if (member && ts.isEnumMember(member)) return context.checker.getConstantValue(member);
   const owner = bare(node.expression);
   if (!ts.isIdentifier(owner))
     return refuse(context, node, 'NM2103', `${what(node)} is not known when the forwarder is built`);

@@ -1,0 +1,151 @@
+/**
+ * Random predicates: their text run as TypeScript and what was compiled from it give the same for random packets.
+ * All of them go into one policy, since a type check is the cost.
+ */
+import { join } from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { loadPolicy } from '../../../codegen/load/load.js';
+import { asOperatorSees, evaluate } from '../../../codegen/predicate/evaluate.js';
+import {
+  combine,
+  fieldRanges,
+  type Ranged,
+  rangedField,
+  rangedNumber,
+} from '../../../codegen/predicate/ranges.js';
+import { edgesOf, samplePacket } from '../../../codegen/predicate/samples.js';
+import type { Arithmetic, NumberField } from '../../../codegen/predicate/expr.js';
+import { nets } from '../../../dsl/nets.js';
+import { withFiles } from '../policy.js';
+
+const seed = 20261121;
+const anywhere = ['len', 'ttl', 'dscp', 'proto', 'family', 'vlan'] as const;
+const operators = ['+', '-', '*', '&', '|', '^', '%'] as const;
+
+interface Written {
+  readonly text: string;
+  readonly ranged: Ranged;
+}
+
+/** Numbers whose ranges the compiler accepts: others are in the table of what is refused. */
+const { number } = fc.letrec<{ number: Written; leaf: Written; operation: Written }>((tie) => ({
+  leaf: fc.oneof(
+    fc
+      .constantFrom<NumberField>(...anywhere)
+      .map((field) => ({ text: `p.${field}`, ranged: rangedField(field) })),
+    fc.nat(70000).map((value) => ({ text: String(value), ranged: rangedNumber(value) })),
+  ),
+  operation: fc
+    .tuple(tie('number'), fc.constantFrom<Arithmetic>(...operators), tie('number'))
+    .map(([left, op, right]) => {
+      const ranged = combine(op, left.ranged, right.ranged);
+      return typeof ranged === 'string' ? left : { text: `(${left.text} ${op} ${right.text})`, ranged };
+    }),
+  number: fc.oneof({ depthSize: 'small' }, tie('leaf'), tie('operation')),
+}));
+
+const compare = fc
+  .tuple(number, fc.constantFrom('===', '!==', '<', '<=', '>', '>='), number)
+  .map(([left, op, right]) => `${left.text} ${op} ${right.text}`);
+
+const { condition } = fc.letrec<{ condition: string; leaf: string; node: string }>((tie) => ({
+  leaf: fc.oneof(
+    compare,
+    fc.constantFrom(
+      'p.fragment',
+      'true',
+      'p.src.within(inside)',
+      'p.dst.within(inside.v6)',
+      "p.l4 === 'icmp'",
+      "p.l4 !== 'udp'",
+      "p.l4 === 'other'",
+      "(p.l4 === 'tcp' && p.flags.syn)",
+      "((p.l4 === 'tcp' || p.l4 === 'udp') && p.dport < 1024)",
+      "(p.l4 === 'icmp' && p.icmpType * 256 + p.icmpCode !== 2048)",
+    ),
+  ),
+  node: fc.oneof(
+    tie('condition').map((one) => `!(${one})`),
+    fc
+      .tuple(tie('condition'), fc.constantFrom('&&', '||'), tie('condition'))
+      .map(([a, op, b]) => `(${a} ${op} ${b})`),
+    fc
+      .tuple(tie('condition'), tie('condition'), tie('condition'))
+      .map(([a, b, c]) => `((${a}) ? (${b}) : (${c}))`),
+    fc.tuple(tie('condition'), tie('condition')).map(([a, b]) => `((${a}) === (${b}))`),
+  ),
+  condition: fc.oneof({ depthSize: 'small' }, tie('leaf'), tie('node')),
+}));
+
+test('TypeScript and PredicateExpr agree on random predicates', async (t) => {
+  t.timeout(300_000);
+  const texts = [...new Set(fc.sample(condition, { seed, numRuns: 250 }))].filter(
+    (text) => text.length < 1500,
+  );
+  const inside = nets('10.0.0.0/8', '192.0.2.0/25', '2001:db8::/33');
+  const source = [
+    `import { nets, predicate, router } from 'netmill'`,
+    `const inside = nets('10.0.0.0/8', '192.0.2.0/25', '2001:db8::/33')`,
+    ...texts.map((text, i) => `predicate('p${i}', (p): boolean => ${text})`),
+    `export default router('r', { interfaces: { wan: { port: 'eth0' } } })`,
+  ].join('\n');
+  const loaded = await withFiles({ 'policy.ts': source }, (directory) =>
+    loadPolicy(join(directory, 'policy.ts')),
+  );
+  // Random conditions compare what TypeScript knows to be different, and may cost too much: neither is a mistake here.
+  const wrong = loaded.diagnostics.filter((one) => one.code !== 'NM1002' && one.code !== 'NM2110');
+  t.deepEqual(
+    wrong.map((one) => `${one.origin.line} ${one.code} ${one.message}`),
+    [],
+  );
+  const random = numbers(seed);
+  let trues = 0;
+  let checked = 0;
+  for (const { name, expr } of loaded.predicates) {
+    const text = texts[Number(name.slice(1))]!;
+    const run = new Function('inside', `return (p) => ${text}`)(inside) as (packet: unknown) => unknown;
+    for (let i = 0; i < 200; i++) {
+      const packet = samplePacket(random, edgesOf(expr));
+      const expected = run(asOperatorSees(packet));
+      if (evaluate(expr, packet) !== expected)
+        t.fail(
+          `${text} is ${expected} for ${JSON.stringify(packet, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`,
+        );
+      checked++;
+      if (expected === true) trues++;
+    }
+  }
+  t.true(loaded.predicates.length > 150, `only ${loaded.predicates.length} predicates were compiled`);
+  t.true(trues > checked / 10 && trues < (checked * 9) / 10, 'the packets tell nothing');
+});
+
+test('a range holds every value of its expression', (t) => {
+  const fields = Object.keys(fieldRanges) as NumberField[];
+  fc.assert(
+    fc.property(
+      number,
+      fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+      (written, stream) => {
+        const values = Object.fromEntries(
+          fields.map((field) => {
+            const [min, max] = fieldRanges[field];
+            return [field, min + Math.floor(stream.next().value! * (max - min + 1))];
+          }),
+        );
+        const value = new Function('p', `return ${written.text}`)(values) as number;
+        return Number.isInteger(value) && value >= written.ranged.min && value <= written.ranged.max;
+      },
+    ),
+    { seed, numRuns: 2000 },
+  );
+  t.pass();
+});
+
+function numbers(start: number): (below: number) => number {
+  let state = start;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
