@@ -1,0 +1,280 @@
+/* The FIB writer, case by case: what random operations would meet too seldom, or could not judge. */
+#include <string.h>
+#include "fib/deal.h"
+#include "support.h"
+
+static uint32_t count(const uint32_t *bucket, uint32_t size, uint32_t adjacency)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < size; i++)
+		n += bucket[i] == adjacency;
+	return n;
+}
+
+static void weights_are_honoured(void)
+{
+	struct mill_deal_leg leg[3] = {
+	    {.adjacency = 5, .weight = 1}, {.adjacency = 6, .weight = 2}, {.adjacency = 7, .weight = 5}};
+	uint32_t bucket[4096] = {0};
+	const uint32_t size = mill_deal_size(leg, 3);
+	mill_deal(leg, 3, bucket, size);
+	for (uint32_t i = 0; i < 3; i++) {
+		const double due = size * leg[i].weight / 8.0, got = count(bucket, size, leg[i].adjacency);
+		CHECK(got > due - 1.01 && got < due + 1.01, "%.1f buckets for leg %u, got %.0f", due, i, got);
+	}
+	struct mill_deal_leg far[2] = {{.adjacency = 5, .weight = 256}, {.adjacency = 6, .weight = 1}};
+	const uint32_t far_size = mill_deal_size(far, 2);
+	uint32_t *large = calloc(far_size, sizeof(*large));
+	mill_deal(far, 2, large, far_size);
+	CHECK(count(large, far_size, 6) >= far_size / 300, "some for the lightest leg");
+	free(large);
+}
+
+/* Legs go one by one until one is left: in each step only buckets of the leg that went may change. */
+static void lost_leg_moves_only_its_own_flows(void)
+{
+	for (uint32_t n = 2; n <= 40; n++) {
+		struct mill_deal_leg leg[40];
+		uint32_t bucket[4096] = {0}, before[4096];
+		for (uint32_t i = 0; i < n; i++)
+			leg[i] = (struct mill_deal_leg){.adjacency = i + 1, .weight = 1 + i % 3};
+		const uint32_t size = mill_deal_size(leg, n);
+		mill_deal(leg, n, bucket, size);
+		for (uint32_t left = n - 1; left >= 1; left--) {
+			const uint32_t gone = left / 2, adjacency = leg[gone].adjacency;
+			memcpy(before, bucket, sizeof(before));
+			memmove(&leg[gone], &leg[gone + 1], (left - gone) * sizeof(leg[0]));
+			mill_deal(leg, left, bucket, size);
+			for (uint32_t b = 0; b < size; b++)
+				CHECK((before[b] == adjacency) == (before[b] != bucket[b]),
+				      "bucket %u of %u legs", b, left);
+		}
+	}
+}
+
+static void returning_leg_gets_its_share_back(void)
+{
+	struct mill_deal_leg leg[4] = {{.adjacency = 1, .weight = 1},
+	                               {.adjacency = 2, .weight = 1},
+	                               {.adjacency = 3, .weight = 1},
+	                               {.adjacency = 4, .weight = 1}};
+	uint32_t bucket[64] = {0}, before[64], moved = 0;
+	mill_deal(leg, 3, bucket, 64);
+	memcpy(before, bucket, sizeof(before));
+	mill_deal(leg, 4, bucket, 64);
+	for (uint32_t b = 0; b < 64; b++)
+		moved += bucket[b] != before[b];
+	CHECK(count(bucket, 64, 4) == 16 && moved == 16, "16 of 64, and no other moves: %u", moved);
+}
+
+static const uint8_t net10[16] = {10};
+
+/* Ten thousand flows over three ports; one loses its carrier. */
+static void dead_port_is_avoided_and_others_keep_their_flows(void)
+{
+	struct fixture *f = fixture_new();
+	struct random random = {77};
+	struct mill_fib_leg leg[3];
+	uint32_t before[10000], hash[10000], moved_to[3] = {0};
+	for (uint32_t i = 0; i < 3; i++) {
+		fixture_apply(f, record_adjacency(i, MILL_ADJ_FORWARD, (uint16_t)i, i));
+		leg[i] = (struct mill_fib_leg){i, 1};
+	}
+	fixture_group(f, 50, leg, 3);
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 8, 50));
+	const uint32_t group = lookup4(f->fib, 10u << 24 | 5);
+	CHECK(mill_fib_wants_hash(f->fib, group), "several paths");
+	for (uint32_t i = 0; i < 10000; i++) {
+		hash[i] = (uint32_t)random_next(&random);
+		before[i] = mill_fib_select(f->fib, group, hash[i])->key;
+	}
+	f->fib->ports_down = 1u << 1; /* interface 1 is on port 1 */
+	for (uint32_t i = 0; i < 10000; i++) {
+		const uint32_t now = mill_fib_select(f->fib, group, hash[i])->key;
+		CHECK(now != 1, "no flow on the dead port");
+		CHECK(before[i] == 1 || now == before[i], "flow %u stays", i);
+		moved_to[now] += before[i] == 1;
+	}
+	CHECK(moved_to[0] > 1000 && moved_to[2] > 1000, "the others share them: %u and %u", moved_to[0],
+	      moved_to[2]);
+	f->fib->ports_down = 7;
+	CHECK(!mill_fib_egress_up(f->fib, mill_fib_select(f->fib, group, 1)), "all dead: it says so");
+	f->fib->ports_down = 0;
+	for (uint32_t i = 0; i < 10000; i++)
+		CHECK(mill_fib_select(f->fib, group, hash[i])->key == before[i], "flow %u is back", i);
+	fixture_free(f);
+}
+
+/* More groups than 16-bit entries can name: neighbours of a large LAN. */
+static void entries_widen_when_16_bits_do_not_suffice(void)
+{
+	struct fixture *f = fixture_new();
+	const uint32_t n = 40000;
+	for (uint32_t i = 0; i < n; i++) {
+		const uint8_t host[16] = {10, 1, (uint8_t)(i >> 8), (uint8_t)i};
+		fixture_apply(f, record_adjacency(i, MILL_ADJ_FORWARD, 3, i));
+		fixture_group1(f, i, i);
+		CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, host, 32, i)) == MILL_FIB_APPLIED,
+		      "host %u", i);
+	}
+	CHECK(f->fib->wide4, "wide entries");
+	for (uint32_t i = 0; i < n; i++)
+		CHECK(key4(f->fib, 10u << 24 | 1u << 16 | i) == i, "host %u", i);
+	CHECK(lookup4(f->fib, 10u << 24 | 1u << 16 | n) == 0 && lookup4(f->fib, 10u << 24) == 0,
+	      "nothing beside them");
+	mill_qsbr_drain(&f->qsbr, 100);
+	CHECK(*MILL_FIB_AT(f->fib, uint16_t, MILL_FIB_NARROW_ROOT4_OFFSET + 2 * (10u << 16 | 1u << 8)) == 0,
+	      "the narrow table's memory is given back");
+	for (uint32_t i = 0; i < n; i += 2) {
+		const uint8_t host[16] = {10, 1, (uint8_t)(i >> 8), (uint8_t)i};
+		fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, host, 32, 0));
+	}
+	for (uint32_t i = 0; i < n; i++)
+		CHECK((lookup4(f->fib, 10u << 24 | 1u << 16 | i) != 0) == (i % 2),
+		      "host %u after half are gone", i);
+	fixture_free(f);
+}
+
+/* Full: refused as a whole, old answers stand; room again after a withdrawal and a grace period. */
+static void full_table_keeps_what_it_has(void)
+{
+	struct fixture *f = fixture_new();
+	const uint8_t wide[16] = {0x20, 1, 0xd, 0xb8},
+	              host[16] = {0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+	fixture_apply(f, record_adjacency(1, MILL_ADJ_LOCAL, 0, 0));
+	fixture_group1(f, 1, 1);
+	fixture_apply(f, record_adjacency(2, MILL_ADJ_BLACKHOLE, 0, 0));
+	fixture_group1(f, 2, 2);
+	f->writer.dir6.slots.limit = 14; /* nodes */
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 6, wide, 32, 1)) == MILL_FIB_APPLIED,
+	      "one node");
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 6, host, 128, 2)) == MILL_FIB_APPLIED,
+	      "12 more");
+	const uint8_t other[16] = {0x30, 1, 0xd, 0xb8, 1};
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 6, other, 40, 2)) == MILL_FIB_NO_ROOM,
+	      "no nodes left");
+	CHECK(lookup6(f->fib, other) == 0, "no trace of it");
+	CHECK(f->writer.prefixes6.by_length[40] == 0, "not in the store either");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 6, host, 128, 0));
+	mill_qsbr_drain(&f->qsbr, 100);
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 6, other, 40, 2)) == MILL_FIB_APPLIED,
+	      "room again");
+	CHECK(mill_fib_select(f->fib, lookup6(f->fib, other), 0)->kind == MILL_ADJ_BLACKHOLE, "its answer");
+	CHECK(mill_fib_select(f->fib, lookup6(f->fib, host), 0)->kind == MILL_ADJ_LOCAL,
+	      "the covering one's");
+	fixture_free(f);
+}
+
+/* A default route is one store and never hides, nor is hidden by, anything. */
+static void default_routes(void)
+{
+	struct fixture *f = fixture_new();
+	const uint8_t any[16] = {0};
+	for (uint32_t i = 1; i <= 3; i++) {
+		fixture_apply(f, record_adjacency(i, MILL_ADJ_FORWARD, 1, i));
+		fixture_group1(f, i, i);
+	}
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 8, 1));
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, any, 0, 2));
+	CHECK(key4(f->fib, 10u << 24) == 1 && key4(f->fib, 11u << 24) == 2, "default beside 10/8");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, any, 0, 3));
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, net10, 8, 0));
+	CHECK(key4(f->fib, 10u << 24) == 3 && key4(f->fib, 11u << 24) == 3, "default instead of 10/8");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, any, 0, 0));
+	CHECK(lookup4(f->fib, 11u << 24) == 0, "no route");
+	fixture_free(f);
+}
+
+/* Wrong records change nothing, and a route to an unknown group is a route to nowhere, not to the next best. */
+static void wrong_records_are_refused(void)
+{
+	struct fixture *f = fixture_new();
+	const uint8_t sub[16] = {10, 1};
+	fixture_apply(f, record_adjacency(1, MILL_ADJ_FORWARD, 1, 1));
+	fixture_group1(f, 1, 1);
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 8, 1));
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 33, 1)) == MILL_FIB_REFUSED,
+	      "length 33");
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 6, net10, 129, 1)) == MILL_FIB_REFUSED,
+	      "length 129");
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 5, net10, 8, 1)) == MILL_FIB_REFUSED,
+	      "family 5");
+	CHECK(fixture_apply(f, record_simple(99, 0, 0)) == MILL_FIB_REFUSED, "operation 99");
+	CHECK(fixture_apply(f, record_simple(MILL_FIB_GATEWAY_SET, MILL_MAX_GATEWAYS, 1)) == MILL_FIB_REFUSED,
+	      "gateway");
+	CHECK(fixture_apply(f, record_simple(MILL_FIB_SYNC_END, 0, 0)) == MILL_FIB_REFUSED,
+	      "end without begin");
+	struct mill_fib_record legs = {.op = MILL_FIB_GROUP_LEGS, .id = 1, .length = 4};
+	CHECK(fixture_apply(f, legs) == MILL_FIB_REFUSED, "legs of nothing");
+	CHECK(key4(f->fib, 10u << 24 | 1u << 16) == 1, "nothing has changed");
+	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, sub, 16, 999)) == MILL_FIB_REFUSED,
+	      "unknown group");
+	CHECK(lookup4(f->fib, 10u << 24 | 1u << 16) != 0 &&
+	          mill_fib_select(f->fib, lookup4(f->fib, 10u << 24 | 1u << 16), 0)->kind == MILL_ADJ_NONE,
+	      "a route to nowhere");
+	/* deleted while in use: nobody else's number may take their place */
+	fixture_apply(f, record_simple(MILL_FIB_GROUP_DEL, 1, 0));
+	fixture_apply(f, record_simple(MILL_FIB_ADJACENCY_DEL, 1, 0));
+	fixture_apply(f, record_adjacency(2, MILL_ADJ_LOCAL, 1, 1));
+	fixture_group1(f, 2, 2);
+	mill_qsbr_drain(&f->qsbr, 100);
+	CHECK(mill_fib_select(f->fib, lookup4(f->fib, 10u << 24), 0)->kind == MILL_ADJ_NONE, "no way");
+	fixture_free(f);
+}
+
+/* A reader that is awake holds back every number that it may have in hand. */
+static void nothing_is_reused_before_readers_have_moved_on(void)
+{
+	struct fixture *f = fixture_new();
+	uint64_t *epoch = &f->state->worker[3].epoch;
+	fixture_apply(f, record_adjacency(1, MILL_ADJ_FORWARD, 1, 0xaaaa));
+	fixture_group1(f, 1, 1);
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 8, 1));
+	mill_qsbr_online(epoch);
+	const uint32_t group = lookup4(f->fib, 10u << 24);
+	const struct mill_adjacency *held = mill_fib_select(f->fib, group, 0);
+	const struct mill_adjacency copy = *held;
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, net10, 8, 0));
+	fixture_apply(f, record_simple(MILL_FIB_GROUP_DEL, 1, 0));
+	fixture_apply(f, record_simple(MILL_FIB_ADJACENCY_DEL, 1, 0));
+	for (uint32_t i = 10; i < 200; i++) {
+		fixture_apply(f, record_adjacency(i, MILL_ADJ_LOCAL, 2, i));
+		fixture_group1(f, i, i);
+		CHECK(memcmp(held, &copy, sizeof(copy)) == 0, "the adjacency in hand");
+		CHECK(mill_fib_select(f->fib, group, 0) == held, "the group in hand");
+	}
+	CHECK(!mill_qsbr_drain(&f->qsbr, 3), "something waits");
+	mill_qsbr_quiescent(epoch); /* for what was unlinked first */
+	mill_qsbr_poll(&f->qsbr);
+	mill_qsbr_quiescent(epoch); /* and since */
+	CHECK(mill_qsbr_drain(&f->qsbr, 100), "nothing waits");
+	CHECK(mill_fib_select(f->fib, group, 0) != held, "the group is free now");
+	mill_qsbr_offline(epoch);
+	CHECK((*epoch & 1) == 0, "asleep");
+	fixture_free(f);
+}
+
+int main(void)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} cases[] = {
+	    {"weights are honoured", weights_are_honoured},
+	    {"a lost leg moves only its own flows", lost_leg_moves_only_its_own_flows},
+	    {"a returning leg gets its share back", returning_leg_gets_its_share_back},
+	    {"a dead port is avoided and others keep their flows",
+	     dead_port_is_avoided_and_others_keep_their_flows},
+	    {"entries widen when 16 bits do not suffice", entries_widen_when_16_bits_do_not_suffice},
+	    {"a full table keeps what it has", full_table_keeps_what_it_has},
+	    {"default routes are beside everything", default_routes},
+	    {"wrong records are refused", wrong_records_are_refused},
+	    {"nothing is reused before readers have moved on",
+	     nothing_is_reused_before_readers_have_moved_on},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cases[i].run();
+		printf("ok %s\n", cases[i].name);
+	}
+	return 0;
+}
