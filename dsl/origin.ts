@@ -23,7 +23,7 @@ export function setOriginMapper(next: OriginMapper): void {
 export const builtinOrigin: Origin = Object.freeze({ file: 'builtin', line: 1, column: 1 });
 
 /** The call in an operator's file that led here. */
-export function here(): Origin {
+export function here(isOurs = (file: string) => file.startsWith(ownDirectory)): Origin {
   const { prepareStackTrace, stackTraceLimit } = Error;
   let frames: NodeJS.CallSite[] = [];
   try {
@@ -37,7 +37,7 @@ export function here(): Origin {
   }
   for (const frame of frames) {
     const file = pathOf(frame.getFileName());
-    if (file !== undefined && !file.startsWith(ownDirectory))
+    if (file !== undefined && !isOurs(file))
       return Object.freeze(mapper(file, frame.getLineNumber() ?? 1, frame.getColumnNumber() ?? 1));
   }
   return builtinOrigin;

@@ -213,7 +213,9 @@ function merge(types: readonly Diagnostic[], all: readonly Diagnostic[]): readon
   const consequence = (one: Diagnostic) =>
     (one.code === 'NM5001' && types.length > 0) || (one.code === 'NM3015' && lost);
   const found = all.filter((one) => !consequence(one));
-  const vague = types.filter((type) => type.code === 'NM1002' && found.some((one) => isWithin(one.origin, type)));
+  const vague = types.filter(
+    (type) => type.code === 'NM1002' && found.some((one) => isWithin(one.origin, type)),
+  );
   const clear = types.filter((type) => !vague.includes(type));
   return [...clear, ...found.filter((one) => !clear.some((type) => sameStart(one, type)))];
 }

@@ -51,7 +51,7 @@ function reply(message: Reply): void {
 async function evaluate(entry: string, modules: readonly Omit<Module, 'text'>[]): Promise<Reply> {
   const locate = mapper(modules);
   setOriginMapper(locate);
-  const context = createContext();
+  const context = createContext((file) => !modules.some((one) => one.path === file));
   const linked = new Map<string, vm.Module>();
   let failure: Evaluated['failure'];
   try {
@@ -101,10 +101,10 @@ function instantiate(
 }
 
 /** Only the language: no clock, no randomness, nothing that differs from one machine to the next. */
-function createContext(): vm.Context {
+function createContext(isOurs: (file: string) => boolean): vm.Context {
   const context = vm.createContext({}, { codeGeneration: { strings: false, wasm: false } });
   const refuse = (what: string) =>
-    note('NM5004', here(), `${what} is not the same at every build`, {
+    note('NM5004', here(isOurs), `${what} is not the same at every build`, {
       fix: 'write the value into the policy.',
     });
   const harden = vm.runInContext(
