@@ -1,5 +1,6 @@
 /*
  * netmill-engine --rundir DIR [--adopt] [--buffers N] [--name NAME]
+ * netmill-engine --guard DIR (host/guard.h; started by the engine itself)
  *
  * Opens ports, runs workers, loads generations of the forwarder; knows nothing of policies. Started by the daemon,
  * outlives it, and is told what to do through DIR/engine.sock (shm/engine_control.h). One engine per DIR.
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "engine.h"
+#include "host/guard.h"
 
 #define LOCK_PATIENCE_NS (2 * MILL_NS_PER_S)
 
@@ -89,7 +91,7 @@ bool mill_threads_start(struct mill_engine *engine, const struct mill_fib_thread
 		mill_fail(error, errno, "eventfd: %s", strerror(errno));
 		return false;
 	}
-	if (mill_fib_thread_start != NULL && (engine->fib = mill_fib_thread_start(fib, error)) == NULL)
+	if ((engine->fib = mill_fib_thread_start(fib, error)) == NULL)
 		return false;
 	const struct mill_host_options host = {
 	    .queues = &engine->queues, .state = engine->state, .ifaces = engine->iface};
@@ -133,6 +135,8 @@ int main(int argc, char **argv)
 	static struct mill_engine engine;
 	struct options options;
 	struct mill_error error = {0};
+	if (argc == 3 && strcmp(argv[1], "--guard") == 0)
+		return mill_guard_main(argv[2]);
 	if (!parse(argc, argv, &options)) {
 		fprintf(stderr, "usage: netmill-engine --rundir DIR [--adopt] [--buffers N] [--name NAME]\n");
 		return EX_USAGE;

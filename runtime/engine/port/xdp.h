@@ -1,0 +1,97 @@
+/*
+ * Inside of the AF_XDP back end: xdp.c (life of a port), xdp_program.c (the program in the driver), xdp_socket.c (sockets
+ * and their kernel rings), xdp_rings.c (kernel rings ↔ netmap rings), xdp_device.c (what the netdev is and can),
+ * xdp_inject.c (frames into the host stack). Nobody else includes this.
+ *
+ * Each RX queue of the netdev has one socket with four kernel rings. The region's buffers are the UMEM: chunk
+ * number = buffer index. A buffer given to the kernel carries the port in its owner byte, so an adopting engine knows
+ * what is in use, and a descriptor that names anything else is ignored.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <net/if.h>
+#include <linux/if_xdp.h>
+#include "port/port.h"
+#include "region.h"
+
+#define MILL_XDP_STALE_NS      50000000 /* no heartbeat for that long: the program falls back by itself */
+#define MILL_XDP_MAX_MTU       1770u /* + Ethernet + two tags fits a buffer behind XDP's 256 bytes of headroom */
+#define MILL_XDP_INJECT_HEADER 22u /* generic mode: Ethernet header and nonce in front of an injected frame */
+
+/*
+ * The value of the port's one-entry mmapable array map: what the program reads for every frame, and what an engine
+ * that adopts the port, or takes it from the guard, must know. `beat[q]` is written by the worker that owns ring q,
+ * the rest by the control thread; all are single aligned words, read without order.
+ */
+struct mill_xdp_shared {
+	uint64_t beat[MILL_MAX_RINGS]; /* CLOCK_MONOTONIC, 0: nobody serves this queue */
+	uint64_t fallback;             /* XDP_PASS or XDP_DROP */
+	uint64_t nonce;                /* generic mode: marks injected frames */
+	uint32_t generic;              /* attached in SKB mode */
+	uint32_t rx_rings, tx_rings;
+	uint32_t fill_size, tx_size; /* kernel ring sizes; RX = fill, completion = TX */
+	uint32_t features_off[4]; /* netdev features that were on and that we switched off, by feature bit */
+};
+
+/* A kernel ring: single producer, single consumer, indices run free. */
+struct mill_xsk_ring {
+	uint32_t *producer, *consumer, *flags;
+	void *entry; /* uint64_t (fill, completion) or struct xdp_desc */
+	uint32_t size, mask;
+	void *map;
+	size_t map_size;
+};
+
+struct mill_xdp_queue {
+	int fd;
+	struct mill_xsk_ring rx, fill, tx, completion;
+	uint64_t last_statistics_ns;
+};
+
+/* In the `sem` area of a port's rings, so that it outlives the engine. */
+struct mill_xdp_tx_state {
+	uint32_t posted; /* slots from here to head are not the kernel's yet */
+};
+struct mill_xdp_rx_state {
+	uint64_t dropped; /* what the kernel's statistics said last */
+};
+
+struct mill_xdp {
+	char ifname[IFNAMSIZ];
+	uint32_t ifindex;
+	bool veth;
+	int link, program, injector, xskmap, map;
+	struct mill_xdp_shared *shared;
+	struct mill_xdp_queue queue[MILL_MAX_RINGS];
+};
+
+/* xdp_program.c. Descriptors of `xdp` are -1 or owned by it. */
+bool mill_xdp_maps_create(struct mill_xdp *, uint16_t queues, struct mill_error *);
+bool mill_xdp_map_shared(struct mill_xdp *, struct mill_error *);
+/* Loads and attaches: native first, then generic. `link` ≥ 0: replaces the program of that link. */
+bool mill_xdp_attach(struct mill_xdp *, struct mill_error *);
+bool mill_xdp_injector_load(struct mill_xdp *, struct mill_error *);
+
+/* xdp_socket.c */
+bool mill_xdp_socket_open(struct mill_port *, uint32_t queue, struct mill_error *);
+bool mill_xdp_socket_adopt(struct mill_port *, uint32_t queue, int fd, struct mill_error *);
+void mill_xdp_socket_close(struct mill_xdp_queue *);
+
+/* xdp_rings.c */
+void mill_xdp_rx_sync(struct mill_port *, uint32_t ring);
+void mill_xdp_tx_sync(struct mill_port *, uint32_t ring);
+bool mill_xdp_rx_arm(struct mill_port *, uint32_t ring);
+/* Gives the kernel up to `n` more buffers to receive into. False: the region has not so many. */
+bool mill_xdp_fill(struct mill_port *, uint32_t ring, uint32_t n);
+/* Rings as a dead engine left them; the region's reclaim has run. */
+void mill_xdp_rings_adopt(struct mill_port *, uint32_t ring);
+void mill_xdp_statistics(struct mill_port *, uint32_t ring);
+
+/* xdp_device.c */
+bool mill_xdp_device_read(struct mill_port *, struct mill_error *);
+bool mill_xdp_offloads_apply(struct mill_port *, uint32_t off, struct mill_error *);
+void mill_xdp_offloads_restore(struct mill_xdp *);
+
+/* xdp_inject.c: host thread (and close) */
+bool mill_xdp_inject(struct mill_port *, const uint8_t *frame, uint16_t len);

@@ -1,0 +1,172 @@
+/*
+ * AF_XDP sockets by the raw interface of linux/if_xdp.h: one for each queue of a port. The first registers the
+ * region's buffers as the port's UMEM, the others share that. The kernel holds the rings' memory as long as a
+ * descriptor of the socket exists, so an adopting engine maps them again and goes on where the dead one stopped.
+ * Control thread only.
+ */
+#include "xdp.h"
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef AF_XDP
+#define AF_XDP 44
+#endif
+#ifndef SOL_XDP
+#define SOL_XDP 283
+#endif
+#define XDP_TX_BUDGET 9 /* XDP_MAX_TX_SKB_BUDGET, Linux 6.17: frames that one sendto takes in copy mode */
+#define SEND_BUFFER   (16 << 20)
+
+static bool map_ring(struct mill_xsk_ring *ring, int fd, const struct xdp_ring_offset *offset, uint64_t page,
+                     uint32_t size, size_t entry)
+{
+	ring->map_size = offset->desc + size * entry;
+	ring->map =
+	    mmap(NULL, ring->map_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)page);
+	if (ring->map == MAP_FAILED) {
+		ring->map = NULL;
+		return false;
+	}
+	uint8_t *base = ring->map;
+	ring->producer = (uint32_t *)(void *)(base + offset->producer);
+	ring->consumer = (uint32_t *)(void *)(base + offset->consumer);
+	ring->flags = (uint32_t *)(void *)(base + offset->flags);
+	ring->entry = base + offset->desc;
+	ring->size = size;
+	ring->mask = size - 1;
+	return true;
+}
+
+static bool map_rings(struct mill_xdp_queue *queue, const struct mill_xdp_shared *shared, bool transmits)
+{
+	struct xdp_mmap_offsets at;
+	socklen_t length = sizeof(at);
+	if (getsockopt(queue->fd, SOL_XDP, XDP_MMAP_OFFSETS, &at, &length) != 0)
+		return false;
+	const size_t desc = sizeof(struct xdp_desc), address = sizeof(uint64_t);
+	const int fd = queue->fd;
+	return map_ring(&queue->rx, fd, &at.rx, XDP_PGOFF_RX_RING, shared->fill_size, desc) &&
+	       map_ring(&queue->fill, fd, &at.fr, XDP_UMEM_PGOFF_FILL_RING, shared->fill_size, address) &&
+	       map_ring(&queue->completion, fd, &at.cr, XDP_UMEM_PGOFF_COMPLETION_RING, shared->tx_size,
+	                address) &&
+	       (!transmits || map_ring(&queue->tx, fd, &at.tx, XDP_PGOFF_TX_RING, shared->tx_size, desc));
+}
+
+static bool set_size(int fd, int option, uint32_t size)
+{
+	return setsockopt(fd, SOL_XDP, option, &size, sizeof(size)) == 0;
+}
+
+static bool register_umem(int fd, const struct mill_region *region)
+{
+	const struct xdp_umem_reg umem = {.addr = (uint64_t)(uintptr_t)region->buffers,
+	                                  .len = (uint64_t)region->n_bufs * MILL_BUF_SIZE,
+	                                  .chunk_size = MILL_BUF_SIZE};
+	return setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)) == 0;
+}
+
+static bool bind_queue(const struct mill_xdp *xdp, uint32_t queue)
+{
+	struct sockaddr_xdp address = {
+	    .sxdp_family = AF_XDP, .sxdp_ifindex = xdp->ifindex, .sxdp_queue_id = queue};
+	if (queue > 0) {
+		address.sxdp_flags = XDP_SHARED_UMEM;
+		address.sxdp_shared_umem_fd = (uint32_t)xdp->queue[0].fd;
+	} else {
+		address.sxdp_flags = XDP_USE_NEED_WAKEUP | (xdp->shared->generic != 0 ? XDP_COPY : 0);
+	}
+	return bind(xdp->queue[queue].fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+static const char *hint(int code)
+{
+	switch (code) {
+	case ENOBUFS:
+		return "; raise the limit of locked memory (LimitMEMLOCK=infinity) or grant CAP_IPC_LOCK";
+	case EBUSY:
+		return "; another process has an AF_XDP socket on this queue: stop it";
+	case EPERM:
+		return "; this needs CAP_NET_RAW";
+	default:
+		return "";
+	}
+}
+
+bool mill_xdp_socket_open(struct mill_port *port, uint32_t queue, struct mill_error *error)
+{
+	struct mill_xdp *xdp = port->backend;
+	const struct mill_xdp_shared *shared = xdp->shared;
+	const bool transmits = queue < shared->tx_rings;
+	const char *step = "socket";
+	const int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	xdp->queue[queue].fd = fd;
+	bool ok = fd >= 0;
+	if (ok && queue == 0) {
+		step = "registering packet memory";
+		ok = register_umem(fd, port->region);
+	}
+	if (ok) {
+		step = "sizing rings";
+		ok = set_size(fd, XDP_UMEM_FILL_RING, shared->fill_size) &&
+		     set_size(fd, XDP_UMEM_COMPLETION_RING, shared->tx_size) &&
+		     set_size(fd, XDP_RX_RING, shared->fill_size) &&
+		     (!transmits || set_size(fd, XDP_TX_RING, shared->tx_size));
+	}
+	if (ok) {
+		step = "mapping rings";
+		ok = map_rings(&xdp->queue[queue], shared, transmits);
+	}
+	if (ok) {
+		step = "buffers to receive into";
+		errno = ENOMEM;
+		ok = mill_xdp_fill(port, queue, shared->fill_size);
+	}
+	if (ok) {
+		const int bytes = SEND_BUFFER;
+		step = "binding";
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+		ok = bind_queue(xdp, queue);
+	}
+	if (ok) {
+		step = "entering it in the port's map";
+		(void)set_size(fd, XDP_TX_BUDGET, shared->tx_size);
+		ok = bpf_map_update_elem(xdp->xskmap, &queue, &fd, BPF_ANY) == 0;
+	}
+	if (!ok)
+		mill_fail(error, errno, "xdp:%s: AF_XDP socket of queue %u, %s: %s%s", xdp->ifname, queue,
+		          step, strerror(errno), hint(errno));
+	return ok;
+}
+
+bool mill_xdp_socket_adopt(struct mill_port *port, uint32_t queue, int fd, struct mill_error *error)
+{
+	struct mill_xdp *xdp = port->backend;
+	xdp->queue[queue].fd = fd;
+	if (map_rings(&xdp->queue[queue], xdp->shared, queue < xdp->shared->tx_rings))
+		return true;
+	mill_fail(error, errno, "xdp:%s: mapping the rings of queue %u to adopt: %s", xdp->ifname, queue,
+	          strerror(errno));
+	return false;
+}
+
+static void unmap_ring(struct mill_xsk_ring *ring)
+{
+	if (ring->map != NULL)
+		munmap(ring->map, ring->map_size);
+	ring->map = NULL;
+}
+
+void mill_xdp_socket_close(struct mill_xdp_queue *queue)
+{
+	unmap_ring(&queue->rx);
+	unmap_ring(&queue->fill);
+	unmap_ring(&queue->tx);
+	unmap_ring(&queue->completion);
+	if (queue->fd >= 0)
+		close(queue->fd);
+	queue->fd = -1;
+}
