@@ -21,29 +21,42 @@ type IsIpv4<T extends string> = T extends `${infer A}.${infer B}.${infer C}.${in
     : false
   : false;
 
+/** A string that is not known before the build: `string`, or a template with something of it. */
+type IsOpen<T extends string> = Record<never, 1> extends Record<T, 1> ? true : false;
+
 /** The family of a literal; both for a string that is not known before the build. */
-export type FamilyOf<T extends string> = string extends T ? Family : T extends `${string}:${string}` ? 6 : 4;
+export type FamilyOf<T extends string> = T extends string
+  ? IsOpen<T> extends true
+    ? Family
+    : T extends `${string}:${string}`
+      ? 6
+      : 4
+  : never;
 
 /** An address: the literal itself, or the reason why it is none. */
-export type CheckAddress<T extends string> = string extends T
-  ? T
-  : T extends `${string}:${string}`
+export type CheckAddress<T extends string> = T extends string
+  ? IsOpen<T> extends true
     ? T
-    : IsIpv4<T> extends true
+    : T extends `${string}:${string}`
       ? T
-      : `'${T}' is not an IPv4 address`;
-
-/** An address or a prefix. */
-export type CheckPrefix<T extends string> = string extends T
-  ? T
-  : T extends `${string}:${string}`
-    ? T
-    : T extends `${infer Base}/${infer Length}`
-      ? IsIpv4<Base> extends true
-        ? Length extends Length4
-          ? T
-          : `'/${Length}' is not a prefix length from /0 to /32`
-        : `'${Base}' is not an IPv4 address`
       : IsIpv4<T> extends true
         ? T
-        : `'${T}' is not an IPv4 address`;
+        : `'${T}' is not an IPv4 address`
+  : never;
+
+/** An address or a prefix. */
+export type CheckPrefix<T extends string> = T extends string
+  ? IsOpen<T> extends true
+    ? T
+    : T extends `${string}:${string}`
+      ? T
+      : T extends `${infer Base}/${infer Length}`
+        ? IsIpv4<Base> extends true
+          ? Length extends Length4
+            ? T
+            : `'/${Length}' is not a prefix length from /0 to /32`
+          : `'${Base}' is not an IPv4 address`
+        : IsIpv4<T> extends true
+          ? T
+          : `'${T}' is not an IPv4 address`
+  : never;

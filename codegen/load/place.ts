@@ -28,7 +28,7 @@ export function nodeAt(file: ts.SourceFile, line: number, column: number): ts.No
   let found: ts.Node = file;
   const descend = (node: ts.Node): void => {
     const child = ts.forEachChild(node, (one) =>
-      one.getStart(file) <= position && position < one.getEnd() ? one : undefined,
+      one.pos <= position && position < one.end && one.getStart(file) <= position ? one : undefined,
     );
     if (child === undefined) return;
     found = child;
@@ -38,15 +38,28 @@ export function nodeAt(file: ts.SourceFile, line: number, column: number): ts.No
   return found;
 }
 
+/** Calls of a file by the start of what is called: policies have thousands. */
+const callsOf = new WeakMap<ts.SourceFile, ReadonlyMap<number, ts.CallExpression>>();
+
+function indexCalls(file: ts.SourceFile): ReadonlyMap<number, ts.CallExpression> {
+  const calls = new Map<number, ts.CallExpression>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node)) {
+      const callee = node.expression;
+      const name = ts.isPropertyAccessExpression(callee) ? callee.name : callee;
+      calls.set(name.getStart(file), node);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return calls;
+}
+
 /** The call that a stack frame at this place stands for: V8 gives the start of the called name. */
 export function callAt(file: ts.SourceFile, line: number, column: number): ts.CallExpression | undefined {
-  let node: ts.Node | undefined = nodeAt(file, line, column);
-  const start = node?.getStart(file);
-  for (; node !== undefined; node = node.parent) {
-    if (!ts.isCallExpression(node)) continue;
-    const callee = node.expression;
-    const name = ts.isPropertyAccessExpression(callee) ? callee.name : callee;
-    if (name.getStart(file) === start || callee.getStart(file) === start) return node;
-  }
-  return undefined;
+  const lines = file.getLineStarts();
+  if (line < 1 || line > lines.length) return undefined;
+  const calls = callsOf.get(file) ?? indexCalls(file);
+  callsOf.set(file, calls);
+  return calls.get(lines[line - 1]! + column - 1);
 }

@@ -36,6 +36,8 @@ const doesNot = test.macro({
 
 test(compiles, `nets('0.0.0.0/0', '255.255.255.255', '::/0', '10.20.0.0/16')`);
 test(compiles, `const x: string = v4.kind; nets(x)`);
+test(compiles, 'const n: number = 1; nets("10.0.0.0/8", `10.${n}.0.0/16`, `2001:db8:${n}::/48`)');
+test(compiles, 'const n: number = 1; nexthop(`192.0.2.${n}`, { from: both })');
 test(compiles, `hosts({ a: '192.0.2.1', b: '2001:db8::1' })`);
 test(compiles, `nexthop('192.0.2.1', { from: v4 })`);
 test(compiles, `nexthop('192.0.2.1', { from: both.v4, to: v4 })`);
