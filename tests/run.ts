@@ -83,7 +83,7 @@ async function runAva(files: readonly string[], flags: readonly string[], total:
 
 async function runC(wanted: readonly string[], total: Counts): Promise<void> {
   for await (const { title, result, output } of runPrograms(root, wanted)) {
-    process.stdout.write(`  ${result === 'passed' ? 'passed' : 'FAILED'}   ${title}\n`);
+    process.stdout.write(`  ${result === 'failed' ? 'FAILED ' : result.padEnd(7)}  ${title}\n`);
     for (const line of output) process.stdout.write(`    ${line}\n`);
     total[result] += 1;
   }
