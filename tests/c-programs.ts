@@ -1,6 +1,6 @@
 /**
- * Tests written in C: programs that exit 0 when all is well, 77 when the machine lacks something. Each `ok …` line that they print is one test passed; a
- * program that says nothing is one test. Built by make, run one after the other, each bounded in time.
+ * Tests written in C: programs that exit 0 when all is well. Each `ok …` line that they print is one test passed, each `skip …` line one
+ * that could not be run here; a program that says nothing is one test. Built by make, run one after the other, each bounded in time.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -49,13 +49,13 @@ async function run(root: string, command: string, args: readonly string[], secon
 async function* runProgram(root: string, program: string): AsyncIterable<Outcome> {
   const name = basename(program);
   const { code, lines } = await run(root, program, [], secondsEach);
-  const passed = lines.filter((line) => /^ok\b/.test(line)).map((line) => line.replace(/^ok\s*/, ''));
-  for (const title of code === 0 && !passed.length ? [''] : passed) {
-    yield { title: title ? `${name}: ${title}` : name, result: 'passed', output: [] };
+  const told = lines.filter((line) => /^(ok|skip)\b/.test(line));
+  for (const line of code === 0 && !told.length ? ['ok'] : told) {
+    const title = line.replace(/^(ok|skip)\s*/, '');
+    const result = line.startsWith('skip') ? 'skipped' : 'passed';
+    yield { title: title ? `${name}: ${title}` : name, result, output: [] };
   }
-  if (code === 77) {
-    yield { title: `${name}: ${lines.at(-1) ?? 'no reason given'}`, result: 'skipped', output: [] };
-  } else if (code !== 0) {
+  if (code !== 0) {
     const why = code === null ? `killed by a signal, or after ${secondsEach} s` : `exit code ${code}`;
     yield { title: `${name}: ${why}`, result: 'failed', output: lines.slice(-30) };
   }
