@@ -245,6 +245,7 @@ static void take_plan(struct mill_worker_thread *worker, const struct mill_plan 
 	}
 	worker->plan = part;
 	worker->tx_low = 0;
+	worker->last_tick_ns = 0; /* new ports get their first heartbeat at once */
 	for (uint32_t port = 0; port < MILL_MAX_PORTS; port++)
 		worker->base.tx[port] = part->way[port].ring;
 	if (plan != NULL) {
