@@ -1,8 +1,11 @@
 /** Evaluates a policy's modules in a child process with limits of time and memory. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PredicateExpr } from '../predicate/expr.js';
 import type { Mismatch } from '../predicate/samples.js';
+import { packageRoot } from './compiler.js';
 import type { Module } from './modules.js';
 import type { Evaluated, Reply, Request } from './sandbox.js';
 
@@ -36,6 +39,10 @@ export function startEvaluator(limits: Limits): Evaluator {
       '--no-warnings',
       '--experimental-vm-modules',
       '--disallow-code-generation-from-strings',
+      // It reads its own program, and can neither write, nor start processes or threads, nor load addons.
+      '--experimental-permission',
+      `--allow-fs-read=${realpathSync(join(packageRoot, 'dist'))}/*`,
+      `--allow-fs-read=${realpathSync(packageRoot)}/package.json`,
       `--max-old-space-size=${limits.megabytes}`,
     ],
     // Nothing of the caller's environment may change what a policy means.
