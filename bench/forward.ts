@@ -2,6 +2,8 @@
  * Forwarding. In memory: 64-byte packets through pipes, one worker; between namespaces: netmill over AF_XDP and the
  * kernel's own routing on the same topology, from the same generator, with the same pinning, run by run in turn.
  */
+
+import { idle } from './idle.js';
 import type { Bench } from './main.js';
 import { memory } from './memory.js';
 import { vethLinux } from './veth.js';
@@ -11,4 +13,5 @@ export const forward: Bench = async function* (wants, say) {
     if (wants(`memory.${table}`)) yield await memory(table, say);
   }
   if (wants('veth.linux')) yield await vethLinux(say);
+  if (wants('idle')) yield await idle(say);
 };
