@@ -7,16 +7,23 @@
  * face is a tap. Checked: forwarding, the host stack behind a port, taps, hidden tags, both fallbacks when engine and
  * daemon (this program) are gone, adoption, takeover from the guard, restored offloads.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "lib/engine_test.h"
+
+#define TCX_INGRESS 46 /* BPF_TCX_INGRESS, Linux 6.6 */
+#define TCX_EGRESS  47
 
 static struct test_engine engine;
 static char space_a[32], space_b[32], space_r[32];
@@ -41,9 +48,20 @@ static void must(const char *command)
 
 static void remove_spaces(void)
 {
-	for (const char *const *name = (const char *const[]){space_a, space_b, space_r, NULL}; *name != NULL; name++)
-		shell("ip netns pids %s 2>/dev/null | grep -vx %d | xargs -r kill -9 2>/dev/null; ip netns del %s 2>/dev/null",
+	for (const char *const *name = (const char *const[]){space_a, space_b, space_r, NULL}; *name != NULL;
+	     name++)
+		shell("ip netns pids %s 2>/dev/null | grep -vx %d | xargs -r kill -9 2>/dev/null; ip netns "
+		      "del %s 2>/dev/null",
 		      *name, getpid(), *name);
+}
+
+static void enter(const char *space)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "/run/netns/%s", space);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && setns(fd, CLONE_NEWNET) == 0, "%s: %s", path, strerror(errno));
+	close(fd);
 }
 
 static void lay_out(void)
@@ -56,16 +74,15 @@ static void lay_out(void)
 	         "ip -n %1$s addr add 10.9.0.1/24 dev wire; ip -n %2$s addr add 10.9.0.4/24 dev wire;"
 	         "ip -n %3$s addr add 10.9.0.2/24 dev left; ip -n %3$s addr add 10.9.0.3/32 dev right;"
 	         "ip -n %3$s link set left up; ip -n %3$s link set right up;"
-	         "for n in %1$s %2$s; do ip -n $n link set wire up; ip netns exec $n ethtool -K wire tx off txvlan on >/dev/null; done;"
+	         "for n in %1$s %2$s; do ip -n $n link set wire up; ip netns exec $n ethtool -K wire tx off "
+	         "txvlan on >/dev/null; done;"
 	         "a=$(ip -n %1$s -o link show wire | sed 's/.*ether \\([^ ]*\\).*/\\1/');"
 	         "b=$(ip -n %2$s -o link show wire | sed 's/.*ether \\([^ ]*\\).*/\\1/');"
-	         "ip -n %1$s neigh add 10.9.0.4 lladdr $b dev wire; ip -n %2$s neigh add 10.9.0.1 lladdr $a dev wire",
+	         "ip -n %1$s neigh add 10.9.0.4 lladdr $b dev wire; ip -n %2$s neigh add 10.9.0.1 lladdr $a "
+	         "dev wire",
 	         space_a, space_b, space_r);
 	must(command);
-	snprintf(command, sizeof(command), "/run/netns/%s", space_r);
-	const int fd = open(command, O_RDONLY | O_CLOEXEC);
-	CHECK(fd >= 0 && setns(fd, CLONE_NEWNET) == 0, "%s: %s", command, strerror(errno));
-	close(fd);
+	enter(space_r);
 }
 
 static struct mill_config *make_config(uint64_t generation, enum mill_fallback fallback)
@@ -73,9 +90,14 @@ static struct mill_config *make_config(uint64_t generation, enum mill_fallback f
 	static const char *const specs[] = {"xdp:left", "xdp:right"};
 	struct mill_config *config = config_make(generation, 2, specs);
 	config->n_ifaces = 3;
-	config->iface[2] = (struct mill_iface_config){
-	    .name = "vlan7", .host_name = "tap7", .slot = 2, .port = 0, .n_tags = 1, .host = MILL_HOST_TAP,
-	    .tpid = {0x8100}, .vid = {7}};
+	config->iface[2] = (struct mill_iface_config){.name = "vlan7",
+	                                              .host_name = "tap7",
+	                                              .slot = 2,
+	                                              .port = 0,
+	                                              .n_tags = 1,
+	                                              .host = MILL_HOST_TAP,
+	                                              .tpid = {0x8100},
+	                                              .vid = {7}};
 	for (uint32_t i = 0; i < 2; i++) {
 		config->port[i].fallback = (uint8_t)fallback;
 		config->iface[i].host = MILL_HOST_NETDEV;
@@ -86,7 +108,7 @@ static struct mill_config *make_config(uint64_t generation, enum mill_fallback f
 
 static bool ping(const char *space, const char *address, int count, const char *options)
 {
-	return shell("ip netns exec %s ping -q -i 0.002 -W 1 -c %d %s %s >/tmp/mill-ping-%d 2>&1; "
+	return shell("ip netns exec %s ping -O -i 0.002 -W 1 -c %d %s %s >/tmp/mill-ping-%d 2>&1; "
 	             "grep -q ' 0%% packet loss' /tmp/mill-ping-%d",
 	             space, count, options, address, getpid(), getpid()) == 0;
 }
@@ -120,6 +142,185 @@ static void test_host(void)
 	printf("ok the router itself answers through its ports\n");
 }
 
+/* Programs on A's end of the wire that put VLAN tag 7 beside each outgoing frame, as a stack with tag offload does, and
+ * take it off incoming ones. */
+static int tag_link[2];
+
+static void attach_tagger(uint32_t ifindex, bool out)
+{
+	const struct bpf_insn code[] = {
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = htons(0x8100)},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = 7},
+	    {.code = BPF_JMP | BPF_CALL, .imm = out ? BPF_FUNC_skb_vlan_push : BPF_FUNC_skb_vlan_pop},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0},
+	    {.code = BPF_JMP | BPF_EXIT}};
+	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_SCHED_CLS,
+	                       .insns = (uintptr_t)code,
+	                       .insn_cnt = sizeof(code) / sizeof(code[0]),
+	                       .license = (uintptr_t) "GPL",
+	                       .expected_attach_type = out ? TCX_EGRESS : TCX_INGRESS};
+	const int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	CHECK(program >= 0, "tagging program: %s", strerror(errno));
+	union bpf_attr attach = {.link_create = {.prog_fd = (uint32_t)program,
+	                                         .target_ifindex = ifindex,
+	                                         .attach_type = out ? TCX_EGRESS : TCX_INGRESS}};
+	tag_link[out] = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attach, sizeof(attach));
+	CHECK(tag_link[out] >= 0, "attaching it: %s", strerror(errno));
+	close(program);
+}
+
+static void test_tags(void)
+{
+	struct mill_iface_counters *untagged = &engine.state->worker[0].iface[0];
+	struct mill_iface_counters *tagged = &engine.state->worker[0].iface[2];
+	CHECK(shell("ip addr add 10.7.0.2/24 dev tap7 && ip link show tap7 | grep -q LOWER_UP") == 0,
+	      "tap7 is there");
+	CHECK(shell("ip -n %s addr add 10.7.0.1/24 dev wire", space_a) == 0, "address of A");
+	enter(space_a);
+	attach_tagger(if_nametoindex("wire"), false);
+	attach_tagger(if_nametoindex("wire"), true);
+	enter(space_r);
+	for (int hidden = 1; hidden >= 0; hidden--) {
+		CHECK(shell("ip netns exec %s ethtool -K wire txvlan %s >/dev/null", space_a,
+		            hidden ? "on" : "off") == 0,
+		      "txvlan");
+		shell("ip -n %s neigh flush dev wire nud reachable nud stale 2>/dev/null", space_a);
+		const uint64_t before = tagged->rx.packets, wrong = untagged->rx.packets;
+		expect_ping(space_a, "10.7.0.2", 200, "-s 1400");
+		CHECK(tagged->rx.packets >= before + 200, "VLAN 7 to have come in, %s",
+		      hidden ? "hidden" : "in the frame");
+		CHECK(untagged->rx.packets <= wrong + 20, "no tagged frame taken for untagged, got %llu",
+		      (unsigned long long)(untagged->rx.packets - wrong));
+		CHECK(tagged->tx.packets >= 200, "the tap's answers to be counted");
+	}
+	close(tag_link[0]);
+	close(tag_link[1]);
+	printf("ok tags beside the frame and in it are the same, and a tap is the face of a VLAN\n");
+}
+
+/* --- death ---------------------------------------------------------------------------------------------- */
+
+/* Echo requests every 5 ms while `event` happens. Returns how many got no answer. */
+static int lost_during(const char *address, int count, void (*event)(void))
+{
+	int lost = -1;
+	char command[512];
+	snprintf(command, sizeof(command),
+	         "ip netns exec %s ping -q -i 0.005 -W 1 -c %d %s | sed -n 's/^\\([0-9]*\\) packets.* "
+	         "\\([0-9]*\\) received.*/\\1 \\2/p'",
+	         space_a, count, address);
+	FILE *pings = popen(command, "r");
+	usleep(100000);
+	event();
+	int sent = 0, received = 0;
+	if (fscanf(pings, "%d %d", &sent, &received) == 2)
+		lost = sent - received;
+	pclose(pings);
+	CHECK(sent == count, "ping to run, sent %d", sent);
+	return lost;
+}
+
+static void kill_engine(void)
+{
+	kill(engine.pid, SIGKILL);
+}
+
+static void kill_and_forget(void)
+{
+	kill(engine.pid, SIGKILL);
+	engine_forget(&engine);
+}
+
+static uint64_t adopted_ns;
+
+static void kill_and_adopt(void)
+{
+	kill(engine.pid, SIGKILL);
+	adopted_ns = engine_adopt(&engine);
+}
+
+static void nothing(void)
+{
+}
+
+static int guards(void)
+{
+	return shell(
+	    "exit $(for p in $(ip netns pids %s); do cat /proc/$p/comm 2>/dev/null; done | grep -c netmill-guard)",
+	    space_r);
+}
+
+static bool has_xdp(void)
+{
+	return shell("ip link show left | grep -q 'xdp'") == 0;
+}
+
+static void test_adoption(void)
+{
+	for (int i = 0; i < 5; i++) {
+		const int lost = lost_during("10.9.0.4", 100, kill_and_adopt);
+		CHECK(lost <= 40, "a gap below 200 ms, %d pings of 5 ms lost", lost);
+		expect_ping(space_a, "10.9.0.4", 300, "-s 1000");
+		expect_ping(space_a, "10.9.0.2", 100, "");
+	}
+	printf("ok another engine adopts the ports; the last took %.1f ms\n", (double)adopted_ns / 1e6);
+}
+
+static void test_fallback_kernel(void)
+{
+	int lost = lost_during("10.9.0.2", 100, kill_engine);
+	CHECK(lost <= 20 && has_xdp(),
+	      "the kernel within 100 ms, though descriptors are held; lost %d of 5 ms", lost);
+	engine_adopt(&engine);
+	lost = lost_during("10.9.0.2", 100, kill_and_forget);
+	CHECK(lost <= 20 && !has_xdp(), "the kernel within 100 ms; lost %d of 5 ms", lost);
+	CHECK(guards() == 0, "no guard for fallback kernel");
+	printf("ok fallback kernel: the kernel goes on, with and without a daemon\n");
+}
+
+static void test_fallback_drop(void)
+{
+	engine_start_again(&engine);
+	engine_deploy(&engine, make_config(2, MILL_FALLBACK_DROP), "forwarder_bridge");
+	expect_ping(space_a, "10.9.0.2", 50, "");
+	CHECK(guards() == 1, "one guard, got %d", guards());
+	kill_and_forget();
+	usleep(60000);
+	CHECK(lost_during("10.9.0.2", 100, nothing) == 100 && has_xdp(),
+	      "a closed port when engine and daemon are dead");
+	engine_start_again(&engine);
+	CHECK(lost_during("10.9.0.2", 20, nothing) == 20, "still closed before anything is deployed");
+	engine_deploy(&engine, make_config(3, MILL_FALLBACK_DROP), "forwarder_bridge");
+	expect_ping(space_a, "10.9.0.2", 50, "");
+	expect_ping(space_a, "10.9.0.4", 50, "");
+	CHECK(guards() == 1, "one guard, got %d", guards());
+	printf("ok fallback drop: closed when all are dead, and a new engine takes over from the guard\n");
+	engine_deploy(&engine, make_config(4, MILL_FALLBACK_KERNEL), "forwarder_bridge");
+	usleep(1500000);
+	CHECK(guards() == 0, "the guard to go when nothing is left to guard");
+	engine_deploy(&engine, make_config(5, MILL_FALLBACK_DROP), "forwarder_bridge");
+	CHECK(guards() == 1, "a guard again");
+	printf("ok a deploy changes the fallback\n");
+}
+
+static bool offload_is(const char *device, const char *name, const char *state)
+{
+	return shell("ethtool -k %s | grep -q '^%s: %s'", device, name, state) == 0;
+}
+
+static void test_close(void)
+{
+	CHECK(offload_is("left", "tcp-segmentation-offload", "off") &&
+	          offload_is("right", "tcp-segmentation-offload", "on"),
+	      "TSO off where the configuration says so");
+	engine_stop(&engine);
+	CHECK(!has_xdp() && offload_is("left", "tcp-segmentation-offload", "on"), "device as it was");
+	expect_ping(space_a, "10.9.0.2", 100, "");
+	usleep(1500000);
+	CHECK(guards() == 0, "no guard after a clean end");
+	printf("ok a port is handed back as it was\n");
+}
+
 static int run_tests(void)
 {
 	lay_out();
@@ -127,7 +328,11 @@ static int run_tests(void)
 	engine_deploy(&engine, make_config(1, MILL_FALLBACK_KERNEL), "forwarder_bridge");
 	test_forwarding();
 	test_host();
-	engine_stop(&engine);
+	test_tags();
+	test_adoption();
+	test_fallback_kernel();
+	test_fallback_drop();
+	test_close();
 	return 0;
 }
 

@@ -21,6 +21,7 @@
 #include "port/port.h"
 
 #define MAX_GUARDED       MILL_MAX_PORTS
+#define LINGER_MS         500  /* with nothing to hold */
 #define LOOK_MS           2000 /* how often the guard looks whether its links' devices still exist */
 #define ATTEMPTS          3
 #define START_PATIENCE_US 2000000
@@ -210,7 +211,7 @@ int mill_guard_main(const char *rundir)
 	}
 	do {
 		struct pollfd ready = {.fd = listener, .events = POLLIN};
-		if (poll(&ready, 1, LOOK_MS) > 0) {
+		if (poll(&ready, 1, guard.n == 0 ? LINGER_MS : LOOK_MS) > 0) {
 			const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 			const struct timeval patience = {.tv_sec = 1};
 			if (fd >= 0) {

@@ -140,7 +140,7 @@ static bool open_all_queues(struct mill_port *port, struct mill_error *error)
 }
 
 /* A guard of an engine that died holds the link of this interface, perhaps: then that link goes on with our program,
- * so that the port is never open, and we remember which offloads that engine switched off. */
+ * so that the port is never open. */
 static void take_from_guard(struct mill_port *port)
 {
 	struct mill_xdp *xdp = port->backend;
@@ -148,11 +148,6 @@ static void take_from_guard(struct mill_port *port)
 	if (port->rundir == NULL || !mill_guard_take(port->rundir, xdp->ifindex, &held))
 		return;
 	xdp->link = held.link;
-	const struct mill_xdp_shared *old = mmap(NULL, sizeof(*old), PROT_READ, MAP_SHARED, held.map, 0);
-	if (old != MAP_FAILED) {
-		memcpy(xdp->shared->features_off, old->features_off, sizeof(old->features_off));
-		munmap((void *)(uintptr_t)old, sizeof(*old));
-	}
 	close(held.program);
 	close(held.map);
 }
@@ -180,6 +175,7 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	xdp->shared->rx_rings = port->rx_rings;
 	xdp->shared->tx_rings = port->tx_rings;
 	(void)!getrandom(&xdp->shared->nonce, sizeof(xdp->shared->nonce), 0);
+	mill_xdp_offloads_recall(port);
 	take_from_guard(port);
 	return mill_xdp_offloads_apply(port, offloads_of(xdp, &port->config), error) &&
 	       mill_xdp_attach(xdp, error) &&
@@ -198,7 +194,7 @@ static bool xdp_open(struct mill_port *port, struct mill_error *error)
 		return true;
 	}
 	if (xdp->shared != NULL)
-		mill_xdp_offloads_restore(xdp);
+		mill_xdp_offloads_restore(port);
 	if (xdp->link >= 0 && port->config.fallback != MILL_FALLBACK_DROP)
 		bpf_link_detach(xdp->link);
 	release(port);
@@ -321,7 +317,7 @@ static void xdp_close(struct mill_port *port)
 	if (port->rundir != NULL)
 		mill_guard_drop(port->rundir, xdp->ifindex);
 	bpf_link_detach(xdp->link); /* others may have duplicates still */
-	mill_xdp_offloads_restore(xdp);
+	mill_xdp_offloads_restore(port);
 	release(port);
 }
 

@@ -91,7 +91,9 @@ void mill_xdp_statistics(struct mill_port *, uint32_t ring);
 /* xdp_device.c */
 bool mill_xdp_device_read(struct mill_port *, struct mill_error *);
 bool mill_xdp_offloads_apply(struct mill_port *, uint32_t off, struct mill_error *);
-void mill_xdp_offloads_restore(struct mill_xdp *);
+void mill_xdp_offloads_restore(struct mill_port *);
+/* What an engine that died without a heir had switched off. */
+void mill_xdp_offloads_recall(struct mill_port *);
 
 /* xdp_inject.c: host thread (and close) */
 bool mill_xdp_inject(struct mill_port *, const uint8_t *frame, uint16_t len);

@@ -1,13 +1,16 @@
 /*
  * What the netdev behind an XDP port is and does: index, MAC, MTU, queues, driver; and its offloads, switched off by name
- * through ETHTOOL_SFEATURES. Which ones we switched off is remembered in the port's shared map value, so that
- * whoever closes the port, an adopting engine too, can switch them on again. ethtool(8), linux/ethtool.h.
+ * through ETHTOOL_SFEATURES. Which ones we switched off is remembered in the port's shared map value and in
+ * RUNDIR/offloads-IFNAME, so that whoever closes the port can switch them on again: this engine, one that adopts the
+ * port, or one that starts with nothing after everybody died. ethtool(8), linux/ethtool.h.
  * Control thread only.
  */
 #include "xdp.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -125,6 +128,58 @@ static bool change(const char *ifname, const struct features *features, const ui
 	return ethtool(ifname, &set) >= 0; /* above 0: done, but other features follow suit */
 }
 
+/* --- what we switched off, across deaths ---------------------------------------------------------------- */
+
+struct record {
+	uint32_t ifindex, features_off[MAX_FEATURES / 32];
+};
+
+static void record_path(const struct mill_port *port, char *path, size_t size)
+{
+	const struct mill_xdp *xdp = port->backend;
+	snprintf(path, size, "%s/offloads-%s", port->rundir, xdp->ifname);
+}
+
+void mill_xdp_offloads_recall(struct mill_port *port)
+{
+	struct mill_xdp *xdp = port->backend;
+	char path[4096];
+	struct record record;
+	if (port->rundir == NULL)
+		return;
+	record_path(port, path, sizeof(path));
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const bool ok = fd >= 0 && read(fd, &record, sizeof(record)) == (ssize_t)sizeof(record);
+	if (fd >= 0)
+		close(fd);
+	if (ok && record.ifindex == xdp->ifindex)
+		memcpy(xdp->shared->features_off, record.features_off, sizeof(record.features_off));
+}
+
+/* Failure costs only what a death of everybody would lose. */
+static void remember(const struct mill_port *port)
+{
+	const struct mill_xdp *xdp = port->backend;
+	static const uint32_t none[MAX_FEATURES / 32];
+	char path[4096];
+	struct record record = {.ifindex = xdp->ifindex};
+	if (port->rundir == NULL)
+		return;
+	memcpy(record.features_off, xdp->shared->features_off, sizeof(record.features_off));
+	record_path(port, path, sizeof(path));
+	if (memcmp(record.features_off, none, sizeof(none)) == 0) {
+		unlink(path);
+		return;
+	}
+	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const ssize_t n = fd >= 0 ? write(fd, &record, sizeof(record)) : 0;
+	(void)n;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* --- switching ------------------------------------------------------------------------------------------ */
+
 /* Brings the device to "these offloads are off, and nothing else that we ever switched off". */
 bool mill_xdp_offloads_apply(struct mill_port *port, uint32_t off, struct mill_error *error)
 {
@@ -149,6 +204,7 @@ bool mill_xdp_offloads_apply(struct mill_port *port, uint32_t off, struct mill_e
 	}
 	for (uint32_t i = 0; i < MAX_FEATURES / 32; i++)
 		xdp->shared->features_off[i] |= down[i] & features.changeable[i];
+	remember(port);
 	change(xdp->ifname, &features, up, true);
 	if (!change(xdp->ifname, &features, down, false) || !read_features(xdp->ifname, &features)) {
 		mill_fail(error, errno, "xdp:%s: switching offloads off: %s; this needs CAP_NET_ADMIN",
@@ -169,12 +225,14 @@ bool mill_xdp_offloads_apply(struct mill_port *port, uint32_t off, struct mill_e
 	return true;
 }
 
-void mill_xdp_offloads_restore(struct mill_xdp *xdp)
+void mill_xdp_offloads_restore(struct mill_port *port)
 {
+	struct mill_xdp *xdp = port->backend;
 	struct features features = {0};
 	if (read_features(xdp->ifname, &features))
 		change(xdp->ifname, &features, xdp->shared->features_off, true);
 	memset(xdp->shared->features_off, 0, sizeof(xdp->shared->features_off));
+	remember(port);
 }
 
 static uint16_t count_queues(const char *ifname, uint16_t *tx)

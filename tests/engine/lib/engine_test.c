@@ -205,6 +205,23 @@ void engine_start(struct test_engine *engine)
 	memset(engine, 0, sizeof(*engine));
 	snprintf(engine->rundir, sizeof(engine->rundir), "/tmp/netmill-test-%d-XXXXXX", (int)getpid());
 	CHECK(mkdtemp(engine->rundir) != NULL, "%s", strerror(errno));
+	engine_start_again(engine);
+}
+
+void engine_forget(struct test_engine *engine)
+{
+	int status;
+	waitpid(engine->pid, &status, 0);
+	close(engine->fd);
+	for (uint32_t i = 0; i < engine->n_held; i++)
+		close(engine->held[i].fd);
+	munmap(engine->state, sizeof(struct mill_state));
+	engine->state = NULL;
+	engine->n_held = 0;
+}
+
+void engine_start_again(struct test_engine *engine)
+{
 	launch(engine, false);
 	engine_connect(engine);
 	CHECK(engine->hello.abi == MILL_ABI_VERSION && engine->hello.pid == (uint64_t)engine->pid, "pid");

@@ -51,6 +51,10 @@ void test_abort(void) __attribute__((noreturn));
 const char *test_build_dir(void);
 
 void engine_start(struct test_engine *);
+/* After a kill: lets go of everything held, as a daemon that dies too. */
+void engine_forget(struct test_engine *);
+/* A new engine with nothing, in the same folder. */
+void engine_start_again(struct test_engine *);
 /* After a kill: a new process on the same rundir with the held descriptors. Returns ns from fork to forwarding. */
 uint64_t engine_adopt(struct test_engine *);
 void engine_connect(struct test_engine *);
