@@ -11,7 +11,7 @@
 #include "support.h"
 
 #define NEXTHOPS 64u
-#define RANDOM   2000000u
+#define RANDOM   200000u
 #define PATTERN  (1u << 20)
 
 struct entry {

@@ -368,6 +368,34 @@ static void check_all(struct model *m)
 	}
 }
 
+/* Lookups of many at once say the same as of one, whatever way the processor takes. */
+static void check_batches(struct model *m)
+{
+	uint32_t host[150], group[150];
+	uint8_t address[150][16];
+	const uint32_t n = 1 + random_below(&m->random, 150);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct route *route = &m->route[random_below(&m->random, ROUTES)];
+		random_address(m, 4, address[i]);
+		if (route->used && route->family == 4)
+			memcpy(address[i], route->address, 16);
+		host[i] =
+		    (uint32_t)address[i][0] << 24 | address[i][1] << 16 | address[i][2] << 8 | address[i][3];
+	}
+	mill_fib_lookup4(m->f->fib, host, group, n);
+	for (uint32_t i = 0; i < n; i++)
+		CHECK(group[i] == lookup4(m->f->fib, host[i]), "%08x, number %u of %u", host[i], i, n);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct route *route = &m->route[random_below(&m->random, ROUTES)];
+		random_address(m, 6, address[i]);
+		if (route->used && route->family == 6)
+			memcpy(address[i], route->address, 16);
+	}
+	mill_fib_lookup6(m->f->fib, (const uint8_t(*)[16])address, group, n);
+	for (uint32_t i = 0; i < n; i++)
+		CHECK(group[i] == lookup6(m->f->fib, address[i]), "IPv6, number %u of %u", i, n);
+}
+
 /* After a replay of nothing, everything is free again. */
 static void check_empty(struct model *m)
 {
@@ -398,6 +426,8 @@ int main(int argc, char **argv)
 		for (uint32_t i = 0; i < OPERATIONS; i++)
 			operate(&m);
 		check_all(&m);
+		for (uint32_t i = 0; i < 20; i++)
+			check_batches(&m);
 		if (round % 16 == 7)
 			replay(&m, false); /* the daemon dies in the middle */
 		if (round % 8 == 7) {

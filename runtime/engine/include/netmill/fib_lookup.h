@@ -6,6 +6,8 @@
 
 #define MILL_FIB_BATCH 64u
 
+#include "netmill/fib_vector.h"
+
 static inline uint32_t mill_fib_narrow4(const struct mill_fib *fib, uint32_t dst)
 {
 	const uint32_t entry = __atomic_load_n(
@@ -28,25 +30,52 @@ static inline uint32_t mill_fib_wide4(const struct mill_fib *fib, uint32_t dst)
 	                       __ATOMIC_RELAXED);
 }
 
-/* `dst` in host order → group of the longest matching prefix, 0 for no route. Any n. */
-static inline void mill_fib_lookup4(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
-                                    unsigned n)
+static inline void mill_fib_batch4_wide(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
+                                        unsigned n)
 {
 	const uint32_t fallback = __atomic_load_n(&fib->default4, __ATOMIC_RELAXED);
-	if (__atomic_load_n(&fib->wide4, __ATOMIC_ACQUIRE)) {
-		for (unsigned i = 0; i < n; i++)
-			__builtin_prefetch(MILL_FIB_AT(fib, uint32_t, MILL_FIB_ROOT4_OFFSET) + (dst[i] >> 8));
-		for (unsigned i = 0; i < n; i++) {
-			const uint32_t found = mill_fib_wide4(fib, dst[i]);
-			group[i] = found ? found : fallback;
-		}
-		return;
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(MILL_FIB_AT(fib, uint32_t, MILL_FIB_ROOT4_OFFSET) + (dst[i] >> 8));
+	for (unsigned i = 0; i < n; i++) {
+		const uint32_t found = mill_fib_wide4(fib, dst[i]);
+		group[i] = found ? found : fallback;
 	}
+}
+
+static inline void mill_fib_batch4(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
+                                   unsigned n)
+{
+	const uint32_t fallback = __atomic_load_n(&fib->default4, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(MILL_FIB_AT(fib, uint16_t, MILL_FIB_NARROW_ROOT4_OFFSET) + (dst[i] >> 8));
 	for (unsigned i = 0; i < n; i++) {
 		const uint32_t found = mill_fib_narrow4(fib, dst[i]);
 		group[i] = found ? found : fallback;
+	}
+}
+
+/* `dst` in host order → group of the longest matching prefix, 0 for no route. Any n. */
+static inline void mill_fib_lookup4(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
+                                    unsigned n)
+{
+	const bool wide = __atomic_load_n(&fib->wide4, __ATOMIC_ACQUIRE);
+#if defined(__x86_64__)
+	if (fib->vector && !wide) {
+		const unsigned whole = n & ~(MILL_FIB_LANES - 1);
+		mill_fib_vector4(fib, dst, group, whole);
+		mill_fib_batch4(fib, dst + whole, group + whole, n - whole);
+		return;
+	}
+#endif
+	while (n > 0) {
+		const unsigned some = n < MILL_FIB_BATCH ? n : MILL_FIB_BATCH;
+		if (wide)
+			mill_fib_batch4_wide(fib, dst, group, some);
+		else
+			mill_fib_batch4(fib, dst, group, some);
+		dst += some;
+		group += some;
+		n -= some;
 	}
 }
 
@@ -101,13 +130,26 @@ static inline void mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*d
 			group[i] = fallback;
 }
 
+static inline void mill_fib_batch6_any(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
+                                       unsigned n)
+{
+	unsigned whole = 0;
+#if defined(__x86_64__)
+	if (fib->vector && n >= MILL_FIB_LANES) {
+		whole = n & ~(MILL_FIB_LANES - 1);
+		mill_fib_vector6(fib, dst, group, whole);
+	}
+#endif
+	mill_fib_batch6(fib, dst + whole, group + whole, n - whole);
+}
+
 /* Addresses in network order → group of the longest matching prefix, 0 for no route. Any n. */
 static inline void mill_fib_lookup6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
                                     unsigned n)
 {
 	while (n > 0) {
 		const unsigned some = n < MILL_FIB_BATCH ? n : MILL_FIB_BATCH;
-		mill_fib_batch6(fib, dst, group, some);
+		mill_fib_batch6_any(fib, dst, group, some);
 		dst += some;
 		group += some;
 		n -= some;

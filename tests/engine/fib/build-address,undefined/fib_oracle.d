@@ -3,6 +3,7 @@ build-address,undefined/fib_oracle: fib_oracle.c support.h \
  ../../../runtime/engine/include/netmill/fib.h \
  ../../../runtime/shm/fib_queue.h ../../../runtime/shm/limits.h \
  ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/engine/include/netmill/fib_vector.h \
  ../../../runtime/shm/engine_control.h \
  ../../../runtime/engine/fib/fib_writer.h \
  ../../../runtime/engine/fib/adjacencies.h \
@@ -19,6 +20,7 @@ support.h:
 ../../../runtime/shm/fib_queue.h:
 ../../../runtime/shm/limits.h:
 ../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/engine/include/netmill/fib_vector.h:
 ../../../runtime/shm/engine_control.h:
 ../../../runtime/engine/fib/fib_writer.h:
 ../../../runtime/engine/fib/adjacencies.h:

@@ -10,6 +10,7 @@ build-address,undefined/engine/log.o: ../../../runtime/engine/log.c \
  ../../../runtime/engine/host/host.h ../../../runtime/engine/host_queue.h \
  ../../../runtime/engine/include/netmill/fib.h \
  ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/engine/include/netmill/fib_vector.h \
  ../../../runtime/engine/region.h
 ../../../runtime/engine/engine.h:
 ../../../runtime/engine/fib/fib_thread.h:
@@ -25,4 +26,5 @@ build-address,undefined/engine/log.o: ../../../runtime/engine/log.c \
 ../../../runtime/engine/host_queue.h:
 ../../../runtime/engine/include/netmill/fib.h:
 ../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/engine/include/netmill/fib_vector.h:
 ../../../runtime/engine/region.h:

@@ -7,6 +7,7 @@ build-address,undefined/engine/fib/adjacencies.o: \
  ../../../runtime/engine/include/netmill/fib.h \
  ../../../runtime/shm/fib_queue.h \
  ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/engine/include/netmill/fib_vector.h \
  ../../../runtime/engine/include/netmill/forwarder.h \
  ../../../runtime/engine/include/netmill/netmap_abi.h \
  ../../../runtime/shm/config.h
@@ -19,6 +20,7 @@ build-address,undefined/engine/fib/adjacencies.o: \
 ../../../runtime/engine/include/netmill/fib.h:
 ../../../runtime/shm/fib_queue.h:
 ../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/engine/include/netmill/fib_vector.h:
 ../../../runtime/engine/include/netmill/forwarder.h:
 ../../../runtime/engine/include/netmill/netmap_abi.h:
 ../../../runtime/shm/config.h:

@@ -11,6 +11,7 @@ build-address,undefined/engine/fib/fib_thread.o: \
  ../../../runtime/engine/host/host.h ../../../runtime/engine/host_queue.h \
  ../../../runtime/engine/include/netmill/fib.h \
  ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/engine/include/netmill/fib_vector.h \
  ../../../runtime/engine/region.h ../../../runtime/engine/fib/explain.h \
  ../../../runtime/engine/fib/fib_writer.h \
  ../../../runtime/engine/fib/adjacencies.h \
@@ -33,6 +34,7 @@ build-address,undefined/engine/fib/fib_thread.o: \
 ../../../runtime/engine/host_queue.h:
 ../../../runtime/engine/include/netmill/fib.h:
 ../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/engine/include/netmill/fib_vector.h:
 ../../../runtime/engine/region.h:
 ../../../runtime/engine/fib/explain.h:
 ../../../runtime/engine/fib/fib_writer.h:

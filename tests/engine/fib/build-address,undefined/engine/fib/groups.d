@@ -8,6 +8,7 @@ build-address,undefined/engine/fib/groups.o: \
  ../../../runtime/engine/include/netmill/fib.h \
  ../../../runtime/shm/fib_queue.h \
  ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/engine/include/netmill/fib_vector.h \
  ../../../runtime/engine/include/netmill/forwarder.h \
  ../../../runtime/engine/include/netmill/netmap_abi.h \
  ../../../runtime/shm/config.h
@@ -22,6 +23,7 @@ build-address,undefined/engine/fib/groups.o: \
 ../../../runtime/engine/include/netmill/fib.h:
 ../../../runtime/shm/fib_queue.h:
 ../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/engine/include/netmill/fib_vector.h:
 ../../../runtime/engine/include/netmill/forwarder.h:
 ../../../runtime/engine/include/netmill/netmap_abi.h:
 ../../../runtime/shm/config.h:

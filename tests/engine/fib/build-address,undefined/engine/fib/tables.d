@@ -8,6 +8,7 @@ build-address,undefined/engine/fib/tables.o: \
  ../../../runtime/engine/include/netmill/fib.h \
  ../../../runtime/shm/fib_queue.h \
  ../../../runtime/engine/include/netmill/fib_lookup.h \
+ ../../../runtime/engine/include/netmill/fib_vector.h \
  ../../../runtime/engine/include/netmill/forwarder.h \
  ../../../runtime/engine/include/netmill/netmap_abi.h \
  ../../../runtime/shm/config.h ../../../runtime/engine/fib/dir.h \
@@ -25,6 +26,7 @@ build-address,undefined/engine/fib/tables.o: \
 ../../../runtime/engine/include/netmill/fib.h:
 ../../../runtime/shm/fib_queue.h:
 ../../../runtime/engine/include/netmill/fib_lookup.h:
+../../../runtime/engine/include/netmill/fib_vector.h:
 ../../../runtime/engine/include/netmill/forwarder.h:
 ../../../runtime/engine/include/netmill/netmap_abi.h:
 ../../../runtime/shm/config.h:
