@@ -33,7 +33,7 @@ bool mill_fib_valid(const struct mill_fib *fib)
 
 static uint32_t has_vector(void)
 {
-#if defined(__x86_64__)
+#ifdef MILL_FIB_HAS_VECTOR
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	       __builtin_cpu_supports("avx512vl");
 #else

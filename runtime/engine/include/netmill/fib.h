@@ -21,9 +21,6 @@
 #include <string.h>
 #include "shm/fib_queue.h"
 #include "shm/limits.h"
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #define MILL_FIB_MAGIC        0x4249464c4c494d00ull
 #define MILL_FIB_GROUPS       (1u << 20)

@@ -59,7 +59,7 @@ static inline void mill_fib_lookup4(const struct mill_fib *fib, const uint32_t *
                                     unsigned n)
 {
 	const bool wide = __atomic_load_n(&fib->wide4, __ATOMIC_ACQUIRE);
-#if defined(__x86_64__)
+#ifdef MILL_FIB_HAS_VECTOR
 	if (fib->vector && !wide) {
 		const unsigned whole = n & ~(MILL_FIB_LANES - 1);
 		mill_fib_vector4(fib, dst, group, whole);
@@ -134,7 +134,7 @@ static inline void mill_fib_batch6_any(const struct mill_fib *fib, const uint8_t
                                        unsigned n)
 {
 	unsigned whole = 0;
-#if defined(__x86_64__)
+#ifdef MILL_FIB_HAS_VECTOR
 	if (fib->vector && n >= MILL_FIB_LANES) {
 		whole = n & ~(MILL_FIB_LANES - 1);
 		mill_fib_vector6(fib, dst, group, whole);
