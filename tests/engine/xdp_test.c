@@ -9,66 +9,24 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <net/if.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "lib/engine_test.h"
+#include "lib/spaces.h"
 
 #define TCX_INGRESS 46 /* BPF_TCX_INGRESS, Linux 6.6 */
 #define TCX_EGRESS  47
 
 static struct test_engine engine;
-static char space_a[32], space_b[32], space_r[32];
-
-static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static int shell(const char *format, ...)
-{
-	char command[1024];
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(command, sizeof(command), format, arguments);
-	va_end(arguments);
-	const int status = system(command);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-static void must(const char *command)
-{
-	CHECK(shell("%s", command) == 0, "%s", command);
-}
-
-static void remove_spaces(void)
-{
-	for (const char *const *name = (const char *const[]){space_a, space_b, space_r, NULL}; *name != NULL;
-	     name++)
-		shell("ip netns pids %s 2>/dev/null | grep -vx %d | xargs -r kill -9 2>/dev/null; ip netns "
-		      "del %s 2>/dev/null",
-		      *name, getpid(), *name);
-}
-
-static void enter(const char *space)
-{
-	char path[128];
-	snprintf(path, sizeof(path), "/run/netns/%s", space);
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-	CHECK(fd >= 0 && setns(fd, CLONE_NEWNET) == 0, "%s: %s", path, strerror(errno));
-	close(fd);
-}
-
 static void lay_out(void)
 {
 	char command[2048];
 	snprintf(command, sizeof(command),
-	         "set -e; for n in %1$s %2$s %3$s; do ip netns add $n; ip -n $n link set lo up; done;"
+	         "set -e;"
 	         "ip -n %3$s link add left type veth peer name wire netns %1$s;"
 	         "ip -n %3$s link add right type veth peer name wire netns %2$s;"
 	         "ip -n %1$s addr add 10.9.0.1/24 dev wire; ip -n %2$s addr add 10.9.0.4/24 dev wire;"
@@ -81,8 +39,7 @@ static void lay_out(void)
 	         "ip -n %1$s neigh add 10.9.0.4 lladdr $b dev wire; ip -n %2$s neigh add 10.9.0.1 lladdr $a "
 	         "dev wire",
 	         space_a, space_b, space_r);
-	must(command);
-	enter(space_r);
+	CHECK(shell("%s", command) == 0, "%s", command);
 }
 
 static struct mill_config *make_config(uint64_t generation, enum mill_fallback fallback)
@@ -106,25 +63,10 @@ static struct mill_config *make_config(uint64_t generation, enum mill_fallback f
 	return config;
 }
 
-static bool ping(const char *space, const char *address, int count, const char *options)
-{
-	return shell("ip netns exec %s ping -O -i 0.002 -W 1 -c %d %s %s >/tmp/mill-ping-%d 2>&1; "
-	             "grep -q ' 0%% packet loss' /tmp/mill-ping-%d",
-	             space, count, options, address, getpid(), getpid()) == 0;
-}
-
-static void expect_ping(const char *space, const char *address, int count, const char *options)
-{
-	if (ping(space, address, count, options))
-		return;
-	shell("tail -3 /tmp/mill-ping-%d >&2; tail -5 %s/* >&2 2>/dev/null", getpid(), engine.rundir);
-	CHECK(false, "every ping from %s to %s answered", space, address);
-}
-
 static void test_forwarding(void)
 {
-	expect_ping(space_a, "10.9.0.4", 500, "");
-	expect_ping(space_b, "10.9.0.1", 100, "-s 1400");
+	expect_ping(&engine, space_a, "10.9.0.4", 500, "");
+	expect_ping(&engine, space_b, "10.9.0.1", 100, "-s 1400");
 	CHECK(engine.state->port[0].rx_packets >= 600 && engine.state->port[1].tx_packets >= 600,
 	      "the ports to have counted, got %llu", (unsigned long long)engine.state->port[0].rx_packets);
 	CHECK((engine.state->port[0].flags & MILL_PORT_NATIVE_XDP) != 0, "native XDP on veth");
@@ -134,8 +76,8 @@ static void test_forwarding(void)
 static void test_host(void)
 {
 	const uint64_t before = engine.state->worker[0].iface[0].rx.packets;
-	expect_ping(space_a, "10.9.0.2", 1000, "");
-	expect_ping(space_a, "10.9.0.2", 100, "-s 1472");
+	expect_ping(&engine, space_a, "10.9.0.2", 1000, "");
+	expect_ping(&engine, space_a, "10.9.0.2", 100, "-s 1472");
 	CHECK(engine.state->worker[0].iface[0].rx.packets >= before + 1100,
 	      "echo requests to come by the engine, not past it");
 	CHECK(engine.state->worker[0].iface[0].drop[MILL_DROP_HOST_REFUSED] == 0, "nothing refused");
@@ -186,7 +128,7 @@ static void test_tags(void)
 		      "txvlan");
 		shell("ip -n %s neigh flush dev wire nud reachable nud stale 2>/dev/null", space_a);
 		const uint64_t before = tagged->rx.packets, wrong = untagged->rx.packets;
-		expect_ping(space_a, "10.7.0.2", 200, "-s 1400");
+		expect_ping(&engine, space_a, "10.7.0.2", 200, "-s 1400");
 		CHECK(tagged->rx.packets >= before + 200, "VLAN 7 to have come in, %s",
 		      hidden ? "hidden" : "in the frame");
 		CHECK(untagged->rx.packets <= wrong + 20, "no tagged frame taken for untagged, got %llu",
@@ -245,9 +187,9 @@ static void nothing(void)
 
 static int guards(void)
 {
-	return shell(
-	    "exit $(for p in $(ip netns pids %s); do cat /proc/$p/comm 2>/dev/null; done | grep -c netmill-guard)",
-	    space_r);
+	return shell("exit $(for p in $(ip netns pids %s); do cat /proc/$p/comm 2>/dev/null; done | grep -c "
+	             "netmill-guard)",
+	             space_r);
 }
 
 static bool has_xdp(void)
@@ -260,8 +202,8 @@ static void test_adoption(void)
 	for (int i = 0; i < 5; i++) {
 		const int lost = lost_during("10.9.0.4", 100, kill_and_adopt);
 		CHECK(lost <= 40, "a gap below 200 ms, %d pings of 5 ms lost", lost);
-		expect_ping(space_a, "10.9.0.4", 300, "-s 1000");
-		expect_ping(space_a, "10.9.0.2", 100, "");
+		expect_ping(&engine, space_a, "10.9.0.4", 300, "-s 1000");
+		expect_ping(&engine, space_a, "10.9.0.2", 100, "");
 	}
 	printf("ok another engine adopts the ports; the last took %.1f ms\n", (double)adopted_ns / 1e6);
 }
@@ -282,7 +224,7 @@ static void test_fallback_drop(void)
 {
 	engine_start_again(&engine);
 	engine_deploy(&engine, make_config(2, MILL_FALLBACK_DROP), "forwarder_bridge");
-	expect_ping(space_a, "10.9.0.2", 50, "");
+	expect_ping(&engine, space_a, "10.9.0.2", 50, "");
 	CHECK(guards() == 1, "one guard, got %d", guards());
 	kill_and_forget();
 	usleep(60000);
@@ -291,8 +233,8 @@ static void test_fallback_drop(void)
 	engine_start_again(&engine);
 	CHECK(lost_during("10.9.0.2", 20, nothing) == 20, "still closed before anything is deployed");
 	engine_deploy(&engine, make_config(3, MILL_FALLBACK_DROP), "forwarder_bridge");
-	expect_ping(space_a, "10.9.0.2", 50, "");
-	expect_ping(space_a, "10.9.0.4", 50, "");
+	expect_ping(&engine, space_a, "10.9.0.2", 50, "");
+	expect_ping(&engine, space_a, "10.9.0.4", 50, "");
 	CHECK(guards() == 1, "one guard, got %d", guards());
 	printf("ok fallback drop: closed when all are dead, and a new engine takes over from the guard\n");
 	engine_deploy(&engine, make_config(4, MILL_FALLBACK_KERNEL), "forwarder_bridge");
@@ -315,7 +257,7 @@ static void test_close(void)
 	      "TSO off where the configuration says so");
 	engine_stop(&engine);
 	CHECK(!has_xdp() && offload_is("left", "tcp-segmentation-offload", "on"), "device as it was");
-	expect_ping(space_a, "10.9.0.2", 100, "");
+	expect_ping(&engine, space_a, "10.9.0.2", 100, "");
 	usleep(1500000);
 	CHECK(guards() == 0, "no guard after a clean end");
 	printf("ok a port is handed back as it was\n");
@@ -336,22 +278,7 @@ static int run_tests(void)
 	return 0;
 }
 
-/* The tests run in a child, so that whatever becomes of them the namespaces are taken away. */
 int main(void)
 {
-	if (geteuid() != 0 || shell("command -v ethtool >/dev/null && ip netns list >/dev/null 2>&1") != 0) {
-		printf("skip needs root, ip and ethtool\n");
-		return 0;
-	}
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	snprintf(space_a, sizeof(space_a), "mill-xa-%d", getpid());
-	snprintf(space_b, sizeof(space_b), "mill-xb-%d", getpid());
-	snprintf(space_r, sizeof(space_r), "mill-xr-%d", getpid());
-	int status = 1;
-	const pid_t child = fork();
-	if (child == 0)
-		exit(run_tests());
-	waitpid(child, &status, 0);
-	remove_spaces();
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	return spaces_run("ethtool", run_tests);
 }

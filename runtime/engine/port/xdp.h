@@ -60,7 +60,7 @@ struct mill_xdp_rx_state {
 struct mill_xdp {
 	char ifname[IFNAMSIZ];
 	uint32_t ifindex;
-	bool veth;
+	bool veth, stacked;
 	int link, program, injector, xskmap, map;
 	struct mill_xdp_shared *shared;
 	struct mill_xdp_queue queue[MILL_MAX_RINGS];

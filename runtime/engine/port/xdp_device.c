@@ -248,10 +248,18 @@ static uint16_t count_queues(const char *ifname, uint16_t *tx)
 	return (uint16_t)rx;
 }
 
-static bool read_driver(struct mill_xdp *xdp)
+/* Devices above others: what comes up to them may have its tag beside it already, and generic XDP cannot see that. */
+static const char *const stacked[] = {"veth",   "macvlan", "ipvlan", "ifb",
+                                      "bridge", "bonding", "team",   "802.1Q VLAN Support"};
+
+static void read_driver(struct mill_xdp *xdp)
 {
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	return ethtool(xdp->ifname, &info) == 0 && strcmp(info.driver, "veth") == 0;
+	if (ethtool(xdp->ifname, &info) != 0)
+		return;
+	xdp->veth = strcmp(info.driver, "veth") == 0;
+	for (size_t i = 0; i < sizeof(stacked) / sizeof(stacked[0]); i++)
+		xdp->stacked |= strcmp(info.driver, stacked[i]) == 0;
 }
 
 bool mill_xdp_device_read(struct mill_port *port, struct mill_error *error)
@@ -285,7 +293,7 @@ bool mill_xdp_device_read(struct mill_port *port, struct mill_error *error)
 		    xdp->ifname, port->rx_rings, MILL_MAX_RINGS, xdp->ifname, MILL_MAX_RINGS);
 		return false;
 	}
-	xdp->veth = read_driver(xdp);
+	read_driver(xdp);
 	const bool up = request(xdp->ifname, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) != 0 &&
 	                (ifr.ifr_flags & IFF_RUNNING) != 0;
 	port->state->flags = up ? MILL_PORT_UP : 0;

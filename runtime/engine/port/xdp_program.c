@@ -221,9 +221,11 @@ static void assemble(struct assembler *as, const struct mill_xdp *xdp, int32_t k
 		insert_tag(as);
 	if (generic)
 		accept_injected(as, xdp);
-	here(as, DROP);
-	set(as, 0, XDP_DROP);
-	leave(as);
+	if (kfunc > 0 || generic) { /* the verifier refuses what nothing leads to */
+		here(as, DROP);
+		set(as, 0, XDP_DROP);
+		leave(as);
+	}
 	link_jumps(as);
 }
 
@@ -345,29 +347,36 @@ static int attach(struct mill_xdp *xdp, bool reads_tags, bool generic)
 	return 0;
 }
 
+static void say_why(const struct mill_xdp *xdp, int result, struct mill_error *error)
+{
+	const char *hint = "";
+	if (result == -EBUSY || result == -EEXIST) {
+		say_occupied(xdp, error);
+		return;
+	}
+	if (xdp->veth && hidden_tag_kfunc() == 0)
+		hint =
+		    "; a veth can carry VLAN tags beside the frame, and XDP cannot see them before Linux 6.8";
+	else if (xdp->stacked && !xdp->veth)
+		hint = "; its driver has no native XDP, and generic XDP cannot see VLAN tags that the device "
+		       "below has taken off: make the device below it the port";
+	else if (result == -ENOSPC)
+		hint = "; a veth needs at least as many RX queues as its peer has TX queues";
+	else if (result == -EPERM)
+		hint = "; this needs CAP_BPF and CAP_NET_ADMIN";
+	mill_fail(error, -result, "xdp:%s: attaching the XDP program: %s%s", xdp->ifname, strerror(-result),
+	          hint);
+}
+
 bool mill_xdp_attach(struct mill_xdp *xdp, struct mill_error *error)
 {
 	/* A driver without tag metadata answers the kfunc with an error, so its rxvlan has been switched off. */
 	int result = attach(xdp, true, false);
 	if (result != 0 && result != -EBUSY && result != -EEXIST && !xdp->veth)
 		result = attach(xdp, false, false);
-	if (result != 0 && result != -EBUSY && result != -EEXIST && !xdp->veth)
+	if (result != 0 && result != -EBUSY && result != -EEXIST && !xdp->stacked)
 		result = attach(xdp, false, true);
-	if (result == 0)
-		return true;
-	if (result == -EBUSY || result == -EEXIST)
-		say_occupied(xdp, error);
-	else if (xdp->veth && hidden_tag_kfunc() == 0)
-		mill_fail(error, EOPNOTSUPP,
-		          "xdp:%s: a veth can carry VLAN tags beside the frame, and this kernel gives XDP no "
-		          "way to see them: "
-		          "Linux 6.8 or newer is needed for veth ports",
-		          xdp->ifname);
-	else
-		mill_fail(
-		    error, -result, "xdp:%s: attaching the XDP program: %s%s", xdp->ifname, strerror(-result),
-		    result == -ENOSPC  ? "; a veth needs at least as many RX queues as its peer has TX queues"
-		    : result == -EPERM ? "; this needs CAP_BPF and CAP_NET_ADMIN"
-		                       : "");
-	return false;
+	if (result != 0)
+		say_why(xdp, result, error);
+	return result == 0;
 }

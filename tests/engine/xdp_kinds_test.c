@@ -1,0 +1,179 @@
+/*
+ * XDP ports that are no veth:
+ *
+ *   A ─ vxlan over veth ─ [ vx 10.8.0.2 | router | wire ] ─ tap, whose other end is this program: host 10.8.0.9
+ *
+ * vxlan has generic XDP only, where injected frames meet the port's own program again; tap has native XDP, without tags
+ * beside the frame. Then the interfaces that open() must refuse, and what it says.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "lib/engine_test.h"
+#include "lib/spaces.h"
+
+static struct test_engine engine;
+
+static void lay_out(void)
+{
+	CHECK(
+	    shell(
+	        "set -e; ip link add low type veth peer name wire netns %1$s;"
+	        "ip addr add 10.1.0.2/24 dev low; ip -n %1$s addr add 10.1.0.1/24 dev wire;"
+	        "ip link set low up; ip -n %1$s link set wire up;"
+	        "ip link add vx type vxlan id 5 dstport 4789 local 10.1.0.2 remote 10.1.0.1 dev low;"
+	        "ip -n %1$s link add vx type vxlan id 5 dstport 4789 local 10.1.0.1 remote 10.1.0.2 dev wire;"
+	        "ip addr add 10.8.0.2/24 dev vx; ip -n %1$s addr add 10.8.0.1/24 dev vx;"
+	        "ip link set vx up; ip -n %1$s link set vx up;"
+	        "ip -n %1$s neigh add 10.8.0.9 lladdr 02:00:00:00:00:09 dev vx",
+	        space_a) == 0,
+	    "interfaces");
+}
+
+/* --- host 10.8.0.9: turns echo requests that come out of the tap into replies ---------------------------- */
+
+static int tap = -1;
+
+static void turn_around(uint8_t *frame)
+{
+	uint8_t keep[6];
+	memcpy(keep, frame, 6);
+	memcpy(frame, frame + 6, 6);
+	memcpy(frame + 6, keep, 6);
+	memcpy(keep, frame + 26, 4);
+	memcpy(frame + 26, frame + 30, 4);
+	memcpy(frame + 30, keep, 4);
+	frame[34] = 0; /* echo reply */
+	const uint32_t sum = (uint32_t)(frame[36] << 8 | frame[37]) + 0x0800;
+	frame[36] = (uint8_t)((sum + (sum >> 16)) >> 8);
+	frame[37] = (uint8_t)(sum + (sum >> 16));
+}
+
+static void *answer(void *unused)
+{
+	uint8_t frame[2048];
+	for (struct pollfd ready = {.fd = tap, .events = POLLIN}; poll(&ready, 1, -1) >= 0;) {
+		const ssize_t n = read(tap, frame, sizeof(frame));
+		if (n < 42 || frame[12] != 8 || frame[13] != 0 || frame[23] != 1 || frame[34] != 8)
+			continue;
+		turn_around(frame);
+		CHECK(write(tap, frame, (size_t)n) == n, "%s", strerror(errno));
+	}
+	return unused;
+}
+
+static void start_tap(void)
+{
+	pthread_t thread;
+	struct ifreq ifr = {.ifr_name = "wire", .ifr_flags = IFF_TAP | IFF_NO_PI};
+	tap = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	CHECK(tap >= 0 && ioctl(tap, TUNSETIFF, &ifr) == 0, "tap: %s", strerror(errno));
+	CHECK(shell("ip link set wire up") == 0, "tap up");
+	CHECK(pthread_create(&thread, NULL, answer, NULL) == 0, "thread");
+}
+
+/* --- tests ---------------------------------------------------------------------------------------------- */
+
+static struct mill_config *make_config(uint64_t generation, const char *left, const char *right)
+{
+	const char *const specs[] = {left, right};
+	struct mill_config *config = config_make(generation, 2, specs);
+	config->n_ifaces = 3;
+	config->iface[2] = config->iface[0];
+	config->iface[2].slot = 2;
+	snprintf(config->iface[2].name, MILL_NAME_SIZE, "tagged");
+	config->iface[2].n_tags = 1;
+	config->iface[2].tpid[0] = 0x8100;
+	config->iface[2].vid[0] = 7;
+	for (uint32_t i = 0; i < 2; i++)
+		config->iface[i].host = MILL_HOST_NETDEV;
+	return config;
+}
+
+static void test_kinds(void)
+{
+	engine_deploy(&engine, make_config(1, "xdp:vx", "xdp:wire"), "forwarder_bridge");
+	CHECK((engine.state->port[0].flags & MILL_PORT_NATIVE_XDP) == 0, "generic XDP on vxlan");
+	CHECK((engine.state->port[1].flags & MILL_PORT_NATIVE_XDP) != 0, "native XDP on a tap");
+	const uint64_t before = engine.state->worker[0].iface[0].rx.packets;
+	expect_ping(&engine, space_a, "10.8.0.2", 300, "");
+	expect_ping(&engine, space_a, "10.8.0.2", 100, "-s 1400");
+	CHECK(engine.state->worker[0].iface[0].rx.packets >= before + 400,
+	      "echo requests to come by the engine");
+	printf("ok a port in generic mode has its host stack\n");
+	expect_ping(&engine, space_a, "10.8.0.9", 300, "");
+	expect_ping(&engine, space_a, "10.8.0.9", 100, "-s 1400");
+	printf("ok frames cross between generic and native ports of other drivers\n");
+}
+
+static void refuse(const char *spec, const char *text)
+{
+	struct mill_config *config = make_config(2, "xdp:vx", spec);
+	config->port[1].slot = 3;
+	config->iface[1].port = 3;
+	CHECK(engine_prepare(&engine, config, "forwarder_bridge") != 0, "%s to be refused", spec);
+	CHECK(strstr(engine.error, text) != NULL, "'%s' to say '%s'", engine.error, text);
+	CHECK(shell("ip link show dev %s 2>/dev/null | grep -q xdp", spec + 4) != 0, "nothing attached to %s",
+	      spec);
+	free(config);
+}
+
+/* Somebody else's program on `device`; lasts as long as the descriptor. */
+static int occupy(const char *device)
+{
+	const struct bpf_insn code[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = XDP_PASS},
+	                                {.code = BPF_JMP | BPF_EXIT}};
+	const int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "somebody", "GPL", code, 2, NULL);
+	const int link = bpf_link_create(program, (int)if_nametoindex(device), BPF_XDP, NULL);
+	CHECK(program >= 0 && link >= 0, "a program on %s: %s", device, strerror(errno));
+	close(program);
+	return link;
+}
+
+static void test_refusals(void)
+{
+	CHECK(shell("set -e; ip link add big mtu 9000 type veth peer name big2 mtu 9000;"
+	            "ip link add mac link low type macvlan; ip link add odd type veth peer name odd2 "
+	            "numtxqueues 2") == 0,
+	      "interfaces");
+	refuse("xdp:nothere", "no interface of this name");
+	refuse("xdp:", "interface name");
+	refuse("xdp:lo", "not an Ethernet interface");
+	refuse("xdp:big", "MTU is 9000");
+	refuse("xdp:mac", "tags");
+	const int link = occupy("big2");
+	CHECK(shell("ip link set big2 mtu 1500") == 0, "mtu");
+	struct mill_config *config = make_config(2, "xdp:vx", "xdp:big2");
+	config->port[1].slot = config->iface[1].port = 3;
+	CHECK(engine_prepare(&engine, config, "forwarder_bridge") == EBUSY,
+	      "an occupied device to be refused");
+	CHECK(strstr(engine.error, "'somebody'") != NULL, "'%s' to name the program", engine.error);
+	free(config);
+	close(link);
+	printf("ok what cannot be a port is refused with its reason\n");
+	expect_ping(&engine, space_a, "10.8.0.9", 50, "");
+}
+
+static int run_tests(void)
+{
+	lay_out();
+	start_tap();
+	engine_start(&engine);
+	test_kinds();
+	test_refusals();
+	engine_stop(&engine);
+	CHECK(shell("ip link show vx | grep -q xdp") != 0, "vx as it was");
+	return 0;
+}
+
+int main(void)
+{
+	return spaces_run("ip", run_tests);
+}
