@@ -155,13 +155,6 @@ struct mill_engine {
 #pragma weak mill_host_tap_close
 #pragma weak mill_host_tap_fd
 #pragma weak mill_host_tap_receive
-#pragma weak mill_fib_thread_start
-#pragma weak mill_fib_thread_stop
-#pragma weak mill_fib_thread_fib
-#pragma weak mill_fib_port_down
-#pragma weak mill_fib_iface_changed
-#pragma weak mill_fib_thread_lookup
-#pragma weak mill_fib_thread_held_fds
 
 /* main.c: FIB thread, host thread and link monitor, once there is a state. */
 bool mill_threads_start(struct mill_engine *, const struct mill_fib_thread_options *, struct mill_error *);

@@ -27,13 +27,25 @@ static void set_up(struct mill_engine *engine, uint16_t slot)
 	__atomic_store_n(&iface->up, up, __ATOMIC_RELEASE);
 }
 
+/* Rewrites of the FIB are made of these. */
+static void tell_fib(struct mill_engine *engine, const struct mill_iface *before)
+{
+	const struct mill_iface *now = &engine->iface[before->slot];
+	const bool same = now->mac == before->mac && now->port == before->port && now->mtu == before->mtu &&
+	                  now->n_tags == before->n_tags &&
+	                  memcmp(now->tags, before->tags, sizeof(now->tags)) == 0;
+	if (!same && engine->fib != NULL)
+		mill_fib_iface_changed(engine->fib, before->slot);
+}
+
 static void apply(struct mill_engine *engine, const struct mill_iface_config *config)
 {
 	struct mill_iface *iface = &engine->iface[config->slot];
+	iface->slot = config->slot;
+	const struct mill_iface before = *iface;
 	const struct mill_iface_config *known = &engine->iface_config[config->slot];
 	const struct mill_port *port = engine->port[config->port];
 	const bool is_new = known->name[0] == '\0' || strcmp(known->name, config->name) != 0;
-	iface->slot = config->slot;
 	iface->port = config->port;
 	iface->host = config->host;
 	for (uint32_t i = 0; i < config->n_tags; i++) {
@@ -56,8 +68,7 @@ static void apply(struct mill_engine *engine, const struct mill_iface_config *co
 	}
 	engine->iface_config[config->slot] = *config;
 	set_up(engine, config->slot);
-	if (engine->fib != NULL)
-		mill_fib_iface_changed(engine->fib, config->slot);
+	tell_fib(engine, &before);
 }
 
 void mill_ifaces_apply(struct mill_engine *engine, const struct mill_generation *generation)
@@ -74,6 +85,7 @@ bool mill_iface_update(struct mill_engine *engine, const struct mill_iface_updat
 		return false;
 	}
 	struct mill_iface *iface = &engine->iface[update->slot];
+	const struct mill_iface before = *iface;
 	if (update->mtu != 0)
 		iface->mtu = update->mtu;
 	if (!is_zero(update->mac))
@@ -81,8 +93,7 @@ bool mill_iface_update(struct mill_engine *engine, const struct mill_iface_updat
 	iface->ifindex = update->ifindex;
 	engine->iface_admin_up[update->slot] = update->up != 0;
 	set_up(engine, update->slot);
-	if (engine->fib != NULL)
-		mill_fib_iface_changed(engine->fib, update->slot);
+	tell_fib(engine, &before);
 	return true;
 }
 
