@@ -6,9 +6,9 @@ import { check } from './check/check.js';
 import type { FrontResult, PolicyFile } from './checked.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import type { Limits } from './load/evaluate.js';
-import type { Locator } from './load/locate.js';
-import { isWithin, type Loaded, loadPolicy, marksName } from './load/load.js';
 import { finishRouter, usedPredicates } from './load/finish.js';
+import { isWithin, type Loaded, loadPolicy, marksName } from './load/load.js';
+import type { Locator } from './load/locate.js';
 import { builtinPredicate } from './predicate/builtin.js';
 import type { PredicateExpr } from './predicate/expr.js';
 

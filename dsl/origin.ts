@@ -22,8 +22,22 @@ export function setOriginMapper(next: OriginMapper): void {
 /** Place of what netmill adds by itself. */
 export const builtinOrigin: Origin = Object.freeze({ file: 'builtin', line: 1, column: 1 });
 
+/** Set while a builder is called whose place the loader knows. */
+let known: Origin | undefined;
+
+/** Calls a builder that is called at `origin`. */
+export function calledAt<T>(origin: Origin, call: () => T): T {
+  known = origin;
+  try {
+    return call();
+  } finally {
+    known = undefined;
+  }
+}
+
 /** The call in an operator's file that led here. */
 export function here(isOurs = (file: string) => file.startsWith(ownDirectory)): Origin {
+  if (known !== undefined) return known;
   const { prepareStackTrace, stackTraceLimit } = Error;
   let frames: NodeJS.CallSite[] = [];
   try {

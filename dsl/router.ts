@@ -1,12 +1,13 @@
 /** The router itself: its interfaces, static routes and settings. */
-import { type DaemonSpec, type EngineSpec, readDaemon, readEngine } from './settings.js';
+
+import { network, parseAddress, parseInterfaceAddress } from './address.js';
 import { type InterfaceSpec, readInterfaces } from './interfaces.js';
-import { parseAddress, parseInterfaceAddress, network } from './address.js';
 import type { Origin, Router, StaticRoute } from './model.js';
 import { here, inside } from './origin.js';
 import { checkName } from './predicate.js';
 import { note, problemsSoFar, show } from './problems.js';
 import { knownKeys } from './read.js';
+import { type DaemonSpec, type EngineSpec, readDaemon, readEngine } from './settings.js';
 
 export type { FaceSpec, InterfaceSpec, QinqSpec, VlanSpec } from './interfaces.js';
 export type { DaemonSpec, EngineSpec } from './settings.js';

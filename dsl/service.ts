@@ -1,5 +1,5 @@
 /** Services: what a packet is for, by destination port or ICMP type. */
-import { icmpTypes, type IcmpName } from './icmp.js';
+import { type IcmpName, icmpTypes } from './icmp.js';
 import type { Origin, PortRange, Service, ServiceMatch } from './model.js';
 import { here, inside } from './origin.js';
 import { note, show } from './problems.js';

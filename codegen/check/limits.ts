@@ -1,8 +1,8 @@
 /** What the engine has room for: the numbers of runtime/shm/limits.h, which a test compares. */
 import { formatAddress } from '../../dsl/address.js';
+import { builtinRules } from '../../dsl/builtin.js';
 import type { Acl, Pbr, Router } from '../../dsl/model.js';
 import { inside } from '../../dsl/origin.js';
-import { builtinRules } from '../../dsl/builtin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { error } from './report.js';
 

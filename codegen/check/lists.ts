@@ -1,7 +1,7 @@
 /** Rules within their lists. */
 import { formatAddress } from '../../dsl/address.js';
-import type { Acl, Family, Pbr, Router, Rule } from '../../dsl/model.js';
 import { onLink } from '../../dsl/builtin.js';
+import type { Acl, Family, Pbr, Router, Rule } from '../../dsl/model.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { listsOf } from './limits.js';
 import { duplicates, error, warning } from './report.js';

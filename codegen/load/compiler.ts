@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Project, ts } from 'ts-morph';
+import { placeCalls } from './place-calls.js';
 
 export { ts };
 
@@ -57,17 +58,18 @@ function compilation(project: Project): Compilation {
   };
 }
 
-/** JavaScript and source map of one file of the program. */
+/** JavaScript and source map of one file of the program. Builders are told where they are called: see place-calls.ts. */
 export function emit(
-  program: ts.Program,
+  { program, checker }: Pick<Compilation, 'program' | 'checker'>,
   file: ts.SourceFile,
 ): { readonly code: string; readonly map: string } {
   let code = '';
   let map = '';
-  program.emit(file, (path, text) => {
+  const write = (path: string, text: string) => {
     if (path.endsWith('.map')) map = text;
     else code = text;
-  });
+  };
+  program.emit(file, write, undefined, false, { before: [placeCalls(checker)] });
   return { code, map };
 }
 

@@ -7,7 +7,7 @@ import type { PredicateExpr } from '../predicate/expr.js';
 import type { Mismatch } from '../predicate/samples.js';
 import { packageRoot } from './compiler.js';
 import type { Module } from './modules.js';
-import type { Evaluated, Reply, Request } from './sandbox.js';
+import type { Evaluated, Reply, Request } from './protocol.js';
 
 export interface Limits {
   readonly milliseconds: number;

@@ -22,7 +22,7 @@ import {
 import { createLocator, type Locator } from './locate.js';
 import { collectModules, type Module } from './modules.js';
 import { callAt } from './place.js';
-import type { Evaluated } from './sandbox.js';
+import type { Evaluated } from './protocol.js';
 import { syntaxErrors, typeErrors } from './typescript.js';
 
 export interface Loaded {

@@ -31,7 +31,7 @@ export function collectModules(compilation: Compilation, entry: string): ModuleG
   const waiting = [entry];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (modules.has(path)) continue;
-    const source = readSource(compilation.program, path);
+    const source = readSource(compilation, path);
     const imports: Record<string, string> = {};
     for (const specifier of source.kind === 'json' ? [] : importsOf(source.code)) {
       const found = resolve(specifier, path);
@@ -46,12 +46,12 @@ export function collectModules(compilation: Compilation, entry: string): ModuleG
   return { modules: [...modules.values()], diagnostics };
 }
 
-function readSource(program: ts.Program, path: string): Omit<Module, 'path' | 'imports'> {
+function readSource(compilation: Compilation, path: string): Omit<Module, 'path' | 'imports'> {
   if (path.endsWith('.json')) {
     const text = readFileSync(path, 'utf8');
     return { kind: 'json', text, code: text };
   }
-  const file = program.getSourceFile(path);
+  const file = compilation.program.getSourceFile(path);
   if (file === undefined || !/\.[cm]?ts$/.test(path)) {
     const text = file?.text ?? readFileSync(path, 'utf8');
     if (/\.[cm]?js$/.test(path)) return { kind: 'code', text, code: text };
@@ -61,7 +61,7 @@ function readSource(program: ts.Program, path: string): Omit<Module, 'path' | 'i
     });
     return { kind: 'code', text, code: out.outputText, ...(out.sourceMapText && { map: out.sourceMapText }) };
   }
-  return { kind: 'code', text: file.text, ...emit(program, file) };
+  return { kind: 'code', text: file.text, ...emit(compilation, file) };
 }
 
 interface Refusal {

@@ -6,36 +6,13 @@ import { SourceMap } from 'node:module';
 import vm from 'node:vm';
 import * as netmill from '../../dsl/index.js';
 import { everythingMade } from '../../dsl/made.js';
-import type { NetSet, Origin, Predicate, Problem, Router } from '../../dsl/model.js';
-import { here, setOriginMapper } from '../../dsl/origin.js';
+import type { NetSet, Origin, Predicate, Router } from '../../dsl/model.js';
+import { calledAt, here, setOriginMapper } from '../../dsl/origin.js';
 import { note, problemsSoFar } from '../../dsl/problems.js';
 import type { PredicateExpr } from '../predicate/expr.js';
-import { type Mismatch, findMismatch } from '../predicate/samples.js';
+import { findMismatch } from '../predicate/samples.js';
 import type { Module } from './modules.js';
-
-export type Request =
-  | { readonly kind: 'evaluate'; readonly entry: string; readonly modules: readonly Omit<Module, 'text'>[] }
-  | {
-      readonly kind: 'compare';
-      readonly predicates: readonly { readonly index: number; readonly expr: PredicateExpr }[];
-    };
-
-export interface Evaluated {
-  readonly kind: 'evaluated';
-  /** The default export of the policy file, when it is a router. */
-  readonly router: Router | undefined;
-  readonly problems: readonly Problem[];
-  readonly nets: readonly NetSet[];
-  readonly predicates: readonly { readonly name: string; readonly origin: Origin }[];
-  /** Exported networks, numbers and truth values by file and name: predicates may use them across packages. */
-  readonly exports: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** What was thrown. */
-  readonly failure: { readonly message: string; readonly origin: Origin | undefined } | undefined;
-}
-
-export type Reply =
-  | Evaluated
-  | { readonly kind: 'compared'; readonly mismatches: readonly (Mismatch & { readonly index: number })[] };
+import { type Evaluated, placeFunction, type Reply, type Request } from './protocol.js';
 
 type Namespace = Readonly<Record<string, unknown>>;
 
@@ -102,7 +79,14 @@ function instantiate(
 
 /** Only the language: no clock, no randomness, nothing that differs from one machine to the next. */
 function createContext(isOurs: (file: string) => boolean): vm.Context {
-  const context = vm.createContext({}, { codeGeneration: { strings: false, wasm: false } });
+  const placed = (file: string, line: number, column: number, builder: (...given: unknown[]) => unknown) => {
+    const origin = Object.freeze({ file, line, column });
+    return (...given: unknown[]) => calledAt(origin, () => builder(...given));
+  };
+  const context = vm.createContext(
+    { [placeFunction]: placed },
+    { codeGeneration: { strings: false, wasm: false } },
+  );
   const refuse = (what: string) =>
     note('NM5004', here(isOurs), `${what} is not the same at every build`, {
       fix: 'write the value into the policy.',

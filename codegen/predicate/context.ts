@@ -1,9 +1,9 @@
 /** What the predicate compiler needs to know of the policy around an arrow function, and how it reports. */
 import type { NetSet, Origin } from '../../dsl/model.js';
-import { ts } from '../load/compiler.js';
-import { placeOf } from '../load/place.js';
 import type { DiagnosticCode } from '../diagnostics/catalogue.js';
 import type { Diagnostic, RelatedPlace } from '../diagnostics/diagnostic.js';
+import { ts } from '../load/compiler.js';
+import { placeOf } from '../load/place.js';
 
 export interface PolicyFacts {
   readonly checker: ts.TypeChecker;

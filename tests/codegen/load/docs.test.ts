@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { limits } from '../../../codegen/check/limits.js';
 import { catalogue } from '../../../codegen/diagnostics/catalogue.js';
-import { packageRoot } from '../../../codegen/load/compiler.js';
 import { loadAndCheck } from '../../../codegen/front.js';
+import { packageRoot } from '../../../codegen/load/compiler.js';
 import { largestCost } from '../../../codegen/predicate/cost.js';
 import { icmpTypes } from '../../../dsl/icmp.js';
 import { accepted, frontOfFiles } from '../policy.js';
@@ -29,7 +29,7 @@ test('the limits are told', (t) => {
 
 test('the first example is a policy', async (t) => {
   t.timeout(120_000);
-  const example = /```ts\n(import[^]*?)```/.exec(text)![1]!;
+  const example = /```ts\n(import[\s\S]*?)```/.exec(text)![1]!;
   t.is(accepted(await frontOfFiles({ 'policy.ts': example })).router.name, 'edge');
 });
 

@@ -1,12 +1,13 @@
 /** The subset of TypeScript that predicates may use: what it compiles to, and what is refused with which words. */
+
+import { join } from 'node:path';
 import test from 'ava';
 import type { Diagnostic } from '../../../codegen/diagnostics/diagnostic.js';
+import { loadPolicy } from '../../../codegen/load/load.js';
 import { evaluate, type PredicatePacket } from '../../../codegen/predicate/evaluate.js';
 import type { BoolExpr, PredicateExpr } from '../../../codegen/predicate/expr.js';
-import { loadPolicy } from '../../../codegen/load/load.js';
 import { parseAddress } from '../../../dsl/address.js';
-import { withFiles } from '../policy.js';
-import { join } from 'node:path';
+import { patient, withFiles } from '../policy.js';
 
 const head = `import { nets, predicate, router } from 'netmill'
 import { far, imported, limits as renamed, type Limit } from './other.js'
@@ -50,7 +51,7 @@ const bad: Row[] = [];
 async function load(rows: readonly Row[]) {
   const lines = rows.map(({ text }, i) => `predicate('p${i}', ${text})\n`).join('');
   return await withFiles({ 'policy.ts': head + lines + tail, 'other.ts': other }, (directory) =>
-    loadPolicy(join(directory, 'policy.ts')),
+    loadPolicy(join(directory, 'policy.ts'), patient),
   );
 }
 
@@ -236,7 +237,7 @@ refused(
 test('a parameter of the function around it is not known', async (t) => {
   const text = `${head}make(3)\n${tail}`;
   const { diagnostics } = await withFiles({ 'policy.ts': text, 'other.ts': other }, (directory) =>
-    loadPolicy(join(directory, 'policy.ts')),
+    loadPolicy(join(directory, 'policy.ts'), patient),
   );
   t.deepEqual(
     diagnostics.map((one) => one.code),
@@ -252,7 +253,7 @@ test('compiled and TypeScript are compared before a policy is accepted', async (
       'p.dport',
     );
   const { diagnostics } = await withFiles({ 'policy.ts': text, 'other.ts': other }, (directory) =>
-    loadPolicy(join(directory, 'policy.ts')),
+    loadPolicy(join(directory, 'policy.ts'), patient),
   );
   t.deepEqual(
     diagnostics.map((one) => one.code),
