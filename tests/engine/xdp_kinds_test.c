@@ -140,7 +140,8 @@ static int occupy(const char *device)
 static void test_refusals(void)
 {
 	CHECK(shell("set -e; ip link add big mtu 9000 type veth peer name big2 mtu 9000;"
-	            "ip link add mac link low type macvlan; ip link add odd type veth peer name odd2 "
+	            "ip link add used type veth peer name used2; ip link add mac link low type macvlan; ip "
+	            "link add odd type veth peer name odd2 "
 	            "numtxqueues 2") == 0,
 	      "interfaces");
 	refuse("xdp:nothere", "no interface of this name");
@@ -148,9 +149,10 @@ static void test_refusals(void)
 	refuse("xdp:lo", "not an Ethernet interface");
 	refuse("xdp:big", "MTU is 9000");
 	refuse("xdp:mac", "tags");
-	const int link = occupy("big2");
-	CHECK(shell("ip link set big2 mtu 1500") == 0, "mtu");
-	struct mill_config *config = make_config(2, "xdp:vx", "xdp:big2");
+	CHECK(shell("ip link set big mtu 1500") == 0, "MTU");
+	refuse("xdp:big", "MTU of its peer");
+	const int link = occupy("used");
+	struct mill_config *config = make_config(2, "xdp:vx", "xdp:used");
 	config->port[1].slot = config->iface[1].port = 3;
 	CHECK(engine_prepare(&engine, config, "forwarder_bridge") == EBUSY,
 	      "an occupied device to be refused");

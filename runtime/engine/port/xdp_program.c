@@ -362,6 +362,8 @@ static void say_why(const struct mill_xdp *xdp, int result, struct mill_error *e
 		       "below has taken off: make the device below it the port";
 	else if (result == -ENOSPC)
 		hint = "; a veth needs at least as many RX queues as its peer has TX queues";
+	else if (result == -ERANGE && xdp->veth)
+		hint = "; the MTU of its peer is too large: 3498 at most";
 	else if (result == -EPERM)
 		hint = "; this needs CAP_BPF and CAP_NET_ADMIN";
 	mill_fail(error, -result, "xdp:%s: attaching the XDP program: %s%s", xdp->ifname, strerror(-result),

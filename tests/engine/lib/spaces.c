@@ -45,7 +45,7 @@ int spaces_run(const char *needed_program, int (*tests)(void))
 	int status = 1;
 	if (geteuid() != 0 ||
 	    shell("command -v %s >/dev/null && ip netns list >/dev/null 2>&1", needed_program) != 0) {
-		printf("ok skipped: needs root, ip and %s\n", needed_program);
+		printf("skip needs root, ip and %s\n", needed_program);
 		return 0;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
