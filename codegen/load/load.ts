@@ -23,7 +23,7 @@ import { createLocator, type Locator } from './locate.js';
 import { collectModules, type Module } from './modules.js';
 import { callAt } from './place.js';
 import type { Evaluated } from './protocol.js';
-import { syntaxErrors, typeErrors } from './typescript.js';
+import { policyFiles, syntaxErrors, typeErrors } from './typescript.js';
 
 export interface Loaded {
   /** Absent when the policy could not be evaluated. Origins are absolute and may have paths: see `locator`. */
@@ -247,11 +247,11 @@ function stopped(
   root: string,
   diagnostics: readonly Diagnostic[],
 ): Loaded {
-  const named = new Set([entry, ...diagnostics.map((one) => one.origin.file)]);
-  const files = [...named].flatMap((path) => {
-    const file = compilation.program.getSourceFile(path);
-    return file ? [{ path, text: file.text }] : [];
-  });
+  const read = policyFiles(compilation.program).map((file) => ({ path: file.fileName, text: file.text }));
+  const files = [
+    ...read.filter((file) => file.path === entry),
+    ...read.filter((file) => file.path !== entry),
+  ];
   return { router: undefined, predicates: [], diagnostics, files, root, locator: undefined };
 }
 
