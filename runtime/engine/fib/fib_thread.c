@@ -1,7 +1,8 @@
 /*
  * fib_thread.h. The thread sleeps on the wake eventfd; it applies what is committed in slices, so that the control
  * thread's own changes (interfaces, lookups) never wait long for `lock`, and raises `applied` after each slice.
- * While something waits for its grace period it looks again every millisecond.
+ * While something waits for its grace period it looks again every millisecond. Idle, after many changes, it moves
+ * the tables into huge pages bit by bit.
  *
  * After an adoption the records before the daemon's next SYNC_BEGIN are skipped: they are changes to a state that
  * died with the engine before, and the replay that follows contains them.
@@ -25,6 +26,8 @@
 #define SLICE         1024u
 #define FREE_WAIT_MS  1
 #define RETRY_WAIT_MS 20u
+#define CONDENSE_MS   5
+#define CONDENSE_AT   100000u /* changes of routes */
 
 struct mill_fib_thread {
 	struct mill_fib_tables tables;
@@ -36,6 +39,8 @@ struct mill_fib_thread {
 	struct mill_qsbr qsbr;
 	bool skipping;     /* until SYNC_BEGIN */
 	uint64_t reported; /* failures already logged */
+	uint64_t changes;  /* records since the tables were last condensed */
+	uint32_t chunk;    /* where condensing goes on */
 	_Atomic(struct mill_fib *) live;
 	pthread_mutex_t port_lock; /* ports_down, here and in both FIBs */
 	uint64_t ports_down;
@@ -89,6 +94,7 @@ static void apply_record(struct mill_fib_thread *self, const struct mill_fib_rec
 		result = mill_fib_writer_apply(&self->writer, record);
 		self->writer.failed += result == MILL_FIB_NO_ROOM;
 	}
+	self->changes++;
 	if (record->op == MILL_FIB_SYNC_END && result == MILL_FIB_APPLIED)
 		put_in_force(self);
 	if (record->op == MILL_FIB_COMMIT)
@@ -143,6 +149,19 @@ static bool free_what_is_due(struct mill_fib_thread *self)
 	return left;
 }
 
+/* How long to sleep unless woken; -1 for ever. */
+static int use_spare_time(struct mill_fib_thread *self)
+{
+	if (free_what_is_due(self))
+		return FREE_WAIT_MS;
+	if (self->changes < CONDENSE_AT)
+		return -1;
+	if (mill_fib_tables_condense(self->writer.fib, &self->chunk))
+		return CONDENSE_MS;
+	self->changes = 0;
+	return -1;
+}
+
 static void *run(void *argument)
 {
 	struct mill_fib_thread *self = argument;
@@ -159,9 +178,8 @@ static void *run(void *argument)
 			report(self);
 			signal_done(self);
 		}
-		const int timeout = free_what_is_due(self) ? FREE_WAIT_MS : -1;
-		if (poll(&wake, 1, timeout) == 1 && read(self->wake_fd, &count, sizeof(count)) < 0 &&
-		    errno != EAGAIN)
+		if (poll(&wake, 1, use_spare_time(self)) == 1 &&
+		    read(self->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 			break;
 	}
 	return NULL;

@@ -8,7 +8,12 @@
 #include "fib/tables.h"
 
 #define FILE_MAGIC  0x3253424154494600ull
-#define FIRST_PLACE (2ull << 20) /* huge pages may begin here */
+#define CHUNK       (2ull << 20) /* a huge page */
+#define FIRST_PLACE CHUNK
+#define PAGES       (CHUNK / 4096)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 struct tables_head {
 	uint64_t magic, place_bytes;
@@ -30,14 +35,24 @@ static bool map(struct mill_fib_tables *tables, int fd)
 {
 	tables->fd = fd;
 	tables->size = FIRST_PLACE + 2 * mill_fib_bytes();
-	tables->base = mmap(NULL, tables->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (tables->base == MAP_FAILED) {
-		tables->base = NULL;
+	/* huge pages need an address that is a multiple of their size */
+	uint8_t *space =
+	    mmap(NULL, tables->size + CHUNK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (space == MAP_FAILED)
+		return false;
+	uint8_t *aligned = space + (CHUNK - (uintptr_t)space % CHUNK) % CHUNK;
+	void *p = mmap(aligned, tables->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+	               fd, 0);
+	if (p == MAP_FAILED) {
+		munmap(space, tables->size + CHUNK);
 		return false;
 	}
-	/* a lookup touches memory all over; and a core dump of a crash needs none of it */
-	madvise(tables->base, tables->size, MADV_HUGEPAGE);
-	madvise(tables->base, tables->size, MADV_DONTDUMP);
+	if (aligned > space)
+		munmap(space, (size_t)(aligned - space));
+	if (aligned < space + CHUNK)
+		munmap(aligned + tables->size, (size_t)(space + CHUNK - aligned));
+	tables->base = aligned;
+	madvise(tables->base, tables->size, MADV_DONTDUMP); /* a core dump of a crash needs none of it */
 	return true;
 }
 
@@ -95,4 +110,27 @@ void mill_fib_tables_flip(struct mill_fib_tables *tables)
 void mill_fib_tables_clear(struct mill_fib *fib)
 {
 	madvise(fib, mill_fib_bytes(), MADV_REMOVE);
+}
+
+/* At least half of it is in use. */
+static bool dense(uint8_t *chunk)
+{
+	unsigned char resident[PAGES];
+	uint32_t n = 0;
+	if (mincore(chunk, CHUNK, resident) != 0)
+		return false;
+	for (uint32_t i = 0; i < PAGES; i++)
+		n += resident[i] & 1;
+	return n >= PAGES / 2;
+}
+
+bool mill_fib_tables_condense(struct mill_fib *fib, uint32_t *chunk)
+{
+	while (*chunk < mill_fib_bytes() / CHUNK) {
+		uint8_t *at = (uint8_t *)fib + (*chunk)++ * CHUNK;
+		if (dense(at) && madvise(at, CHUNK, MADV_COLLAPSE) == 0)
+			return true;
+	}
+	*chunk = 0;
+	return false;
 }

@@ -26,5 +26,9 @@ struct mill_fib *mill_fib_tables_active(const struct mill_fib_tables *);
 struct mill_fib *mill_fib_tables_spare(const struct mill_fib_tables *);
 /* The spare is in force from now on. */
 void mill_fib_tables_flip(struct mill_fib_tables *);
+/* Lookups touch memory all over, so dense parts go into huge pages: copies the first such 2 MB at or behind *chunk and
+ * moves *chunk behind it. False: none is left, and *chunk is 0 again. Readers wait for at most one such copy, a
+ * fraction of a millisecond. Works whatever the system's setting for shared memory is (Linux 6.1), else does nothing. */
+bool mill_fib_tables_condense(struct mill_fib *, uint32_t *chunk);
 /* Gives a place's memory back: it reads as zeros afterwards. */
 void mill_fib_tables_clear(struct mill_fib *);

@@ -139,6 +139,14 @@ static void write_round(struct shared *s, uint32_t round)
 		}
 }
 
+/* Now and then the tables move to other pages under everybody's feet. */
+static void condense(struct shared *s, uint32_t round)
+{
+	static uint32_t chunk;
+	if (round % 64 == 0)
+		mill_fib_tables_condense(s->f->fib, &chunk);
+}
+
 int main(int argc, char **argv)
 {
 	const uint32_t seconds = argc > 1 ? (uint32_t)atoi(argv[1]) : 2;
@@ -159,8 +167,10 @@ int main(int argc, char **argv)
 		reader[i] = (struct reader){.shared = &s, .number = i};
 		pthread_create(&reader[i].thread, NULL, read_on, &reader[i]);
 	}
-	for (const uint64_t end = now_ns() + seconds * 1000000000ull; now_ns() < end;)
+	for (const uint64_t end = now_ns() + seconds * 1000000000ull; now_ns() < end;) {
+		condense(&s, round);
 		write_round(&s, round++);
+	}
 	atomic_store(&s.stop, true);
 	for (uint32_t i = 0; i < READERS; i++)
 		pthread_join(reader[i].thread, NULL);

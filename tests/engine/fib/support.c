@@ -22,9 +22,9 @@ struct fixture *fixture_new(void)
 {
 	struct fixture *f = mill_fib_reserve(sizeof(*f));
 	f->state = mill_fib_reserve(sizeof(*f->state));
-	f->fib = mmap(NULL, mill_fib_bytes(), PROT_READ | PROT_WRITE,
-	              MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	CHECK(f->fib != MAP_FAILED, "address space");
+	struct mill_error error;
+	CHECK(mill_fib_tables_create(&f->tables, &error), "%s", error.text);
+	f->fib = mill_fib_tables_active(&f->tables);
 	fixture_ifaces(f->iface);
 	mill_qsbr_init(&f->qsbr, f->state);
 	CHECK(mill_fib_writer_init(&f->writer, f->fib, &f->qsbr, f->iface), "a writer");
@@ -35,7 +35,7 @@ void fixture_free(struct fixture *f)
 {
 	mill_qsbr_finish(&f->qsbr);
 	mill_fib_writer_finish(&f->writer);
-	munmap(f->fib, mill_fib_bytes());
+	mill_fib_tables_close(&f->tables);
 	mill_fib_unreserve(f->state, sizeof(*f->state));
 	mill_fib_unreserve(f, sizeof(*f));
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "fib/explain.h"
 #include "fib/fib_writer.h"
+#include "fib/tables.h"
 
 #define CHECK(condition, ...)                                                                                \
 	do {                                                                                                 \
@@ -18,6 +19,7 @@
 struct fixture {
 	struct mill_state *state;
 	struct mill_iface iface[MILL_MAX_IFACES];
+	struct mill_fib_tables tables;
 	struct mill_fib *fib;
 	struct mill_qsbr qsbr;
 	struct mill_fib_writer writer;
