@@ -202,6 +202,10 @@ int mill_guard_main(const char *rundir)
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	prctl(PR_SET_NAME, "netmill-guard");
+	/* Nobody shall wait for the end of a pipe that we have only inherited. */
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
 	if (!sole(rundir))
 		return EX_TEMPFAIL;
 	const int listener = mill_guard_socket(rundir, true);

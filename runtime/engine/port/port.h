@@ -22,6 +22,9 @@ struct mill_error {
 void mill_fail(struct mill_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* One line for whoever reads the log. Any thread. */
+void mill_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 struct mill_port {
 	const struct mill_port_ops *ops;
 	struct mill_port_config config;

@@ -19,6 +19,9 @@
 #define MILL_XDP_MAX_MTU       1770u /* + Ethernet + two tags fits a buffer behind XDP's 256 bytes of headroom */
 #define MILL_XDP_INJECT_HEADER 22u /* generic mode: Ethernet header and nonce in front of an injected frame */
 
+/* Beside enum mill_offload: the device drops tags of VLANs that the kernel does not know. */
+#define MILL_XDP_OFF_FILTER (1u << 31)
+
 /*
  * The value of the port's one-entry mmapable array map: what the program reads for every frame, and what an engine
  * that adopts the port, or takes it from the guard, must know. `beat[q]` is written by the worker that owns ring q,
@@ -90,6 +93,8 @@ void mill_xdp_statistics(struct mill_port *, uint32_t ring);
 
 /* xdp_device.c */
 bool mill_xdp_device_read(struct mill_port *, struct mill_error *);
+/* A line in the log for each family that the kernel would not forward. */
+void mill_xdp_device_warn(const struct mill_port *);
 bool mill_xdp_offloads_apply(struct mill_port *, uint32_t off, struct mill_error *);
 void mill_xdp_offloads_restore(struct mill_port *);
 /* What an engine that died without a heir had switched off. */

@@ -32,6 +32,8 @@ static const struct {
     {MILL_OFF_LRO, "rx-lro"},
     {MILL_OFF_RXVLAN, "rx-vlan-hw-parse"},
     {MILL_OFF_RXVLAN, "rx-vlan-stag-hw-parse"},
+    {MILL_XDP_OFF_FILTER, "rx-vlan-filter"},
+    {MILL_XDP_OFF_FILTER, "rx-vlan-stag-filter"},
     {MILL_OFF_TXVLAN, "tx-vlan-hw-insert"},
     {MILL_OFF_TXVLAN, "tx-vlan-stag-hw-insert"},
 };
@@ -233,6 +235,32 @@ void mill_xdp_offloads_restore(struct mill_port *port)
 		change(xdp->ifname, &features, xdp->shared->features_off, true);
 	memset(xdp->shared->features_off, 0, sizeof(xdp->shared->features_off));
 	remember(port);
+}
+
+static bool is_forwarding(const char *ifname, int family)
+{
+	char path[128], value = '1';
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/%s/forwarding", family, ifname);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd >= 0 ? read(fd, &value, 1) : 0;
+	if (fd >= 0)
+		close(fd);
+	return n != 1 || value != '0';
+}
+
+void mill_xdp_device_warn(const struct mill_port *port)
+{
+	static const struct {
+		int family;
+		const char *name, *remedy;
+	} families[] = {{4, "IPv4", "net.ipv4.ip_forward=1"}, {6, "IPv6", "net.ipv6.conf.all.forwarding=1"}};
+	const struct mill_xdp *xdp = port->backend;
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		if (!is_forwarding(xdp->ifname, families[i].family))
+			mill_log("port %s (%s): the kernel does not forward %s on it, so it answers no "
+			         "expired or oversized "
+			         "packets, and routes nothing should the engine be gone: sysctl -w %s",
+			         port->config.name, port->config.spec, families[i].name, families[i].remedy);
 }
 
 static uint16_t count_queues(const char *ifname, uint16_t *tx)
