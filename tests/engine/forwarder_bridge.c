@@ -1,7 +1,7 @@
 /*
  * A forwarder for tests of ports with a host stack: two ports; what is for the receiving interface's own MAC, or for many,
  * goes to the host, the rest leaves by the other port unchanged. Interface = port, but tagged frames belong to
- * interface 2 (on port 0) when the configuration has one.
+ * interface 2 (on port 0) when the configuration has one. The upper two bits of an IPv4 packet's TOS choose the class.
  */
 #include <string.h>
 #include "netmill/forwarder.h"
@@ -24,6 +24,13 @@ static uint16_t network_header(const uint8_t *frame)
 	return at;
 }
 
+static enum mill_punt_class class_of(const uint8_t *frame)
+{
+	static const enum mill_punt_class classes[] = {MILL_PUNT_LOCAL, MILL_PUNT_CONTROL,
+	                                               MILL_PUNT_NEIGHBOUR, MILL_PUNT_EXCEPTION};
+	return frame[12] == 0x08 && frame[13] == 0x00 ? classes[frame[15] >> 6] : MILL_PUNT_LOCAL;
+}
+
 static void bridge(struct mill_worker *worker, struct netmap_ring *rx, uint32_t local)
 {
 	const uint16_t port = worker->bind->port[local ^ 1u];
@@ -39,7 +46,7 @@ static void bridge(struct mill_worker *worker, struct netmap_ring *rx, uint32_t 
 		counters->rx.packets++;
 		counters->rx.bytes += slot->len;
 		if (for_host(worker, iface, frame)) {
-			if (!worker->services->punt(worker, iface, MILL_PUNT_LOCAL, frame, slot->len,
+			if (!worker->services->punt(worker, iface, class_of(frame), frame, slot->len,
 			                            network_header(frame)))
 				counters->drop[MILL_DROP_PUNT_FULL]++;
 			continue;

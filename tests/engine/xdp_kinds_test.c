@@ -99,7 +99,9 @@ static struct mill_config *make_config(uint64_t generation, const char *left, co
 
 static void test_kinds(void)
 {
-	engine_deploy(&engine, make_config(1, "xdp:vx", "xdp:wire"), "forwarder_bridge");
+	struct mill_config *config = make_config(1, "xdp:vx", "xdp:wire");
+	engine_deploy(&engine, config, "forwarder_bridge");
+	free(config);
 	CHECK((engine.state->port[0].flags & MILL_PORT_NATIVE_XDP) == 0, "generic XDP on vxlan");
 	CHECK((engine.state->port[1].flags & MILL_PORT_NATIVE_XDP) != 0, "native XDP on a tap");
 	const uint64_t before = engine.state->worker[0].iface[0].rx.packets;

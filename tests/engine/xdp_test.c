@@ -63,6 +63,13 @@ static struct mill_config *make_config(uint64_t generation, enum mill_fallback f
 	return config;
 }
 
+static void deploy(uint64_t generation, enum mill_fallback fallback)
+{
+	struct mill_config *config = make_config(generation, fallback);
+	engine_deploy(&engine, config, "forwarder_bridge");
+	free(config);
+}
+
 static void test_forwarding(void)
 {
 	expect_ping(&engine, space_a, "10.9.0.4", 500, "");
@@ -82,6 +89,23 @@ static void test_host(void)
 	      "echo requests to come by the engine, not past it");
 	CHECK(engine.state->worker[0].iface[0].drop[MILL_DROP_HOST_REFUSED] == 0, "nothing refused");
 	printf("ok the router itself answers through its ports\n");
+}
+
+/* Exceptions get 1,000 packets a second; what is for the router goes on beside that. */
+static void test_police(void)
+{
+	struct mill_iface_counters *counters = &engine.state->worker[0].iface[0];
+	const uint64_t before = counters->drop[MILL_DROP_PUNT_POLICED];
+	CHECK(shell("r=$(ip netns exec %s ping -Q 0xc0 -q -l 200 -i 0.0001 -w 2 10.9.0.2 | sed -n 's/.* "
+	            "\\([0-9]*\\) "
+	            "received.*/\\1/p'); test $r -ge 1800 -a $r -le 2400 || { echo $r answers >&2; false; }",
+	            space_a) == 0,
+	      "about 2,000 answers in 2 s");
+	CHECK(counters->drop[MILL_DROP_PUNT_POLICED] > before, "the others to be counted");
+	const uint64_t policed = counters->drop[MILL_DROP_PUNT_POLICED];
+	expect_ping(&engine, space_a, "10.9.0.2", 300, "");
+	CHECK(counters->drop[MILL_DROP_PUNT_POLICED] == policed, "no other class to be policed");
+	printf("ok each class for the host stack has its own limit\n");
 }
 
 /* Programs on A's end of the wire that put VLAN tag 7 beside each outgoing frame, as a stack with tag offload does, and
@@ -223,7 +247,7 @@ static void test_fallback_kernel(void)
 static void test_fallback_drop(void)
 {
 	engine_start_again(&engine);
-	engine_deploy(&engine, make_config(2, MILL_FALLBACK_DROP), "forwarder_bridge");
+	deploy(2, MILL_FALLBACK_DROP);
 	expect_ping(&engine, space_a, "10.9.0.2", 50, "");
 	CHECK(guards() == 1, "one guard, got %d", guards());
 	kill_and_forget();
@@ -232,15 +256,15 @@ static void test_fallback_drop(void)
 	      "a closed port when engine and daemon are dead");
 	engine_start_again(&engine);
 	CHECK(lost_during("10.9.0.2", 20, nothing) == 20, "still closed before anything is deployed");
-	engine_deploy(&engine, make_config(3, MILL_FALLBACK_DROP), "forwarder_bridge");
+	deploy(3, MILL_FALLBACK_DROP);
 	expect_ping(&engine, space_a, "10.9.0.2", 50, "");
 	expect_ping(&engine, space_a, "10.9.0.4", 50, "");
 	CHECK(guards() == 1, "one guard, got %d", guards());
 	printf("ok fallback drop: closed when all are dead, and a new engine takes over from the guard\n");
-	engine_deploy(&engine, make_config(4, MILL_FALLBACK_KERNEL), "forwarder_bridge");
+	deploy(4, MILL_FALLBACK_KERNEL);
 	usleep(1500000);
 	CHECK(guards() == 0, "the guard to go when nothing is left to guard");
-	engine_deploy(&engine, make_config(5, MILL_FALLBACK_DROP), "forwarder_bridge");
+	deploy(5, MILL_FALLBACK_DROP);
 	CHECK(guards() == 1, "a guard again");
 	printf("ok a deploy changes the fallback\n");
 }
@@ -267,9 +291,10 @@ static int run_tests(void)
 {
 	lay_out();
 	engine_start(&engine);
-	engine_deploy(&engine, make_config(1, MILL_FALLBACK_KERNEL), "forwarder_bridge");
+	deploy(1, MILL_FALLBACK_KERNEL);
 	test_forwarding();
 	test_host();
+	test_police();
 	test_tags();
 	test_adoption();
 	test_fallback_kernel();
