@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -115,6 +116,49 @@ static void test_kinds(void)
 	printf("ok frames cross between generic and native ports of other drivers\n");
 }
 
+/* Addresses enough that the hash of flows finds both queues. */
+static void ping_many(void)
+{
+	for (int i = 2; i < 18; i++) {
+		char address[32];
+		snprintf(address, sizeof(address), "10.5.0.%d", i);
+		expect_ping(&engine, space_a, address, 20, "");
+	}
+}
+
+static int packets_of_queue(int queue)
+{
+	return shell(
+	    "exit $(ethtool -S multi | sed -n 's/^ *rx_queue_%d_xdp_packets: \\([0-9]\\{1,2\\}\\).*/\\1/p')",
+	    queue);
+}
+
+static void test_queues(void)
+{
+	CHECK(
+	    shell(
+	        "set -e; ip link add multi numrxqueues 2 numtxqueues 2 type veth peer name multi netns %1$s "
+	        "numrxqueues 2 numtxqueues 2; ip -n %1$s addr add 10.5.0.1/24 dev multi;"
+	        "for n in $(seq 2 17); do ip addr add 10.5.0.$n/24 dev multi; done;"
+	        "ethtool -L multi rx 2 tx 2; ip netns exec %1$s ethtool -L multi rx 2 tx 2;"
+	        "ip link set multi up; ip -n %1$s link set multi up",
+	        space_a) == 0,
+	    "a veth with two queues");
+	struct mill_config *config = make_config(10, "xdp:multi", "xdp:wire");
+	config->port[0].slot = config->iface[0].port = config->iface[2].port = 5;
+	engine_deploy(&engine, config, "forwarder_bridge");
+	free(config);
+	CHECK(engine.state->port[5].rx_rings == 2 && engine.state->port[5].tx_rings == 2, "two rings");
+	ping_many();
+	CHECK(packets_of_queue(0) > 0 && packets_of_queue(1) > 0, "both queues to be used");
+	for (int i = 0; i < 3; i++) {
+		kill(engine.pid, SIGKILL);
+		engine_adopt(&engine);
+		ping_many();
+	}
+	printf("ok a port with two queues, and its adoption\n");
+}
+
 static void refuse(const char *spec, const char *text)
 {
 	struct mill_config *config = make_config(2, "xdp:vx", spec);
@@ -172,6 +216,7 @@ static int run_tests(void)
 	engine_start(&engine);
 	test_kinds();
 	test_refusals();
+	test_queues();
 	engine_stop(&engine);
 	CHECK(shell("ip link show vx | grep -q xdp") != 0, "vx as it was");
 	return 0;
