@@ -1,0 +1,189 @@
+/**
+ * The oracle: what a router with this policy does with one frame. Slow and plain, from the standards and the policy's
+ * own terms; a forwarder that differs from it is not let into the engine.
+ */
+import type { Ir, IrInterface, IrPort, IrRule } from '../ir.js';
+import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
+import { joined, linkHeader, lowered, tagsOf } from './output.js';
+import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
+import { etherTypes, type Frame, isTag, type Packet, parseFrame, parseIpv4, parseIpv6 } from './parse.js';
+import { type Path, type Paths, route } from './paths.js';
+import { firstMatch, isHiddenFrom, see, type Seen } from './rules.js';
+
+/** What changes from one packet to the next. */
+export interface Circumstances {
+  readonly aclEnabled: boolean;
+  /** The host queue, the neighbour queue and the fragmenter take what they are given. */
+  readonly servicesTake: boolean;
+  /** Transmit rings have room. */
+  readonly room: boolean;
+}
+
+export const usual: Circumstances = { aclEnabled: true, servicesTake: true, room: true };
+
+/** One packet on its way. */
+interface Way {
+  readonly ir: Ir;
+  readonly iface: IrInterface;
+  readonly paths: Paths;
+  readonly now: Circumstances;
+  readonly frame: Frame;
+  readonly packet: Packet;
+  readonly hits: IrRule[];
+}
+
+export function evaluateFrame(
+  ir: Ir,
+  port: IrPort,
+  bytes: Uint8Array,
+  paths: Paths,
+  now: Circumstances = usual,
+): Outcome {
+  const first = port.interfaces[0]!.local;
+  const depth = Math.max(...port.interfaces.map((one) => tagsOf(one.encapsulation).length));
+  const frame = parseFrame(bytes, depth);
+  if (frame === undefined) return rejected(first, 'truncated-frame');
+  const iface = port.interfaces.find((one) => hasTags(one, frame));
+  if (iface === undefined) return rejected(first, 'unknown-vlan');
+  const hits: IrRule[] = [];
+  const fate = received(ir, iface, frame, paths, now, hits);
+  return {
+    iface: iface.local,
+    rules: hits.map((rule) => rule.local),
+    logs: hits.filter((rule) => rule.logPerSecond !== undefined).map((rule) => rule.local),
+    fate,
+  };
+}
+
+function rejected(iface: number, reason: DropReason): Outcome {
+  return { iface, rules: [], logs: [], fate: drop(reason) };
+}
+
+function drop(reason: DropReason): Fate {
+  return { verdict: 'drop', reason };
+}
+
+function hasTags(iface: IrInterface, frame: Frame): boolean {
+  const tags = tagsOf(iface.encapsulation);
+  return (
+    tags.length === frame.tags.length &&
+    tags.every((tag, i) => tag.tpid === frame.tags[i]!.tpid && tag.vid === frame.tags[i]!.vid)
+  );
+}
+
+/** RFC 1812 §5.3.4, and then by what the frame carries. A tag here is one more than the port has. */
+function received(
+  ir: Ir,
+  iface: IrInterface,
+  frame: Frame,
+  paths: Paths,
+  now: Circumstances,
+  hits: IrRule[],
+): Fate {
+  const { mac } = paths.faces[iface.local]!;
+  if (!isGroupFrame(frame.bytes) && !mac.every((byte, i) => byte === frame.bytes[i]))
+    return drop('other-mac');
+  if (isTag(frame.etherType)) return drop('unknown-vlan');
+  const toHost = (kind: PuntClass) => punt({ iface, paths, now, frame }, kind);
+  if (frame.etherType === etherTypes.arp) return toHost('neighbour');
+  if (frame.etherType !== etherTypes.ipv4 && frame.etherType !== etherTypes.ipv6) return toHost('local');
+  const payload = frame.bytes.subarray(frame.network);
+  const packet = frame.etherType === etherTypes.ipv4 ? parseIpv4(payload) : parseIpv6(payload);
+  if (typeof packet === 'string') return drop(packet);
+  const judged = judgeAddresses(packet);
+  if ('drop' in judged) return drop(judged.drop);
+  return ruled({ ir, iface, paths, now, frame, packet, hits }, judged.toHost);
+}
+
+function punt(
+  { iface, paths, now, frame }: Pick<Way, 'iface' | 'paths' | 'now' | 'frame'>,
+  kind: PuntClass,
+): Fate {
+  if (now.servicesTake) return { verdict: 'punt', class: kind, frame: frame.bytes };
+  return drop(paths.faces[iface.local]!.host ? 'punt-full' : 'host-refused');
+}
+
+/** The `in` ACL; then what is for the router itself, which no rule diverts; then the way. */
+function ruled(way: Way, forMany: boolean): Fate {
+  const { ir, iface, packet, paths, now, hits } = way;
+  const seen = see(packet, way.frame.tags.at(-1)?.vid ?? 0);
+  let taken: IrRule | undefined;
+  if (iface.acl && now.aclEnabled) {
+    if (isHiddenFrom(iface.acl, seen)) return drop('acl');
+    taken = firstMatch(ir, iface.acl, seen)!;
+    hits.push(taken);
+    if (taken.action.kind === 'deny') return drop('acl');
+  }
+  if (forMany) return punt(way, hostClass(packet));
+  const usualPath = route(paths, packet.dst);
+  if (usualPath.kind === 'local' || usualPath.kind === 'broadcast') return punt(way, hostClass(packet));
+  const diverted = gatewayPath(way, taken) ?? byPbr(way, seen);
+  return sent(way, diverted ?? usualPath, diverted !== undefined);
+}
+
+function byPbr(way: Way, seen: Seen): Path | undefined {
+  const { pbr } = way.iface;
+  if (pbr === undefined || isHiddenFrom(pbr, seen)) return undefined;
+  const taken = firstMatch(way.ir, pbr, seen);
+  if (taken) way.hits.push(taken);
+  return gatewayPath(way, taken);
+}
+
+/** Undefined: the rule names no gateway, or it cannot be reached, and the packet goes on as if it named none. */
+function gatewayPath({ ir, packet, paths }: Way, rule: IrRule | undefined): Path | undefined {
+  if (rule?.action.kind !== 'nexthop') return undefined;
+  const address = rule.action.gateways.find((one) => one.family === packet.family);
+  const gateway = ir.gateways.find(
+    (one) => one.address.family === address?.family && one.address.bits === address.bits,
+  );
+  const path = gateway && paths.gateways[gateway.local];
+  return path?.kind === 'forward' || path?.kind === 'resolve' ? path : undefined;
+}
+
+/**
+ * RFC 1812 §5.2.1.2. What a rule diverted is never given to the kernel, which would forward it by its own table; but
+ * the answer to an expired TTL is the same whatever the table says.
+ */
+function sent(way: Way, path: Path, diverted: boolean): Fate {
+  const { packet } = way;
+  if (isGroupFrame(way.frame.bytes)) return drop('other-mac');
+  if (packet.ttl <= 1) return punt(way, 'exception');
+  if (packet.options && !diverted) return punt(way, 'exception');
+  if (staysOnLink(packet.src)) return diverted ? drop('link-local') : punt(way, 'exception');
+  switch (path.kind) {
+    case 'forward':
+    case 'resolve':
+    case 'glean':
+      return leaving(way, path, path.iface!, diverted);
+    case 'blackhole':
+      return drop('blackhole');
+    case 'kernel':
+      return punt(way, 'exception');
+    default:
+      return way.paths.faces[way.iface.local]!.host ? punt(way, 'exception') : drop('no-route');
+  }
+}
+
+function leaving(way: Way, path: Path, out: number, diverted: boolean): Fate {
+  const { ir, paths, now, frame, packet } = way;
+  const face = paths.faces[out]!;
+  if (packet.length > face.mtu) {
+    // RFC 791 §3.2; RFC 1812 §5.3.3 and RFC 8200 §4.5: the source is told.
+    if (packet.dontFragment) return diverted ? drop('too-big') : punt(way, 'exception');
+    if (!now.servicesTake) return drop('too-big');
+    return { verdict: 'fragment', iface: out, frame: lowered(frame, packet) };
+  }
+  if (path.kind !== 'forward') {
+    if (!now.servicesTake) return drop('unresolved');
+    return { verdict: 'defer', iface: out, frame: lowered(frame, packet) };
+  }
+  if (!face.up) return drop('egress-down');
+  if (!now.room) return drop('tx-full');
+  const { encapsulation } = ir.interfaces[out]!;
+  const header = linkHeader(path.mac!, face, encapsulation, packet.family);
+  return {
+    verdict: 'forward',
+    iface: out,
+    frame: joined(header, lowered(frame, packet).subarray(frame.network)),
+  };
+}

@@ -1,0 +1,49 @@
+/** What becomes of one frame, as the evaluator says it and as a forwarder is seen to do it. */
+
+/** Why a packet went nowhere: the order of enum mill_drop in runtime/shm/state.h. */
+export const dropReasons = [
+  'truncated-frame',
+  'other-mac',
+  'unknown-vlan',
+  'ip-header',
+  'ip-checksum',
+  'martian-source',
+  'martian-destination',
+  'acl',
+  'blackhole',
+  'no-route',
+  'unresolved',
+  'egress-down',
+  'too-big',
+  'tx-full',
+  'punt-full',
+  'punt-policed',
+  'host-refused',
+  'link-local',
+] as const;
+
+/** Queues to the host stack: the order of enum mill_punt_class. */
+export const puntClasses = ['control', 'neighbour', 'local', 'exception'] as const;
+
+export type DropReason = (typeof dropReasons)[number];
+export type PuntClass = (typeof puntClasses)[number];
+
+export type Fate =
+  | { readonly verdict: 'drop'; readonly reason: DropReason }
+  /** To the host stack, as received. */
+  | { readonly verdict: 'punt'; readonly class: PuntClass; readonly frame: Uint8Array }
+  /** Sent by interface `iface`. */
+  | { readonly verdict: 'forward'; readonly iface: number; readonly frame: Uint8Array }
+  /** Given to the engine until the neighbour answers, or to be cut up: ready to be sent but for its link header. */
+  | { readonly verdict: 'defer' | 'fragment'; readonly iface: number; readonly frame: Uint8Array };
+
+/** All numbers are local ones of the IR. */
+export interface Outcome {
+  /** Interface that the frame counts for. */
+  readonly iface: number;
+  /** Rules that took the packet, in order: at most one of an ACL and one of a PBR list. */
+  readonly rules: readonly number[];
+  /** Those of them that ask for an event. */
+  readonly logs: readonly number[];
+  readonly fate: Fate;
+}

@@ -1,0 +1,46 @@
+/** The bytes that leave: TTL one less, a new link header, nothing behind the IP packet. RFC 1812 §5.3.1, RFC 894. */
+import type { Encapsulation } from '../../dsl/model.js';
+import { etherTypes, type Frame, onesSum, type Packet, type Tag } from './parse.js';
+import type { Face } from './paths.js';
+
+/** As received, but for the TTL and what comes behind the IP packet. */
+export function lowered(frame: Frame, packet: Packet): Uint8Array {
+  const bytes = frame.bytes.slice(0, frame.network + packet.length);
+  const ip = bytes.subarray(frame.network);
+  if (packet.family === 6) {
+    ip[7]!--;
+    return bytes;
+  }
+  const header = ip.subarray(0, (ip[0]! & 15) * 4);
+  header[8]!--;
+  header.set([0, 0], 10);
+  const checksum = 0xffff - onesSum(header);
+  header.set([checksum >> 8, checksum & 255], 10);
+  return bytes;
+}
+
+export function linkHeader(
+  to: Uint8Array,
+  face: Face,
+  encapsulation: Encapsulation,
+  family: 4 | 6,
+): Uint8Array {
+  const etherType = family === 4 ? etherTypes.ipv4 : etherTypes.ipv6;
+  const words = [...tagsOf(encapsulation).flatMap((tag) => [tag.tpid, tag.vid]), etherType];
+  return Uint8Array.from([...to, ...face.mac, ...words.flatMap((one) => [one >> 8, one & 255])]);
+}
+
+export function tagsOf(encapsulation: Encapsulation): readonly Tag[] {
+  switch (encapsulation.kind) {
+    case 'untagged':
+      return [];
+    case 'vlan':
+      return [{ tpid: encapsulation.tpid, vid: encapsulation.id }];
+    case 'qinq':
+      return [encapsulation.outer, encapsulation.inner].map((tag) => ({ tpid: tag.tpid, vid: tag.id }));
+  }
+}
+
+export function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}

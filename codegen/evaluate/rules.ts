@@ -1,0 +1,90 @@
+/** First match over a list's rules, by the operator's own terms: what lowering made of them is tested, too. */
+import { contains } from '../../dsl/address.js';
+import type { Service, ServiceMatch } from '../../dsl/model.js';
+import type { Ir, IrList, IrRule } from '../ir.js';
+import { evaluate, type PredicatePacket } from '../predicate/evaluate.js';
+import { type Packet, protocols } from './parse.js';
+
+/** What rules see: the packet, and how predicates see it. */
+export interface Seen {
+  readonly packet: Packet;
+  readonly fields: PredicatePacket;
+}
+
+export function see(packet: Packet, vlan: number): Seen {
+  const { transport } = packet;
+  const flag = (bit: number) => (transport.tcpFlags & bit) !== 0;
+  return {
+    packet,
+    fields: {
+      family: packet.family,
+      len: packet.length,
+      ttl: packet.ttl,
+      dscp: packet.dscp,
+      proto: packet.protocol,
+      vlan,
+      sport: transport.sport,
+      dport: transport.dport,
+      icmpType: transport.icmpType,
+      icmpCode: transport.icmpCode,
+      fragment: packet.fragment,
+      src: packet.src,
+      dst: packet.dst,
+      flags: {
+        fin: flag(1),
+        syn: flag(2),
+        rst: flag(4),
+        psh: flag(8),
+        ack: flag(16),
+        urg: flag(32),
+        ece: flag(64),
+        cwr: flag(128),
+      },
+    },
+  };
+}
+
+/** A list that reads transport headers cannot judge a packet that hides them: RFC 1858, RFC 7112. */
+export function isHiddenFrom(list: IrList, { packet }: Seen): boolean {
+  return list.readsTransport[packet.family] && packet.transport.state === 'hidden';
+}
+
+/** The first rule that takes the packet; an ACL's default takes the rest. */
+export function firstMatch(ir: Ir, list: IrList, seen: Seen): IrRule | undefined {
+  return list.rules.find((rule) => matches(ir, rule, seen)) ?? list.fallback;
+}
+
+function matches(ir: Ir, { match, action }: IrRule, { packet, fields }: Seen): boolean {
+  if (match.from && !match.from.prefixes.some((prefix) => contains(prefix, packet.src))) return false;
+  if (match.to && !match.to.prefixes.some((prefix) => contains(prefix, packet.dst))) return false;
+  if (match.service && !isService(match.service, packet)) return false;
+  if (match.when && !evaluate(ir.predicates.get(match.when.name)!.expr, fields)) return false;
+  return action.kind !== 'nexthop' || action.gateways.some((gateway) => gateway.family === packet.family);
+}
+
+function isService(service: Service, packet: Packet): boolean {
+  if (packet.protocol === protocols.tcp) return isPortService(service, 'tcp', packet);
+  if (packet.protocol === protocols.udp) return isPortService(service, 'udp', packet);
+  if (packet.protocol !== (packet.family === 4 ? protocols.icmp : protocols.icmpv6)) return false;
+  return service.alternatives.some((one) => one.l4 === 'icmp' && isIcmp(one, packet));
+}
+
+/** Where every port is meant, the ports need not be there: later fragments match. */
+function isPortService(service: Service, l4: 'tcp' | 'udp', { transport }: Packet): boolean {
+  const ranges = service.alternatives.flatMap((one) => (one.l4 === l4 ? one.dports : []));
+  const has = (port: number) => ranges.some((range) => port >= range.from && port <= range.to);
+  if (transport.state === 'read') return has(transport.dport);
+  const edges = ranges.flatMap((range) => [range.from - 1, range.to + 1]);
+  return has(0) && has(65535) && edges.every((port) => port < 0 || port > 65535 || has(port));
+}
+
+function isIcmp(one: Extract<ServiceMatch, { l4: 'icmp' }>, { family, transport }: Packet): boolean {
+  if (one.types.length === 0) return true;
+  if (transport.state !== 'read') return false;
+  return one.types.some(
+    (type) =>
+      type.family === family &&
+      type.type === transport.icmpType &&
+      (type.code === undefined || type.code === transport.icmpCode),
+  );
+}
