@@ -1,0 +1,244 @@
+/*
+ * What the table amounts to for forwarding: which candidate of a prefix counts, which legs a path has now, which
+ * neighbours get host routes, and where gateways of ACLs, PBR and the operator's routes lead.
+ */
+#include <linux/rtnetlink.h>
+#include <algorithm>
+#include "rib/rib.h"
+
+namespace mill
+{
+
+bool Rib::leg_alive(const Leg &leg) const
+{
+	const auto link = links_.find(leg.ifindex);
+	return link != links_.end() && link->second.up() && link->second.carrier();
+}
+
+static Leg weighted(Leg leg, uint16_t weight)
+{
+	leg.weight = weight;
+	return leg;
+}
+
+/* The path's legs, those of its nexthop object as it is now. */
+std::vector<Leg> Rib::legs_of(const Path &path, bool &blackhole) const
+{
+	if (path.nexthop_id == 0)
+		return path.legs;
+	const auto found = nexthops_.find(path.nexthop_id);
+	if (found == nexthops_.end())
+		return {};
+	const NexthopMessage &object = found->second.message;
+	blackhole = object.blackhole;
+	if (object.group.empty())
+		return object.leg.ifindex != 0 ? std::vector<Leg>{object.leg} : std::vector<Leg>{};
+	std::vector<Leg> legs;
+	for (const auto &[id, weight] : object.group) {
+		const auto member = nexthops_.find(id);
+		if (member == nexthops_.end())
+			continue;
+		blackhole = blackhole || member->second.message.blackhole;
+		if (member->second.message.leg.ifindex != 0)
+			legs.push_back(weighted(member->second.message.leg, weight));
+	}
+	return legs;
+}
+
+static bool forwardable(uint8_t type)
+{
+	switch (type) {
+	case RTN_UNICAST:
+	case RTN_LOCAL:
+	case RTN_BROADCAST:
+	case RTN_ANYCAST:
+	case RTN_BLACKHOLE:
+	case RTN_UNREACHABLE:
+	case RTN_PROHIBIT:
+	case RTN_THROW:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A path through a nexthop object that is not there is no way at all. */
+static bool has_way(const Candidate &candidate, const std::map<uint32_t, NexthopObject> &nexthops)
+{
+	return candidate.path->nexthop_id == 0 || nexthops.count(candidate.path->nexthop_id) != 0;
+}
+
+/* Of the operator's and the main table's; routes for other TOS than 0 are kept, but no packet is asked its TOS. */
+const Candidate *Rib::best_main(const Node &node) const
+{
+	for (const Candidate *c = node.first; c != nullptr; c = c->next)
+		if ((c->rank == Rank::Operator || c->rank == Rank::Main) && c->tos == 0 && forwardable(c->path->type) &&
+		    has_way(*c, nexthops_))
+			return c;
+	return nullptr;
+}
+
+const Candidate *Rib::best(const Node &node) const
+{
+	for (const Candidate *c = node.first; c != nullptr && c->rank == Rank::LocalTable; c = c->next)
+		if (c->tos == 0 && forwardable(c->path->type) && c->path->type != RTN_THROW)
+			return c;
+	if (const Candidate *main = best_main(node))
+		return main;
+	for (const Candidate *c = node.first; c != nullptr; c = c->next)
+		if (c->rank == Rank::Neighbour)
+			return c;
+	return nullptr;
+}
+
+/* The kernel's or operator's route for an address: local table first, then the rest. */
+const Candidate *Rib::match(const Address &address) const
+{
+	const Candidate *local = nullptr, *main = nullptr;
+	trie(address.family).covering(address, address.bits(), [&](const Node &node) {
+		const Candidate *candidate = best(node);
+		if (candidate != nullptr && candidate->rank == Rank::LocalTable)
+			local = candidate;
+		if (const Candidate *here = best_main(node))
+			main = here;
+	});
+	return local != nullptr ? local : main;
+}
+
+/* What the engine is to know of a prefix; null for nothing. */
+Path *Rib::effective(const Node &node) const
+{
+	const Address &address = node.prefix.address;
+	if (address.is_link_local() && node.prefix.length >= 10)
+		return nullptr; /* the forwarder punts these by itself: they mean something on one link only */
+	const Candidate *candidate = best(node);
+	if (candidate == nullptr || candidate->rank == Rank::LocalTable || hiding_[address.family == 6] == 0)
+		return candidate != nullptr ? candidate->path : nullptr;
+	bool hidden = false;
+	trie(address.family).covering(address, node.prefix.length, [&](const Node &above) {
+		const Candidate *other = best(above);
+		hidden = hidden || (other != nullptr && other->rank == Rank::LocalTable);
+	});
+	return hidden ? nullptr : candidate->path;
+}
+
+/* --- host routes of neighbours ------------------------------------------------------------------------------ */
+
+void Rib::add_host_route(const NeighbourKey &key, NeighbourState &neighbour)
+{
+	if (neighbour.host != nullptr)
+		return;
+	Leg leg;
+	leg.ifindex = key.second;
+	leg.gateway = key.first;
+	Path *path = paths_.intern(key.first.family, RTN_UNICAST, 0, Address(), {leg});
+	Node &node = trie(key.first.family).insert(Prefix(key.first, key.first.bits()));
+	Candidate **end = &node.first;
+	while (*end != nullptr)
+		end = &(*end)->next;
+	insert_candidate(node, end, {nullptr, path, 0, 0, 0, 0, Rank::Neighbour});
+	neighbour.host = path;
+}
+
+void Rib::drop_host_route(const NeighbourKey &key, NeighbourState &neighbour)
+{
+	const Path *path = std::exchange(neighbour.host, nullptr);
+	Node *node = trie(key.first.family).find(Prefix(key.first, key.first.bits()));
+	if (path != nullptr && node != nullptr)
+		remove_matching(*node, [&](const Candidate &candidate) {
+			return candidate.rank == Rank::Neighbour && candidate.path == path;
+		});
+}
+
+/* A usable neighbour on a connected prefix of one of our interfaces has a host route: then its packets need no
+ * look at the neighbour table. */
+void Rib::check_neighbours()
+{
+	const auto checks = std::exchange(check_neighbours_, {});
+	for (const NeighbourKey &key : checks) {
+		const auto found = neighbours_.find(key);
+		if (found == neighbours_.end())
+			continue;
+		bool wanted = found->second.usable() && slots_.count(key.second) != 0 && !key.first.is_link_local();
+		if (wanted) {
+			const Candidate *route = match(key.first);
+			bool blackhole = false, connected = false;
+			if (route != nullptr && route->path->type == RTN_UNICAST)
+				for (const Leg &leg : legs_of(*route->path, blackhole))
+					connected = connected || (leg.ifindex == key.second && leg.gateway.family == 0);
+			wanted = connected;
+		}
+		if (wanted)
+			add_host_route(key, found->second);
+		else
+			drop_host_route(key, found->second);
+	}
+}
+
+/* --- gateways ----------------------------------------------------------------------------------------------- */
+
+/* The path to a gateway, through the kernel's routes. `only_ours`: over interfaces of the engine; what was told to
+ * go there by a policy must not be left to the kernel, which would send it elsewhere. Null: there is no way. */
+Path *Rib::resolve(const Address &gateway, bool only_ours)
+{
+	const Candidate *route = gateway.is_link_local() ? nullptr : match(gateway);
+	if (route == nullptr)
+		return nullptr;
+	Path *path = route->path;
+	if (path->type == RTN_BLACKHOLE || path->type == RTN_UNREACHABLE || path->type == RTN_PROHIBIT)
+		return path;
+	if (path->type != RTN_UNICAST)
+		return nullptr;
+	bool blackhole = false, same = path->nexthop_id == 0;
+	std::vector<Leg> legs;
+	for (Leg leg : legs_of(*path, blackhole)) {
+		if (only_ours && slots_.count(leg.ifindex) == 0) {
+			same = false;
+			continue;
+		}
+		if (leg.gateway.family == 0) {
+			leg.gateway = gateway;
+			same = false;
+		}
+		legs.push_back(leg);
+	}
+	if (blackhole)
+		return path;
+	if (legs.empty())
+		return nullptr;
+	return same ? path : paths_.intern(gateway.family, RTN_UNICAST, 0, Address(), legs);
+}
+
+void Rib::check_operator_routes()
+{
+	for (auto &[prefix, route] : operator_routes_) {
+		Path *path = nullptr;
+		if (route.gateway.family != 0 && route.ifindex == 0) {
+			put_single(prefix, Rank::Operator, nullptr); /* it must not lead to itself */
+			path = resolve(route.gateway, false);
+		} else if (links_.count(route.ifindex) != 0) {
+			Leg leg;
+			leg.ifindex = route.ifindex;
+			leg.gateway = route.gateway;
+			path = paths_.intern(prefix.address.family, RTN_UNICAST, 0, Address(), {leg});
+		}
+		put_single(prefix, Rank::Operator, path);
+	}
+}
+
+void Rib::check_gateways()
+{
+	for (auto &[slot, gateway] : gateways_) {
+		Path *path = resolve(gateway.address, true);
+		if (path == gateway.fed && gateway.told)
+			continue;
+		if (path != nullptr)
+			feed_ref(path);
+		if (gateway.fed != nullptr)
+			feed_unref(gateway.fed);
+		gateway.fed = path;
+		gateway.told = false;
+	}
+}
+
+} // namespace mill

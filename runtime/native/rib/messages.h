@@ -1,0 +1,84 @@
+/*
+ * Rtnetlink messages as plain values. Parsers of outside bytes: every attribute is checked before it is read, and
+ * a message that is not as expected is refused (false), never half taken. Pure functions, fuzzed.
+ */
+#pragma once
+#include <linux/netlink.h>
+#include <string>
+#include <vector>
+#include "rib/address.h"
+
+namespace mill
+{
+
+struct Leg {
+	uint32_t ifindex = 0;
+	Address gateway;     /* family 0: none */
+	uint16_t weight = 1; /* 1 to 256 */
+	bool encap = false;  /* the kernel would encapsulate: only the kernel can */
+	bool operator==(const Leg &other) const
+	{
+		return ifindex == other.ifindex && gateway == other.gateway && weight == other.weight &&
+		       encap == other.encap;
+	}
+	bool operator<(const Leg &other) const
+	{
+		return ifindex != other.ifindex	    ? ifindex < other.ifindex
+		       : gateway != other.gateway ? gateway < other.gateway
+						    : weight < other.weight;
+	}
+};
+
+struct RouteMessage {
+	bool remove = false;
+	uint16_t flags = 0; /* NLM_F_REPLACE, NLM_F_APPEND of an event */
+	Prefix prefix;
+	uint32_t table = 0;
+	uint8_t tos = 0, protocol = 0, type = 0; /* RTN_* */
+	uint32_t metric = 0;
+	uint32_t nexthop_id = 0; /* of a nexthop object, 0 for none */
+	Address source;		 /* RTA_PREFSRC */
+	std::vector<Leg> legs;
+	bool cloned = false; /* not a route: an exception, or one that depends on the source */
+};
+
+struct LinkMessage {
+	bool remove = false;
+	uint32_t ifindex = 0, flags = 0, mtu = 0, parent = 0;
+	std::string name, kind;
+	uint8_t mac[6] = {};
+	bool has_mac = false;
+	uint16_t vlan_id = 0, vlan_protocol = 0; /* protocol 0: no VLAN device; host order */
+};
+
+struct AddressMessage {
+	bool remove = false;
+	uint32_t ifindex = 0;
+	Address address;
+	uint8_t length = 0;
+};
+
+struct NeighbourMessage {
+	bool remove = false;
+	uint32_t ifindex = 0;
+	Address address;
+	uint16_t state = 0; /* NUD_* */
+	bool has_mac = false;
+	uint8_t mac[6] = {};
+};
+
+struct NexthopMessage {
+	bool remove = false;
+	uint32_t id = 0;
+	bool blackhole = false, unusable = false; /* unusable: bridge's (fdb), not for routes */
+	Leg leg;				  /* of a single one */
+	std::vector<std::pair<uint32_t, uint16_t>> group; /* member, weight */
+};
+
+bool parse_route(const nlmsghdr *message, RouteMessage &route);
+bool parse_link(const nlmsghdr *message, LinkMessage &link);
+bool parse_address(const nlmsghdr *message, AddressMessage &address);
+bool parse_neighbour(const nlmsghdr *message, NeighbourMessage &neighbour);
+bool parse_nexthop(const nlmsghdr *message, NexthopMessage &nexthop);
+
+} // namespace mill

@@ -1,0 +1,104 @@
+/*
+ * Paths: the ways that routes name, each once. All routes with the same legs (or the same nexthop object) share
+ * one Path, and one Path is one path group of the engine: a lost carrier changes groups, never routes.
+ *
+ *   Route candidate → Path → legs (own, or those of a nexthop object) → Adjacency (one per neighbour, interface)
+ *
+ * `refs` counts candidates, `fed_refs` the routes and gateways that the engine was told to send this way.
+ * Not locked: the owner's lock covers it.
+ */
+#pragma once
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+#include "rib/messages.h"
+
+namespace mill
+{
+
+enum class AdjacencyClass : uint8_t { Neighbour, Glean, Local, Kernel, Blackhole, Unreachable, Broadcast };
+
+struct AdjacencyKey {
+	AdjacencyClass kind;
+	uint32_t ifindex; /* 0 where it does not matter */
+	Address address;  /* of the neighbour */
+	bool operator==(const AdjacencyKey &other) const
+	{
+		return kind == other.kind && ifindex == other.ifindex && address == other.address;
+	}
+};
+
+struct AdjacencyKeyHash {
+	size_t operator()(const AdjacencyKey &key) const
+	{
+		return mix64(key.address.hash() ^ (static_cast<uint64_t>(key.ifindex) << 8 | static_cast<uint8_t>(key.kind)));
+	}
+};
+
+/* What the engine knows of an adjacency. */
+struct AdjacencyState {
+	uint8_t kind = 0; /* enum mill_adjacency_kind */
+	uint16_t iface = 0;
+	uint8_t mac[6] = {};
+	bool operator==(const AdjacencyState &other) const
+	{
+		return kind == other.kind && iface == other.iface && memcmp(mac, other.mac, sizeof mac) == 0;
+	}
+};
+
+struct Adjacency {
+	uint32_t id = 0;
+	AdjacencyKey key;
+	uint32_t refs = 0; /* legs of sent groups */
+	bool sent = false, dirty = false;
+	AdjacencyState state;
+	/* keeping the neighbour alive, CLOCK_MONOTONIC ns */
+	uint64_t asked_ns = 0;
+	uint32_t tries = 0;
+};
+
+struct GroupLeg {
+	Adjacency *adjacency;
+	uint32_t weight;
+	bool operator==(const GroupLeg &other) const
+	{
+		return adjacency == other.adjacency && weight == other.weight;
+	}
+};
+
+struct Path {
+	uint32_t id = 0; /* of the engine's group */
+	uint8_t family = 0, type = 0;
+	uint32_t nexthop_id = 0;
+	Address source; /* IPv4's RTA_PREFSRC: its address's end is the route's end */
+	std::vector<Leg> legs;
+	uint32_t refs = 0, fed_refs = 0;
+	bool dirty = false, checked = false, purged = false, sent = false;
+	std::vector<GroupLeg> sent_legs;
+	std::string key;
+};
+
+class PathTable
+{
+      public:
+	/* The one Path like this. A reference is to be counted by the caller. */
+	Path *intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
+		     const std::vector<Leg> &legs);
+	void erase(Path *path);
+	template <typename Visit> void all(Visit visit)
+	{
+		for (auto &[key, path] : paths_)
+			visit(*path);
+	}
+	size_t size() const
+	{
+		return paths_.size();
+	}
+
+      private:
+	std::unordered_map<std::string, std::unique_ptr<Path>> paths_;
+	uint32_t last_id_ = 0;
+};
+
+} // namespace mill

@@ -1,0 +1,510 @@
+/*
+ * Candidates of prefixes: adding, replacing and deleting as the kernel does, so that the order among them is the
+ * kernel's (fib_table_insert in net/ipv4, fib6_add in net/ipv6 behave so; measured, and tested against it), and
+ * what people ask of the table.
+ */
+#include "rib/rib.h"
+#include <linux/rtnetlink.h>
+#include <algorithm>
+#include <functional>
+
+namespace mill
+{
+
+Rib::Rib() = default;
+
+static void free_candidates(Node &node)
+{
+	while (node.first != nullptr)
+		delete std::exchange(node.first, node.first->next);
+}
+
+Rib::~Rib()
+{
+	trie4_.all(free_candidates);
+	trie6_.all(free_candidates);
+}
+
+void Rib::take(const nlmsghdr *message, bool from_dump)
+{
+	statistics.messages++;
+	switch (message->nlmsg_type) {
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE: {
+		RouteMessage route;
+		if (!parse_route(message, route) || route.cloned)
+			return;
+		if (route.table != RT_TABLE_MAIN && route.table != RT_TABLE_LOCAL)
+			return;
+		const Rank rank = route.table == RT_TABLE_LOCAL ? Rank::LocalTable : Rank::Main;
+		if (route.remove)
+			delete_route(route, rank);
+		else
+			add_route(route, rank, from_dump);
+		return;
+	}
+	case RTM_NEWLINK:
+	case RTM_DELLINK: {
+		LinkMessage link;
+		if (parse_link(message, link))
+			take_link(link);
+		return;
+	}
+	case RTM_NEWADDR:
+	case RTM_DELADDR: {
+		AddressMessage address;
+		if (parse_address(message, address))
+			take_address(address);
+		return;
+	}
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH: {
+		NeighbourMessage neighbour;
+		if (parse_neighbour(message, neighbour))
+			take_neighbour(neighbour);
+		return;
+	}
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP: {
+		NexthopMessage nexthop;
+		if (parse_nexthop(message, nexthop))
+			take_nexthop(nexthop);
+		return;
+	}
+	default:
+		return;
+	}
+}
+
+/* --- references and changes --------------------------------------------------------------------------------- */
+
+void Rib::check_path(Path *path)
+{
+	if (!std::exchange(path->checked, true))
+		checked_paths_.push_back(path);
+}
+
+void Rib::ref_path(Path *path)
+{
+	path->refs++;
+}
+
+void Rib::unref_path(Path *path)
+{
+	if (--path->refs == 0)
+		check_path(path);
+}
+
+void Rib::touch(Node &node)
+{
+	if (!std::exchange(node.dirty, true))
+		dirty_nodes_.push_back(&node);
+}
+
+/* A route of kernel or operator changed at this node: what depends on it is looked at again with the next flush. */
+void Rib::route_changed(Node &node, Rank rank)
+{
+	touch(node);
+	routes_changed_ = true;
+	const Prefix &prefix = node.prefix;
+	if (rank == Rank::LocalTable && prefix.length < prefix.address.bits())
+		trie(prefix.address.family).inside(prefix, [this](Node &inner) { touch(inner); });
+	if (neighbours_.empty())
+		return;
+	const auto end = neighbours_.upper_bound({prefix.last(), UINT32_MAX});
+	for (auto at = neighbours_.lower_bound({prefix.address, 0}); at != end; ++at)
+		check_neighbours_.insert(at->first);
+}
+
+/* --- lists of candidates ------------------------------------------------------------------------------------ */
+
+/* The kernel's order: table, then TOS (larger first), then metric. */
+static bool same_class(const Candidate &a, const Candidate &b)
+{
+	return a.rank == b.rank && a.tos == b.tos && a.metric == b.metric;
+}
+
+static bool before(const Candidate &a, const Candidate &b)
+{
+	if (a.rank != b.rank)
+		return a.rank < b.rank;
+	return a.tos != b.tos ? a.tos > b.tos : a.metric < b.metric;
+}
+
+static bool same_route(const Candidate &a, const Candidate &b)
+{
+	return same_class(a, b) && a.path == b.path && a.protocol == b.protocol;
+}
+
+static Candidate **find_candidate(Node &node, const Candidate &wanted, bool (*equal)(const Candidate &, const Candidate &))
+{
+	Candidate **place = &node.first;
+	while (*place != nullptr && !equal(**place, wanted))
+		place = &(*place)->next;
+	return *place != nullptr ? place : nullptr;
+}
+
+static Candidate **class_start(Node &node, const Candidate &wanted)
+{
+	Candidate **place = &node.first;
+	while (*place != nullptr && before(**place, wanted))
+		place = &(*place)->next;
+	return place;
+}
+
+static Candidate **class_end(Node &node, const Candidate &wanted)
+{
+	Candidate **place = &node.first;
+	while (*place != nullptr && !before(wanted, **place))
+		place = &(*place)->next;
+	return place;
+}
+
+static bool counts(Rank rank)
+{
+	return rank != Rank::Neighbour;
+}
+
+void Rib::insert_candidate(Node &node, Candidate **place, const Candidate &candidate)
+{
+	Candidate *fresh = new Candidate(candidate);
+	fresh->next = *place;
+	*place = fresh;
+	ref_path(fresh->path);
+	const uint8_t family = node.prefix.address.family;
+	if (counts(fresh->rank))
+		statistics.routes[family == 6]++;
+	if (fresh->rank == Rank::LocalTable && node.prefix.length < node.prefix.address.bits())
+		hiding_[family == 6]++;
+	if (fresh->rank == Rank::Neighbour)
+		touch(node);
+	else
+		route_changed(node, fresh->rank);
+}
+
+void Rib::remove_candidate(Node &node, Candidate **place)
+{
+	Candidate *gone = *place;
+	*place = gone->next;
+	const uint8_t family = node.prefix.address.family;
+	if (counts(gone->rank))
+		statistics.routes[family == 6]--;
+	if (gone->rank == Rank::LocalTable && node.prefix.length < node.prefix.address.bits())
+		hiding_[family == 6]--;
+	if (gone->rank == Rank::Neighbour)
+		touch(node);
+	else
+		route_changed(node, gone->rank);
+	unref_path(gone->path);
+	delete gone;
+}
+
+void Rib::remove_matching(Node &node, const std::function<bool(const Candidate &)> &match)
+{
+	for (Candidate **place = &node.first; *place != nullptr;) {
+		if (match(**place))
+			remove_candidate(node, place);
+		else
+			place = &(*place)->next;
+	}
+}
+
+/* The one candidate of a rank that has at most one; null takes it away. */
+void Rib::put_single(const Prefix &prefix, Rank rank, Path *path)
+{
+	Trie &table = trie(prefix.address.family);
+	Node *node = path != nullptr ? &table.insert(prefix) : table.find(prefix);
+	if (node == nullptr)
+		return;
+	const Candidate wanted = {nullptr, path, 0, 0, 0, 0, rank};
+	Candidate **old = find_candidate(*node, wanted, same_class);
+	if (old != nullptr && (*old)->path == path)
+		return;
+	if (old != nullptr)
+		remove_candidate(*node, old);
+	if (path != nullptr)
+		insert_candidate(*node, class_start(*node, wanted), wanted);
+}
+
+/* --- routes of the kernel ----------------------------------------------------------------------------------- */
+
+Path *Rib::path_of(const RouteMessage &route)
+{
+	const uint8_t family = route.prefix.address.family;
+	std::vector<Leg> legs = route.legs;
+	if (family == 6)
+		std::sort(legs.begin(), legs.end()); /* IPv6 gives the legs of one route in any order */
+	return paths_.intern(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(), legs);
+}
+
+void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
+{
+	Candidate wanted = {nullptr, path_of(route), route.metric, stamp_, route.tos, route.protocol, rank};
+	if (route.nexthop_id != 0 && nexthops_.count(route.nexthop_id) == 0)
+		doubt_ = true;
+	Node &node = trie(route.prefix.address.family).insert(route.prefix);
+	const uint16_t flags = from_dump ? 0 : route.flags;
+	if (route.prefix.address.family == 4)
+		add_route4(node, wanted, flags, from_dump);
+	else
+		add_route6(node, wanted, flags);
+	if (wanted.path->refs == 0)
+		check_path(wanted.path); /* known already, by another Path */
+}
+
+void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
+{
+	Candidate **exact = find_candidate(node, wanted, same_route);
+	if (exact != nullptr)
+		(*exact)->stamp = stamp_;
+	if (flags & NLM_F_REPLACE) {
+		Candidate **first = find_candidate(node, wanted, same_class);
+		if (first == nullptr) {
+			insert_candidate(node, class_start(node, wanted), wanted);
+		} else if (first != exact) {
+			if (exact != nullptr) /* later in the list, so `first` stays valid */
+				remove_candidate(node, exact);
+			remove_candidate(node, first);
+			insert_candidate(node, class_start(node, wanted), wanted);
+		}
+		return;
+	}
+	if (exact == nullptr) {
+		const bool last = from_dump || (flags & NLM_F_APPEND);
+		insert_candidate(node, last ? class_end(node, wanted) : class_start(node, wanted), wanted);
+		return;
+	}
+	/* a dump lists them in order: each goes to its class's end, and the order is the kernel's again */
+	if (from_dump && ((*exact)->next != nullptr && same_class(*(*exact)->next, wanted))) {
+		remove_candidate(node, exact);
+		insert_candidate(node, class_end(node, wanted), wanted);
+	}
+}
+
+/* IPv6 makes one route of several with gateways and the same metric. */
+static bool may_share(const Path &path)
+{
+	if (path.nexthop_id != 0 || path.type != RTN_UNICAST || path.legs.empty())
+		return false;
+	return std::all_of(path.legs.begin(), path.legs.end(), [](const Leg &leg) { return leg.gateway.family != 0; });
+}
+
+static bool same_way(const Leg &a, const Leg &b)
+{
+	return a.ifindex == b.ifindex && a.gateway == b.gateway;
+}
+
+static bool has_leg(const std::vector<Leg> &legs, const Leg &leg)
+{
+	return std::any_of(legs.begin(), legs.end(), [&](const Leg &other) { return same_way(leg, other); });
+}
+
+static bool has_legs(const std::vector<Leg> &legs, const std::vector<Leg> &some)
+{
+	return std::all_of(some.begin(), some.end(), [&](const Leg &leg) { return has_leg(legs, leg); });
+}
+
+void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags)
+{
+	const bool shares = may_share(*wanted.path);
+	const bool replace = (flags & NLM_F_REPLACE) != 0;
+	Candidate **exact = find_candidate(node, wanted, same_route);
+	if (exact != nullptr)
+		(*exact)->stamp = stamp_;
+	if (exact != nullptr && !replace)
+		return;
+	if (replace) {
+		Candidate **alike = class_start(node, wanted), **first = alike;
+		const auto in_class = [&](Candidate **place) { return *place != nullptr && same_class(**place, wanted); };
+		while (in_class(alike) && may_share(*(*alike)->path) != shares)
+			alike = &(*alike)->next;
+		Candidate **gone = in_class(alike) ? alike : in_class(first) ? first : nullptr;
+		if (gone == exact && exact != nullptr)
+			return;
+		if (gone != nullptr)
+			remove_candidate(node, gone);
+	}
+	if (shares) /* what was one leg is told again as all of them */
+		remove_matching(node, [&](const Candidate &other) {
+			return same_class(other, wanted) && other.path != wanted.path && may_share(*other.path) &&
+			       has_legs(wanted.path->legs, other.path->legs);
+		});
+	if (find_candidate(node, wanted, same_route) == nullptr)
+		insert_candidate(node, class_end(node, wanted), wanted);
+}
+
+void Rib::delete_route(const RouteMessage &route, Rank rank)
+{
+	Node *node = trie(route.prefix.address.family).find(route.prefix);
+	if (node == nullptr)
+		return;
+	const Candidate wanted = {nullptr, path_of(route), route.metric, 0, route.tos, route.protocol, rank};
+	Candidate **exact = find_candidate(*node, wanted, same_route);
+	if (exact != nullptr)
+		remove_candidate(*node, exact);
+	else if (route.prefix.address.family == 6)
+		subtract_route6(*node, route, rank);
+	else if (find_candidate(*node, wanted, same_class) != nullptr)
+		doubt_ = true; /* not the one that we know: look */
+	if (wanted.path->refs == 0)
+		check_path(wanted.path);
+}
+
+/* Legs of a multipath route go one by one, or several at once. */
+void Rib::subtract_route6(Node &node, const RouteMessage &route, Rank rank)
+{
+	for (Candidate **place = &node.first; *place != nullptr; place = &(*place)->next) {
+		const Path &path = *(*place)->path;
+		if ((*place)->rank != rank || (*place)->metric != route.metric || path.type != route.type ||
+		    path.nexthop_id != 0 || route.legs.empty() || !has_legs(path.legs, route.legs))
+			continue;
+		std::vector<Leg> left;
+		for (const Leg &leg : path.legs)
+			if (!has_leg(route.legs, leg))
+				left.push_back(leg);
+		Candidate shorter = **place;
+		shorter.path = paths_.intern(6, path.type, 0, Address(), left);
+		remove_candidate(node, place);
+		if (!left.empty() && find_candidate(node, shorter, same_route) == nullptr)
+			insert_candidate(node, class_end(node, shorter), shorter);
+		if (shorter.path->refs == 0)
+			check_path(shorter.path);
+		return;
+	}
+	doubt_ = true;
+}
+
+void Rib::mark()
+{
+	stamp_++;
+}
+
+void Rib::sweep_routes(uint8_t family)
+{
+	trie(family).all([this](Node &node) {
+		remove_matching(node, [this](const Candidate &candidate) {
+			return (candidate.rank == Rank::Main || candidate.rank == Rank::LocalTable) &&
+			       candidate.stamp != stamp_;
+		});
+	});
+}
+
+bool Rib::take_doubt()
+{
+	return std::exchange(doubt_, false);
+}
+
+bool Rib::take_link_change()
+{
+	return std::exchange(link_change_, false);
+}
+
+/* --- from the operator -------------------------------------------------------------------------------------- */
+
+void Rib::set_interfaces(std::unordered_map<uint32_t, uint16_t> slots)
+{
+	interfaces_known_ = true;
+	if (slots == slots_)
+		return;
+	slots_ = std::move(slots);
+	links_changed();
+}
+
+void Rib::set_gateways(const std::vector<std::pair<uint32_t, Address>> &gateways)
+{
+	std::map<uint32_t, GatewayState> next;
+	for (const auto &[slot, address] : gateways) {
+		const auto old = gateways_.find(slot);
+		if (old != gateways_.end()) {
+			next[slot] = old->second;
+			if (old->second.address != address)
+				next[slot].told = false;
+		}
+		next[slot].address = address;
+	}
+	for (auto &[slot, gateway] : gateways_) {
+		if (next.count(slot) != 0)
+			continue;
+		if (gateway.fed != nullptr)
+			feed_unref(gateway.fed);
+		gone_gateways_.push_back(slot);
+	}
+	gateways_ = std::move(next);
+	routes_changed_ = true;
+}
+
+void Rib::add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex)
+{
+	OperatorRoute &route = operator_routes_[prefix];
+	route.gateway = gateway;
+	route.ifindex = ifindex;
+	check_operator_routes();
+}
+
+bool Rib::delete_operator_route(const Prefix &prefix)
+{
+	if (operator_routes_.erase(prefix) == 0)
+		return false;
+	put_single(prefix, Rank::Operator, nullptr);
+	return true;
+}
+
+/* --- for people --------------------------------------------------------------------------------------------- */
+
+RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
+{
+	RouteView view;
+	bool blackhole = false;
+	view.prefix = node.prefix;
+	view.by_operator = candidate.rank == Rank::Operator;
+	view.protocol = candidate.protocol;
+	view.type = candidate.path->type;
+	view.metric = candidate.metric;
+	for (const Leg &leg : legs_of(*candidate.path, blackhole))
+		view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(leg)});
+	if (blackhole)
+		view.type = RTN_BLACKHOLE;
+	return view;
+}
+
+bool Rib::lookup(const Address &address, RouteView &view) const
+{
+	const Node *local = nullptr, *main = nullptr;
+	trie(address.family).covering(address, address.bits(), [&](const Node &node) {
+		const Candidate *candidate = best(node);
+		if (candidate != nullptr && candidate->rank == Rank::LocalTable)
+			local = &node;
+		if (best_main(node) != nullptr)
+			main = &node;
+	});
+	if (local != nullptr)
+		view = view_of(*local, *best(*local));
+	else if (main != nullptr)
+		view = view_of(*main, *best_main(*main));
+	return local != nullptr || main != nullptr;
+}
+
+std::vector<RouteView> Rib::page(uint8_t family, const Prefix *after, size_t limit) const
+{
+	std::vector<RouteView> views;
+	trie(family).page(after, [&](const Node &node) {
+		for (const Candidate *c = node.first; c != nullptr; c = c->next)
+			if (counts(c->rank))
+				views.push_back(view_of(node, *c));
+		return views.size() < limit;
+	});
+	return views;
+}
+
+std::vector<NeighbourView> Rib::neighbours() const
+{
+	std::vector<NeighbourView> views;
+	for (const auto &[key, neighbour] : neighbours_) {
+		const auto found = adjacencies_.find({AdjacencyClass::Neighbour, key.second, key.first});
+		const bool used = found != adjacencies_.end() && found->second->refs > 0;
+		views.push_back({key.second, key.first, &neighbour, used});
+	}
+	return views;
+}
+
+} // namespace mill

@@ -1,0 +1,272 @@
+/*
+ * The routing table as the kernel has it, with what the operator added, and the feed of the engine from it.
+ *
+ *   netlink messages ─► links, addresses, neighbours, nexthop objects
+ *                    └► Trie (one per family): prefix → candidates in order of preference ─► Path
+ *                       changed prefixes, paths, adjacencies, gateways ─► flush() ─► records in the FIB queue
+ *
+ * All candidates are kept, because the kernel does not announce the next best when the best goes. Of a prefix, the
+ * kernel's local table comes first (it is looked up first, so that it also hides longer prefixes of the main
+ * table), then routes of the operator, the main table, and last the host routes of neighbours on connected
+ * prefixes. Whatever the kernel does silently is derived here from the event that causes it (rib_events.cc).
+ *
+ * One lock, the owner's (rib_thread.h), covers everything here; nothing here blocks or allocates descriptors.
+ */
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+#include "rib/messages.h"
+#include "rib/paths.h"
+#include "rib/queue.h"
+#include "rib/trie.h"
+
+namespace mill
+{
+
+enum class Rank : uint8_t { LocalTable, Operator, Main, Neighbour };
+
+struct Candidate {
+	Candidate *next;
+	Path *path;
+	uint32_t metric;
+	uint32_t stamp; /* of the dump that last confirmed it */
+	uint8_t tos, protocol;
+	Rank rank;
+};
+
+struct LinkState {
+	LinkMessage link;
+	uint32_t stamp = 0;
+	std::map<Address, std::pair<uint8_t, uint32_t>> addresses; /* → length, stamp */
+	bool up() const;
+	bool carrier() const;
+};
+
+struct NeighbourState {
+	uint16_t state = 0;
+	bool has_mac = false;
+	uint8_t mac[6] = {};
+	uint32_t stamp = 0;
+	Path *host = nullptr; /* of its host route, while it has one */
+	bool usable() const;
+};
+
+using NeighbourKey = std::pair<Address, uint32_t>; /* address, ifindex */
+
+struct NexthopObject {
+	NexthopMessage message;
+	uint32_t stamp = 0;
+};
+
+struct OperatorRoute {
+	Address gateway; /* family 0: none */
+	uint32_t ifindex = 0;
+	Path *path = nullptr; /* while it resolves */
+};
+
+struct GatewayState {
+	Address address;
+	Path *fed = nullptr;
+	bool told = false; /* the engine knows what `fed` says */
+};
+
+/* One route for people. */
+struct RouteView {
+	Prefix prefix;
+	bool by_operator = false;
+	uint8_t protocol = 0, type = 0;
+	uint32_t metric = 0;
+	struct Hop {
+		Address gateway;
+		uint32_t ifindex;
+		uint16_t weight;
+		bool dead;
+	};
+	std::vector<Hop> hops;
+};
+
+struct NeighbourView {
+	uint32_t ifindex;
+	Address address;
+	const NeighbourState *state;
+	bool used;
+};
+
+struct Statistics {
+	uint64_t routes[2] = {}; /* candidates of kernel and operator, IPv4 and IPv6 */
+	uint64_t messages = 0, batches = 0;
+	uint32_t overruns = 0, resyncs = 0;
+};
+
+class Rib
+{
+      public:
+	Rib();
+	~Rib();
+
+	/* --- from the kernel (rib.cc, rib_events.cc) --- */
+	void take(const nlmsghdr *message, bool from_dump);
+	/* Around a dump: what of that kind was not confirmed in between is gone. */
+	void mark();
+	void sweep_links();
+	void sweep_addresses();
+	void sweep_neighbours();
+	void sweep_nexthops();
+	void sweep_routes(uint8_t family);
+	/* Something was derived, or did not fit: a dump should verify. Cleared by reading. */
+	bool take_doubt();
+	/* Links or addresses changed since the last call. */
+	bool take_link_change();
+
+	/* --- from the operator --- */
+	void set_interfaces(std::unordered_map<uint32_t, uint16_t> slots);
+	void set_gateways(const std::vector<std::pair<uint32_t, Address>> &gateways);
+	void add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex);
+	bool delete_operator_route(const Prefix &prefix);
+
+	/* --- to the engine (engine_feed.cc) --- */
+	void attach(std::unique_ptr<FibQueue> queue);
+	void set_loaded(); /* the first dump is in */
+	void couple(bool on);
+	void replay();
+	/* Hands over changes as far as there is room. True: all of them. */
+	bool flush();
+	bool feeding() const
+	{
+		return queue_ && coupled_ && loaded_ && interfaces_known_;
+	}
+	FibQueue *queue() const
+	{
+		return queue_.get();
+	}
+	bool coupled() const
+	{
+		return coupled_;
+	}
+	bool synced() const;
+	size_t pending() const;
+	/* Neighbours to ask for now: in use and stale, or not resolved yet; at most `most`. */
+	std::vector<NeighbourKey> to_refresh(uint64_t now_ns, uint32_t max_tries, size_t most);
+
+	/* --- for people --- */
+	bool lookup(const Address &address, RouteView &view) const;
+	/* Whole prefixes, until at least `limit` routes. */
+	std::vector<RouteView> page(uint8_t family, const Prefix *after, size_t limit) const;
+	const std::map<uint32_t, LinkState> &links() const
+	{
+		return links_;
+	}
+	std::vector<NeighbourView> neighbours() const;
+	Statistics statistics;
+
+      private:
+	Trie &trie(uint8_t family)
+	{
+		return family == 4 ? trie4_ : trie6_;
+	}
+	const Trie &trie(uint8_t family) const
+	{
+		return family == 4 ? trie4_ : trie6_;
+	}
+
+	/* rib.cc: candidates */
+	void add_route(const RouteMessage &route, Rank rank, bool from_dump);
+	void delete_route(const RouteMessage &route, Rank rank);
+	void add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
+	void add_route6(Node &node, const Candidate &wanted, uint16_t flags);
+	void subtract_route6(Node &node, const RouteMessage &route, Rank rank);
+	void insert_candidate(Node &node, Candidate **place, const Candidate &candidate);
+	void remove_candidate(Node &node, Candidate **place);
+	void remove_matching(Node &node, const std::function<bool(const Candidate &)> &match);
+	void put_single(const Prefix &prefix, Rank rank, Path *path);
+	void touch(Node &node);
+	void route_changed(Node &node, Rank rank);
+	Path *path_of(const RouteMessage &route);
+	void ref_path(Path *path);
+	void unref_path(Path *path);
+
+	/* rib_events.cc */
+	void take_link(const LinkMessage &message);
+	void take_address(const AddressMessage &message);
+	void take_neighbour(const NeighbourMessage &message);
+	void take_nexthop(const NexthopMessage &message);
+	void link_gone(uint32_t ifindex);
+	void address_gone(uint32_t ifindex, const Address &address);
+	void nexthop_gone(uint32_t id);
+	void neighbour_changed(const NeighbourKey &key);
+	void forget_neighbour(std::map<NeighbourKey, NeighbourState>::iterator at);
+	void add_host_route(const NeighbourKey &key, NeighbourState &neighbour);
+	void drop_host_route(const NeighbourKey &key, NeighbourState &neighbour);
+	void drop_nexthops_of(uint32_t ifindex);
+	template <typename Match> void purge(Match match);
+	void links_changed();
+
+	/* meaning.cc: what routes amount to */
+	bool leg_alive(const Leg &leg) const;
+	std::vector<Leg> legs_of(const Path &path, bool &blackhole) const;
+	const Candidate *best(const Node &node) const;
+	const Candidate *best_main(const Node &node) const;
+	const Candidate *match(const Address &address) const;
+	Path *effective(const Node &node) const;
+	Path *resolve(const Address &gateway, bool only_ours);
+	void check_neighbours();
+	void check_operator_routes();
+	void check_gateways();
+
+	/* engine_feed.cc */
+	Adjacency &adjacency(AdjacencyClass kind, uint32_t ifindex, const Address &address);
+	AdjacencyState state_of(const Adjacency &adjacency) const;
+	std::vector<GroupLeg> group_of(const Path &path);
+	void send_adjacency(Adjacency &adjacency);
+	void send_group(Path &path);
+	void feed_node(Node &node);
+	void feed_gateway(uint32_t slot, GatewayState &gateway);
+	void mark_path(Path &path);
+	void mark_all_paths();
+	void mark_adjacency(Adjacency &adjacency);
+	void check_path(Path *path);
+	void feed_ref(Path *path);
+	void feed_unref(Path *path);
+	void drop_adjacency(Adjacency *adjacency);
+	bool free_paths();
+	bool free_adjacencies();
+	void forget_engine();
+	bool flush_changes();
+	void commit();
+	RouteView view_of(const Node &node, const Candidate &candidate) const;
+
+	Trie trie4_, trie6_;
+	PathTable paths_;
+	std::map<uint32_t, LinkState> links_;
+	std::map<NeighbourKey, NeighbourState> neighbours_;
+	std::map<uint32_t, NexthopObject> nexthops_;
+	std::map<Prefix, OperatorRoute> operator_routes_;
+	std::map<uint32_t, GatewayState> gateways_;
+	std::vector<uint32_t> gone_gateways_;
+	std::unordered_map<uint32_t, uint16_t> slots_; /* ifindex → interface slot */
+	uint32_t stamp_ = 1;
+	uint32_t hiding_[2] = {}; /* candidates of the local table that are no host's */
+	bool doubt_ = false, link_change_ = false;
+
+	/* changes not yet handed over */
+	std::vector<Node *> dirty_nodes_;
+	std::vector<Path *> dirty_paths_, checked_paths_;
+	std::vector<Adjacency *> dirty_adjacencies_;
+	std::set<NeighbourKey> check_neighbours_;
+	bool routes_changed_ = false;
+
+	/* the engine */
+	std::unique_ptr<FibQueue> queue_;
+	std::unordered_map<AdjacencyKey, std::unique_ptr<Adjacency>, AdjacencyKeyHash> adjacencies_;
+	uint32_t last_adjacency_ = 0;
+	bool coupled_ = true, loaded_ = false, interfaces_known_ = false;
+	bool replay_wanted_ = false, replaying_ = false, replayed_ = false;
+	uint64_t replay_end_ = 0;
+};
+
+} // namespace mill

@@ -1,0 +1,308 @@
+/*
+ * Links, addresses, neighbours and nexthop objects, and what the kernel does to routes without saying so when one
+ * of them goes (measured on Linux 6.18; fib_sync_down_dev, fib_sync_down_addr, nexthop_flush_dev):
+ *
+ *   link administratively down   IPv4 routes over it alone vanish, but local addresses; nexthop objects on it too
+ *   carrier lost                 nexthop objects on it vanish, with the routes that name them; other routes stay
+ *   IPv4 address deleted         routes that prefer it as source vanish; with the last one, all over that link
+ *   nexthop object deleted       routes that name it vanish; it leaves its groups, and an empty group vanishes
+ *
+ * These are applied at once, and `doubt_` asks for a dump that verifies.
+ */
+#include <linux/if.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <algorithm>
+#include "rib/rib.h"
+
+namespace mill
+{
+
+bool LinkState::up() const
+{
+	return (link.flags & IFF_UP) != 0;
+}
+
+bool LinkState::carrier() const
+{
+	return (link.flags & IFF_LOWER_UP) != 0;
+}
+
+bool NeighbourState::usable() const
+{
+	static const uint16_t good =
+	    NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+	return has_mac && (state & good) != 0;
+}
+
+/* Removes, in one walk, the kernel's routes whose path matches. */
+template <typename Match> void Rib::purge(Match match)
+{
+	std::vector<Path *> purged;
+	bool family[2] = {};
+	paths_.all([&](Path &path) {
+		if (path.refs == 0 || !match(path))
+			return;
+		path.purged = true;
+		purged.push_back(&path);
+		family[path.family == 6] = true;
+	});
+	if (purged.empty())
+		return;
+	const auto remove = [this](Node &node) {
+		remove_matching(node, [](const Candidate &candidate) {
+			return candidate.path->purged &&
+			       (candidate.rank == Rank::Main || candidate.rank == Rank::LocalTable);
+		});
+	};
+	if (family[0])
+		trie4_.all(remove);
+	if (family[1])
+		trie6_.all(remove);
+	for (Path *path : purged)
+		path->purged = false;
+}
+
+/* Interfaces, their state or their slots changed: paths and neighbours mean something else. */
+void Rib::links_changed()
+{
+	link_change_ = true;
+	routes_changed_ = true;
+	mark_all_paths();
+	for (auto &[key, adjacency] : adjacencies_)
+		mark_adjacency(*adjacency);
+	for (const auto &[key, neighbour] : neighbours_)
+		check_neighbours_.insert(key);
+}
+
+void Rib::take_link(const LinkMessage &message)
+{
+	if (message.remove) {
+		link_gone(message.ifindex);
+		return;
+	}
+	LinkState &state = links_[message.ifindex];
+	const bool was_up = state.up(), had_carrier = state.carrier(), known = state.link.ifindex != 0;
+	state.stamp = stamp_;
+	state.link = message;
+	const bool down = known && was_up && !state.up();
+	const bool lost = known && had_carrier && !state.carrier();
+	link_change_ = true;
+	if (down || lost)
+		drop_nexthops_of(message.ifindex);
+	if (down) {
+		doubt_ = true;
+		purge([this](const Path &path) {
+			return path.family == 4 && path.type != RTN_LOCAL && path.nexthop_id == 0 && !path.legs.empty() &&
+			       std::all_of(path.legs.begin(), path.legs.end(), [this](const Leg &leg) {
+				       const auto link = links_.find(leg.ifindex);
+				       return link != links_.end() && !link->second.up();
+			       });
+		});
+	}
+	if (!known || was_up != state.up() || had_carrier != state.carrier())
+		links_changed();
+}
+
+void Rib::link_gone(uint32_t ifindex)
+{
+	if (links_.erase(ifindex) == 0)
+		return;
+	drop_nexthops_of(ifindex);
+	purge([&](const Path &path) {
+		return path.nexthop_id == 0 && !path.legs.empty() &&
+		       std::all_of(path.legs.begin(), path.legs.end(),
+				   [&](const Leg &leg) { return leg.ifindex == ifindex; });
+	});
+	for (auto at = neighbours_.begin(); at != neighbours_.end();) {
+		const auto next = std::next(at);
+		if (at->first.second == ifindex)
+			forget_neighbour(at);
+		at = next;
+	}
+	doubt_ = true;
+	links_changed();
+}
+
+void Rib::sweep_links()
+{
+	std::vector<uint32_t> gone;
+	for (const auto &[ifindex, state] : links_)
+		if (state.stamp != stamp_)
+			gone.push_back(ifindex);
+	for (const uint32_t ifindex : gone)
+		link_gone(ifindex);
+}
+
+void Rib::take_address(const AddressMessage &message)
+{
+	link_change_ = true;
+	const auto link = links_.find(message.ifindex);
+	if (link == links_.end())
+		return;
+	auto &addresses = link->second.addresses;
+	if (!message.remove) {
+		addresses[message.address] = {message.length, stamp_};
+	} else if (addresses.erase(message.address) != 0) {
+		address_gone(message.ifindex, message.address);
+	}
+}
+
+void Rib::address_gone(uint32_t ifindex, const Address &address)
+{
+	doubt_ = true;
+	if (address.family != 4)
+		return; /* IPv6 announces what it deletes, and merely forgets a preferred source */
+	bool elsewhere = false;
+	for (const auto &[other, state] : links_)
+		elsewhere = elsewhere || state.addresses.count(address) != 0;
+	const auto &left = links_[ifindex].addresses;
+	const bool last = std::none_of(left.begin(), left.end(), [](const auto &a) { return a.first.family == 4; });
+	purge([&](const Path &path) {
+		if (path.family != 4)
+			return false;
+		if (!elsewhere && path.source == address)
+			return true;
+		return last && path.nexthop_id == 0 && !path.legs.empty() &&
+		       std::all_of(path.legs.begin(), path.legs.end(),
+				   [&](const Leg &leg) { return leg.ifindex == ifindex; });
+	});
+}
+
+void Rib::sweep_addresses()
+{
+	std::vector<std::pair<uint32_t, Address>> gone;
+	for (auto &[ifindex, state] : links_)
+		for (const auto &[address, about] : state.addresses)
+			if (about.second != stamp_)
+				gone.emplace_back(ifindex, address);
+	for (const auto &[ifindex, address] : gone) {
+		links_[ifindex].addresses.erase(address);
+		link_change_ = true;
+		address_gone(ifindex, address);
+	}
+}
+
+/* --- nexthop objects ---------------------------------------------------------------------------------------- */
+
+void Rib::take_nexthop(const NexthopMessage &message)
+{
+	if (message.remove) {
+		nexthop_gone(message.id);
+		return;
+	}
+	NexthopObject &object = nexthops_[message.id];
+	object.stamp = stamp_;
+	const NexthopMessage &old = object.message;
+	if (old.id == message.id && old.leg == message.leg && old.group == message.group &&
+	    old.blackhole == message.blackhole)
+		return;
+	object.message = message;
+	/* those that name it, themselves or through a group */
+	mark_all_paths();
+	routes_changed_ = true;
+	for (const auto &[key, neighbour] : neighbours_)
+		check_neighbours_.insert(key);
+}
+
+void Rib::nexthop_gone(uint32_t id)
+{
+	if (nexthops_.erase(id) == 0)
+		return;
+	std::vector<uint32_t> empty;
+	for (auto &[other, object] : nexthops_) {
+		auto &group = object.message.group;
+		const auto end = std::remove_if(group.begin(), group.end(), [&](const auto &m) { return m.first == id; });
+		if (end == group.end())
+			continue;
+		group.erase(end, group.end());
+		if (group.empty())
+			empty.push_back(other);
+	}
+	bool named = false;
+	paths_.all([&](const Path &path) { named = named || (path.nexthop_id == id && path.refs > 0); });
+	if (named) {
+		doubt_ = true;
+		purge([&](const Path &path) { return path.nexthop_id == id; });
+	}
+	for (const uint32_t group : empty)
+		nexthop_gone(group);
+	mark_all_paths();
+	routes_changed_ = true;
+}
+
+void Rib::drop_nexthops_of(uint32_t ifindex)
+{
+	std::vector<uint32_t> gone;
+	for (const auto &[id, object] : nexthops_)
+		if (object.message.group.empty() && object.message.leg.ifindex == ifindex)
+			gone.push_back(id);
+	for (const uint32_t id : gone)
+		nexthop_gone(id);
+	if (!gone.empty())
+		doubt_ = true;
+}
+
+void Rib::sweep_nexthops()
+{
+	std::vector<uint32_t> gone;
+	for (const auto &[id, object] : nexthops_)
+		if (object.stamp != stamp_)
+			gone.push_back(id);
+	for (const uint32_t id : gone)
+		nexthop_gone(id);
+}
+
+/* --- neighbours --------------------------------------------------------------------------------------------- */
+
+void Rib::neighbour_changed(const NeighbourKey &key)
+{
+	check_neighbours_.insert(key);
+	const auto found = adjacencies_.find({AdjacencyClass::Neighbour, key.second, key.first});
+	if (found != adjacencies_.end())
+		mark_adjacency(*found->second);
+}
+
+void Rib::take_neighbour(const NeighbourMessage &message)
+{
+	const NeighbourKey key(message.address, message.ifindex);
+	if (message.address.is_multicast())
+		return;
+	if (message.remove) {
+		const auto found = neighbours_.find(key);
+		if (found != neighbours_.end())
+			forget_neighbour(found);
+		return;
+	}
+	NeighbourState &state = neighbours_[key];
+	const bool was_usable = state.usable();
+	uint8_t mac[6];
+	memcpy(mac, state.mac, sizeof mac);
+	state.stamp = stamp_;
+	state.state = message.state;
+	state.has_mac = message.has_mac;
+	memcpy(state.mac, message.mac, sizeof state.mac);
+	if (was_usable != state.usable() || memcmp(mac, state.mac, sizeof mac) != 0)
+		neighbour_changed(key);
+}
+
+void Rib::forget_neighbour(std::map<NeighbourKey, NeighbourState>::iterator at)
+{
+	const NeighbourKey key = at->first;
+	if (at->second.host != nullptr)
+		drop_host_route(key, at->second);
+	neighbours_.erase(at);
+	neighbour_changed(key);
+}
+
+void Rib::sweep_neighbours()
+{
+	for (auto at = neighbours_.begin(); at != neighbours_.end();) {
+		const auto next = std::next(at);
+		if (at->second.stamp != stamp_)
+			forget_neighbour(at);
+		at = next;
+	}
+}
+
+} // namespace mill

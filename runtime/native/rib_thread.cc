@@ -1,0 +1,378 @@
+/*
+ * The RIB's thread. Start: subscribe, then dump, so that nothing falls between; events that queue up meanwhile are
+ * applied after the dump, and applying one twice ends in the same state. A round reads what is there, at most for
+ * a while, and then hands the changes to the engine: alone, a change goes at once; in a storm, many go together.
+ *
+ * When the kernel drops messages (ENOBUFS), and when it does something without saying so (Rib::take_doubt), a new
+ * dump marks and sweeps; the engine goes on with what it has. After a doubt it comes a little later, and rarely if
+ * dumps are long.
+ */
+#include "rib_thread.h"
+#include <linux/neighbour.h>
+#include <linux/nexthop.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <ctime>
+#include "error.h"
+
+namespace mill
+{
+
+static constexpr uint64_t ms = 1000000;
+static constexpr uint64_t round_ns = 20 * ms;	/* of reading, before changes are handed over */
+static constexpr uint64_t verify_ns = 200 * ms; /* after an event that hints at silent changes */
+static constexpr uint64_t second = 1000 * ms;
+static constexpr size_t refreshes = 100; /* neighbours asked for in a second */
+static constexpr size_t remembered = 65536;
+
+static uint64_t now()
+{
+	timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return static_cast<uint64_t>(time.tv_sec) * second + static_cast<uint64_t>(time.tv_nsec);
+}
+
+RibThread::RibThread(const RibOptions &options) : options_(options), wake_(make_event())
+{
+}
+
+RibThread::~RibThread()
+{
+	stop();
+}
+
+/* The thread's turn with the table; it gives way to JavaScript first. */
+template <typename Body> auto RibThread::work(Body body)
+{
+	while (waiting_ > 0 && !stopping_)
+		std::this_thread::yield();
+	const std::unique_lock<std::mutex> guard(lock_);
+	return body(rib_);
+}
+
+void RibThread::start(std::function<void()> on_event)
+{
+	static const int groups[] = {RTNLGRP_LINK,	  RTNLGRP_NEIGH,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+				     RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,  RTNLGRP_IPV4_RULE,   RTNLGRP_IPV6_RULE,
+				     RTNLGRP_NEXTHOP};
+	if (thread_.joinable())
+		throw Failure(EALREADY, "start", "the RIB runs already");
+	on_event_ = std::move(on_event);
+	stopping_ = false;
+	need_resync_ = true;
+	events_ = std::make_unique<NetlinkSocket>();
+	events_->set_receive_buffer(options_.receive_buffer);
+	for (const int group : groups)
+		events_->join(group); /* an old kernel may not have nexthop objects */
+	hints_ = std::make_unique<NetlinkSocket>();
+	dump_links();
+	thread_ = std::thread([this] { run(); });
+	pthread_setname_np(thread_.native_handle(), "controlplane");
+}
+
+void RibThread::stop()
+{
+	stopping_ = true;
+	wake();
+	if (thread_.joinable())
+		thread_.join();
+	events_.reset();
+	hints_.reset();
+}
+
+void RibThread::wake()
+{
+	raise_event(wake_.get());
+}
+
+void RibThread::run()
+{
+	while (!stopping_) {
+		serve_requests();
+		if (std::exchange(need_resync_, false))
+			resync(true);
+		drained_ = false;
+		read_events();
+		if (std::exchange(overrun_, false)) {
+			work([](Rib &rib) { rib.statistics.overruns++; });
+			resync(true);
+			continue;
+		}
+		flush();
+		advance_waits();
+		refresh_neighbours();
+		if (verify_at_ != 0 && now() >= verify_at_) {
+			verify_at_ = 0;
+			resync(false);
+			continue;
+		}
+		if (drained_)
+			wait_for_work();
+	}
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------ */
+
+void RibThread::read_events()
+{
+	const uint64_t until = now() + round_ns;
+	while (!stopping_) {
+		const auto got = work([this](Rib &rib) {
+			return events_->receive([&rib](const nlmsghdr *message) { rib.take(message, false); });
+		});
+		if (got == NetlinkSocket::Received::Overrun) {
+			overrun_ = true;
+			return;
+		}
+		if (got == NetlinkSocket::Received::Nothing) {
+			drained_ = true;
+			break;
+		}
+		if (now() >= until)
+			break;
+	}
+	const bool doubt = work([](Rib &rib) { return rib.take_doubt(); });
+	if (doubt && verify_at_ == 0)
+		verify_at_ = std::max(now() + verify_ns, last_dump_ + 10 * dump_ns_);
+}
+
+void RibThread::wait_for_work()
+{
+	pollfd waits[3] = {{events_->fd(), POLLIN, 0}, {wake_.get(), POLLIN, 0}, {-1, POLLIN, 0}};
+	const int done = work([](Rib &rib) { return rib.queue() != nullptr ? rib.queue()->done_fd() : -1; });
+	const bool watches = done >= 0 && (!all_flushed_ || !waits_.empty());
+	uint64_t timeout = 1000;
+	if (watches) {
+		waits[2].fd = done;
+		timeout = 20; /* the engine's word may have been read by another */
+	}
+	if (verify_at_ != 0) {
+		const uint64_t at = now();
+		timeout = std::min(timeout, verify_at_ > at ? (verify_at_ - at) / ms + 1 : 0);
+	}
+	poll(waits, 3, static_cast<int>(timeout));
+	clear_event(wake_.get());
+	if (waits[2].revents & POLLIN)
+		clear_event(done);
+}
+
+/* --- dumps -------------------------------------------------------------------------------------------------- */
+
+void RibThread::dump(uint16_t type, uint8_t family, const std::function<void(Rib &)> &sweep)
+{
+	NetlinkSocket socket;
+	for (int attempt = 0; attempt < 3 && !stopping_; attempt++) {
+		work([](Rib &rib) { rib.mark(); });
+		NetlinkRequest request(type, 0);
+		switch (type) { /* all begin with the family, but are of different lengths */
+		case RTM_GETLINK:
+			request.header<ifinfomsg>();
+			break;
+		case RTM_GETNEIGH:
+			request.header<ndmsg>();
+			break;
+		case RTM_GETNEXTHOP:
+			request.header<nhmsg>();
+			break;
+		case RTM_GETROUTE:
+			request.header<rtmsg>()->rtm_family = family;
+			break;
+		default:
+			request.header<rtgenmsg>()->rtgen_family = AF_UNSPEC;
+		}
+		std::unique_lock<std::mutex> guard(lock_, std::defer_lock);
+		const bool whole = socket.dump(
+		    request, "dump", [this](const nlmsghdr *message) { rib_.take(message, true); },
+		    [&](bool begin) {
+			    if (!begin) {
+				    guard.unlock();
+				    return;
+			    }
+			    while (waiting_ > 0 && !stopping_)
+				    std::this_thread::yield();
+			    guard.lock();
+		    });
+		if (whole || attempt == 2) {
+			work(sweep);
+			return;
+		}
+	}
+}
+
+void RibThread::dump_links()
+{
+	dump(RTM_GETLINK, AF_UNSPEC, [](Rib &rib) { rib.sweep_links(); });
+	dump(RTM_GETADDR, AF_UNSPEC, [](Rib &rib) { rib.sweep_addresses(); });
+}
+
+/* `whole`: links and neighbours too; otherwise what links and addresses change silently. */
+void RibThread::resync(bool whole)
+{
+	const uint64_t begin = now();
+	try {
+		dump_links();
+		try {
+			dump(RTM_GETNEXTHOP, AF_UNSPEC, [](Rib &rib) { rib.sweep_nexthops(); });
+		} catch (const Failure &) {
+			/* a kernel without nexthop objects */
+		}
+		if (whole)
+			dump(RTM_GETNEIGH, AF_UNSPEC, [](Rib &rib) { rib.sweep_neighbours(); });
+		dump(RTM_GETROUTE, AF_INET, [](Rib &rib) { rib.sweep_routes(4); });
+		dump(RTM_GETROUTE, AF_INET6, [](Rib &rib) { rib.sweep_routes(6); });
+	} catch (const Failure &) {
+		verify_at_ = now() + second; /* try again; the engine goes on with what it has */
+		return;
+	}
+	last_dump_ = now();
+	dump_ns_ = last_dump_ - begin;
+	work([&](Rib &rib) {
+		rib.take_doubt(); /* what the dump itself did not confirm is gone */
+		rib.statistics.resyncs += whole;
+		rib.set_loaded();
+	});
+	/* older events wait in the socket: all of them, before the engine hears of anything */
+	for (drained_ = false; !drained_ && !overrun_ && !stopping_;)
+		read_events();
+}
+
+/* --- the engine --------------------------------------------------------------------------------------------- */
+
+void RibThread::flush()
+{
+	const bool changed = work([this](Rib &rib) {
+		all_flushed_ = rib.flush();
+		return rib.take_link_change();
+	});
+	if (changed) {
+		links_changed_ = true;
+		on_event_();
+	}
+}
+
+void RibThread::serve_requests()
+{
+	std::vector<uint64_t> recouples;
+	std::vector<NeighbourKey> wanted;
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		waits_.insert(waits_.end(), asked_.begin(), asked_.end());
+		asked_.clear();
+		recouples.swap(recouples_);
+		wanted.swap(wanted_);
+	}
+	for (const NeighbourKey &neighbour : wanted)
+		ask_kernel(neighbour);
+	if (recouples.empty())
+		return;
+	resync(true);
+	work([](Rib &rib) {
+		rib.couple(true);
+		rib.replay();
+	});
+	for (const uint64_t ticket : recouples)
+		waits_.push_back({ticket, Stage::Queued, 0});
+}
+
+/* A wait ends when the socket was read empty after it was asked, all was flushed, and the engine has got there. */
+void RibThread::advance_waits()
+{
+	if (waits_.empty())
+		return;
+	std::vector<uint64_t> done;
+	work([&](Rib &rib) {
+		for (Wait &wait : waits_) {
+			if (wait.stage == Stage::Queued && drained_ && all_flushed_) {
+				wait.stage = Stage::Flushed;
+				wait.position = rib.feeding() ? rib.queue()->position() : 0;
+			}
+			if (wait.stage == Stage::Flushed &&
+			    (!rib.feeding() || rib.queue()->applied() >= wait.position)) {
+				wait.stage = Stage::Applied;
+				done.push_back(wait.ticket);
+			}
+		}
+	});
+	while (!waits_.empty() && waits_.front().stage == Stage::Applied)
+		waits_.pop_front();
+	if (done.empty())
+		return;
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		done_.insert(done_.end(), done.begin(), done.end());
+	}
+	on_event_();
+}
+
+void RibThread::ask_settled(uint64_t ticket)
+{
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		asked_.push_back({ticket, Stage::Queued, 0});
+	}
+	wake();
+}
+
+void RibThread::ask_recouple(uint64_t ticket)
+{
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		recouples_.push_back(ticket);
+	}
+	wake();
+}
+
+std::vector<uint64_t> RibThread::take_done()
+{
+	const std::lock_guard<std::mutex> guard(requests_lock_);
+	return std::exchange(done_, {});
+}
+
+/* --- neighbours --------------------------------------------------------------------------------------------- */
+
+void RibThread::resolve(const NeighbourKey &neighbour)
+{
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		if (wanted_.size() < remembered)
+			wanted_.push_back(neighbour);
+	}
+	wake();
+}
+
+/* NTF_USE: the kernel resolves it, or makes sure that it is still there, as if it had a packet for it. */
+void RibThread::ask_kernel(const NeighbourKey &neighbour)
+{
+	const uint64_t at = now();
+	if (asked_at_.size() > remembered)
+		asked_at_.clear();
+	uint64_t &last = asked_at_[neighbour];
+	if (last != 0 && at - last < second)
+		return;
+	last = at;
+	NetlinkRequest request(RTM_NEWNEIGH, NLM_F_CREATE);
+	auto *header = request.header<ndmsg>();
+	header->ndm_family = neighbour.first.family == 4 ? AF_INET : AF_INET6;
+	header->ndm_ifindex = static_cast<int>(neighbour.second);
+	header->ndm_flags = NTF_USE;
+	mnl_attr_put(request.message(), NDA_DST, neighbour.first.size(), neighbour.first.bytes);
+	hints_->send_only(request);
+	while (hints_->receive([](const nlmsghdr *) {}) == NetlinkSocket::Received::Some) {
+	}
+}
+
+void RibThread::refresh_neighbours()
+{
+	const uint64_t at = now();
+	if (at - refreshed_at_ < second / 4)
+		return;
+	refreshed_at_ = at;
+	const auto wanted =
+	    work([&](Rib &rib) { return rib.to_refresh(at, options_.arp_max_tries, refreshes / 4); });
+	for (const NeighbourKey &neighbour : wanted)
+		ask_kernel(neighbour);
+}
+
+} // namespace mill

@@ -1,0 +1,104 @@
+/*
+ * The thread that keeps the RIB: reads netlink, resyncs, feeds the engine, asks for neighbours. One lock covers the
+ * Rib; the thread holds it for one round of datagrams or one part of a dump at a time, and JavaScript's calls take
+ * it in between (`waiting_` makes the thread give way).
+ */
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include "fd.h"
+#include "netlink_socket.h"
+#include "rib/rib.h"
+
+namespace mill
+{
+
+struct RibOptions {
+	int receive_buffer;
+	uint32_t arp_max_tries;
+};
+
+class RibThread
+{
+      public:
+	explicit RibThread(const RibOptions &options);
+	~RibThread();
+	RibThread(const RibThread &) = delete;
+	RibThread &operator=(const RibThread &) = delete;
+
+	/* Subscribes and reads links and addresses before it returns; the rest follows. Throws Failure.
+	 * `on_event` is called on the thread: links changed, or a wait is over. */
+	void start(std::function<void()> on_event);
+	void stop();
+
+	/* The table, locked. Wake the thread afterwards when it has to act. */
+	template <typename Body> auto locked(Body body)
+	{
+		waiting_++;
+		const std::unique_lock<std::mutex> guard(lock_);
+		waiting_--;
+		return body(rib_);
+	}
+	void wake();
+	void resolve(const NeighbourKey &neighbour);
+
+	/* Tickets that `on_event` hands back when they are done: everything known so far is applied; the same after
+	 * a fresh dump. */
+	void ask_settled(uint64_t ticket);
+	void ask_recouple(uint64_t ticket);
+	std::vector<uint64_t> take_done();
+	bool take_links_changed()
+	{
+		return links_changed_.exchange(false);
+	}
+
+      private:
+	enum class Stage : uint8_t { Queued, Flushed, Applied };
+	struct Wait {
+		uint64_t ticket;
+		Stage stage;
+		uint64_t position;
+	};
+
+	void run();
+	void wait_for_work();
+	void read_events();
+	void resync(bool whole);
+	void dump(uint16_t type, uint8_t family, const std::function<void(Rib &)> &sweep);
+	void dump_links();
+	void flush();
+	void serve_requests();
+	void advance_waits();
+	void refresh_neighbours();
+	void ask_kernel(const NeighbourKey &neighbour);
+	template <typename Body> auto work(Body body);
+
+	RibOptions options_;
+	Rib rib_;
+	std::mutex lock_; /* of rib_ */
+	std::atomic<int> waiting_{0};
+	std::unique_ptr<NetlinkSocket> events_, hints_;
+	Fd wake_;
+	std::thread thread_;
+	std::atomic<bool> stopping_{false}, links_changed_{false};
+	std::function<void()> on_event_;
+
+	std::mutex requests_lock_; /* of the four below */
+	std::deque<Wait> asked_;
+	std::vector<uint64_t> recouples_, done_;
+	std::vector<NeighbourKey> wanted_;
+
+	/* the thread's own */
+	std::deque<Wait> waits_;
+	std::map<NeighbourKey, uint64_t> asked_at_;
+	bool overrun_ = false, all_flushed_ = true, drained_ = false, need_resync_ = true;
+	uint64_t verify_at_ = 0, refreshed_at_ = 0, dump_ns_ = 0, last_dump_ = 0;
+};
+
+} // namespace mill

@@ -1,0 +1,175 @@
+/* What people and JavaScript see of the RIB: names of rtnetlink's numbers, objects, lines of text. */
+#include "rib_views.h"
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <cerrno>
+#include "error.h"
+#include "netlink_socket.h"
+
+namespace mill
+{
+
+std::string type_name(uint8_t type)
+{
+	switch (type) {
+	case RTN_UNICAST:
+		return "unicast";
+	case RTN_LOCAL:
+		return "local";
+	case RTN_BROADCAST:
+		return "broadcast";
+	case RTN_BLACKHOLE:
+		return "blackhole";
+	case RTN_UNREACHABLE:
+		return "unreachable";
+	case RTN_PROHIBIT:
+		return "prohibit";
+	case RTN_THROW:
+		return "throw";
+	default:
+		return "other";
+	}
+}
+
+std::string protocol_name(uint8_t protocol)
+{
+	static const std::pair<uint8_t, const char *> names[] = {
+	    {RTPROT_UNSPEC, "unspec"}, {RTPROT_REDIRECT, "redirect"}, {RTPROT_KERNEL, "kernel"}, {RTPROT_BOOT, "boot"},
+	    {RTPROT_STATIC, "static"}, {RTPROT_RA, "ra"},	      {RTPROT_ZEBRA, "zebra"},	 {RTPROT_BIRD, "bird"},
+	    {RTPROT_DHCP, "dhcp"},     {RTPROT_KEEPALIVED, "keepalived"}, {RTPROT_BABEL, "babel"}, {RTPROT_BGP, "bgp"},
+	    {RTPROT_ISIS, "isis"},     {RTPROT_OSPF, "ospf"},	      {RTPROT_RIP, "rip"},	 {RTPROT_EIGRP, "eigrp"}};
+	for (const auto &[number, name] : names)
+		if (number == protocol)
+			return name;
+	return std::to_string(protocol);
+}
+
+std::string neighbour_state_name(uint16_t state)
+{
+	static const std::pair<uint16_t, const char *> names[] = {
+	    {NUD_PERMANENT, "permanent"}, {NUD_NOARP, "noarp"}, {NUD_REACHABLE, "reachable"}, {NUD_PROBE, "probe"},
+	    {NUD_STALE, "stale"},	  {NUD_DELAY, "delay"}, {NUD_INCOMPLETE, "incomplete"}, {NUD_FAILED, "failed"}};
+	for (const auto &[bit, name] : names)
+		if (state & bit)
+			return name;
+	return "none";
+}
+
+Napi::Object js_link(Napi::Env env, const LinkState &state)
+{
+	const LinkMessage &link = state.link;
+	Napi::Object object = Napi::Object::New(env);
+	object.Set("ifindex", link.ifindex);
+	object.Set("name", link.name);
+	object.Set("mac", link.has_mac ? format_mac(link.mac) : "");
+	object.Set("mtu", link.mtu);
+	object.Set("up", state.up());
+	object.Set("carrier", state.carrier());
+	Napi::Array addresses = Napi::Array::New(env);
+	for (const auto &[address, about] : state.addresses)
+		addresses.Set(addresses.Length(), address.text() + "/" + std::to_string(about.first));
+	object.Set("addresses", addresses);
+	object.Set("kind", link.kind);
+	object.Set("parent", link.parent);
+	if (link.vlan_protocol != 0) {
+		Napi::Object vlan = Napi::Object::New(env);
+		vlan.Set("id", link.vlan_id);
+		vlan.Set("tpid", link.vlan_protocol);
+		object.Set("vlan", vlan);
+	} else {
+		object.Set("vlan", env.Undefined());
+	}
+	return object;
+}
+
+Napi::Object js_route(Napi::Env env, const RouteView &view)
+{
+	Napi::Object object = Napi::Object::New(env);
+	object.Set("prefix", view.prefix.text());
+	object.Set("source", view.by_operator ? "local" : "kernel");
+	object.Set("protocol", view.by_operator ? "netmill" : protocol_name(view.protocol));
+	object.Set("type", type_name(view.type));
+	object.Set("metric", view.metric);
+	Napi::Array hops = Napi::Array::New(env, view.hops.size());
+	for (uint32_t i = 0; i < view.hops.size(); i++) {
+		const RouteView::Hop &hop = view.hops[i];
+		Napi::Object item = Napi::Object::New(env);
+		item.Set("gateway", hop.gateway.family != 0 ? Napi::String::New(env, hop.gateway.text()) : env.Undefined());
+		item.Set("ifindex", hop.ifindex);
+		item.Set("weight", hop.weight);
+		item.Set("dead", hop.dead);
+		hops.Set(i, item);
+	}
+	object.Set("nexthops", hops);
+	return object;
+}
+
+std::string route_line(const RouteView &view, const std::map<uint32_t, std::string> &names)
+{
+	std::string line = view.prefix.text() + " " + type_name(view.type);
+	for (const RouteView::Hop &hop : view.hops) {
+		const auto name = names.find(hop.ifindex);
+		if (hop.gateway.family != 0)
+			line += " via " + hop.gateway.text();
+		line += " dev " + (name != names.end() ? name->second : std::to_string(hop.ifindex));
+		if (view.hops.size() > 1)
+			line += " weight " + std::to_string(hop.weight);
+		if (hop.dead)
+			line += " dead";
+	}
+	line += " proto " + (view.by_operator ? "netmill" : protocol_name(view.protocol));
+	if (view.metric != 0)
+		line += " metric " + std::to_string(view.metric);
+	return line + "\n";
+}
+
+/* Routes that refuse answer with an error of their own. */
+static uint8_t type_of_error(int error)
+{
+	switch (error) {
+	case EHOSTUNREACH:
+		return RTN_UNREACHABLE;
+	case EACCES:
+		return RTN_PROHIBIT;
+	case EINVAL:
+		return RTN_BLACKHOLE;
+	default:
+		return RTN_UNSPEC;
+	}
+}
+
+bool ask_kernel_route(const Address &address, RouteView &view)
+{
+	NetlinkRequest request(RTM_GETROUTE, 0);
+	auto *header = request.header<rtmsg>();
+	header->rtm_family = address.family == 4 ? AF_INET : AF_INET6;
+	header->rtm_dst_len = address.bits();
+	header->rtm_flags = RTM_F_LOOKUP_TABLE;
+	mnl_attr_put(request.message(), RTA_DST, address.size(), address.bytes);
+	RouteMessage route;
+	bool parsed = false;
+	view = RouteView();
+	view.prefix = Prefix(address, address.bits());
+	try {
+		NetlinkSocket().request(request, "getroute",
+					[&](const nlmsghdr *message) { parsed = parse_route(message, route); });
+	} catch (const Failure &failure) {
+		view.type = type_of_error(failure.number);
+		if (view.type != RTN_UNSPEC)
+			return true;
+		if (failure.number == ENETUNREACH)
+			return false;
+		throw;
+	}
+	if (!parsed)
+		throw Failure(EPROTO, "getroute", "the kernel's answer is not a route");
+	view.protocol = route.protocol;
+	view.type = route.type;
+	view.metric = route.metric;
+	for (const Leg &leg : route.legs)
+		view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, false});
+	return true;
+}
+
+} // namespace mill

@@ -1,0 +1,13 @@
+/* JavaScript's view of the state memfd (runtime/shm/state.h). Main thread only. */
+#pragma once
+#include <napi.h>
+#include <memory>
+#include "fd.h"
+
+namespace mill
+{
+
+/* The object of `StateView` in runtime/native.ts; it shares the mapping with the link. */
+Napi::Object make_state_view(Napi::Env env, std::shared_ptr<Mapping> state);
+
+} // namespace mill
