@@ -171,11 +171,11 @@ function leaving(way: Way, path: Path, out: number, diverted: boolean): Fate {
     // RFC 791 §3.2; RFC 1812 §5.3.3 and RFC 8200 §4.5: the source is told.
     if (packet.dontFragment) return diverted ? drop('too-big') : punt(way, 'exception');
     if (!now.servicesTake) return drop('too-big');
-    return { verdict: 'fragment', iface: out, frame: lowered(frame, packet) };
+    return { verdict: 'fragment', path, frame: lowered(frame, packet) };
   }
   if (path.kind !== 'forward') {
     if (!now.servicesTake) return drop('unresolved');
-    return { verdict: 'defer', iface: out, frame: lowered(frame, packet) };
+    return { verdict: 'defer', path, neighbour: path.neighbour ?? packet.dst, frame: lowered(frame, packet) };
   }
   if (!face.up) return drop('egress-down');
   if (!now.room) return drop('tx-full');

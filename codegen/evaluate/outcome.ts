@@ -1,4 +1,6 @@
 /** What becomes of one frame, as the evaluator says it and as a forwarder is seen to do it. */
+import type { Address } from '../../dsl/model.js';
+import type { Path } from './paths.js';
 
 /** Why a packet went nowhere: the order of enum mill_drop in runtime/shm/state.h. */
 export const dropReasons = [
@@ -34,8 +36,15 @@ export type Fate =
   | { readonly verdict: 'punt'; readonly class: PuntClass; readonly frame: Uint8Array }
   /** Sent by interface `iface`. */
   | { readonly verdict: 'forward'; readonly iface: number; readonly frame: Uint8Array }
-  /** Given to the engine until the neighbour answers, or to be cut up: ready to be sent but for its link header. */
-  | { readonly verdict: 'defer' | 'fragment'; readonly iface: number; readonly frame: Uint8Array };
+  /** Kept until the neighbour answers: ready to be sent but for its link header. */
+  | {
+      readonly verdict: 'defer';
+      readonly path: Path;
+      readonly neighbour: Address;
+      readonly frame: Uint8Array;
+    }
+  /** To be cut up, its TTL already lowered. */
+  | { readonly verdict: 'fragment'; readonly path: Path; readonly frame: Uint8Array };
 
 /** All numbers are local ones of the IR. */
 export interface Outcome {

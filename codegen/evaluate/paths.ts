@@ -23,6 +23,8 @@ export interface Path {
   readonly iface?: number;
   /** The neighbour's, six bytes, for forward. */
   readonly mac?: Uint8Array;
+  /** Who is asked for its MAC, for resolve; may be of the other family than the packet (RFC 8950). */
+  readonly neighbour?: Address;
 }
 
 /** A logical interface as it is at run time. */
