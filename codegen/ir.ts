@@ -3,7 +3,7 @@
  * what it tests. Frozen, plain data; `match` keeps the operator's own terms for the evaluator.
  */
 import type { Action, Address, Encapsulation, Family, Match, Origin, PortRange, Router } from '../dsl/model.js';
-import type { PredicateExpr } from './predicate/expr.js';
+import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
 
 /** A set of addresses of one family: disjoint, sorted, inclusive. */
 export interface AddressSet {
@@ -46,13 +46,16 @@ export interface Condition {
   readonly gateway?: number;
 }
 
+/** A predicate for packets of one family, simplified: the same truth value for every one of them. */
 export interface IrPredicate {
   readonly name: string;
+  readonly family: Family;
   /** The C function's name. */
   readonly function: string;
   readonly source: PredicateExpr;
-  /** Simplified; the same truth value for every packet. */
-  readonly expr: PredicateExpr['expr'];
+  readonly expr: BoolExpr;
+  /** What its `within` tests, by setKey of their prefixes. */
+  readonly sets: ReadonlyMap<string, AddressSet>;
 }
 
 export interface IrRule {
@@ -124,5 +127,6 @@ export interface Ir {
   readonly lists: readonly IrList[];
   readonly rules: readonly IrRule[];
   readonly gateways: readonly IrGateway[];
-  readonly predicates: readonly IrPredicate[];
+  /** Those that rules name, by name: for the evaluator. */
+  readonly predicates: ReadonlyMap<string, PredicateExpr>;
 }

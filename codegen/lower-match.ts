@@ -4,15 +4,18 @@ import type { Family, NetSet, PortRange, Rule, Service } from '../dsl/model.js';
 import { mergePorts, mergeRanges, outermost, prefixRange } from './addresses.js';
 import type { AddressSet, Condition, IcmpTest, IrPredicate, PortTest, ServiceSet } from './ir.js';
 import { hash, type Namer, shorten, snake, words } from './names.js';
+import { setKey, simplify, specialise, withins } from './optimise/predicate.js';
+import type { PredicateExpr } from './predicate/expr.js';
 
 export interface MatchContext {
-  readonly predicates: ReadonlyMap<string, IrPredicate>;
+  readonly predicates: ReadonlyMap<string, PredicateExpr>;
+  readonly predicateNames: Namer;
   /** Local number by address. */
   readonly gateways: ReadonlyMap<string, number>;
   readonly setNames: Readonly<Record<Family, Namer>>;
   readonly serviceNames: Namer;
   /** Equal sets are one object: by their contents. */
-  readonly memo: Map<string, AddressSet | ServiceSet>;
+  readonly memo: Map<string, AddressSet | ServiceSet | IrPredicate>;
 }
 
 /** Undefined: no packet of this family can match. */
@@ -22,8 +25,7 @@ export function lowerMatch(rule: Rule, family: Family, context: MatchContext): C
   const to = match.to && addressSet(match.to, family, context);
   const service = match.service && serviceSet(match.service, family, context);
   if (from === null || to === null || service === null) return undefined;
-  const when = match.when && context.predicates.get(match.when.name);
-  if (match.when && when === undefined) throw new Error(`predicate ${match.when.name} was not compiled`);
+  const when = match.when && predicate(match.when.name, family, context);
   if (when?.expr.kind === 'constant' && !when.expr.value) return undefined;
   const condition = {
     ...(from && { from }),
@@ -37,8 +39,24 @@ export function lowerMatch(rule: Rule, family: Family, context: MatchContext): C
   return { ...condition, gateway: context.gateways.get(formatAddress(gateway))! };
 }
 
+function predicate(name: string, family: Family, context: MatchContext): IrPredicate {
+  const source = context.predicates.get(name);
+  if (source === undefined) throw new Error(`predicate ${name} was not compiled`);
+  return memoized(context, `${family} predicate ${name}`, () => {
+    const expr = simplify(specialise(source.expr, family));
+    const word = `when_${shorten(snake(name), 40)}_ipv${family}`;
+    const sets = withins(expr).map((prefixes): [string, AddressSet] => {
+      const set = addressSet({ prefixes, labels: [], origin: source.origin }, family, context);
+      if (!set) throw new Error(`predicate ${name}: a test of all or no addresses was not folded`);
+      return [setKey(prefixes), set];
+    });
+    const named = context.predicateNames.name(word, name);
+    return { name, family, function: named, source, expr, sets: new Map(sets) };
+  });
+}
+
 /** Undefined: every address; null: none of this family. */
-function addressSet(nets: NetSet, family: Family, context: MatchContext): AddressSet | undefined | null {
+function addressSet(nets: Pick<NetSet, 'name' | 'prefixes' | 'labels' | 'origin'>, family: Family, context: MatchContext): AddressSet | undefined | null {
   const prefixes = outermost(nets.prefixes, family);
   if (prefixes.length === 0) return null;
   if (prefixes[0]!.length === 0) return undefined;
@@ -54,7 +72,7 @@ function addressSet(nets: NetSet, family: Family, context: MatchContext): Addres
   }));
 }
 
-function netsName(nets: NetSet, key: string): string {
+function netsName(nets: Pick<NetSet, 'name' | 'prefixes' | 'labels'>, key: string): string {
   if (nets.name !== undefined) return shorten(snake(nets.name), 32);
   const labels = nets.labels.filter((label) => label !== undefined);
   if (labels.length > 0 && labels.length === nets.prefixes.length) return shorten(snake(labels.join('_')), 32);
@@ -112,10 +130,15 @@ function portWord(range: PortRange): string {
   return range.from === range.to ? `${range.from}` : `${range.from}_to_${range.to}`;
 }
 
-function memoized<T extends AddressSet | ServiceSet>(context: MatchContext, key: string, make: () => T): T {
+function memoized<T extends AddressSet | ServiceSet | IrPredicate>(
+  context: MatchContext,
+  key: string,
+  make: () => T,
+): T {
   const found = context.memo.get(key);
   if (found !== undefined) return found as T;
-  const made = Object.freeze(make());
+  const made = make();
+  Object.freeze(made);
   context.memo.set(key, made);
   return made;
 }

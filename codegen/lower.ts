@@ -4,19 +4,19 @@ import { formatAddress } from '../dsl/address.js';
 import type { Acl, Address, Family, LogicalInterface, Pbr, Router, Rule } from '../dsl/model.js';
 import type { CheckedPolicy } from './checked.js';
 import { citer } from './cite.js';
-import type { Ir, IrGateway, IrInterface, IrList, IrPort, IrPredicate, IrRule } from './ir.js';
+import type { Ir, IrGateway, IrInterface, IrList, IrPort, IrRule } from './ir.js';
 import { defaultIdentity, ruleIdentities } from './identity.js';
 import { lowerMatch, type MatchContext } from './lower-match.js';
-import { hash, Namer, shorten, snake, words } from './names.js';
+import { hash, Namer, shorten, words } from './names.js';
 import { readsTransport } from './optimise/transport.js';
-import { simplify } from './optimise/predicate.js';
+import type { PredicateExpr } from './predicate/expr.js';
 
 const families: readonly Family[] = [4, 6];
 const defaultLogRate = 10;
 
 export function lower(policy: CheckedPolicy): Ir {
   const { router } = policy;
-  const predicates = lowerPredicates(policy);
+  const predicates = usedPredicates(policy);
   const gateways = lowerGateways(router);
   const lists = lowerLists(policy, predicates, gateways);
   const ports = lowerPorts(router, lists);
@@ -48,17 +48,9 @@ function rulesOf(list: Acl | Pbr): readonly Rule[] {
   return list.kind === 'acl' ? [...builtinRules(list), ...list.rules] : list.rules;
 }
 
-function lowerPredicates(policy: CheckedPolicy): readonly IrPredicate[] {
+function usedPredicates(policy: CheckedPolicy): ReadonlyMap<string, PredicateExpr> {
   const used = new Set(usedLists(policy.router).flatMap((list) => rulesOf(list).map((rule) => rule.match.when?.name)));
-  const namer = new Namer();
-  return policy.predicates
-    .filter((one) => used.has(one.name))
-    .map((source) => ({
-      name: source.name,
-      function: namer.name(shorten(snake(source.name), 40), source.name),
-      source,
-      expr: simplify(source.expr),
-    }));
+  return new Map(policy.predicates.filter((one) => used.has(one.name)).map((one) => [one.name, one]));
 }
 
 function lowerGateways(router: Router): readonly IrGateway[] {
@@ -82,13 +74,14 @@ function gatewayWord(text: string): string {
 
 function lowerLists(
   policy: CheckedPolicy,
-  predicates: readonly IrPredicate[],
+  predicates: ReadonlyMap<string, PredicateExpr>,
   gateways: readonly IrGateway[],
 ): readonly IrList[] {
   const namer = new Namer();
   const enumerators = new Namer();
   const context: MatchContext = {
-    predicates: new Map(predicates.map((one) => [one.name, one])),
+    predicates,
+    predicateNames: new Namer(),
     gateways: new Map(gateways.map((one) => [formatAddress(one.address), one.local])),
     setNames: { 4: new Namer(), 6: new Namer() },
     serviceNames: new Namer(),
@@ -98,7 +91,7 @@ function lowerLists(
   return usedLists(policy.router).map((list) => {
     const cite = citer(policy);
     const own = rulesOf(list);
-    const meaning = (name: string) => context.predicates.get(name)?.source.expr;
+    const meaning = (name: string) => predicates.get(name)?.expr;
     const ids = ruleIdentities(list, own, meaning);
     const enumerator = (id: string) =>
       enumerators.name(

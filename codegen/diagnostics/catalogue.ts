@@ -67,6 +67,9 @@ export const catalogue = {
   NM5002: 'The policy did not finish in time.',
   NM5003: 'The policy used too much memory.',
   NM5004: 'The policy uses something that is not the same at every build.',
+  NM5005: 'The C compiler refused what netmill generated: a bug of netmill.',
+  NM5006: 'The forwarder and the policy disagree about a packet: a bug of netmill.',
+  NM5007: 'The C compiler is missing, or did not finish in time.',
 } as const;
 
 export type DiagnosticCode = keyof typeof catalogue;

@@ -2,6 +2,8 @@
  * Simplifies a predicate without changing its truth: constants are folded, comparisons that the range of a field
  * decides are decided (gcc would warn of them), double negations go.
  */
+import { formatPrefix } from '../../dsl/address.js';
+import type { Family, Prefix } from '../../dsl/model.js';
 import type { Arithmetic, BoolExpr, Compare, NumberExpr, NumberField } from '../predicate/expr.js';
 import { unreachable } from '../unreachable.js';
 
@@ -45,6 +47,62 @@ export function simplify(expr: BoolExpr): BoolExpr {
     default:
       return unreachable(expr);
   }
+}
+
+/** What is left of it for packets of one family. */
+export function specialise(expr: BoolExpr, family: Family): BoolExpr {
+  switch (expr.kind) {
+    case 'constant':
+    case 'tcpFlag':
+    case 'fragment':
+      return expr;
+    case 'within': {
+      const prefixes = expr.prefixes.filter((prefix) => prefix.family === family);
+      return prefixes.some((prefix) => prefix.length === 0) ? truth(true) : { ...expr, prefixes };
+    }
+    case 'not':
+      return { kind: 'not', of: specialise(expr.of, family) };
+    case 'and':
+    case 'or':
+      return { kind: expr.kind, left: specialise(expr.left, family), right: specialise(expr.right, family) };
+    case 'compare':
+      return {
+        ...expr,
+        left: specialiseNumber(expr.left, family),
+        right: specialiseNumber(expr.right, family),
+      };
+    default:
+      return unreachable(expr);
+  }
+}
+
+function specialiseNumber(expr: NumberExpr, family: Family): NumberExpr {
+  if (expr.kind === 'field' && expr.field === 'family') return { kind: 'number', value: family };
+  if (expr.kind !== 'arithmetic') return expr;
+  return {
+    ...expr,
+    left: specialiseNumber(expr.left, family),
+    right: specialiseNumber(expr.right, family),
+  };
+}
+
+/** The sets of networks that it tests. */
+export function withins(expr: BoolExpr): readonly (readonly Prefix[])[] {
+  switch (expr.kind) {
+    case 'within':
+      return [expr.prefixes];
+    case 'not':
+      return withins(expr.of);
+    case 'and':
+    case 'or':
+      return [...withins(expr.left), ...withins(expr.right)];
+    default:
+      return [];
+  }
+}
+
+export function setKey(prefixes: readonly Prefix[]): string {
+  return prefixes.map(formatPrefix).join(' ');
 }
 
 function negate(of: BoolExpr): BoolExpr {

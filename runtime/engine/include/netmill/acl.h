@@ -10,8 +10,8 @@ static inline void mill_hit(struct mill_worker *w, const struct mill_packet *p, 
 	mill_count(&w->rule_counters[w->bind->rule[rule]], p->len);
 }
 
-static inline void mill_log_hit(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
-                                uint32_t per_second)
+static inline void mill_log_packet(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
+                                   uint32_t per_second)
 {
 	w->services->log(w, w->bind->rule[rule], per_second, p->iface, p->frame, (uint16_t)p->len,
 	                 (uint16_t)(p->l3 - p->frame));
@@ -46,6 +46,11 @@ static inline bool mill_unreadable(struct mill_packet *p)
 static inline bool mill_between(uint32_t value, uint32_t from, uint32_t to)
 {
 	return value - from <= to - from;
+}
+
+static inline bool mill_is_icmp(const struct mill_packet *p, uint8_t type, uint8_t code)
+{
+	return p->icmp_type == type && p->icmp_code == code;
 }
 
 /* A sorted, disjoint list of address ranges. */
@@ -85,19 +90,105 @@ static inline bool mill_in_ranges6(const struct mill_range6 *range, uint32_t n,
 	return mill_not_after6(&range[low].from, address) && mill_not_after6(address, &range[low].to);
 }
 
-/* One row of a long list as data: what is not tested has an empty mask, or a range of everything. */
+/* For PBR lists: the gateway that the rule names. */
+static inline uint16_t mill_via(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
+                                uint16_t gateway)
+{
+	mill_hit(w, p, rule);
+	return gateway;
+}
+
+/*
+ * Long lists are data: first match by linear scan of rows. What a row does not test has an empty mask. `selector`
+ * is the destination port, or ICMP type and code as one number, so that one range covers both.
+ */
 struct mill_row4 {
 	uint32_t src, src_mask, dst, dst_mask;
-	uint16_t dport_from, dport_to;
-	uint8_t proto, any_proto, ports; /* ports: the transport header must have been read */
-	uint8_t icmp_from, icmp_to, icmp_code_from, icmp_code_to, reserved;
-	uint32_t rule; /* position in the list's table of actions */
+	uint16_t from, to; /* of the selector */
+	uint8_t proto, proto_mask;
+	uint8_t selects; /* tests the selector: the transport header must have been read */
+	uint8_t reserved;
+	uint32_t action; /* position in the list's actions */
 };
 
 struct mill_row6 {
 	struct mill_address6 src, src_mask, dst, dst_mask;
-	uint16_t dport_from, dport_to;
-	uint8_t proto, any_proto, ports;
-	uint8_t icmp_from, icmp_to, icmp_code_from, icmp_code_to, reserved;
-	uint32_t rule;
+	uint16_t from, to;
+	uint8_t proto, proto_mask, selects, reserved;
+	uint32_t action;
 };
+
+#define MILL_ROWS(table) ((uint32_t)(sizeof(table) / sizeof((table)[0])))
+
+enum mill_verdict { MILL_ALLOW, MILL_DENY, MILL_DIVERT };
+
+struct mill_action {
+	uint32_t rule;
+	uint32_t per_second; /* log events, 0 for none */
+	uint16_t gateway;
+	uint16_t verdict; /* enum mill_verdict */
+};
+
+static inline uint32_t mill_selector(const struct mill_packet *p)
+{
+	if (p->proto == MILL_TCP || p->proto == MILL_UDP)
+		return p->dport;
+	return (uint32_t)p->icmp_type << 8 | p->icmp_code;
+}
+
+static inline const struct mill_row4 *mill_scan4(const struct mill_row4 *row, uint32_t n,
+                                                 const struct mill_packet *p)
+{
+	const uint32_t selector = p->l4 == MILL_L4_READ ? mill_selector(p) : 0;
+	for (const struct mill_row4 *end = row + n; row < end; row++) {
+		if ((((p->src4 ^ row->src) & row->src_mask) | ((p->dst4 ^ row->dst) & row->dst_mask)) != 0)
+			continue;
+		if (((p->proto ^ row->proto) & row->proto_mask) != 0)
+			continue;
+		if (!row->selects || (p->l4 == MILL_L4_READ && mill_between(selector, row->from, row->to)))
+			return row;
+	}
+	return NULL;
+}
+
+static inline bool mill_differs6(const struct mill_address6 *a, const struct mill_address6 *b,
+                                 const struct mill_address6 *mask)
+{
+	return (((a->high ^ b->high) & mask->high) | ((a->low ^ b->low) & mask->low)) != 0;
+}
+
+static inline const struct mill_row6 *mill_scan6(const struct mill_row6 *row, uint32_t n,
+                                                 const struct mill_packet *p)
+{
+	const uint32_t selector = p->l4 == MILL_L4_READ ? mill_selector(p) : 0;
+	for (const struct mill_row6 *end = row + n; row < end; row++) {
+		if (mill_differs6(&p->src6, &row->src, &row->src_mask))
+			continue;
+		if (mill_differs6(&p->dst6, &row->dst, &row->dst_mask))
+			continue;
+		if (((p->proto ^ row->proto) & row->proto_mask) != 0)
+			continue;
+		if (!row->selects || (p->l4 == MILL_L4_READ && mill_between(selector, row->from, row->to)))
+			return row;
+	}
+	return NULL;
+}
+
+static inline bool mill_act(struct mill_worker *w, struct mill_packet *p, const struct mill_action *action)
+{
+	if (action->per_second != 0)
+		mill_log_packet(w, p, action->rule, action->per_second);
+	if (action->verdict == MILL_DENY)
+		return mill_deny(w, p, action->rule);
+	if (action->verdict == MILL_DIVERT)
+		return mill_divert(w, p, action->rule, action->gateway);
+	return mill_allow(w, p, action->rule);
+}
+
+static inline uint16_t mill_act_via(struct mill_worker *w, const struct mill_packet *p,
+                                    const struct mill_action *action)
+{
+	if (action->per_second != 0)
+		mill_log_packet(w, p, action->rule, action->per_second);
+	return mill_via(w, p, action->rule, action->gateway);
+}

@@ -99,3 +99,17 @@ static inline bool mill_reject(struct mill_worker *w, struct mill_packet *p, uin
 	mill_count(&w->if_counters[p->iface].rx, p->len);
 	return mill_drop(w, p, reason);
 }
+
+/* Rules have let the packet pass: what is for every host goes to ours, the rest is looked up together. */
+static inline void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p)
+{
+	if (p->to_host) {
+		mill_deliver(w, p);
+		return;
+	}
+	if (p->family == 4)
+		burst->dst4[burst->n4++] = p->dst4;
+	else
+		memcpy(burst->dst6[burst->n6++], p->l3 + 24, 16);
+	burst->kept++;
+}

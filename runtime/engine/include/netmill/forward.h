@@ -2,3 +2,5 @@
 #pragma once
 #include "netmill/acl.h"
 #include "netmill/route.h"
+
+extern const struct mill_forwarder mill_forwarder;

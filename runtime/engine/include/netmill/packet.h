@@ -55,7 +55,8 @@ struct mill_packet {
 struct mill_burst {
 	struct netmap_ring *rx;
 	uint32_t at, left; /* next slot, and how many are still to take */
-	uint32_t kept, n4, n6;
+	uint32_t kept, routed;
+	uint32_t n4, n6; /* of either family: kept, then routed */
 	uint32_t dst4[MILL_BURST], group4[MILL_BURST];
 	uint8_t dst6[MILL_BURST][16];
 	uint32_t group6[MILL_BURST];
@@ -96,29 +97,13 @@ static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
 	return p;
 }
 
-/* It is to be routed: its destination joins those that are looked up together. */
-static inline void mill_burst_keep(struct mill_burst *burst, const struct mill_packet *p)
-{
-	if (p->family == 4)
-		burst->dst4[burst->n4++] = p->dst4;
-	else
-		memcpy(burst->dst6[burst->n6++], p->l3 + 24, 16);
-	burst->kept++;
-}
-
 static inline void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
 {
 	if (burst->n4 != 0)
 		mill_fib_lookup4(w->fib, burst->dst4, burst->group4, burst->n4);
 	if (burst->n6 != 0)
 		mill_fib_lookup6(w->fib, (const uint8_t(*)[16])burst->dst6, burst->group6, burst->n6);
-	burst->n4 = burst->n6 = 0;
-}
-
-/* The path group of a kept packet; to be asked once for each, in order. */
-static inline uint32_t mill_burst_group(struct mill_burst *burst, const struct mill_packet *p)
-{
-	return p->family == 4 ? burst->group4[burst->n4++] : burst->group6[burst->n6++];
+	burst->n4 = burst->n6 = burst->routed = 0;
 }
 
 /* Every slot taken holds a free buffer again: its own, or the one that sending gave in exchange. */

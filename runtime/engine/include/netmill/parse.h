@@ -33,7 +33,17 @@
 #define MILL_UDP_HEADER      8u
 #define MILL_ICMP_READ       4u /* type, code, checksum */
 
+#define MILL_TCP_FIN 0x01u
+#define MILL_TCP_SYN 0x02u
+#define MILL_TCP_RST 0x04u
+#define MILL_TCP_PSH 0x08u
+#define MILL_TCP_ACK 0x10u
+#define MILL_TCP_URG 0x20u
+#define MILL_TCP_ECE 0x40u
+#define MILL_TCP_CWR 0x80u
+
 /* The tags of a frame as one number, outermost first: what a trunk's demultiplexer switches on. */
+#define MILL_UNTAGGED           0
 #define MILL_TAG(tpid, vid)     ((uint64_t)(tpid) << 16 | (vid))
 #define MILL_TAGS(outer, inner) ((outer) << 32 | (inner))
 

@@ -33,12 +33,27 @@ static inline const struct mill_adjacency *mill_path(const struct mill_worker *w
 	return mill_fib_select(w->fib, group, mill_fib_wants_hash(w->fib, group) ? mill_flow_hash(p) : 0);
 }
 
+/* The next kept packet and its path by the FIB, or NULL. */
+static inline struct mill_packet *mill_burst_route(const struct mill_worker *w, struct mill_burst *burst,
+                                                   const struct mill_adjacency **path)
+{
+	struct mill_packet *p = &burst->packet[burst->routed];
+	if (burst->routed == burst->kept)
+		return NULL;
+	burst->routed++;
+	*path = mill_path(w, p, p->family == 4 ? burst->group4[burst->n4++] : burst->group6[burst->n6++]);
+	return p;
+}
+
 /* Where a gateway is reached now; NULL: it is not, and the packet goes on as if no rule had named it. */
 static inline const struct mill_adjacency *mill_gateway_path(const struct mill_worker *w,
                                                              struct mill_packet *p, uint16_t gateway)
 {
 	const struct mill_adjacency *path;
-	uint32_t group = mill_fib_gateway(w->fib, w->bind->gateway[gateway]);
+	uint32_t group;
+	if (gateway == MILL_NO_GATEWAY)
+		return NULL;
+	group = mill_fib_gateway(w->fib, w->bind->gateway[gateway]);
 	if (group == 0)
 		return NULL;
 	path = mill_path(w, p, group);
@@ -124,15 +139,12 @@ static inline bool mill_is_local(const struct mill_adjacency *path)
 	return path->kind == MILL_ADJ_LOCAL || path->kind == MILL_ADJ_BROADCAST;
 }
 
-/* By the gateway that a rule named, if it can be reached; else by the FIB. */
-static inline void mill_route(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                              const struct mill_adjacency *path, uint16_t gateway)
+/* By the path that a rule chose, if there is one; else by the FIB's. */
+static inline void mill_forward(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                                const struct mill_adjacency *path, const struct mill_adjacency *chosen)
 {
-	const struct mill_adjacency *other = NULL;
-	if (gateway != MILL_NO_GATEWAY)
-		other = mill_gateway_path(w, p, gateway);
-	if (other != NULL)
-		mill_send(w, rx, p, other, true);
+	if (chosen != NULL)
+		mill_send(w, rx, p, chosen, true);
 	else
 		mill_send(w, rx, p, path, false);
 }

@@ -1,0 +1,94 @@
+/** The whole forwarder as a view: final strings for templates/forwarder.c.hbs. */
+import { formatAddress } from '../../dsl/address.js';
+import { place } from '../cite.js';
+import type { Ir, IrPredicate } from '../ir.js';
+import { type SetView, setView } from './addresses.js';
+import { predicateBody } from './expression.js';
+import { type ListView, listView, type Uses } from './lists.js';
+import { type InterfaceView, interfaceView, type PortView, portView } from './ports.js';
+import { type ServiceView, serviceView } from './services.js';
+import { comment, commentLines } from './text.js';
+
+interface Named {
+  readonly enumerator: string;
+  readonly comment: string;
+}
+
+export interface ForwarderView {
+  readonly router: string;
+  readonly policy: string;
+  readonly portNames: readonly Named[];
+  readonly interfaceNames: readonly Named[];
+  readonly gatewayEnum: readonly { readonly names: readonly Named[] }[];
+  readonly ruleEnum: readonly { readonly names: readonly Named[] }[];
+  readonly counts: Readonly<Record<'ports' | 'interfaces' | 'rules' | 'gateways', number>>;
+  readonly sets: readonly SetView[];
+  readonly services: readonly ServiceView[];
+  readonly predicates: readonly PredicateView[];
+  readonly lists: readonly ListView[];
+  readonly interfaces: readonly InterfaceView[];
+  readonly ports: readonly PortView[];
+  readonly hash: readonly string[];
+}
+
+interface PredicateView {
+  readonly function: string;
+  readonly title: string;
+  readonly source: readonly string[];
+  readonly body: readonly string[];
+}
+
+export function forwarderView(ir: Ir): ForwarderView {
+  const uses: Uses = { sets: new Set(), services: new Set(), predicates: new Set() };
+  const lists = ir.lists.map((list) => listView(list, ir, uses));
+  return {
+    router: comment(ir.router.name),
+    policy: comment(ir.policy),
+    portNames: ir.ports.map((port) => ({ enumerator: port.enumerator, comment: comment(`${port.name}, ${port.spec}`) })),
+    interfaceNames: ir.interfaces.map((one) => ({ enumerator: one.enumerator, comment: comment(one.name) })),
+    gatewayEnum: some(
+      ir.gateways.map((gateway) => ({ enumerator: gateway.enumerator, comment: formatAddress(gateway.address) })),
+    ),
+    ruleEnum: some(
+      ir.rules.map((rule) => ({
+        enumerator: rule.enumerator,
+        comment: comment(`${place(rule.origin)}  ${rule.position === 0 ? `default ${rule.action.kind}` : rule.text}`),
+      })),
+    ),
+    counts: {
+      ports: ir.ports.length,
+      interfaces: ir.interfaces.length,
+      rules: ir.rules.length,
+      gateways: ir.gateways.length,
+    },
+    sets: byName([...uses.sets].map(setView)),
+    services: byName([...uses.services].map(serviceView)),
+    predicates: byName([...uses.predicates].map(predicateView)),
+    lists,
+    interfaces: ir.interfaces.map(interfaceView),
+    ports: ir.ports.map(portView),
+    hash: hashRows(ir.policyHash),
+  };
+}
+
+function some(names: readonly Named[]): readonly { readonly names: readonly Named[] }[] {
+  return names.length === 0 ? [] : [{ names }];
+}
+
+function byName<T extends { readonly function: string }>(views: readonly T[]): readonly T[] {
+  return [...views].sort((a, b) => (a.function < b.function ? -1 : 1));
+}
+
+function predicateView(predicate: IrPredicate): PredicateView {
+  return {
+    function: predicate.function,
+    title: comment(`predicate ${predicate.name}, ${place(predicate.source.origin)}`),
+    source: commentLines(predicate.source.source),
+    body: predicateBody(predicate),
+  };
+}
+
+function hashRows(hash: string): readonly string[] {
+  const bytes = hash.match(/../g)!.map((byte) => `0x${byte},`);
+  return [0, 8, 16, 24].map((at) => bytes.slice(at, at + 8).join(' '));
+}

@@ -1,0 +1,211 @@
+/** ACLs and PBR lists as C: a function for each family, a test for each rule, tables where there are hundreds. */
+import type { Family } from '../../dsl/model.js';
+import { place } from '../cite.js';
+import type { AddressSet, Condition, Ir, IrList, IrPredicate, IrRule, ServiceSet } from '../ir.js';
+import { setCall } from './addresses.js';
+import { rowsOf } from './rows.js';
+import { serviceFunction } from './services.js';
+import { comment, fill } from './text.js';
+
+/** Beyond this a list is data: STYLE, and gcc's time for long chains. */
+const mostIfs = 200;
+
+/** What the emitted tests call, so that nothing else is emitted. */
+export interface Uses {
+  readonly sets: Set<AddressSet>;
+  readonly services: Set<ServiceSet>;
+  readonly predicates: Set<IrPredicate>;
+}
+
+interface Taken {
+  readonly rule: string;
+  readonly perSecond: number;
+  readonly call: string;
+}
+
+interface RuleView {
+  readonly place: string;
+  readonly text: string;
+  readonly plain: readonly (Taken & { readonly condition: string })[];
+  readonly logged: readonly (Taken & { readonly condition: string })[];
+}
+
+interface TableUse {
+  readonly scan: string;
+  readonly table: string;
+  readonly act: string;
+  readonly actions: string;
+}
+
+export interface ItemView {
+  readonly rule: readonly RuleView[];
+  readonly table: readonly TableUse[];
+}
+
+export interface FamilyView {
+  readonly function: string;
+  readonly returns: string;
+  readonly tables: readonly { readonly name: string; readonly type: string; readonly rows: readonly string[] }[];
+  readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];
+  readonly row: readonly { readonly type: string }[];
+  readonly refuses: readonly { readonly verdict: string }[];
+  readonly reads: readonly { readonly read: string }[];
+  readonly items: readonly ItemView[];
+  readonly endLog: readonly Taken[];
+  readonly end: { readonly place: string; readonly text: string; readonly call: string };
+}
+
+export interface ListView {
+  readonly function: string;
+  readonly title: string;
+  readonly returns: string;
+  readonly families: readonly FamilyView[];
+  readonly dispatch: string;
+}
+
+export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
+  const name = `${list.kind}_${list.function}`;
+  const families = ([4, 6] as const).filter((family) => list.kind === 'acl' || list.rules.some((rule) => rule.conditions[family]));
+  const call = (family: Family) => (families.includes(family) ? `${name}_ipv${family}(w, p)` : 'MILL_NO_GATEWAY');
+  return {
+    function: name,
+    title: comment(`${list.kind} ${list.name}, ${place(list.origin)}`),
+    returns: returns(list),
+    families: families.map((family) => familyView(list, `${name}_ipv${family}`, family, ir, uses)),
+    dispatch: `p->family == 4 ? ${call(4)} : ${call(6)}`,
+  };
+}
+
+const returns = (list: IrList) => (list.kind === 'acl' ? 'bool' : 'uint16_t');
+
+function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Uses): FamilyView {
+  const rules = list.rules.filter((rule) => rule.conditions[family] !== undefined);
+  const catchAll = rules.findIndex((rule) => isEmpty(rule.conditions[family]!));
+  const tested = catchAll < 0 ? rules : rules.slice(0, catchAll);
+  const last = catchAll < 0 ? list.fallback : rules[catchAll]!;
+  const body = tested.length > mostIfs ? tables(tested, name, family, ir, uses, list) : plain(tested, family, ir, uses);
+  const reads = list.readsTransport[family];
+  return {
+    function: name,
+    returns: returns(list),
+    ...body,
+    row: body.tables.length > 0 ? [{ type: `mill_row${family}` }] : [],
+    refuses: reads && list.kind === 'acl' ? [{ verdict: 'mill_drop(w, p, MILL_DROP_ACL)' }] : [],
+    reads: reads && list.kind === 'pbr' ? [{ read: 'mill_read_l4(p)' }] : [],
+    ...ending(last, family, ir),
+  };
+}
+
+function isEmpty(condition: Condition): boolean {
+  return !condition.from && !condition.to && !condition.service && !condition.when;
+}
+
+function ending(rule: IrRule | undefined, family: Family, ir: Ir): Pick<FamilyView, 'endLog' | 'end'> {
+  if (rule === undefined)
+    return { endLog: [], end: { place: 'no rule:', text: 'by the FIB', call: 'MILL_NO_GATEWAY' } };
+  const taken = take(rule, family, ir);
+  const what = rule.position === 0 ? `default ${rule.action.kind}` : comment(rule.text);
+  return {
+    endLog: rule.logPerSecond === undefined ? [] : [taken],
+    end: { place: comment(place(rule.origin)), text: what, call: taken.call },
+  };
+}
+
+function take(rule: IrRule, family: Family, ir: Ir): Taken {
+  return { rule: rule.enumerator, perSecond: rule.logPerSecond ?? 0, call: callOf(rule, family, ir) };
+}
+
+function callOf(rule: IrRule, family: Family, ir: Ir): string {
+  if (rule.action.kind !== 'nexthop') return `mill_${rule.action.kind}(w, p, ${rule.enumerator})`;
+  const gateway = ir.gateways[rule.conditions[family]!.gateway!]!.enumerator;
+  return `mill_${rule.listKind === 'pbr' ? 'via' : 'divert'}(w, p, ${rule.enumerator}, ${gateway})`;
+}
+
+function plain(rules: readonly IrRule[], family: Family, ir: Ir, uses: Uses): Pick<FamilyView, 'items' | 'tables' | 'actions'> {
+  return { items: rules.map((rule) => test(rule, family, ir, uses)), tables: [], actions: [] };
+}
+
+function test(rule: IrRule, family: Family, ir: Ir, uses: Uses): ItemView {
+  const view = { condition: condition(rule.conditions[family]!, uses, rule.logPerSecond !== undefined), ...take(rule, family, ir) };
+  const logged = rule.logPerSecond !== undefined;
+  return {
+    rule: [
+      {
+        place: comment(place(rule.origin)),
+        text: comment(rule.text),
+        plain: logged ? [] : [view],
+        logged: logged ? [view] : [],
+      },
+    ],
+    table: [],
+  };
+}
+
+/** The tests of a rule, cheapest first. */
+function condition(of: Condition, uses: Uses, braces: boolean): string {
+  const tests: string[] = [];
+  if (of.from) {
+    uses.sets.add(of.from);
+    tests.push(setCall(of.from, 'src'));
+  }
+  if (of.to) {
+    uses.sets.add(of.to);
+    tests.push(setCall(of.to, 'dst'));
+  }
+  if (of.service) {
+    uses.services.add(of.service);
+    tests.push(`${serviceFunction(of.service)}(p)`);
+  }
+  if (of.when) {
+    uses.predicates.add(of.when);
+    for (const set of of.when.sets.values()) uses.sets.add(set);
+    tests.push(`${of.when.function}(p)`);
+  }
+  return fill(tests, '&&', 12, braces ? 3 : 1);
+}
+
+/** Runs of rules that rows can say become tables; the others stand between them as tests. */
+function tables(
+  rules: readonly IrRule[],
+  name: string,
+  family: Family,
+  ir: Ir,
+  uses: Uses,
+  list: IrList,
+): Pick<FamilyView, 'items' | 'tables' | 'actions'> {
+  const items: ItemView[] = [];
+  const made: { name: string; type: string; rows: string[] }[] = [];
+  const actions: string[] = [];
+  let open: (typeof made)[number] | undefined;
+  for (const rule of rules) {
+    const rows = rowsOf(rule.conditions[family]!, family);
+    if (rows === undefined) {
+      open = undefined;
+      items.push(test(rule, family, ir, uses));
+      continue;
+    }
+    if (open === undefined) {
+      open = { name: `${name}_rows${made.length + 1}`, type: `mill_row${family}`, rows: [] };
+      made.push(open);
+      items.push({ rule: [], table: [tableUse(open.name, name, family, list)] });
+    }
+    open.rows.push(...rows.map((row) => `{${row}, ${actions.length}}, /* ${comment(place(rule.origin))} */`));
+    actions.push(`{${action(rule, family, ir)}},`);
+  }
+  return { items, tables: made, actions: [{ name: `${name}_actions`, rows: actions }] };
+}
+
+function tableUse(table: string, name: string, family: Family, list: IrList): TableUse {
+  return {
+    scan: `mill_scan${family}`,
+    table,
+    act: list.kind === 'acl' ? 'mill_act' : 'mill_act_via',
+    actions: `${name}_actions`,
+  };
+}
+
+function action(rule: IrRule, family: Family, ir: Ir): string {
+  const gateway = rule.action.kind === 'nexthop' ? ir.gateways[rule.conditions[family]!.gateway!]!.enumerator : 'MILL_NO_GATEWAY';
+  const verdict = { allow: 'MILL_ALLOW', deny: 'MILL_DENY', nexthop: 'MILL_DIVERT' }[rule.action.kind];
+  return `${rule.enumerator}, ${rule.logPerSecond ?? 0}, ${gateway}, ${verdict}`;
+}

@@ -1,0 +1,109 @@
+/** Interfaces and ports as C: how a frame finds its logical interface, and what happens to it there. */
+import { place } from '../cite.js';
+import type { Encapsulation } from '../../dsl/model.js';
+import type { IrInterface, IrPort } from '../ir.js';
+import { comment } from './text.js';
+
+export interface InterfaceView {
+  readonly function: string;
+  readonly title: string;
+  readonly accepts: string;
+  readonly diverts: readonly { readonly name: string; readonly first: readonly { readonly path: string }[]; readonly path: string }[];
+}
+
+interface DemuxView {
+  readonly first: string;
+  readonly read: string;
+  readonly cases: readonly { readonly tags: string; readonly accept: string }[];
+}
+
+export interface PortView {
+  readonly function: string;
+  readonly enumerator: string;
+  readonly title: string;
+  readonly first: string;
+  /** One of the two has an element. */
+  readonly untagged: readonly { readonly accept: string }[];
+  readonly tagged: readonly DemuxView[];
+  readonly chooses: readonly { readonly name: string; readonly cases: readonly { readonly enumerator: string; readonly divert: string }[] }[];
+  readonly send: string;
+}
+
+export function interfaceView(one: IrInterface): InterfaceView {
+  const enter = `mill_enter(w, p, ${one.enumerator})`;
+  const name = one.function;
+  return {
+    function: name,
+    title: comment(`${one.name}, ${place(one.origin)}`),
+    accepts: one.acl ? `${enter} && (!w->acl_enabled || acl_${one.acl.function}(w, p))` : enter,
+    diverts: divertsOf(one),
+  };
+}
+
+/** The gateway of the ACL first, then the PBR list's: who cannot be reached is as good as not named. */
+function divertsOf(one: IrInterface): InterfaceView['diverts'] {
+  const byAcl = 'mill_gateway_path(w, p, p->gateway)';
+  const byPbr = one.pbr && `mill_gateway_path(w, p, pbr_${one.pbr.function}(w, p))`;
+  if (!diverts(one)) return [];
+  if (!namesGateways(one)) return [{ name: one.function, first: [], path: byPbr! }];
+  if (byPbr === undefined) return [{ name: one.function, first: [], path: byAcl }];
+  return [{ name: one.function, first: [{ path: byAcl }], path: `path != NULL ? path : ${byPbr}` }];
+}
+
+function namesGateways(one: IrInterface): boolean {
+  return one.acl?.rules.some((rule) => rule.action.kind === 'nexthop') ?? false;
+}
+
+function diverts(one: IrInterface): boolean {
+  return one.pbr !== undefined || namesGateways(one);
+}
+
+export function portView(port: IrPort): PortView {
+  const first = port.interfaces[0];
+  if (first === undefined) throw new Error(`port ${port.name} carries no interface`);
+  const diverting = port.interfaces.filter(diverts);
+  const chosen = port.interfaces.length > 1 && diverting.length > 0;
+  const divert = chosen ? `choose_${port.function}` : `divert_${first.function}`;
+  return {
+    function: port.function,
+    enumerator: port.enumerator,
+    title: comment(`port ${port.name}, ${port.spec}, ${place(port.origin)}`),
+    first: first.enumerator,
+    ...demux(port),
+    chooses: chosen
+      ? [{ name: port.function, cases: diverting.map((one) => ({ enumerator: one.enumerator, divert: `divert_${one.function}` })) }]
+      : [],
+    send:
+      diverting.length === 0
+        ? 'mill_send(w, rx, p, path, false)'
+        : `mill_forward(w, rx, p, path, ${divert}(w, p))`,
+  };
+}
+
+/** A port reads only as many tags as its interfaces have. */
+function demux(port: IrPort): Pick<PortView, 'untagged' | 'tagged'> {
+  const kinds = new Set(port.interfaces.map((one) => one.encapsulation.kind));
+  if (!kinds.has('vlan') && !kinds.has('qinq'))
+    return { untagged: [{ accept: `accept_${port.interfaces[0]!.function}` }], tagged: [] };
+  const read = kinds.has('qinq') ? 'mill_read_tags' : 'mill_read_tag';
+  const cases = port.interfaces.map((one) => ({ tags: tags(one.encapsulation), accept: `accept_${one.function}` }));
+  return { untagged: [], tagged: [{ first: port.interfaces[0]!.enumerator, read, cases }] };
+}
+
+function tags(encapsulation: Encapsulation): string {
+  switch (encapsulation.kind) {
+    case 'untagged':
+      return 'MILL_UNTAGGED';
+    case 'vlan':
+      return tag(encapsulation.tpid, encapsulation.id);
+    default:
+      return `MILL_TAGS(${tag(encapsulation.outer.tpid, encapsulation.outer.id)}, ${tag(
+        encapsulation.inner.tpid,
+        encapsulation.inner.id,
+      )})`;
+  }
+}
+
+function tag(tpid: number, id: number): string {
+  return `MILL_TAG(0x${tpid.toString(16)}, ${id})`;
+}
