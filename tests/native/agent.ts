@@ -1,0 +1,85 @@
+/**
+ * Runs inside a network namespace and calls the addon for a test: one JSON request a line on standard input, one
+ * answer a line on standard output. `{ target: 'rib' | 'link' | 'state' | 'kernel' | 'agent', method, args }`.
+ */
+import { createInterface } from 'node:readline';
+import { type EngineConfiguration, type EngineLink, type EngineNotice, native, type Rib } from '../../runtime/native.js';
+
+export interface Request {
+  readonly target: string;
+  readonly method: string;
+  readonly args: readonly unknown[];
+}
+
+const addon = native();
+const rib: Rib = addon.createRib({ receiveBuffer: Number(process.argv[2] ?? 1 << 25), arpMaxTries: 3 });
+let link: EngineLink | undefined;
+let old: EngineLink | undefined;
+const notices: EngineNotice[] = [];
+let linkChanges = 0;
+rib.onLinks(() => linkChanges++);
+
+function watch(next: EngineLink): EngineLink {
+  next.onNotice((notice) => notices.push(notice));
+  return next;
+}
+
+const agent: Record<string, (...args: never[]) => unknown> = {
+  connect: async (path: string) => {
+    link = watch(await addon.connectEngine(path));
+    return link.pid;
+  },
+  attach: () => rib.attach(link),
+  detach: () => rib.attach(undefined),
+  adopt: async (path: string) => {
+    old = link;
+    link = watch(await link!.adoptInto(path));
+    return link.pid;
+  },
+  releaseOld: () => old?.release(),
+  notices: () => notices.splice(0),
+  linkChanges: () => linkChanges,
+  prepare: (config: EngineConfiguration, path: string) => link!.prepare(config, path),
+  facts: () => ({
+    pid: link!.pid,
+    running: link!.running,
+    retained: link!.retained,
+    workers: link!.state.workers,
+    adopted: link!.state.adopted,
+    aclEnabled: link!.state.aclEnabled,
+  }),
+  /** The answers of RIB, kernel and (when connected) compiled FIB for each address. */
+  ask: async (addresses: readonly string[]) =>
+    Promise.all(
+      addresses.map(async (address) => ({
+        address,
+        rib: rib.lookup(address),
+        kernel: await rib.kernelLookup(address),
+        compiled: await link?.lookup(address),
+      })),
+    ),
+};
+
+const targets: Record<string, () => unknown> = {
+  rib: () => rib,
+  link: () => link,
+  state: () => link!.state,
+  kernel: () => addon.kernel,
+  agent: () => agent,
+};
+
+const plain = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}n` : value);
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { target, method, args } = JSON.parse(line) as Request;
+  const object = targets[target]!() as Record<string, (...args: readonly unknown[]) => unknown>;
+  try {
+    const value = await object[method]!.call(object, ...args.map((a) => a ?? undefined));
+    process.stdout.write(`${JSON.stringify({ value }, plain)}\n`);
+  } catch (error) {
+    const { message, code, syscall } = error as NodeJS.ErrnoException;
+    process.stdout.write(`${JSON.stringify({ error: { message, code, syscall } })}\n`);
+  }
+}
+rib.stop();
+link?.release();
