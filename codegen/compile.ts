@@ -1,0 +1,170 @@
+/**
+ * The pipeline, on one page:
+ *
+ *   load → check → lower (and optimise) → view → render → compile → self-test → write
+ *
+ * Whatever goes wrong is a diagnostic, and then nothing is written. The same policy gives the same bytes of C.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CheckedPolicy, PolicyFile } from './checked.js';
+import {
+  type CompilerOptions,
+  type CompilerResult,
+  compilerFlags,
+  compilerName,
+  compilerVersion,
+  includeFlags,
+  runCompiler,
+} from './compiler.js';
+import type { Diagnostic } from './diagnostics/diagnostic.js';
+import { forwarderHeader } from './elf.js';
+import { type FrontOptions, loadAndCheck } from './front.js';
+import type { Ir } from './ir.js';
+import { lower } from './lower.js';
+import { makeManifest } from './make-manifest.js';
+import type { Manifest } from './manifest.js';
+import { bugReport } from './bug-report.js';
+import { renderForwarder } from './render.js';
+import { forwarderView } from './view/forwarder.js';
+
+export type Stage = 'check' | 'generate' | 'compile' | 'self-test' | 'write';
+
+/** One when a stage begins, one with its time when it has ended. */
+export interface Progress {
+  readonly stage: Stage;
+  readonly milliseconds?: number;
+}
+
+export interface BuildOptions extends FrontOptions {
+  /** Made when it is not there. */
+  readonly outDir: string;
+  /** Number of the generation; when not said, one more than the highest in outDir. */
+  readonly sequence?: number;
+  readonly compiler?: CompilerOptions;
+  /** Compares the forwarder with the policy; what it finds refuses the build. */
+  readonly selfTest?: (ir: Ir, forwarder: string) => Promise<readonly Diagnostic[]>;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export type BuildResult =
+  | {
+      readonly ok: true;
+      /** Absolute, or as outDir is. */
+      readonly files: { readonly source: string; readonly manifest: string; readonly forwarder: string };
+      readonly manifest: Manifest;
+      readonly warnings: readonly Diagnostic[];
+      readonly policyFiles: readonly PolicyFile[];
+      readonly root: string;
+    }
+  | {
+      readonly ok: false;
+      readonly diagnostics: readonly Diagnostic[];
+      readonly policyFiles: readonly PolicyFile[];
+      readonly root: string;
+    };
+
+export async function compile(policyPath: string, options: BuildOptions): Promise<BuildResult> {
+  const timed = stopwatch(options.onProgress);
+  const front = await timed('check', () => loadAndCheck(policyPath, options));
+  if (!front.ok)
+    return { ok: false, diagnostics: front.diagnostics, policyFiles: front.files, root: front.root };
+  const { policy } = front;
+  const refuse = (diagnostics: readonly Diagnostic[]): BuildResult => ({
+    ok: false,
+    diagnostics: [...diagnostics, ...policy.warnings],
+    policyFiles: policy.files,
+    root: policy.root,
+  });
+
+  const { ir, source } = await timed('generate', () => generate(policy));
+  const scratch = mkdtempSync(join(tmpdir(), 'netmill-build-'));
+  try {
+    writeFileSync(join(scratch, 'forwarder.c'), source);
+    const compiled = await timed('compile', () => compileC(scratch, options.compiler));
+    const refused = bugReport(compiled, source, ir);
+    if (refused.length > 0) return refuse(refused);
+    const { selfTest } = options;
+    if (selfTest) {
+      const differences = await timed('self-test', () => selfTest(ir, join(scratch, 'forwarder.so')));
+      if (differences.length > 0) return refuse(differences);
+    }
+    const version = await compilerVersion(options.compiler);
+    const written = await timed('write', () => write(ir, source, scratch, version, options));
+    return {
+      ok: true,
+      ...written,
+      warnings: policy.warnings,
+      policyFiles: policy.files,
+      root: policy.root,
+    };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** A checked policy as C: no clock, no random numbers, no absolute path. */
+export function generate(policy: CheckedPolicy): { readonly ir: Ir; readonly source: string } {
+  const ir = lower(policy);
+  return { ir, source: renderForwarder(forwarderView(ir)) };
+}
+
+function compileC(directory: string, options: CompilerOptions | undefined): Promise<CompilerResult> {
+  const files = [join(directory, 'forwarder.c'), '-o', join(directory, 'forwarder.so')];
+  return runCompiler([...compilerFlags(options), ...includeFlags(), ...files], options);
+}
+
+/** The manifest comes last: a directory with one is whole. */
+function write(
+  ir: Ir,
+  source: string,
+  scratch: string,
+  version: string,
+  options: BuildOptions,
+): { readonly files: Extract<BuildResult, { ok: true }>['files']; readonly manifest: Manifest } {
+  const code = readFileSync(join(scratch, 'forwarder.so'));
+  const header = forwarderHeader(code);
+  if (header === undefined || header.policyHash !== ir.policyHash)
+    throw new Error('the compiled forwarder does not say what it is');
+  const hash = createHash('sha256').update(code).digest('hex');
+  mkdirSync(options.outDir, { recursive: true });
+  const sequence = options.sequence ?? nextSequence(options.outDir);
+  const forwarder = `fwd-${sequence}-${hash.slice(0, 12)}.so`;
+  const manifest = makeManifest(ir, {
+    sequence,
+    abi: header.abi,
+    layout: header.layout,
+    forwarder,
+    forwarderHash: hash,
+    compiler: { name: compilerName(options.compiler), version, flags: compilerFlags(options.compiler) },
+  });
+  const put = (name: string, content: string | Buffer) => {
+    const path = join(options.outDir, name);
+    writeFileSync(`${path}.new`, content);
+    renameSync(`${path}.new`, path);
+    return path;
+  };
+  const files = {
+    source: put('forwarder.c', source),
+    forwarder: put(forwarder, code),
+    manifest: put('forwarder.json', `${JSON.stringify(manifest, undefined, 2)}\n`),
+  };
+  return { files, manifest };
+}
+
+function nextSequence(directory: string): number {
+  const numbers = readdirSync(directory).map((name) => Number(/^fwd-(\d+)-/.exec(name)?.[1] ?? 0));
+  return Math.max(0, ...numbers) + 1;
+}
+
+function stopwatch(report: BuildOptions['onProgress']) {
+  return async <T>(stage: Stage, work: () => T | Promise<T>): Promise<T> => {
+    report?.({ stage });
+    const from = performance.now();
+    const result = await work();
+    report?.({ stage, milliseconds: performance.now() - from });
+    return result;
+  };
+}

@@ -1,0 +1,113 @@
+/** IR → forwarder.json. */
+import { formatAddress, formatPrefix } from '../dsl/address.js';
+import type { Encapsulation, LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
+import type { Ir, IrRule } from './ir.js';
+import { type Manifest, manifestVersion } from './manifest.js';
+
+export interface Built {
+  readonly sequence: number;
+  readonly abi: number;
+  readonly layout: number;
+  readonly forwarder: string;
+  readonly forwarderHash: string;
+  readonly compiler: { readonly name: string; readonly version: string; readonly flags: readonly string[] };
+}
+
+export function makeManifest(ir: Ir, built: Built): Manifest {
+  const { router } = ir;
+  return {
+    version: manifestVersion,
+    abi: built.abi,
+    layout: built.layout,
+    router: router.name,
+    policy: ir.policy,
+    policyHash: ir.policyHash,
+    sequence: built.sequence,
+    forwarder: built.forwarder,
+    forwarderHash: built.forwarderHash,
+    compiler: { ...built.compiler, flags: [...built.compiler.flags] },
+    lookup: router.engine.lookup === 'auto' ? 'flat' : router.engine.lookup,
+    eventMode: router.engine.events,
+    ports: router.ports.map((port, local) => ({
+      local,
+      name: port.name,
+      spec: port.spec,
+      fallback: fallbackOf(router, port),
+      offloadsOff: [...port.offloadsOff],
+      origin: plain(port.origin),
+    })),
+    interfaces: router.interfaces.map((one, local) => interfaceEntry(router, one, local)),
+    workers: router.engine.workers.map(({ core, rings }) => ({
+      ...(core !== undefined && { core }),
+      ...(rings && { rings: Object.fromEntries(Object.entries(rings).map(([port, list]) => [port, [...list]])) }),
+    })),
+    gateways: ir.gateways.map((gateway) => formatAddress(gateway.address)),
+    rules: ir.rules.map((rule) => ruleEntry(ir, rule)),
+    routes: router.routes.map((route) => ({
+      prefix: formatPrefix(route.prefix),
+      gateway: formatAddress(route.gateway),
+      origin: plain(route.origin),
+    })),
+    daemon: { ...router.daemon, socket: { ...router.daemon.socket } },
+  };
+}
+
+/** Where it may be left out, no rule is lost by the kernel's forwarding, unless no kernel device carries the port. */
+function fallbackOf(router: Router, port: PortConfig): 'kernel' | 'drop' {
+  if (port.fallback !== undefined) return port.fallback;
+  return router.interfaces.some((one) => one.port === port.name && one.host !== 'auto') ? 'drop' : 'kernel';
+}
+
+function interfaceEntry(router: Router, one: LogicalInterface, local: number): Manifest['interfaces'][number] {
+  const port = router.ports.findIndex((candidate) => candidate.name === one.port);
+  return {
+    local,
+    name: one.name,
+    port,
+    tags: tagsOf(one.encapsulation),
+    mtu: one.mtu ?? 0,
+    host: one.host,
+    fallback: fallbackOf(router, router.ports[port]!),
+    addresses: one.addresses.map((address) => `${formatAddress(address)}/${address.length}`),
+    ...(one.in && { in: one.in.name }),
+    ...(one.pbr && { pbr: one.pbr.name }),
+    origin: plain(one.origin),
+  };
+}
+
+function tagsOf(encapsulation: Encapsulation): { tpid: number; vid: number }[] {
+  switch (encapsulation.kind) {
+    case 'untagged':
+      return [];
+    case 'vlan':
+      return [{ tpid: encapsulation.tpid, vid: encapsulation.id }];
+    default:
+      return [encapsulation.outer, encapsulation.inner].map(({ tpid, id }) => ({ tpid, vid: id }));
+  }
+}
+
+function ruleEntry(ir: Ir, rule: IrRule): Manifest['rules'][number] {
+  const carriers = ir.interfaces.filter(
+    (one) => (rule.listKind === 'acl' ? one.acl : one.pbr)?.name === rule.list,
+  );
+  return {
+    local: rule.local,
+    id: rule.id,
+    list: rule.list,
+    listKind: rule.listKind,
+    position: rule.position,
+    interfaceNames: carriers.map((one) => one.name),
+    text: rule.text,
+    origin: plain(rule.origin),
+    action: rule.action.kind,
+    gateways: rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [],
+    ...(rule.why !== undefined && { why: rule.why }),
+    ...(rule.counter !== undefined && { counter: rule.counter }),
+    ...(rule.logPerSecond !== undefined && { logPerSecond: rule.logPerSecond }),
+    ...(rule.expires !== undefined && { expires: rule.expires }),
+  };
+}
+
+function plain({ file, line, column }: Origin): Manifest['rules'][number]['origin'] {
+  return { file, line, column };
+}
