@@ -184,6 +184,11 @@ export class Traffic {
     return this.ask('blast', { ...order, hex: Buffer.from(frame).toString('hex') });
   }
 
+  /** From now on everything sent gets a VLAN tag, kept beside the frame as a stack with VLAN offload does. */
+  async tagBeside(vid: number): Promise<void> {
+    await this.ask('beside', { vid });
+  }
+
   /** From now on IP is counted and dropped by XDP, for rates that sockets do not reach. */
   async drop(): Promise<void> {
     await this.ask('drop');

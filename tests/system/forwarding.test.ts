@@ -4,7 +4,7 @@
  */
 import type { ExecutionContext } from 'ava';
 import { outcome } from '../support/compare.js';
-import { behind, Line, type LineOptions, mixedFlows, own } from '../support/line.js';
+import { behind, Line, type LineOptions, macs, mixedFlows, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
@@ -165,19 +165,14 @@ systemTest(
 systemTest('a tag that the sender’s device keeps beside the frame is never taken for none', async (t) => {
   const { line, netmill } = await milled({ offloads: true });
   try {
-    // The client's veth has txvlan on: what a packet socket sends as a tagged frame arrives with the tag hidden.
     const { client, server } = await line.traffic();
-    const mac = await line.router.mac('r0');
-    await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: mac, size: 100 });
-    await client.flow({
-      id: 2,
-      src: own.client.v4,
-      dst: behind.server.v4,
-      dmac: mac,
-      size: 100,
-      tags: '8100:77',
-    });
-    await client.send(2000, { count: 2000 });
+    const flow = { src: own.client.v4, dst: behind.server.v4, dmac: macs.r0, size: 100 };
+    await client.flow({ id: 1, ...flow });
+    await client.send(2000, { count: 1000 });
+    await client.clear();
+    await client.tagBeside(77);
+    await client.flow({ id: 2, ...flow });
+    await client.send(2000, { count: 1000 });
     await sleep(50);
     const counts = (await server.stats()).flows;
     t.is(counts.find((flow) => flow.id === 1)?.unique, 1000);

@@ -89,3 +89,23 @@ systemTest('tags, single and double, are sent and seen as on the wire', async (t
     await lab.close();
   }
 });
+
+systemTest('a tag beside the frame is on the wire as well', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const [a, b] = [await lab.node('a'), await lab.node('b')];
+    await lab.link({ node: a, device: 'a0' }, { node: b, device: 'b0' }, { offloads: true });
+    const [from, to] = [await Traffic.on(lab, a, 'a0'), await Traffic.on(lab, b, 'b0')];
+    await to.capture();
+    await from.tagBeside(77);
+    await from.flow({ id: 1, src: '10.0.0.1', dst: '10.0.0.2', dmac: to.mac, size: 80 });
+    await from.send(1000, { count: 1 });
+    const frames = (await to.captured()).filter((frame) => frame.length === 84).map((f) => f.toString('hex'));
+    t.deepEqual(
+      frames.map((frame) => frame.slice(24, 36)),
+      ['8100004d0800'],
+    );
+  } finally {
+    await lab.close();
+  }
+});

@@ -306,3 +306,33 @@ const char *drop_read(uint64_t *packets, uint64_t *bytes)
 	}
 	return NULL;
 }
+
+/* --- tags beside the frame ------------------------------------------------------------------------------- */
+
+#define TCX_EGRESS 47 /* BPF_TCX_EGRESS, Linux 6.6 */
+
+/* From now on every frame that leaves gets this tag as a stack with VLAN offload gives it: beside the frame. */
+const char *tag_beside(uint16_t vid)
+{
+	union bpf_attr load = {0}, attach = {0};
+
+	length = 0;
+	emit(BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, 0x0081); /* 0x8100 in wire order */
+	emit(BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, vid);
+	emit(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_vlan_push);
+	emit(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
+	emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	load.prog_type = BPF_PROG_TYPE_SCHED_CLS;
+	load.insns = (uint64_t)code;
+	load.insn_cnt = length;
+	load.license = (uint64_t) "Dual BSD/GPL";
+	load.expected_attach_type = TCX_EGRESS;
+	int program = (int)bpf(BPF_PROG_LOAD, &load);
+	attach.link_create.prog_fd = (uint32_t)program;
+	attach.link_create.target_ifindex = (uint32_t)interface_index;
+	attach.link_create.attach_type = TCX_EGRESS;
+	if (program < 0 || bpf(BPF_LINK_CREATE, &attach) < 0)
+		return failed("beside: cannot attach");
+	close(program);
+	return NULL;
+}

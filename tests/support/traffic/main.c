@@ -11,6 +11,7 @@
  *   capture | captured                   keep frames | print what was kept and stop keeping
  *   blast ms=N hex=FRAME [rate=PPS] [file=PATH]   from inside the kernel; file: IPv4 addresses, one a line
  *   drop | dropped                       count and drop by XDP | the counts
+ *   beside vid=N          a VLAN tag for everything that leaves, kept beside the frame as VLAN offload does
  *   quit
  */
 #include <arpa/inet.h>
@@ -277,6 +278,10 @@ static const char *do_command(const char *verb, struct words *words)
 		return do_answer(words);
 	if (!strcmp(verb, "drop"))
 		return drop_attach();
+	if (!strcmp(verb, "beside")) {
+		send_by_qdisc();
+		return tag_beside((uint16_t)word_number(words, "vid", 1));
+	}
 	if (!strcmp(verb, "reset"))
 		sink_reset();
 	else if (!strcmp(verb, "clear"))

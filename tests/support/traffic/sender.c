@@ -46,6 +46,14 @@ int open_sender(void)
 	return sender_socket;
 }
 
+/* What hooks at the egress (tc) see is not by-passed any more. */
+void send_by_qdisc(void)
+{
+	int zero = 0;
+
+	setsockopt(sender_socket, SOL_PACKET, PACKET_QDISC_BYPASS, &zero, sizeof zero);
+}
+
 bool send_frame(const uint8_t *frame, uint32_t length)
 {
 	return send(sender_socket, frame, length, 0) == (ssize_t)length;

@@ -131,6 +131,7 @@ struct sending {
 	uint64_t rate, count, duration_ns;
 };
 int open_sender(void);
+void send_by_qdisc(void);
 bool send_frame(const uint8_t *frame, uint32_t length);
 bool sender_start(const struct sending *);
 void sender_wait(void);
@@ -145,6 +146,7 @@ struct blast {
 };
 const char *blast(const uint8_t *frame, uint32_t length, const struct blast *, uint64_t *sent);
 const char *drop_attach(void);
+const char *tag_beside(uint16_t vid);
 const char *drop_read(uint64_t *packets, uint64_t *bytes);
 
 uint64_t now_ns(void);
