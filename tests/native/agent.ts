@@ -3,7 +3,13 @@
  * answer a line on standard output. `{ target: 'rib' | 'link' | 'state' | 'kernel' | 'agent', method, args }`.
  */
 import { createInterface } from 'node:readline';
-import { type EngineConfiguration, type EngineLink, type EngineNotice, native, type Rib } from '../../runtime/native.js';
+import {
+  type EngineConfiguration,
+  type EngineLink,
+  type EngineNotice,
+  native,
+  type Rib,
+} from '../../runtime/native.js';
 
 export interface Request {
   readonly target: string;

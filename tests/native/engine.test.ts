@@ -1,0 +1,249 @@
+/**
+ * The engine behind the addon: its compiled FIB must say what the RIB means, through random changes, freezing,
+ * daemons and engines that die; and the link must carry configurations there and back.
+ */
+import type { ExecutionContext } from 'ava';
+import type { CompiledRoute, Link, Neighbour, RibRoute, RibStatus } from '../../runtime/native.js';
+import { Lab, type Node } from '../support/netns.js';
+import { scaled, systemTest } from '../support/system-test.js';
+import { addressesOf, handful, runAll, topology } from './changes.js';
+import { buildForwarder, pipeConfiguration, startEngine } from './engine.js';
+import { type Remote, RemoteError, seeded, startAgent } from './remote.js';
+
+interface Answer {
+  readonly address: string;
+  readonly rib: RibRoute | undefined;
+  readonly compiled: CompiledRoute;
+}
+
+interface Scene {
+  readonly lab: Lab;
+  readonly router: Node;
+  readonly peer: Node;
+}
+
+const OURS = ['v0', 'v1', 'v2']; // v3 is the kernel's
+
+async function inScene(body: (scene: Scene) => Promise<void>): Promise<void> {
+  const lab = await Lab.create();
+  try {
+    await body({ lab, ...(await topology(lab)) });
+  } finally {
+    await lab.close();
+  }
+}
+
+async function mapInterfaces(remote: Remote): Promise<void> {
+  const links = await remote.call<Link[]>('rib', 'links');
+  const map = OURS.map((name, slot) => ({ ifindex: links.find((l) => l.name === name)!.ifindex, slot }));
+  await remote.call('rib', 'setInterfaces', map);
+}
+
+async function connected(scene: Scene, name: string): Promise<Remote> {
+  const engine = await startEngine(scene.lab, scene.router, name);
+  return follow(scene, engine.socket);
+}
+
+async function follow({ lab, router }: Scene, socket: string): Promise<Remote> {
+  const remote = startAgent(lab, router);
+  await remote.call('rib', 'start');
+  await remote.call('agent', 'connect', socket);
+  await mapInterfaces(remote);
+  await remote.call('agent', 'attach');
+  return remote;
+}
+
+/** What the engine should do with an address, in the words of CompiledRoute, worked out from the RIB's answer. */
+function expected(answer: Answer, links: readonly Link[], neighbours: readonly Neighbour[]): string[] {
+  const { rib, address } = answer;
+  if (rib === undefined) return ['none'];
+  if (rib.type === 'throw' || rib.type === 'prohibit' || rib.type === 'unreachable') return ['unreachable'];
+  if (rib.type !== 'unicast') return [rib.type];
+  if (rib.nexthops.length === 0) return ['unreachable'];
+  const usable = (ifindex: number, nexthop: string) =>
+    neighbours.find((n) => n.ifindex === ifindex && n.address === nexthop && n.mac && n.state !== 'failed');
+  const alive = rib.nexthops.filter((hop) => !hop.dead);
+  const legs = (alive.length > 0 ? alive : rib.nexthops).map((hop) => {
+    const slot = OURS.indexOf(links.find((l) => l.ifindex === hop.ifindex)?.name ?? '');
+    if (slot < 0) return 'kernel';
+    const nexthop = hop.gateway ?? address;
+    const neighbour = usable(hop.ifindex, nexthop);
+    if (neighbour) return `forward ${slot} ${nexthop} ${neighbour.mac}`;
+    return hop.gateway ? `resolve ${slot} ${nexthop}` : `glean ${slot}`;
+  });
+  return [...new Set(legs)].sort();
+}
+
+function said({ compiled }: Answer): string[] {
+  if (compiled.legs.length === 0) return [compiled.kind];
+  const legs = compiled.legs.map(({ kind, interface: slot, nexthop, mac }) => {
+    if (kind === 'forward') return `forward ${slot} ${nexthop} ${mac}`;
+    if (kind === 'resolve') return `resolve ${slot} ${nexthop}`;
+    return kind === 'glean' ? `glean ${slot}` : kind;
+  });
+  return [...new Set(legs)].sort();
+}
+
+interface Comparison {
+  readonly address: string;
+  readonly said: string[];
+  readonly expected: string[];
+  readonly rib: RibRoute | undefined;
+}
+
+/** Where engine and RIB differ. With one host route for all legs of a connected ECMP route, any of them is right. */
+async function differences(remote: Remote, addresses: readonly string[]): Promise<Comparison[]> {
+  await remote.call('rib', 'settled');
+  const answers = await remote.call<Answer[]>('agent', 'ask', addresses);
+  const links = await remote.call<Link[]>('rib', 'links');
+  const neighbours = await remote.call<Neighbour[]>('rib', 'neighbours');
+  return answers
+    .map((a) => ({ address: a.address, said: said(a), expected: expected(a, links, neighbours), rib: a.rib }))
+    .filter((c) => c.said.join() !== c.expected.join());
+}
+
+async function agree(
+  t: ExecutionContext,
+  remote: Remote,
+  addresses: readonly string[],
+  message: string,
+): Promise<boolean> {
+  let wrong: Comparison[] = [];
+  for (let attempt = 0; attempt < 3; attempt++) {
+    wrong = await differences(remote, addresses);
+    if (wrong.length === 0) return true;
+  }
+  t.deepEqual(wrong, [], message);
+  return false;
+}
+
+for (const seed of [11, 12]) {
+  systemTest(
+    `the compiled FIB follows random changes, seed ${seed}`,
+    (t) =>
+      inScene(async (scene) => {
+        const remote = await connected(scene, 'engine');
+        const random = seeded(seed);
+        const history: string[] = [];
+        for (let round = 0; round < scaled(60); round++) {
+          const lines = handful(random, true);
+          if (random(6) === 0) await scene.peer.ip(`link set w${random(4)} ${random(2) ? 'up' : 'down'}`);
+          history.push(...lines);
+          await runAll(scene.router, lines);
+          if (!(await agree(t, remote, addressesOf(random), history.slice(-40).join('\n')))) return;
+        }
+        t.true((await remote.call<RibStatus>('rib', 'status')).synced);
+      }),
+    { seconds: 180 },
+  );
+}
+
+systemTest('a frozen FIB keeps what it has, and coupling applies the difference', (t) =>
+  inScene(async (scene) => {
+    const remote = await connected(scene, 'engine');
+    const ask = async () => (await remote.call<Answer[]>('agent', 'ask', ['10.9.8.1']))[0]!;
+    await scene.router.ip('route add 10.9.8.0/24 via 10.1.0.2');
+    await remote.call('rib', 'settled');
+    t.is((await ask()).compiled.legs[0]?.nexthop, '10.1.0.2');
+    await remote.call('rib', 'decouple');
+    await scene.router.ip('route replace 10.9.8.0/24 via 10.1.1.2', 'route add 10.10.0.0/16 via 10.1.1.2');
+    await remote.call('rib', 'settled');
+    const frozen = await remote.call<RibStatus>('rib', 'status');
+    t.false(frozen.coupled);
+    t.true(frozen.pending >= 2);
+    t.is((await ask()).compiled.legs[0]?.nexthop, '10.1.0.2');
+    t.is((await ask()).rib?.nexthops[0]?.gateway, '10.1.1.2');
+    await remote.call('rib', 'couple');
+    t.true(await agree(t, remote, ['10.9.8.1', '10.10.1.1'], 'after couple'));
+    await remote.call('rib', 'decouple');
+    await scene.router.ip('route del 10.9.8.0/24');
+    await remote.call('rib', 'recouple');
+    t.true(await agree(t, remote, ['10.9.8.1', '10.10.1.1'], 'after recouple'));
+    t.is((await remote.call<RibStatus>('rib', 'status')).pending, 0);
+  }),
+);
+
+systemTest("the operator's routes win, follow their gateway and go when told", (t) =>
+  inScene(async (scene) => {
+    const remote = await connected(scene, 'engine');
+    await scene.router.ip('route add 10.9.8.0/24 via 10.1.0.2', 'route add 10.20.0.0/16 via 10.1.2.2');
+    await remote.call('rib', 'addLocal', '10.9.8.0/24', '10.20.1.1');
+    t.true(await agree(t, remote, ['10.9.8.1'], 'recursive'));
+    const rib = await remote.call<RibRoute>('rib', 'lookup', '10.9.8.1');
+    t.is(rib.source, 'local');
+    t.is(rib.nexthops[0]?.gateway, '10.1.2.2');
+    await scene.router.ip('route replace 10.20.0.0/16 via 10.1.1.2');
+    t.true(await agree(t, remote, ['10.9.8.1'], 'moved'));
+    t.is((await remote.call<RibRoute>('rib', 'lookup', '10.9.8.1')).nexthops[0]?.gateway, '10.1.1.2');
+    await remote.call('rib', 'recouple');
+    t.is((await remote.call<RibRoute>('rib', 'lookup', '10.9.8.1')).source, 'local');
+    t.true(await remote.call('rib', 'deleteLocal', '10.9.8.0/24'));
+    t.false(await remote.call('rib', 'deleteLocal', '10.9.8.0/24'));
+    t.true(await agree(t, remote, ['10.9.8.1'], 'deleted'));
+    t.is((await remote.call<RibRoute>('rib', 'lookup', '10.9.8.1')).source, 'kernel');
+  }),
+);
+
+systemTest('another daemon takes the engine over after a kill', (t) =>
+  inScene(async (scene) => {
+    const random = seeded(21);
+    const engine = await startEngine(scene.lab, scene.router, 'engine');
+    for (let i = 0; i < scaled(5); i++) {
+      const remote = await follow(scene, engine.socket);
+      await runAll(scene.router, handful(random, true));
+      if (!(await agree(t, remote, addressesOf(random), `daemon ${i}`))) return;
+      remote.kill();
+      await runAll(scene.router, handful(random, true));
+    }
+    t.pass();
+  }),
+);
+
+systemTest('configurations go to the engine and come back, and a dead engine is adopted', (t) =>
+  inScene(async (scene) => {
+    const forwarder = buildForwarder(scene.lab);
+    const engine = await startEngine(scene.lab, scene.router, 'engine');
+    const remote = await follow(scene, engine.socket);
+    await t.throwsAsync(remote.call('link', 'runningConfiguration'), { instanceOf: RemoteError });
+    t.is(await remote.call('state', 'portSlot', 'left'), 0);
+    t.is(await remote.call('state', 'interfaceSlot', 'left'), 0);
+    t.is(await remote.call('state', 'interfaceSlot', 'right'), 1);
+    t.is(await remote.call('state', 'interfaceSlot', 'left'), 0);
+    t.deepEqual(await remote.call('state', 'ruleSlots', ['ab', 'cd'], []), [0, 1]);
+    t.deepEqual(await remote.call('state', 'ruleSlots', ['cd', 'ef'], ['ab']), [1, 2]);
+
+    for (const generation of [1, 2]) {
+      await remote.call('agent', 'prepare', pipeConfiguration(generation), forwarder);
+      await remote.call('link', 'commit', generation, generation - 1);
+    }
+    t.deepEqual(await remote.call('link', 'runningConfiguration'), pipeConfiguration(2));
+    const refused = await t.throwsAsync(remote.call('link', 'commit', 2, 1), { instanceOf: RemoteError });
+    t.truthy((refused as RemoteError).about.code);
+    t.is((refused as RemoteError).about.syscall, 'commit');
+
+    await scene.router.ip('route add 10.9.8.0/24 via 10.1.0.2');
+    t.true(await agree(t, remote, ['10.9.8.1'], 'before'));
+    await remote.call('link', 'setAcl', false);
+    await engine.kill();
+    for (
+      let i = 0;
+      i < 100 &&
+      !(await remote.call<{ kind: string }[]>('agent', 'notices')).some((n) => n.kind === 'closed');
+      i++
+    );
+    const successor = await startEngine(scene.lab, scene.router, 'successor', '--adopt');
+    await remote.call('agent', 'adopt', successor.socket);
+    await remote.call('agent', 'releaseOld');
+    await remote.call('agent', 'attach');
+    const facts = await remote.call<{
+      running: number;
+      retained: number[];
+      adopted: number;
+      aclEnabled: boolean;
+    }>('agent', 'facts');
+    t.like(facts, { running: 2, retained: [1], adopted: 1, aclEnabled: false });
+    t.deepEqual(await remote.call('link', 'runningConfiguration'), pipeConfiguration(2));
+    t.true(await agree(t, remote, ['10.9.8.1', '10.1.0.2', '10.1.0.1'], 'after adoption'));
+    await remote.call('link', 'stop');
+  }),
+);
