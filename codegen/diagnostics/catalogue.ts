@@ -70,6 +70,7 @@ export const catalogue = {
   NM5005: 'The C compiler refused what netmill generated: a bug of netmill.',
   NM5006: 'The forwarder and the policy disagree about a packet: a bug of netmill.',
   NM5007: 'The C compiler is missing, or did not finish in time.',
+  NM5008: 'The compiled forwarder could not be tested.',
 } as const;
 
 export type DiagnosticCode = keyof typeof catalogue;

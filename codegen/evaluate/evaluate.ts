@@ -49,6 +49,7 @@ export function evaluateFrame(
   const fate = received(ir, iface, frame, paths, now, hits);
   return {
     iface: iface.local,
+    network: frame.network,
     rules: hits.map((rule) => rule.local),
     logs: hits.filter((rule) => rule.logPerSecond !== undefined).map((rule) => rule.local),
     fate,
@@ -56,7 +57,7 @@ export function evaluateFrame(
 }
 
 function rejected(iface: number, reason: DropReason): Outcome {
-  return { iface, rules: [], logs: [], fate: drop(reason) };
+  return { iface, network: 0, rules: [], logs: [], fate: drop(reason) };
 }
 
 function drop(reason: DropReason): Fate {
@@ -123,7 +124,7 @@ function ruled(way: Way, forMany: boolean): Fate {
 
 function byPbr(way: Way, seen: Seen): Path | undefined {
   const { pbr } = way.iface;
-  if (pbr === undefined || isHiddenFrom(pbr, seen)) return undefined;
+  if (pbr === undefined) return undefined;
   const taken = firstMatch(way.ir, pbr, seen);
   if (taken) way.hits.push(taken);
   return gatewayPath(way, taken);

@@ -50,6 +50,8 @@ export type Fate =
 export interface Outcome {
   /** Interface that the frame counts for. */
   readonly iface: number;
+  /** Offset of the network header in the frame. */
+  readonly network: number;
   /** Rules that took the packet, in order: at most one of an ACL and one of a PBR list. */
   readonly rules: readonly number[];
   /** Those of them that ask for an event. */

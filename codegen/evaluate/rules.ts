@@ -44,9 +44,12 @@ export function see(packet: Packet, vlan: number): Seen {
   };
 }
 
-/** A list that reads transport headers cannot judge a packet that hides them: RFC 1858, RFC 7112. */
-export function isHiddenFrom(list: IrList, { packet }: Seen): boolean {
-  return list.readsTransport[packet.family] && packet.transport.state === 'hidden';
+/**
+ * An ACL that reads transport headers cannot judge a packet that hides them, so it refuses the packet: RFC 1858,
+ * RFC 7112. A PBR list sees zeros there, as where there is no such header.
+ */
+export function isHiddenFrom(acl: IrList, { packet }: Seen): boolean {
+  return acl.readsTransport[packet.family] && packet.transport.state === 'hidden';
 }
 
 /** The first rule that takes the packet; an ACL's default takes the rest. */

@@ -1,0 +1,126 @@
+/** Frames from descriptions: correct ones, and by description ones that are not. */
+import type { Address, Family } from '../../dsl/model.js';
+import { etherTypes, onesSum, protocols, type Tag } from '../evaluate/parse.js';
+import { addressBytes } from './protocol.js';
+
+export interface FramePlan {
+  readonly to: Uint8Array;
+  readonly tags: readonly (Tag & { readonly priority: number })[];
+  readonly src: Address;
+  readonly dst: Address;
+  readonly ttl: number;
+  readonly dscp: number;
+  readonly protocol: number;
+  readonly sport: number;
+  readonly dport: number;
+  readonly tcpFlags: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
+  /** Bytes behind the transport header. */
+  readonly payload: number;
+  /** In units of eight bytes, and whether more follow; undefined: a whole packet. */
+  readonly fragment?: { readonly offset: number; readonly more: boolean };
+  readonly dontFragment: boolean;
+  /** Words of IPv4 options, 0 to 10. */
+  readonly options: number;
+  /** IPv6 extension headers by number, with their length fields. */
+  readonly extensions: readonly { readonly protocol: number; readonly length: number }[];
+  /** Bytes behind the IP packet, as Ethernet pads short ones. */
+  readonly padding: number;
+}
+
+const from = Uint8Array.of(2, 0xcc, 0, 0, 0, 1);
+const fragmentHeader = 44;
+const authentication = 51;
+
+export function buildFrame(plan: FramePlan): Uint8Array {
+  const packet = plan.src.family === 4 ? ipv4(plan) : ipv6(plan);
+  const etherType = plan.src.family === 4 ? etherTypes.ipv4 : etherTypes.ipv6;
+  return joined(plan.to, from, ...plan.tags.map(tagBytes), be16(etherType), packet, filled(plan.padding));
+}
+
+function tagBytes({ tpid, vid, priority }: FramePlan['tags'][number]): Uint8Array {
+  return joined(be16(tpid), be16((priority << 12) | vid));
+}
+
+function ipv4(plan: FramePlan): Uint8Array {
+  const body = joined(transport(plan, 4), filled(plan.payload));
+  const bytes = 20 + 4 * plan.options;
+  const flags = (plan.dontFragment ? 0x4000 : 0) | (plan.fragment?.more ? 0x2000 : 0) | (plan.fragment?.offset ?? 0);
+  const header = joined(
+    Uint8Array.of(0x40 | (bytes / 4), plan.dscp << 2),
+    be16(bytes + body.length),
+    be16(0x1234),
+    be16(flags),
+    Uint8Array.of(plan.ttl, plan.protocol, 0, 0),
+    addressBytes(plan.src),
+    addressBytes(plan.dst),
+    new Uint8Array(4 * plan.options).fill(1),
+  );
+  header.set(be16(0xffff - onesSum(header)), 10);
+  return joined(header, body);
+}
+
+function ipv6(plan: FramePlan): Uint8Array {
+  const headers = [
+    ...plan.extensions,
+    ...(plan.fragment ? [{ protocol: fragmentHeader, length: 0 }] : []),
+  ];
+  const next = [...headers.map((one) => one.protocol), plan.protocol];
+  const body = joined(
+    ...headers.map((one, i) => extension(plan, one.protocol, next[i + 1]!, one.length)),
+    transport(plan, 6),
+    filled(plan.payload),
+  );
+  const first = (6 << 12) | (plan.dscp << 6);
+  return joined(
+    be16(first),
+    be16(0x1234),
+    be16(body.length),
+    Uint8Array.of(next[0]!, plan.ttl),
+    addressBytes(plan.src),
+    addressBytes(plan.dst),
+    body,
+  );
+}
+
+function extension(plan: FramePlan, protocol: number, next: number, length: number): Uint8Array {
+  if (protocol === fragmentHeader) {
+    const { offset = 0, more = false } = plan.fragment ?? {};
+    return joined(Uint8Array.of(next, 0), be16((offset << 3) | (more ? 1 : 0)), be16(7), be16(7));
+  }
+  const bytes = protocol === authentication ? 4 * (length + 2) : 8 * (length + 1);
+  return joined(Uint8Array.of(next, length, 1, 0), new Uint8Array(bytes - 4));
+}
+
+function transport(plan: FramePlan, family: Family): Uint8Array {
+  if ((plan.fragment?.offset ?? 0) > 0) return new Uint8Array(0);
+  const ports = joined(be16(plan.sport), be16(plan.dport));
+  if (plan.protocol === protocols.tcp) {
+    const header = joined(ports, new Uint8Array(16));
+    header.set([0x50, plan.tcpFlags], 12);
+    return header;
+  }
+  if (plan.protocol === protocols.udp) return joined(ports, be16(8 + plan.payload), be16(0));
+  if (plan.protocol === (family === 4 ? protocols.icmp : protocols.icmpv6))
+    return Uint8Array.of(plan.icmpType, plan.icmpCode, 0, 0, 0, 0, 0, 0);
+  return new Uint8Array(0);
+}
+
+function be16(value: number): Uint8Array {
+  return Uint8Array.of((value >> 8) & 255, value & 255);
+}
+
+function filled(bytes: number): Uint8Array {
+  return new Uint8Array(Math.max(0, bytes)).map((_, i) => i * 7);
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

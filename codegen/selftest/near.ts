@@ -1,0 +1,96 @@
+/** Values near what a rule tests: its first and last addresses and ports, those beside them, and predicates' numbers. */
+import { addressBits } from '../../dsl/address.js';
+import type { Address, Family, NetSet, Prefix, Service } from '../../dsl/model.js';
+import type { BoolExpr, NumberExpr, NumberField } from '../predicate/expr.js';
+import type { Random } from './random.js';
+
+/** Numbers that predicates compare fields with; under 'any' those of arithmetic and of two fields. */
+export interface Edges {
+  readonly numbers: ReadonlyMap<NumberField | 'any', readonly number[]>;
+  readonly src: readonly Prefix[];
+  readonly dst: readonly Prefix[];
+}
+
+export function edgesOf(expr: BoolExpr | undefined): Edges {
+  const numbers = new Map<NumberField | 'any', number[]>();
+  const prefixes = { src: [] as Prefix[], dst: [] as Prefix[] };
+  const note = (field: NumberField | 'any', value: number) => {
+    const all = numbers.get(field) ?? [];
+    numbers.set(field, [...all, Math.max(0, value - 1), value, value + 1]);
+  };
+  const constants = (one: NumberExpr): readonly number[] =>
+    one.kind === 'number' ? [one.value] : one.kind === 'field' ? [] : [...constants(one.left), ...constants(one.right)];
+  const visit = (one: BoolExpr): void => {
+    if (one.kind === 'not') visit(one.of);
+    if (one.kind === 'and' || one.kind === 'or') for (const side of [one.left, one.right]) visit(side);
+    if (one.kind === 'within') prefixes[one.field].push(...one.prefixes);
+    if (one.kind !== 'compare') return;
+    for (const [a, b] of [
+      [one.left, one.right],
+      [one.right, one.left],
+    ] as const)
+      for (const value of constants(b)) note(a.kind === 'field' ? a.field : 'any', value);
+  };
+  if (expr) visit(expr);
+  return { numbers, ...prefixes };
+}
+
+/** In a set or just beside it, mostly; undefined: anything may do. */
+export function addressNear(
+  random: Random,
+  family: Family,
+  nets: NetSet | undefined,
+  more: readonly Prefix[],
+): Address | undefined {
+  const all = [...(nets?.prefixes ?? []), ...more].filter((one) => one.family === family);
+  if (all.length === 0) return undefined;
+  const prefix = random.pick(all);
+  const width = addressBits(family);
+  const size = 1n << BigInt(width - prefix.length);
+  const first = prefix.bits;
+  const choices = [
+    first,
+    first + size - 1n,
+    first + (random.bits(width) & (size - 1n)),
+    first + (random.bits(width) & (size - 1n)),
+    first - 1n,
+    first + size,
+  ];
+  return { family, bits: random.pick(choices) & ((1n << BigInt(width)) - 1n) };
+}
+
+/** Protocol and destination port, or type and code, near one alternative of a service. */
+export interface NearService {
+  readonly l4: 'tcp' | 'udp' | 'icmp';
+  readonly dport?: number;
+  readonly icmpType?: number;
+  readonly icmpCode?: number;
+}
+
+export function serviceNear(random: Random, family: Family, service: Service): NearService | undefined {
+  if (service.alternatives.length === 0) return undefined;
+  const one = random.pick(service.alternatives);
+  if (one.l4 === 'icmp') {
+    const types = one.types.filter((type) => type.family === family);
+    if (types.length === 0) return { l4: 'icmp' };
+    const { type, code = random.below(4) } = random.pick(types);
+    return random.once(5)
+      ? { l4: 'icmp', icmpType: byte(type + random.pick([-1, 1])), icmpCode: code }
+      : { l4: 'icmp', icmpType: type, icmpCode: byte(random.once(5) ? code + 1 : code) };
+  }
+  if (one.dports.length === 0) return { l4: one.l4 };
+  const { from, to } = random.pick(one.dports);
+  const inside = from + random.below(to - from + 1);
+  return { l4: one.l4, dport: random.pick([from - 1, from, inside, inside, to, to + 1]) & 0xffff };
+}
+
+function byte(value: number): number {
+  return value & 255;
+}
+
+/** A number that a predicate compares the field with, or one beside it, where there is one. */
+export function numberNear(random: Random, edges: Edges, field: NumberField, most: number): number | undefined {
+  const known = edges.numbers.get(field) ?? edges.numbers.get('any') ?? [];
+  const usable = known.filter((value) => value <= most);
+  return usable.length === 0 ? undefined : random.pick(usable);
+}

@@ -1,0 +1,168 @@
+/**
+ * Frames for the self-test of a policy: for each rule packets in and beside its region, then what routers meet
+ * besides: wrong and short frames, tags in all combinations, options, fragments, extension headers. Always the same
+ * ones for the same policy.
+ */
+import { addressBits } from '../../dsl/address.js';
+import type { Address, Family } from '../../dsl/model.js';
+import { type Circumstances, usual } from '../evaluate/evaluate.js';
+import { tagsOf } from '../evaluate/output.js';
+import { protocols } from '../evaluate/parse.js';
+import type { Paths } from '../evaluate/paths.js';
+import type { Ir, IrInterface, IrRule } from '../ir.js';
+import { buildFrame, type FramePlan } from './build-frame.js';
+import { spoil } from './damage.js';
+import { addressNear, type Edges, edgesOf, type NearService, numberNear, serviceNear } from './near.js';
+import type { TestFrame } from './protocol.js';
+import { type Random, randomOf } from './random.js';
+
+const usualFrames = 2000;
+/** The evaluator looks at rules one after the other: so many looks are affordable. */
+const mostLooks = 3_000_000;
+const longest = 1700;
+
+const unusual: readonly Circumstances[] = [
+  { ...usual, aclEnabled: false },
+  { ...usual, servicesTake: false },
+  { ...usual, room: false },
+];
+
+export interface PacketOptions {
+  readonly seed?: number;
+  readonly frames?: number;
+}
+
+export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): readonly TestFrame[] {
+  const random = randomOf(options.seed ?? 1);
+  const affordable = Math.floor(mostLooks / (ir.rules.length + 100));
+  const total = options.frames ?? Math.max(300, Math.min(usualFrames, affordable));
+  const edges = new Map(ir.rules.map((rule) => [rule, edgesOf(ruleExpr(ir, rule))]));
+  const perPort = Math.ceil(total / ir.ports.length);
+  return ir.ports.flatMap((port) => {
+    const makers = port.interfaces.flatMap((one) => makersOf(one));
+    return Array.from({ length: perPort }, (_, i): TestFrame => {
+      const now = i < perPort * 0.85 ? usual : unusual[i % unusual.length]!;
+      const { iface, rule } = i < makers.length && perPort > makers.length ? makers[i]! : random.pick(makers);
+      const plan = planFrame(random, paths, iface, rule, rule && edges.get(rule));
+      const bytes = buildFrame(plan);
+      const sent = random.once(6) ? spoil(random, bytes, port) : bytes;
+      return { port: port.local, bytes: sent.subarray(0, longest), now };
+    });
+  });
+}
+
+function ruleExpr(ir: Ir, rule: IrRule) {
+  const { when } = rule.match;
+  return when && ir.predicates.get(when.name)?.expr;
+}
+
+interface Maker {
+  readonly iface: IrInterface;
+  readonly rule: IrRule | undefined;
+}
+
+function makersOf(iface: IrInterface): readonly Maker[] {
+  const rules = [...(iface.acl?.rules ?? []), ...(iface.pbr?.rules ?? [])];
+  return [undefined, ...rules].map((rule) => ({ iface, rule }));
+}
+
+function planFrame(
+  random: Random,
+  paths: Paths,
+  iface: IrInterface,
+  rule: IrRule | undefined,
+  edges: Edges = edgesOf(undefined),
+): FramePlan {
+  const family: Family = random.once(2) ? 4 : 6;
+  const match = rule?.match ?? {};
+  const near = match.service && serviceNear(random, family, match.service);
+  const number = (field: Parameters<typeof numberNear>[2], most: number, otherwise: number) =>
+    (random.once(4) ? undefined : numberNear(random, edges, field, most)) ?? otherwise;
+  const src = addressNear(random, family, match.from, edges.src);
+  const dst = addressNear(random, family, match.to, edges.dst);
+  return {
+    to: destinationMac(random, paths.faces[iface.local]!.mac),
+    tags: tagsOf(iface.encapsulation).map((tag) => ({ ...tag, priority: random.once(2) ? 0 : random.below(16) })),
+    src: src ?? source(random, family),
+    dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family)),
+    ttl: number('ttl', 255, random.once(8) ? random.below(3) : random.once(3) ? 255 : 64),
+    dscp: number('dscp', 63, random.below(64)),
+    protocol: number('proto', 255, protocolOf(random, family, near)),
+    sport: number('sport', 65535, random.once(6) ? 179 : random.below(65536)),
+    dport: near?.dport ?? number('dport', 65535, random.pick([179, 520, 646, 3784, 22, 53, 80, random.below(65536)])),
+    tcpFlags: random.once(3) ? random.below(256) : random.pick([2, 0x10, 0x12, 0x18, 4, 1]),
+    icmpType: near?.icmpType ?? number('icmpType', 255, random.pick([0, 3, 8, 11, 128, 129, 133, 135, 136, 143])),
+    icmpCode: near?.icmpCode ?? number('icmpCode', 255, random.below(5)),
+    payload: payloadOf(random, paths, number('len', longest, 0)),
+    ...(random.once(8) && { fragment: { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) } }),
+    dontFragment: random.once(2),
+    options: random.once(15) ? 1 + random.below(10) : 0,
+    extensions: random.once(6) ? extensions(random) : [],
+    padding: random.once(3) ? random.below(30) : 0,
+  };
+}
+
+function destinationMac(random: Random, own: Uint8Array): Uint8Array {
+  if (!random.once(20)) return own;
+  return random.pick([
+    new Uint8Array(6).fill(255),
+    Uint8Array.of(1, 0, 0x5e, 0, 0, 5),
+    own.map((byte, i) => (i === 5 ? byte ^ 0x80 : byte)),
+    Uint8Array.of(0x33, 0x33, 0, 0, 0, 1),
+  ]);
+}
+
+const specials: Readonly<Record<Family, readonly bigint[]>> = {
+  4: [0n, 0x00000001n, 0x7f000001n, 0xe0000005n, 0xefffffffn, 0xf0000001n, 0xffffffffn, 0xdfffffffn, 0xa9fe0001n],
+  6: [
+    0n,
+    1n,
+    2n,
+    0xffff0a000001n,
+    0xfe80n << 112n,
+    (0xfebfn << 112n) + 1n,
+    (0xfec0n << 112n) + 1n,
+    (0xff01n << 112n) + 1n,
+    (0xff02n << 112n) + 1n,
+    (0xff0en << 112n) + 1n,
+    (0xff30n << 112n) + 1n,
+  ],
+};
+
+function source(random: Random, family: Family): Address {
+  if (random.once(12)) return { family, bits: random.pick(specials[family]) };
+  const bits = random.bits(addressBits(family));
+  // Anything, but seldom what is dropped for what it is.
+  return { family, bits: family === 4 ? bits % 0x70000000n : bits | (0x2000n << 112n) };
+}
+
+/** Special, or in or beside a route. */
+function destination(random: Random, family: Family, paths: Paths): Address | undefined {
+  if (random.once(12)) return { family, bits: random.pick(specials[family]) };
+  const prefixes = paths.routes.map((one) => one.prefix).filter((one) => one.length > 0);
+  return addressNear(random, family, undefined, prefixes);
+}
+
+function protocolOf(random: Random, family: Family, near: NearService | undefined): number {
+  const icmp = family === 4 ? protocols.icmp : protocols.icmpv6;
+  const wrongIcmp = family === 4 ? protocols.icmpv6 : protocols.icmp;
+  if (near && !random.once(6)) return near.l4 === 'icmp' ? icmp : protocols[near.l4];
+  const { tcp, udp, igmp, ospf, pim, vrrp } = protocols;
+  return random.pick([tcp, tcp, udp, udp, icmp, icmp, wrongIcmp, igmp, ospf, pim, vrrp, 47, 50, 59, random.below(256)]);
+}
+
+/** Small, or about the MTU of some interface: with TCP over IPv4 the packet is 40 bytes longer than its payload. */
+function payloadOf(random: Random, paths: Paths, wanted: number): number {
+  if (wanted > 0) return Math.max(0, wanted - random.pick([20, 28, 40, 60]));
+  if (!random.once(6)) return random.below(60);
+  return random.pick(paths.faces).mtu - random.pick([20, 28, 40, 48, 60]) + random.below(3) - 1;
+}
+
+function extensions(random: Random): FramePlan['extensions'] {
+  const count = random.once(6) ? 6 + random.below(5) : 1 + random.below(3);
+  return Array.from({ length: count }, (_, i) => ({
+    protocol: random.pick(i === 0 ? [0, 43, 51, 60] : [43, 51, 60, 60]),
+    length: random.pick([0, 0, 1, 2, 5]),
+  }));
+}
+
