@@ -34,7 +34,9 @@ function refused(errors: string, source: string, ir: Ir): readonly Diagnostic[] 
   const found = [...errors.matchAll(/forwarder\.c:(\d+):\d+: (?:fatal )?error: (.*)/g)];
   if (found.length === 0)
     return [
-      report('NM5005', ir.router.origin, `${compilerName()} refused the generated C: ${firstLine(errors)}`, { fix }),
+      report('NM5005', ir.router.origin, `${compilerName()} refused the generated C: ${firstLine(errors)}`, {
+        fix,
+      }),
     ];
   return found.slice(0, 10).map(([, number, what]) => {
     const line = Number(number);

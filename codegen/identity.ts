@@ -34,7 +34,9 @@ function ruleKey(list: Acl | Pbr, rule: Rule, meaning: PredicateMeaning): unknow
 }
 
 function actionKey(action: Action): unknown {
-  return action.kind === 'nexthop' ? [action.kind, ...action.gateways.map(formatAddress).sort()] : [action.kind];
+  return action.kind === 'nexthop'
+    ? [action.kind, ...action.gateways.map(formatAddress).sort()]
+    : [action.kind];
 }
 
 function matchKey(match: Match, meaning: PredicateMeaning): unknown {

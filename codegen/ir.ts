@@ -2,7 +2,16 @@
  * The policy after lowering: everything has its local number and its name in C, and each rule says for each family
  * what it tests. Frozen, plain data; `match` keeps the operator's own terms for the evaluator.
  */
-import type { Action, Address, Encapsulation, Family, Match, Origin, PortRange, Router } from '../dsl/model.js';
+import type {
+  Action,
+  Address,
+  Encapsulation,
+  Family,
+  Match,
+  Origin,
+  PortRange,
+  Router,
+} from '../dsl/model.js';
 import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
 
 /** A set of addresses of one family: disjoint, sorted, inclusive. */

@@ -56,7 +56,11 @@ function predicate(name: string, family: Family, context: MatchContext): IrPredi
 }
 
 /** Undefined: every address; null: none of this family. */
-function addressSet(nets: Pick<NetSet, 'name' | 'prefixes' | 'labels' | 'origin'>, family: Family, context: MatchContext): AddressSet | undefined | null {
+function addressSet(
+  nets: Pick<NetSet, 'name' | 'prefixes' | 'labels' | 'origin'>,
+  family: Family,
+  context: MatchContext,
+): AddressSet | undefined | null {
   const prefixes = outermost(nets.prefixes, family);
   if (prefixes.length === 0) return null;
   if (prefixes[0]!.length === 0) return undefined;
@@ -75,7 +79,8 @@ function addressSet(nets: Pick<NetSet, 'name' | 'prefixes' | 'labels' | 'origin'
 function netsName(nets: Pick<NetSet, 'name' | 'prefixes' | 'labels'>, key: string): string {
   if (nets.name !== undefined) return shorten(snake(nets.name), 32);
   const labels = nets.labels.filter((label) => label !== undefined);
-  if (labels.length > 0 && labels.length === nets.prefixes.length) return shorten(snake(labels.join('_')), 32);
+  if (labels.length > 0 && labels.length === nets.prefixes.length)
+    return shorten(snake(labels.join('_')), 32);
   const word = words(key.replaceAll('::', '_0_'));
   return word.length <= 24 ? word : `nets_${hash(key, 8)}`;
 }
@@ -120,8 +125,14 @@ function serviceName(service: Service, tests: Pick<ServiceSet, 'tcp' | 'udp' | '
   if (service.name !== undefined) return shorten(snake(service.name), 32);
   const ports = (l4: string, test: PortTest | undefined) =>
     test === undefined ? [] : [l4, ...(test.ranges ?? []).map(portWord)];
-  const types = (tests.icmp?.types ?? []).map((one) => [one.type, one.code].filter((x) => x !== undefined).join('_'));
-  const parts = [...ports('tcp', tests.tcp), ...ports('udp', tests.udp), ...(tests.icmp ? ['icmp', ...types] : [])];
+  const types = (tests.icmp?.types ?? []).map((one) =>
+    [one.type, one.code].filter((x) => x !== undefined).join('_'),
+  );
+  const parts = [
+    ...ports('tcp', tests.tcp),
+    ...ports('udp', tests.udp),
+    ...(tests.icmp ? ['icmp', ...types] : []),
+  ];
   const word = parts.join('_');
   return word.length <= 28 ? word : `service_${hash(JSON.stringify(tests), 8)}`;
 }

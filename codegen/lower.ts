@@ -49,7 +49,9 @@ function rulesOf(list: Acl | Pbr): readonly Rule[] {
 }
 
 function usedPredicates(policy: CheckedPolicy): ReadonlyMap<string, PredicateExpr> {
-  const used = new Set(usedLists(policy.router).flatMap((list) => rulesOf(list).map((rule) => rule.match.when?.name)));
+  const used = new Set(
+    usedLists(policy.router).flatMap((list) => rulesOf(list).map((rule) => rule.match.when?.name)),
+  );
   return new Map(policy.predicates.filter((one) => used.has(one.name)).map((one) => [one.name, one]));
 }
 
@@ -128,7 +130,7 @@ function lowerLists(
     return {
       kind: list.kind,
       name: list.name,
-      function: namer.name(shorten(words(list.name), 40), `${list.kind} ${list.name}`),
+      function: namer.name(shorten(words(list.name), 32), `${list.kind} ${list.name}`),
       rules,
       ...(fallback && { fallback }),
       readsTransport: { 4: readsTransport(rules, 4), 6: readsTransport(rules, 6) },

@@ -39,7 +39,9 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
     interfaces: router.interfaces.map((one, local) => interfaceEntry(router, one, local)),
     workers: router.engine.workers.map(({ core, rings }) => ({
       ...(core !== undefined && { core }),
-      ...(rings && { rings: Object.fromEntries(Object.entries(rings).map(([port, list]) => [port, [...list]])) }),
+      ...(rings && {
+        rings: Object.fromEntries(Object.entries(rings).map(([port, list]) => [port, [...list]])),
+      }),
     })),
     gateways: ir.gateways.map((gateway) => formatAddress(gateway.address)),
     rules: ir.rules.map((rule) => ruleEntry(ir, rule)),
@@ -58,7 +60,11 @@ function fallbackOf(router: Router, port: PortConfig): 'kernel' | 'drop' {
   return router.interfaces.some((one) => one.port === port.name && one.host !== 'auto') ? 'drop' : 'kernel';
 }
 
-function interfaceEntry(router: Router, one: LogicalInterface, local: number): Manifest['interfaces'][number] {
+function interfaceEntry(
+  router: Router,
+  one: LogicalInterface,
+  local: number,
+): Manifest['interfaces'][number] {
   const port = router.ports.findIndex((candidate) => candidate.name === one.port);
   return {
     local,

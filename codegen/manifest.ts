@@ -77,7 +77,10 @@ export const manifestSchema = z.object({
   interfaces: z.array(logicalInterface),
   /** `rings`: ring numbers by port name; absent: dealt out. */
   workers: z.array(
-    z.object({ core: z.number().int().optional(), rings: z.record(z.string(), z.array(z.number().int())).optional() }),
+    z.object({
+      core: z.number().int().optional(),
+      rings: z.record(z.string(), z.array(z.number().int())).optional(),
+    }),
   ),
   /** Addresses, by local number. */
   gateways: z.array(z.string()),

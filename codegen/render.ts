@@ -18,7 +18,10 @@ const options: CompileOptions = {
 export function renderForwarder(view: ForwarderView): string {
   const handlebars = Handlebars.create();
   for (const [name, text] of partials()) handlebars.registerPartial(name, text);
-  const template = handlebars.compile(readFileSync(join(templateDirectory, 'forwarder.c.hbs'), 'utf8'), options);
+  const template = handlebars.compile(
+    readFileSync(join(templateDirectory, 'forwarder.c.hbs'), 'utf8'),
+    options,
+  );
   return template(view);
 }
 

@@ -11,8 +11,11 @@ export interface SetView {
   readonly function: string;
   readonly argument: string;
   readonly comment: string;
-  /** One of the two has an element. */
-  readonly asTests: readonly { readonly tests: readonly { readonly prefix: string; readonly test: string }[] }[];
+  /** One of the three has an element. */
+  readonly asTest: readonly { readonly prefix: string; readonly test: string }[];
+  readonly asTests: readonly {
+    readonly tests: readonly { readonly prefix: string; readonly test: string }[];
+  }[];
   readonly asTable: readonly {
     readonly table: string;
     readonly type: string;
@@ -34,20 +37,16 @@ export function setCall(set: AddressSet, field: 'src' | 'dst'): string {
 export function setView(set: AddressSet): SetView {
   const table = set.prefixes.length > mostTests && set.ranges.length > 1;
   const name = setFunction(set);
+  const tests = set.prefixes.map((prefix) => ({
+    prefix: formatPrefix({ family: set.family, ...prefix }),
+    test: prefixTest(set.family, prefix.bits, prefix.length),
+  }));
   return {
     function: name,
     argument: set.family === 4 ? 'uint32_t address' : 'const struct mill_address6 *address',
     comment: comment(`${place(set.origin)}`),
-    asTests: table
-      ? []
-      : [
-          {
-            tests: set.prefixes.map((prefix) => ({
-              prefix: formatPrefix({ family: set.family, ...prefix }),
-              test: prefixTest(set.family, prefix.bits, prefix.length),
-            })),
-          },
-        ],
+    asTest: table || tests.length > 1 ? [] : tests,
+    asTests: table || tests.length === 1 ? [] : [{ tests }],
     asTable: table
       ? [
           {

@@ -88,7 +88,9 @@ class Printer {
       case 'and':
       case 'or':
         return [expr.left, expr.right]
-          .map((one) => (one.kind === expr.kind || !isJunction(one) ? this.short(one, 34) : this.shortJunction(one)))
+          .map((one) =>
+            one.kind === expr.kind || !isJunction(one) ? this.short(one, 34) : this.shortJunction(one),
+          )
           .join(expr.kind === 'and' ? ' && ' : ' || ');
       case 'compare':
         return `${this.shortNumber(expr.left, 38)} ${expr.op} ${this.shortNumber(expr.right, 38)}`;

@@ -44,15 +44,23 @@ export function forwarderView(ir: Ir): ForwarderView {
   return {
     router: comment(ir.router.name),
     policy: comment(ir.policy),
-    portNames: ir.ports.map((port) => ({ enumerator: port.enumerator, comment: comment(`${port.name}, ${port.spec}`) })),
+    portNames: ir.ports.map((port) => ({
+      enumerator: port.enumerator,
+      comment: comment(`${port.name}, ${port.spec}`),
+    })),
     interfaceNames: ir.interfaces.map((one) => ({ enumerator: one.enumerator, comment: comment(one.name) })),
     gatewayEnum: some(
-      ir.gateways.map((gateway) => ({ enumerator: gateway.enumerator, comment: formatAddress(gateway.address) })),
+      ir.gateways.map((gateway) => ({
+        enumerator: gateway.enumerator,
+        comment: formatAddress(gateway.address),
+      })),
     ),
     ruleEnum: some(
       ir.rules.map((rule) => ({
         enumerator: rule.enumerator,
-        comment: comment(`${place(rule.origin)}  ${rule.position === 0 ? `default ${rule.action.kind}` : rule.text}`),
+        comment: comment(
+          `${place(rule.origin)}  ${rule.position === 0 ? `default ${rule.action.kind}` : rule.text}`,
+        ),
       })),
     ),
     counts: {

@@ -33,6 +33,7 @@ interface RuleView {
 interface TableUse {
   readonly scan: string;
   readonly table: string;
+  readonly count: number;
   readonly act: string;
   readonly actions: string;
 }
@@ -45,7 +46,11 @@ export interface ItemView {
 export interface FamilyView {
   readonly function: string;
   readonly returns: string;
-  readonly tables: readonly { readonly name: string; readonly type: string; readonly rows: readonly string[] }[];
+  readonly tables: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly rows: readonly string[];
+  }[];
   readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly row: readonly { readonly type: string }[];
   readonly refuses: readonly { readonly verdict: string }[];
@@ -60,19 +65,24 @@ export interface ListView {
   readonly title: string;
   readonly returns: string;
   readonly families: readonly FamilyView[];
-  readonly dispatch: string;
+  readonly ipv4: string;
+  readonly ipv6: string;
 }
 
 export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
   const name = `${list.kind}_${list.function}`;
-  const families = ([4, 6] as const).filter((family) => list.kind === 'acl' || list.rules.some((rule) => rule.conditions[family]));
-  const call = (family: Family) => (families.includes(family) ? `${name}_ipv${family}(w, p)` : 'MILL_NO_GATEWAY');
+  const families = ([4, 6] as const).filter(
+    (family) => list.kind === 'acl' || list.rules.some((rule) => rule.conditions[family]),
+  );
+  const call = (family: Family) =>
+    families.includes(family) ? `${name}_ipv${family}(w, p)` : 'MILL_NO_GATEWAY';
   return {
     function: name,
     title: comment(`${list.kind} ${list.name}, ${place(list.origin)}`),
     returns: returns(list),
     families: families.map((family) => familyView(list, `${name}_ipv${family}`, family, ir, uses)),
-    dispatch: `p->family == 4 ? ${call(4)} : ${call(6)}`,
+    ipv4: call(4),
+    ipv6: call(6),
   };
 }
 
@@ -83,7 +93,8 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
   const catchAll = rules.findIndex((rule) => isEmpty(rule.conditions[family]!));
   const tested = catchAll < 0 ? rules : rules.slice(0, catchAll);
   const last = catchAll < 0 ? list.fallback : rules[catchAll]!;
-  const body = tested.length > mostIfs ? tables(tested, name, family, ir, uses, list) : plain(tested, family, ir, uses);
+  const body =
+    tested.length > mostIfs ? tables(tested, name, family, ir, uses, list) : plain(tested, family, ir, uses);
   const reads = list.readsTransport[family];
   return {
     function: name,
@@ -121,12 +132,20 @@ function callOf(rule: IrRule, family: Family, ir: Ir): string {
   return `mill_${rule.listKind === 'pbr' ? 'via' : 'divert'}(w, p, ${rule.enumerator}, ${gateway})`;
 }
 
-function plain(rules: readonly IrRule[], family: Family, ir: Ir, uses: Uses): Pick<FamilyView, 'items' | 'tables' | 'actions'> {
+function plain(
+  rules: readonly IrRule[],
+  family: Family,
+  ir: Ir,
+  uses: Uses,
+): Pick<FamilyView, 'items' | 'tables' | 'actions'> {
   return { items: rules.map((rule) => test(rule, family, ir, uses)), tables: [], actions: [] };
 }
 
 function test(rule: IrRule, family: Family, ir: Ir, uses: Uses): ItemView {
-  const view = { condition: condition(rule.conditions[family]!, uses, rule.logPerSecond !== undefined), ...take(rule, family, ir) };
+  const view = {
+    condition: condition(rule.conditions[family]!, uses, rule.logPerSecond !== undefined),
+    ...take(rule, family, ir),
+  };
   const logged = rule.logPerSecond !== undefined;
   return {
     rule: [
@@ -164,6 +183,8 @@ function condition(of: Condition, uses: Uses, braces: boolean): string {
   return fill(tests, '&&', 12, braces ? 3 : 1);
 }
 
+type Segment = { readonly rule: IrRule } | { readonly rows: string[]; readonly number: number };
+
 /** Runs of rules that rows can say become tables; the others stand between them as tests. */
 function tables(
   rules: readonly IrRule[],
@@ -173,39 +194,49 @@ function tables(
   uses: Uses,
   list: IrList,
 ): Pick<FamilyView, 'items' | 'tables' | 'actions'> {
-  const items: ItemView[] = [];
-  const made: { name: string; type: string; rows: string[] }[] = [];
   const actions: string[] = [];
-  let open: (typeof made)[number] | undefined;
+  const segments: Segment[] = [];
   for (const rule of rules) {
     const rows = rowsOf(rule.conditions[family]!, family);
-    if (rows === undefined) {
-      open = undefined;
-      items.push(test(rule, family, ir, uses));
-      continue;
+    const last = segments.at(-1);
+    if (rows === undefined) segments.push({ rule });
+    else {
+      const number = segments.filter((one) => 'rows' in one).length + 1;
+      const open = last && 'rows' in last ? last : { rows: [], number };
+      if (open !== last) segments.push(open);
+      for (const row of rows)
+        open.rows.push(`{${row}, ${actions.length}}, /* ${comment(place(rule.origin))} */`);
+      actions.push(`{${action(rule, family, ir)}},`);
     }
-    if (open === undefined) {
-      open = { name: `${name}_rows${made.length + 1}`, type: `mill_row${family}`, rows: [] };
-      made.push(open);
-      items.push({ rule: [], table: [tableUse(open.name, name, family, list)] });
-    }
-    open.rows.push(...rows.map((row) => `{${row}, ${actions.length}}, /* ${comment(place(rule.origin))} */`));
-    actions.push(`{${action(rule, family, ir)}},`);
   }
-  return { items, tables: made, actions: [{ name: `${name}_actions`, rows: actions }] };
+  const made = segments.flatMap((one) => ('rows' in one ? [one] : []));
+  const tableName = (number: number) => `${name}_rows${number}`;
+  return {
+    items: segments.map((one) =>
+      'rule' in one
+        ? test(one.rule, family, ir, uses)
+        : { rule: [], table: [tableUse(tableName(one.number), one.rows.length, name, family, list)] },
+    ),
+    tables: made.map(({ rows, number }) => ({ name: tableName(number), type: `mill_row${family}`, rows })),
+    actions: made.length === 0 ? [] : [{ name: `${name}_actions`, rows: actions }],
+  };
 }
 
-function tableUse(table: string, name: string, family: Family, list: IrList): TableUse {
+function tableUse(table: string, count: number, name: string, family: Family, list: IrList): TableUse {
   return {
     scan: `mill_scan${family}`,
     table,
+    count,
     act: list.kind === 'acl' ? 'mill_act' : 'mill_act_via',
     actions: `${name}_actions`,
   };
 }
 
 function action(rule: IrRule, family: Family, ir: Ir): string {
-  const gateway = rule.action.kind === 'nexthop' ? ir.gateways[rule.conditions[family]!.gateway!]!.enumerator : 'MILL_NO_GATEWAY';
+  const gateway =
+    rule.action.kind === 'nexthop'
+      ? ir.gateways[rule.conditions[family]!.gateway!]!.enumerator
+      : 'MILL_NO_GATEWAY';
   const verdict = { allow: 'MILL_ALLOW', deny: 'MILL_DENY', nexthop: 'MILL_DIVERT' }[rule.action.kind];
   return `${rule.enumerator}, ${rule.logPerSecond ?? 0}, ${gateway}, ${verdict}`;
 }

@@ -2,13 +2,18 @@
 import { place } from '../cite.js';
 import type { Encapsulation } from '../../dsl/model.js';
 import type { IrInterface, IrPort } from '../ir.js';
-import { comment } from './text.js';
+import { comment, fill, tab, width } from './text.js';
 
 export interface InterfaceView {
   readonly function: string;
   readonly title: string;
   readonly accepts: string;
-  readonly diverts: readonly { readonly name: string; readonly first: readonly { readonly path: string }[]; readonly path: string }[];
+  readonly diverts: readonly {
+    readonly name: string;
+    readonly parameters: string;
+    readonly first: readonly { readonly path: string }[];
+    readonly path: string;
+  }[];
 }
 
 interface DemuxView {
@@ -25,7 +30,11 @@ export interface PortView {
   /** One of the two has an element. */
   readonly untagged: readonly { readonly accept: string }[];
   readonly tagged: readonly DemuxView[];
-  readonly chooses: readonly { readonly name: string; readonly cases: readonly { readonly enumerator: string; readonly divert: string }[] }[];
+  readonly chooses: readonly {
+    readonly parameters: string;
+    readonly name: string;
+    readonly cases: readonly { readonly enumerator: string; readonly divert: string }[];
+  }[];
   readonly send: string;
 }
 
@@ -35,7 +44,9 @@ export function interfaceView(one: IrInterface): InterfaceView {
   return {
     function: name,
     title: comment(`${one.name}, ${place(one.origin)}`),
-    accepts: one.acl ? `${enter} && (!w->acl_enabled || acl_${one.acl.function}(w, p))` : enter,
+    accepts: one.acl
+      ? fill([enter, `(!w->acl_enabled || acl_${one.acl.function}(w, p))`], '&&', tab + 7, 1)
+      : enter,
     diverts: divertsOf(one),
   };
 }
@@ -45,9 +56,23 @@ function divertsOf(one: IrInterface): InterfaceView['diverts'] {
   const byAcl = 'mill_gateway_path(w, p, p->gateway)';
   const byPbr = one.pbr && `mill_gateway_path(w, p, pbr_${one.pbr.function}(w, p))`;
   if (!diverts(one)) return [];
-  if (!namesGateways(one)) return [{ name: one.function, first: [], path: byPbr! }];
-  if (byPbr === undefined) return [{ name: one.function, first: [], path: byAcl }];
-  return [{ name: one.function, first: [{ path: byAcl }], path: `path != NULL ? path : ${byPbr}` }];
+  const named = {
+    name: one.function,
+    parameters: parameters(`static const struct mill_adjacency *divert_${one.function}(`),
+  };
+  if (!namesGateways(one)) return [{ ...named, first: [], path: byPbr! }];
+  if (byPbr === undefined) return [{ ...named, first: [], path: byAcl }];
+  return [{ ...named, first: [{ path: byAcl }], path: `path != NULL ? path : ${byPbr}` }];
+}
+
+/** On the line that begins with `before`, or aligned below. */
+function parameters(before: string): string {
+  const worker = 'struct mill_worker *w,';
+  const packet = 'struct mill_packet *p';
+  const whole = `${worker} ${packet}`;
+  return before.length + whole.length + 1 <= width
+    ? whole
+    : `${worker}\n${' '.repeat(before.length)}${packet}`;
 }
 
 function namesGateways(one: IrInterface): boolean {
@@ -71,7 +96,13 @@ export function portView(port: IrPort): PortView {
     first: first.enumerator,
     ...demux(port),
     chooses: chosen
-      ? [{ name: port.function, cases: diverting.map((one) => ({ enumerator: one.enumerator, divert: `divert_${one.function}` })) }]
+      ? [
+          {
+            name: port.function,
+            parameters: parameters(`static const struct mill_adjacency *choose_${port.function}(`),
+            cases: diverting.map((one) => ({ enumerator: one.enumerator, divert: `divert_${one.function}` })),
+          },
+        ]
       : [],
     send:
       diverting.length === 0
@@ -86,7 +117,10 @@ function demux(port: IrPort): Pick<PortView, 'untagged' | 'tagged'> {
   if (!kinds.has('vlan') && !kinds.has('qinq'))
     return { untagged: [{ accept: `accept_${port.interfaces[0]!.function}` }], tagged: [] };
   const read = kinds.has('qinq') ? 'mill_read_tags' : 'mill_read_tag';
-  const cases = port.interfaces.map((one) => ({ tags: tags(one.encapsulation), accept: `accept_${one.function}` }));
+  const cases = port.interfaces.map((one) => ({
+    tags: tags(one.encapsulation),
+    accept: `accept_${one.function}`,
+  }));
   return { untagged: [], tagged: [{ first: port.interfaces[0]!.enumerator, read, cases }] };
 }
 

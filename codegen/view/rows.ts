@@ -21,7 +21,9 @@ export function rowsOf(condition: Condition, family: Family): readonly string[] 
   if (sources.length * destinations.length * selections.length > mostRows) return undefined;
   return sources.flatMap((from) =>
     destinations.flatMap((to) =>
-      selections.map((selection) => [address(from, family), address(to, family), select(selection)].join(', ')),
+      selections.map((selection) =>
+        [address(from, family), address(to, family), select(selection)].join(', '),
+      ),
     ),
   );
 }

@@ -118,8 +118,6 @@ struct mill_row6 {
 	uint32_t action;
 };
 
-#define MILL_ROWS(table) ((uint32_t)(sizeof(table) / sizeof((table)[0])))
-
 enum mill_verdict { MILL_ALLOW, MILL_DENY, MILL_DIVERT };
 
 struct mill_action {

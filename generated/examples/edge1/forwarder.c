@@ -1,0 +1,637 @@
+/*
+ * Forwarder of router edge1, made by netmill from edge1.ts. It is made anew at each build: change the
+ * policy, not this file. The pieces it is made of are in runtime/engine/include/netmill.
+ */
+#include "netmill/forward.h"
+
+enum port {
+	/* wan, xdp:ix0 */
+	PORT_WAN,
+	/* lan, xdp:ix1 */
+	PORT_LAN,
+	/* metro, xdp:ix2 */
+	PORT_METRO,
+};
+
+enum interface {
+	/* wan */
+	IF_WAN,
+	/* lan.office */
+	IF_LAN_OFFICE,
+	/* lan.dmz */
+	IF_LAN_DMZ,
+	/* metro.custA */
+	IF_METRO_CUSTA,
+	/* metro.custB */
+	IF_METRO_CUSTB,
+};
+
+enum gateway {
+	/* 198.51.100.9 */
+	GATEWAY_198_51_100_9,
+	/* 2001:db8:0:2::1 */
+	GATEWAY_2001_DB8_0_2__1,
+};
+
+/* Identities of rules: RULE_<list>_<hash of list, match and action>. */
+enum rule {
+	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
+	RULE_FROM_WAN_0DCA1C2F,
+	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
+	RULE_FROM_WAN_4A7CA5C9,
+	/* edge1.ts:39  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	RULE_FROM_WAN_C2FC651C,
+	/* edge1.ts:44  deny({ from: bogons }) */
+	RULE_FROM_WAN_9349EAB2,
+	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	RULE_FROM_WAN_6AB4BC7D,
+	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
+	RULE_FROM_WAN_1E37EB18,
+	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	RULE_FROM_WAN_3211A4BD,
+	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
+	RULE_FROM_WAN_4390421D,
+	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	RULE_FROM_WAN_91047A1C,
+	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
+	RULE_FROM_WAN_F57B3234,
+	/* edge1.ts:51  allow({ from: hosts({ upstream: '198.51.100.1' }), service: tcp(179) }).why('eBGP') */
+	RULE_FROM_WAN_9934E1B9,
+	/* edge1.ts:52  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	RULE_FROM_WAN_84EFC9D7,
+	/* edge1.ts:42  default deny */
+	RULE_FROM_WAN_9746883E,
+	/* edge1.ts:56  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	RULE_TENANT_PATH_855CF024,
+	/* edge1.ts:57  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	RULE_TENANT_PATH_C842E3DF,
+};
+
+/* edge1.ts:23 */
+static bool in_bogons_ipv4(uint32_t address)
+{
+	/* 0.0.0.0/8 */
+	if (address >> 24 == 0x0)
+		return true;
+	/* 127.0.0.0/8 */
+	if (address >> 24 == 0x7f)
+		return true;
+	/* 169.254.0.0/16 */
+	if (address >> 16 == 0xa9fe)
+		return true;
+	/* 240.0.0.0/4 */
+	if (address >> 28 == 0xf)
+		return true;
+	return false;
+}
+
+/* edge1.ts:23 */
+static bool in_bogons_ipv6(const struct mill_address6 *address)
+{
+	/* fc00::/7 */
+	return address->high >> 57 == 0x7e;
+}
+
+/* edge1.ts:22 */
+static bool in_customers_ipv4(uint32_t address)
+{
+	/* 10.20.0.0/16 */
+	return address >> 16 == 0xa14;
+}
+
+/* edge1.ts:22 */
+static bool in_customers_ipv6(const struct mill_address6 *address)
+{
+	/* 2001:db8:20::/48 */
+	return address->high >> 16 == 0x20010db80020;
+}
+
+/* built in */
+static bool in_ff00_0_8_ipv6(const struct mill_address6 *address)
+{
+	/* ff00::/8 */
+	return address->high >> 56 == 0xff;
+}
+
+/* edge1.ts:21 */
+static bool in_mgmt_ipv4(uint32_t address)
+{
+	/* 192.0.2.0/28 */
+	return address >> 4 == 0xc000020;
+}
+
+/* edge1.ts:21 */
+static bool in_mgmt_ipv6(const struct mill_address6 *address)
+{
+	/* 2001:db8:99::/64 */
+	return address->high == 0x20010db800990000;
+}
+
+/* edge1.ts:24 */
+static bool in_servers_ipv4(uint32_t address)
+{
+	/* 203.0.113.10/32 */
+	if (address == 0xcb00710a)
+		return true;
+	/* 203.0.113.11/32 */
+	if (address == 0xcb00710b)
+		return true;
+	return false;
+}
+
+/* edge1.ts:24 */
+static bool in_servers_ipv6(const struct mill_address6 *address)
+{
+	/* 2001:db8:ff::10/128 */
+	return address->high == 0x20010db800ff0000 && address->low == 0x10;
+}
+
+/* edge1.ts:51 */
+static bool in_upstream_ipv4(uint32_t address)
+{
+	/* 198.51.100.1/32 */
+	return address == 0xc6336401;
+}
+
+/* built in */
+static bool is_icmp_130_131_132_143_ipv6(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case MILL_ICMPV6:
+		if (p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 130, 132))
+			return true;
+		if (p->l4 == MILL_L4_READ && p->icmp_type == 143)
+			return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+/* built in */
+static bool is_icmp_133_134_135_136_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_ICMPV6 && p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 133, 136);
+}
+
+/* edge1.ts:50 */
+static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case MILL_ICMPV6:
+		return p->l4 == MILL_L4_READ && (p->icmp_type == 2 || p->icmp_type == 128);
+	default:
+		return false;
+	}
+}
+
+/* edge1.ts:50 */
+static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case MILL_ICMP:
+		return p->l4 == MILL_L4_READ && (mill_is_icmp(p, 3, 4) || p->icmp_type == 8);
+	default:
+		return false;
+	}
+}
+
+/* edge1.ts:51 */
+static bool is_tcp_179_ipv4(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 179;
+}
+
+/* edge1.ts:49 */
+static bool is_tcp_22_ipv4(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 22;
+}
+
+/* edge1.ts:49 */
+static bool is_tcp_22_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 22;
+}
+
+/* edge1.ts:52 */
+static bool is_tcp_25_ipv4(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 25;
+}
+
+/* edge1.ts:45 */
+static bool is_udp_0_to_19_ipv4(const struct mill_packet *p)
+{
+	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
+}
+
+/* edge1.ts:45 */
+static bool is_udp_0_to_19_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
+}
+
+/* edge1.ts:57 */
+static bool is_udp_443_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport == 443;
+}
+
+/* edge1.ts:25 */
+static bool is_web_ipv4(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case MILL_TCP:
+		return p->l4 == MILL_L4_READ && (p->dport == 80 || p->dport == 443);
+	case MILL_UDP:
+		return p->l4 == MILL_L4_READ && p->dport == 443;
+	default:
+		return false;
+	}
+}
+
+/* edge1.ts:25 */
+static bool is_web_ipv6(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case MILL_TCP:
+		return p->l4 == MILL_L4_READ && (p->dport == 80 || p->dport == 443);
+	case MILL_UDP:
+		return p->l4 == MILL_L4_READ && p->dport == 443;
+	default:
+		return false;
+	}
+}
+
+/*
+ * predicate builtin-on-link, built in
+ *   (p) => p.ttl === 255
+ */
+static bool when_builtin_on_link_ipv6(const struct mill_packet *p)
+{
+	return mill_ttl(p) == 255;
+}
+
+/*
+ * predicate odd-dns, edge1.ts:33
+ *   (p) => p.l4 === 'udp' && (p.sport === 53 || p.dport <= limitUdp) && !p.src.within(customers)
+ */
+static bool when_odd_dns_ipv4(const struct mill_packet *p)
+{
+	return p->proto == 17 && (p->sport == 53 || p->dport <= 19) && !in_customers_ipv4(p->src4);
+}
+
+/*
+ * predicate odd-dns, edge1.ts:33
+ *   (p) => p.l4 === 'udp' && (p.sport === 53 || p.dport <= limitUdp) && !p.src.within(customers)
+ */
+static bool when_odd_dns_ipv6(const struct mill_packet *p)
+{
+	return p->proto == 17 && (p->sport == 53 || p->dport <= 19) && !in_customers_ipv6(&p->src6);
+}
+
+/*
+ * predicate tiny-syn, edge1.ts:27
+ *   (p) => p.l4 === 'tcp' && p.flags.syn && !p.flags.ack && (p.len < 40 || p.ttl < 3)
+ */
+static bool when_tiny_syn_ipv4(const struct mill_packet *p)
+{
+	if (p->proto != 6)
+		return false;
+	if ((p->tcp_flags & MILL_TCP_SYN) == 0)
+		return false;
+	if ((p->tcp_flags & MILL_TCP_ACK) != 0)
+		return false;
+	return p->ip_len < 40 || mill_ttl(p) < 3;
+}
+
+/*
+ * predicate tiny-syn, edge1.ts:27
+ *   (p) => p.l4 === 'tcp' && p.flags.syn && !p.flags.ack && (p.len < 40 || p.ttl < 3)
+ */
+static bool when_tiny_syn_ipv6(const struct mill_packet *p)
+{
+	if (p->proto != 6)
+		return false;
+	if ((p->tcp_flags & MILL_TCP_SYN) == 0)
+		return false;
+	if ((p->tcp_flags & MILL_TCP_ACK) != 0)
+		return false;
+	return p->ip_len < 40 || mill_ttl(p) < 3;
+}
+
+/* acl from-wan, edge1.ts:42 */
+static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
+{
+	if (mill_unreadable(p))
+		return mill_drop(w, p, MILL_DROP_ACL);
+	/* edge1.ts:39  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	if (in_customers_ipv4(p->src4)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_C2FC651C, 10);
+		return mill_deny(w, p, RULE_FROM_WAN_C2FC651C);
+	}
+	/* edge1.ts:44  deny({ from: bogons }) */
+	if (in_bogons_ipv4(p->src4))
+		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
+	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	if (is_udp_0_to_19_ipv4(p)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
+		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
+	}
+	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
+	if (when_tiny_syn_ipv4(p))
+		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
+	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	if (when_odd_dns_ipv4(p)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_3211A4BD, 1);
+		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
+	}
+	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
+	if (in_servers_ipv4(p->dst4) && is_web_ipv4(p))
+		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
+	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	if (in_mgmt_ipv4(p->src4) && is_tcp_22_ipv4(p))
+		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
+	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
+	if (is_icmp_3_4_8_ipv4(p))
+		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
+	/* edge1.ts:51  allow({ from: hosts({ upstream: '198.51.100.1' }), service: tcp(179) }).why('eBGP') */
+	if (in_upstream_ipv4(p->src4) && is_tcp_179_ipv4(p))
+		return mill_allow(w, p, RULE_FROM_WAN_9934E1B9);
+	/* edge1.ts:52  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	if (in_customers_ipv4(p->dst4) && is_tcp_25_ipv4(p)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_84EFC9D7, 10);
+		return mill_divert(w, p, RULE_FROM_WAN_84EFC9D7, GATEWAY_198_51_100_9);
+	}
+	/* edge1.ts:42 default deny */
+	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
+	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
+}
+
+static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
+{
+	if (mill_unreadable(p))
+		return mill_drop(w, p, MILL_DROP_ACL);
+	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
+	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_WAN_0DCA1C2F);
+	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
+	if (in_ff00_0_8_ipv6(&p->dst6) && is_icmp_130_131_132_143_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_WAN_4A7CA5C9);
+	/* edge1.ts:39  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	if (in_customers_ipv6(&p->src6)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_C2FC651C, 10);
+		return mill_deny(w, p, RULE_FROM_WAN_C2FC651C);
+	}
+	/* edge1.ts:44  deny({ from: bogons }) */
+	if (in_bogons_ipv6(&p->src6))
+		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
+	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	if (is_udp_0_to_19_ipv6(p)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
+		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
+	}
+	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
+	if (when_tiny_syn_ipv6(p))
+		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
+	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	if (when_odd_dns_ipv6(p)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_3211A4BD, 1);
+		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
+	}
+	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
+	if (in_servers_ipv6(&p->dst6) && is_web_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
+	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	if (in_mgmt_ipv6(&p->src6) && is_tcp_22_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
+	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
+	if (is_icmp_2_128_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
+	/* edge1.ts:42 default deny */
+	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
+	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
+}
+
+static bool acl_from_wan(struct mill_worker *w, struct mill_packet *p)
+{
+	if (p->family == 4)
+		return acl_from_wan_ipv4(w, p);
+	return acl_from_wan_ipv6(w, p);
+}
+
+/* pbr tenant-path, edge1.ts:55 */
+static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *p)
+{
+	mill_read_l4(p);
+	/* edge1.ts:56  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	if (in_customers_ipv4(p->src4) && is_web_ipv4(p))
+		return mill_via(w, p, RULE_TENANT_PATH_855CF024, GATEWAY_198_51_100_9);
+	/* no rule: by the FIB */
+	return MILL_NO_GATEWAY;
+}
+
+static uint16_t pbr_tenant_path_ipv6(struct mill_worker *w, struct mill_packet *p)
+{
+	mill_read_l4(p);
+	/* edge1.ts:57  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	if (in_customers_ipv6(&p->src6) && is_udp_443_ipv6(p))
+		return mill_via(w, p, RULE_TENANT_PATH_C842E3DF, GATEWAY_2001_DB8_0_2__1);
+	/* no rule: by the FIB */
+	return MILL_NO_GATEWAY;
+}
+
+static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
+{
+	if (p->family == 4)
+		return pbr_tenant_path_ipv4(w, p);
+	return pbr_tenant_path_ipv6(w, p);
+}
+
+/* wan, edge1.ts:62 */
+static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_enter(w, p, IF_WAN) && (!w->acl_enabled || acl_from_wan(w, p));
+}
+
+static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_gateway_path(w, p, p->gateway);
+}
+
+/* lan.office, edge1.ts:72 */
+static bool accept_lan_office(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_enter(w, p, IF_LAN_OFFICE);
+}
+
+static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
+}
+
+/* lan.dmz, edge1.ts:73 */
+static bool accept_lan_dmz(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_enter(w, p, IF_LAN_DMZ);
+}
+
+/* metro.custA, edge1.ts:83 */
+static bool accept_metro_custa(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_enter(w, p, IF_METRO_CUSTA);
+}
+
+static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
+}
+
+/* metro.custB, edge1.ts:84 */
+static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_enter(w, p, IF_METRO_CUSTB);
+}
+
+/* port wan, xdp:ix0, edge1.ts:62 */
+static bool classify_wan(struct mill_worker *w, struct mill_packet *p)
+{
+	if (!mill_read_ethernet(p))
+		return mill_reject(w, p, IF_WAN, MILL_DROP_TRUNCATED_FRAME);
+	return accept_wan(w, p);
+}
+
+static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
+{
+	const struct mill_adjacency *path;
+	struct mill_burst burst;
+	struct mill_packet *p;
+
+	mill_burst_begin(&burst, rx);
+	while ((p = mill_burst_next(&burst)) != NULL)
+		if (classify_wan(w, p))
+			mill_burst_keep(w, &burst, p);
+	mill_burst_lookup(w, &burst);
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
+		if (mill_is_local(path))
+			mill_deliver(w, p);
+		else
+			mill_forward(w, rx, p, path, divert_wan(w, p));
+	}
+	mill_burst_end(&burst);
+}
+
+/* port lan, xdp:ix1, edge1.ts:68 */
+static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
+{
+	if (!mill_read_ethernet(p))
+		return mill_reject(w, p, IF_LAN_OFFICE, MILL_DROP_TRUNCATED_FRAME);
+	switch (mill_read_tag(p)) {
+	case MILL_TAG(0x8100, 100):
+		return accept_lan_office(w, p);
+	case MILL_TAG(0x8100, 200):
+		return accept_lan_dmz(w, p);
+	default:
+		return mill_reject(w, p, IF_LAN_OFFICE, MILL_DROP_UNKNOWN_VLAN);
+	}
+}
+
+static const struct mill_adjacency *choose_lan(struct mill_worker *w, struct mill_packet *p)
+{
+	switch (p->local) {
+	case IF_LAN_OFFICE:
+		return divert_lan_office(w, p);
+	default:
+		return NULL;
+	}
+}
+
+static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
+{
+	const struct mill_adjacency *path;
+	struct mill_burst burst;
+	struct mill_packet *p;
+
+	mill_burst_begin(&burst, rx);
+	while ((p = mill_burst_next(&burst)) != NULL)
+		if (classify_lan(w, p))
+			mill_burst_keep(w, &burst, p);
+	mill_burst_lookup(w, &burst);
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
+		if (mill_is_local(path))
+			mill_deliver(w, p);
+		else
+			mill_forward(w, rx, p, path, choose_lan(w, p));
+	}
+	mill_burst_end(&burst);
+}
+
+/* port metro, xdp:ix2, edge1.ts:76 */
+static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
+{
+	if (!mill_read_ethernet(p))
+		return mill_reject(w, p, IF_METRO_CUSTA, MILL_DROP_TRUNCATED_FRAME);
+	switch (mill_read_tags(p)) {
+	case MILL_TAGS(MILL_TAG(0x88a8, 300), MILL_TAG(0x8100, 10)):
+		return accept_metro_custa(w, p);
+	case MILL_TAGS(MILL_TAG(0x88a8, 300), MILL_TAG(0x8100, 11)):
+		return accept_metro_custb(w, p);
+	default:
+		return mill_reject(w, p, IF_METRO_CUSTA, MILL_DROP_UNKNOWN_VLAN);
+	}
+}
+
+static const struct mill_adjacency *choose_metro(struct mill_worker *w, struct mill_packet *p)
+{
+	switch (p->local) {
+	case IF_METRO_CUSTA:
+		return divert_metro_custa(w, p);
+	default:
+		return NULL;
+	}
+}
+
+static void receive_metro(struct mill_worker *w, struct netmap_ring *rx)
+{
+	const struct mill_adjacency *path;
+	struct mill_burst burst;
+	struct mill_packet *p;
+
+	mill_burst_begin(&burst, rx);
+	while ((p = mill_burst_next(&burst)) != NULL)
+		if (classify_metro(w, p))
+			mill_burst_keep(w, &burst, p);
+	mill_burst_lookup(w, &burst);
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
+		if (mill_is_local(path))
+			mill_deliver(w, p);
+		else
+			mill_forward(w, rx, p, path, choose_metro(w, p));
+	}
+	mill_burst_end(&burst);
+}
+
+static void (*const receive[])(struct mill_worker *, struct netmap_ring *) = {
+    [PORT_WAN] = receive_wan,
+    [PORT_LAN] = receive_lan,
+    [PORT_METRO] = receive_metro,
+};
+
+const struct mill_forwarder mill_forwarder = {
+    .abi = MILL_ABI_VERSION,
+    .layout = MILL_LAYOUT,
+    /* clang-format off */
+    .policy_hash = {
+        0xa4, 0x98, 0x4d, 0x62, 0x0c, 0x52, 0x08, 0x48,
+        0x85, 0x8e, 0x55, 0x00, 0x0e, 0x6e, 0xfa, 0x46,
+        0xe1, 0xdb, 0xf3, 0x69, 0x64, 0xc7, 0x66, 0x00,
+        0xde, 0xc8, 0x37, 0x8c, 0xc8, 0x52, 0x70, 0xe3,
+    },
+    /* clang-format on */
+    .n_ports = 3,
+    .n_ifaces = 5,
+    .n_rules = 15,
+    .n_gateways = 2,
+    .receive = receive,
+};

@@ -1,0 +1,249 @@
+/*
+ * Forwarder of router small, made by netmill from small.ts. It is made anew at each build: change the
+ * policy, not this file. The pieces it is made of are in runtime/engine/include/netmill.
+ */
+#include "netmill/forward.h"
+
+enum port {
+	/* outside, xdp:eth0 */
+	PORT_OUTSIDE,
+	/* inside, xdp:eth1 */
+	PORT_INSIDE,
+};
+
+enum interface {
+	/* outside */
+	IF_OUTSIDE,
+	/* inside */
+	IF_INSIDE,
+};
+
+/* Identities of rules: RULE_<list>_<hash of list, match and action>. */
+enum rule {
+	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
+	RULE_FROM_OUTSIDE_F7AA1812,
+	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
+	RULE_FROM_OUTSIDE_2C667E17,
+	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
+	RULE_FROM_OUTSIDE_91F109BC,
+	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
+	RULE_FROM_OUTSIDE_A49C6F1C,
+	/* small.ts:9  allow({ service: icmp() }) */
+	RULE_FROM_OUTSIDE_3B7B6D72,
+	/* small.ts:6  default deny */
+	RULE_FROM_OUTSIDE_7CB183A4,
+};
+
+/* built in */
+static bool in_ff00_0_8_ipv6(const struct mill_address6 *address)
+{
+	/* ff00::/8 */
+	return address->high >> 56 == 0xff;
+}
+
+/* small.ts:4 */
+static bool in_office_ipv4(uint32_t address)
+{
+	/* 192.0.2.0/24 */
+	return address >> 8 == 0xc00002;
+}
+
+/* small.ts:4 */
+static bool in_office_ipv6(const struct mill_address6 *address)
+{
+	/* 2001:db8:1::/48 */
+	return address->high >> 16 == 0x20010db80001;
+}
+
+/* built in */
+static bool is_icmp_130_131_132_143_ipv6(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case MILL_ICMPV6:
+		if (p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 130, 132))
+			return true;
+		if (p->l4 == MILL_L4_READ && p->icmp_type == 143)
+			return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+/* built in */
+static bool is_icmp_133_134_135_136_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_ICMPV6 && p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 133, 136);
+}
+
+/* small.ts:9 */
+static bool is_icmp_ipv4(const struct mill_packet *p)
+{
+	return p->proto == MILL_ICMP;
+}
+
+/* small.ts:9 */
+static bool is_icmp_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_ICMPV6;
+}
+
+/* small.ts:8 */
+static bool is_tcp_22_443_ipv4(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && (p->dport == 22 || p->dport == 443);
+}
+
+/* small.ts:8 */
+static bool is_tcp_22_443_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && (p->dport == 22 || p->dport == 443);
+}
+
+/*
+ * predicate builtin-on-link, built in
+ *   (p) => p.ttl === 255
+ */
+static bool when_builtin_on_link_ipv6(const struct mill_packet *p)
+{
+	return mill_ttl(p) == 255;
+}
+
+/* acl from-outside, small.ts:6 */
+static bool acl_from_outside_ipv4(struct mill_worker *w, struct mill_packet *p)
+{
+	if (mill_unreadable(p))
+		return mill_drop(w, p, MILL_DROP_ACL);
+	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
+	if (in_office_ipv4(p->src4))
+		return mill_deny(w, p, RULE_FROM_OUTSIDE_91F109BC);
+	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
+	if (in_office_ipv4(p->dst4) && is_tcp_22_443_ipv4(p))
+		return mill_allow(w, p, RULE_FROM_OUTSIDE_A49C6F1C);
+	/* small.ts:9  allow({ service: icmp() }) */
+	if (is_icmp_ipv4(p))
+		return mill_allow(w, p, RULE_FROM_OUTSIDE_3B7B6D72);
+	/* small.ts:6 default deny */
+	return mill_deny(w, p, RULE_FROM_OUTSIDE_7CB183A4);
+}
+
+static bool acl_from_outside_ipv6(struct mill_worker *w, struct mill_packet *p)
+{
+	if (mill_unreadable(p))
+		return mill_drop(w, p, MILL_DROP_ACL);
+	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
+	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_OUTSIDE_F7AA1812);
+	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
+	if (in_ff00_0_8_ipv6(&p->dst6) && is_icmp_130_131_132_143_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_OUTSIDE_2C667E17);
+	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
+	if (in_office_ipv6(&p->src6))
+		return mill_deny(w, p, RULE_FROM_OUTSIDE_91F109BC);
+	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
+	if (in_office_ipv6(&p->dst6) && is_tcp_22_443_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_OUTSIDE_A49C6F1C);
+	/* small.ts:9  allow({ service: icmp() }) */
+	if (is_icmp_ipv6(p))
+		return mill_allow(w, p, RULE_FROM_OUTSIDE_3B7B6D72);
+	/* small.ts:6 default deny */
+	return mill_deny(w, p, RULE_FROM_OUTSIDE_7CB183A4);
+}
+
+static bool acl_from_outside(struct mill_worker *w, struct mill_packet *p)
+{
+	if (p->family == 4)
+		return acl_from_outside_ipv4(w, p);
+	return acl_from_outside_ipv6(w, p);
+}
+
+/* outside, small.ts:14 */
+static bool accept_outside(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_enter(w, p, IF_OUTSIDE) && (!w->acl_enabled || acl_from_outside(w, p));
+}
+
+/* inside, small.ts:15 */
+static bool accept_inside(struct mill_worker *w, struct mill_packet *p)
+{
+	return mill_enter(w, p, IF_INSIDE);
+}
+
+/* port outside, xdp:eth0, small.ts:14 */
+static bool classify_outside(struct mill_worker *w, struct mill_packet *p)
+{
+	if (!mill_read_ethernet(p))
+		return mill_reject(w, p, IF_OUTSIDE, MILL_DROP_TRUNCATED_FRAME);
+	return accept_outside(w, p);
+}
+
+static void receive_outside(struct mill_worker *w, struct netmap_ring *rx)
+{
+	const struct mill_adjacency *path;
+	struct mill_burst burst;
+	struct mill_packet *p;
+
+	mill_burst_begin(&burst, rx);
+	while ((p = mill_burst_next(&burst)) != NULL)
+		if (classify_outside(w, p))
+			mill_burst_keep(w, &burst, p);
+	mill_burst_lookup(w, &burst);
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
+		if (mill_is_local(path))
+			mill_deliver(w, p);
+		else
+			mill_send(w, rx, p, path, false);
+	}
+	mill_burst_end(&burst);
+}
+
+/* port inside, xdp:eth1, small.ts:15 */
+static bool classify_inside(struct mill_worker *w, struct mill_packet *p)
+{
+	if (!mill_read_ethernet(p))
+		return mill_reject(w, p, IF_INSIDE, MILL_DROP_TRUNCATED_FRAME);
+	return accept_inside(w, p);
+}
+
+static void receive_inside(struct mill_worker *w, struct netmap_ring *rx)
+{
+	const struct mill_adjacency *path;
+	struct mill_burst burst;
+	struct mill_packet *p;
+
+	mill_burst_begin(&burst, rx);
+	while ((p = mill_burst_next(&burst)) != NULL)
+		if (classify_inside(w, p))
+			mill_burst_keep(w, &burst, p);
+	mill_burst_lookup(w, &burst);
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
+		if (mill_is_local(path))
+			mill_deliver(w, p);
+		else
+			mill_send(w, rx, p, path, false);
+	}
+	mill_burst_end(&burst);
+}
+
+static void (*const receive[])(struct mill_worker *, struct netmap_ring *) = {
+    [PORT_OUTSIDE] = receive_outside,
+    [PORT_INSIDE] = receive_inside,
+};
+
+const struct mill_forwarder mill_forwarder = {
+    .abi = MILL_ABI_VERSION,
+    .layout = MILL_LAYOUT,
+    /* clang-format off */
+    .policy_hash = {
+        0xf9, 0x48, 0x42, 0x23, 0xba, 0xcb, 0xf8, 0x2d,
+        0xe2, 0x2e, 0x03, 0xa8, 0x68, 0x86, 0x37, 0x77,
+        0x33, 0xc6, 0x6f, 0x3a, 0xdb, 0x7f, 0xa4, 0x2b,
+        0x3a, 0x08, 0xd2, 0x3d, 0xd3, 0x81, 0x40, 0xc3,
+    },
+    /* clang-format on */
+    .n_ports = 2,
+    .n_ifaces = 2,
+    .n_rules = 6,
+    .n_gateways = 0,
+    .receive = receive,
+};

@@ -1,0 +1,77 @@
+/** C from policies that were written to make it wrong: gcc and clang-format are content with all of it. */
+import test from 'ava';
+import { generate } from '../../../codegen/compile.js';
+import { comment } from '../../../codegen/view/text.js';
+import { accepted, front, withWan } from '../policy.js';
+import { gccSays, misformatted } from './generated.js';
+
+async function sourceOf(text: string): Promise<string> {
+  return generate(accepted(await front(text))).source;
+}
+
+const rows: Readonly<Record<string, string>> = {
+  'no rules at all': withWan(''),
+  'an empty ACL': withWan("in: acl('a', {}, []),"),
+  'an ACL that allows all': withWan("in: acl('a', { default: 'allow' }, [deny()]),"),
+  'rules of one family': withWan("in: acl('a', {}, [allow({ from: nets('10.0.0.0/8') })]),"),
+  'a host and everything': withWan(
+    "in: acl('a', {}, [allow({ from: nets('0.0.0.0/0', '::1/128'), to: nets('::/0', '1.2.3.4') })]),",
+  ),
+  'names that are words of C': withWan(
+    "in: acl('int', {}, [allow({ when: predicate('return', (p) => p.ttl > 1) })]),",
+  ),
+  'names that differ in their dashes': withWan(
+    "in: acl('a-b', {}, [allow({ when: predicate('x-y', (p) => p.ttl > 1) }), allow({ when: predicate('x_y', (p) => p.ttl > 2) })]), pbr: pbr('a_b', [nexthop('192.0.2.1')]),",
+  ),
+  'words that would end a comment': withWan(
+    "in: acl('a', {}, [allow({ service: tcp(1) }).why('*/ int x; /* ??/ \\\\ // ä') /* x */, deny({ service: udp(1, 5, '7-9', 77, 99, '100-200', 400, 500) })]),",
+  ),
+  'names as long as they may be': withWan(
+    `in: acl('${'a'.repeat(63)}', { log: true }, [nexthop('2001:db8:1111:2222:3333:4444:5555:6666', { from: nets('2001:db8::/32'), to: nets('2001:db8:${'1:'.repeat(5)}1/128'), service: tcp(1, 22, 333, 4444, 55555), when: predicate('${'b'.repeat(63)}', (p) => p.ttl > 1) }).log()]),`,
+  ),
+  'long names of interfaces': `
+    const a = acl('${'l'.repeat(60)}', {}, [nexthop('192.0.2.1', { service: tcp(5) }), allow()])
+    const b = pbr('${'m'.repeat(60)}', [nexthop('192.0.2.1')])
+    export default router('r', { interfaces: { ${'abcdefghijklmnop'.repeat(2).slice(0, 31)}: { port: 'xdp:e0', in: a, pbr: b, fallback: 'drop' },
+      u: { port: 'xdp:e1', fallback: 'drop', pbr: b, qinq: { outer: 4094, inner: { ${'z'.repeat(29)}: { id: 4094, in: a, pbr: b } } } } } })`,
+  'many networks': withWan(
+    `in: acl('a', {}, [allow({ from: nets(${[...Array(40)].map((_, i) => `'10.${i * 2}.0.0/16', '2001:db8:${i * 2}::/48'`).join(', ')}) })]),`,
+  ),
+  'a long predicate': withWan(
+    `in: acl('a', {}, [allow({ when: predicate('long', (p) => ${[...Array(12)]
+      .map(
+        (_, i) =>
+          `(p.ttl * ${i + 2} + p.len % ${i + 3} > p.dscp * ${i} + 17 && (p.vlan === ${i} || !p.fragment))`,
+      )
+      .join(' || ')}) })]),`,
+  ),
+  'a deep predicate': withWan(
+    `in: acl('a', {}, [allow({ when: predicate('deep', (p) => !(((((p.ttl + p.len) * 3 & 255) + p.dscp) * 5 % 97 + p.vlan) * 3 % 251 > ((p.len & 1023) * 7 + (p.ttl ^ 85) * 11 + (p.dscp | 3) * 13) % 241)) })]),`,
+  ),
+};
+
+for (const [name, text] of Object.entries(rows))
+  test(`C of ${name}`, async (t) => {
+    const source = await sourceOf(text);
+    t.is(gccSays(source), '');
+    t.deepEqual(misformatted(source), []);
+    t.regex(source, /^[\x20-\x7e\t\n]*$/);
+  });
+
+test('a list of hundreds of rules becomes a table', async (t) => {
+  const rules = [...Array(600)].map(
+    (_, i) =>
+      `allow({ from: nets('10.${i >> 8}.${i & 255}.0/24', '2001:db8:${i.toString(16)}::/48'), service: tcp(${i}) })`,
+  );
+  rules.splice(300, 0, "deny({ when: predicate('odd', (p) => p.ttl === 7) }).log()");
+  const source = await sourceOf(withWan(`in: acl('long', {}, [${rules.join(',\n')}]),`));
+  t.is(source.match(/static const struct mill_row4 /g)?.length, 2);
+  t.is(source.match(/static const struct mill_row6 /g)?.length, 2);
+  t.is(gccSays(source), '');
+  t.deepEqual(misformatted(source), []);
+});
+
+test('text in comments', (t) => {
+  t.is(comment('a */ b /* c ??/ d…\n e\tf ü'), 'a * / b / * c ? ?/ d...  e f ?');
+  t.is(comment('/*/ **/'), '/ * / ** /');
+});

@@ -1,0 +1,43 @@
+/** Generated C in tests: made from policies, and looked at by gcc and clang-format. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compilerFlags, includeFlags } from '../../../codegen/compiler.js';
+import { packageRoot } from '../../../codegen/load/compiler.js';
+
+/** What gcc says of it with the flags of a build; '' when it is content. */
+export function gccSays(source: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'netmill-gcc-'));
+  try {
+    const file = join(directory, 'forwarder.c');
+    writeFileSync(file, source);
+    const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags()];
+    const run = spawnSync('gcc', [...flags, file, '-o', join(directory, 'forwarder.so')], {
+      encoding: 'utf8',
+    });
+    return run.status === 0 ? '' : run.stderr || String(run.error);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Undefined when there is no clang-format here. */
+export function formatted(source: string): string | undefined {
+  const style = `--style=file:${join(packageRoot, '.clang-format')}`;
+  const run = spawnSync('clang-format', [style, '--assume-filename=forwarder.c'], {
+    input: source,
+    encoding: 'utf8',
+  });
+  return run.status === 0 ? run.stdout : undefined;
+}
+
+/** Lines that clang-format would change, with what it would make of them. */
+export function misformatted(source: string): readonly string[] {
+  const better = formatted(source)?.split('\n');
+  if (better === undefined) return [];
+  const lines = source.split('\n');
+  return lines
+    .flatMap((line, i) => (line === better[i] ? [] : [`${i + 1}: ${line} | ${better[i]}`]))
+    .slice(0, 5);
+}
