@@ -16,7 +16,8 @@ namespace mill
 
 static Napi::Value connect_engine_call(const Napi::CallbackInfo &info)
 {
-	return guarded(info.Env(), [&] { return connect_engine(info.Env(), as_string(info[0], "socket path")); });
+	return guarded(info.Env(),
+	               [&] { return connect_engine(info.Env(), as_string(info[0], "socket path")); });
 }
 
 static Napi::Value peer_credentials(const Napi::CallbackInfo &info)

@@ -20,7 +20,8 @@ static const char *const fallbacks[] = {"kernel", "drop"};
 static const char *const host_faces[] = {"none", "netdev", "tap"};
 static const char *const offloads[] = {"rxcsum", "txcsum", "tso", "gso", "gro", "lro", "rxvlan", "txvlan"};
 
-template <size_t N> static uint32_t index_of(const char *const (&names)[N], const Napi::Value &value, const char *what)
+template <size_t N>
+static uint32_t index_of(const char *const (&names)[N], const Napi::Value &value, const char *what)
 {
 	const std::string name = as_string(value, what);
 	for (size_t i = 0; i < N; i++)
@@ -39,7 +40,7 @@ template <size_t N> static void put_text(char (&into)[N], const Napi::Value &val
 	const std::string text = as_string(value, what);
 	if (text.size() >= N || text.find('\0') != std::string::npos)
 		throw bad_argument(std::string("a ") + what + " of at most " + std::to_string(N - 1) +
-				   " bytes, got '" + text + "'");
+		                   " bytes, got '" + text + "'");
 	memcpy(into, text.data(), text.size());
 }
 
@@ -53,7 +54,7 @@ static uint32_t counted(const Napi::Array &array, const char *what, uint32_t mos
 {
 	if (array.Length() > most)
 		throw bad_argument("at most " + std::to_string(most) + " " + what + ", got " +
-				   std::to_string(array.Length()));
+		                   std::to_string(array.Length()));
 	return array.Length();
 }
 
@@ -125,7 +126,8 @@ static void pack(mill_config &config, const Napi::Object &from)
 {
 	config.magic = MILL_CONFIG_MAGIC;
 	config.abi = MILL_ABI_VERSION;
-	config.generation = static_cast<uint64_t>(as_integer(from.Get("generation"), "generation", 1, 1ll << 53));
+	config.generation =
+	    static_cast<uint64_t>(as_integer(from.Get("generation"), "generation", 1, 1ll << 53));
 	config.event_mode = index_of(event_modes, from.Get("eventMode"), "event mode");
 	put_hash(config.policy_hash, as_string(from.Get("policyHash"), "policyHash"));
 	const Napi::Array ports = list(from, "ports");

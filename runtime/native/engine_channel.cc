@@ -72,7 +72,8 @@ EngineChannel::EngineChannel(const std::string &path) : wake_(make_event())
 	sockaddr_un address = {};
 	address.sun_family = AF_UNIX;
 	if (path.empty() || path.size() >= sizeof address.sun_path)
-		throw Failure(ENAMETOOLONG, "connect", "expected a socket path of at most 107 bytes: " + path);
+		throw Failure(ENAMETOOLONG, "connect",
+		              "expected a socket path of at most 107 bytes: " + path);
 	memcpy(address.sun_path, path.data(), path.size());
 	socket_ = Fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	if (!socket_)

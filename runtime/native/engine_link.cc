@@ -20,8 +20,8 @@
 namespace mill
 {
 
-static const char *const adjacency_kinds[] = {"none",	"forward",   "resolve",	    "glean",	"local",
-					      "kernel", "blackhole", "unreachable", "broadcast"};
+static const char *const adjacency_kinds[] = {"none",   "forward",   "resolve",     "glean",    "local",
+                                              "kernel", "blackhole", "unreachable", "broadcast"};
 
 static std::string kind_name(uint8_t kind)
 {
@@ -100,7 +100,7 @@ class EngineLink : public Napi::ObjectWrap<EngineLink>
 	void notify(Napi::Env env, const Napi::Object &notice);
 	void let_go(Napi::Env env);
 	Napi::Value request(Napi::Env env, uint16_t type, const void *payload, size_t length,
-			    const std::vector<int> &fds, Answer answer);
+	                    const std::vector<int> &fds, Answer answer);
 	template <typename Body> Napi::Value asked(Napi::Env env, Body body);
 
 	std::unique_ptr<EngineChannel> channel_;
@@ -131,22 +131,20 @@ static const napi_type_tag link_tag = {0x6e65746d696c6c01ull, 0x656e67696e656c6b
 
 Napi::Function EngineLink::define(Napi::Env env)
 {
-	return DefineClass(env, "EngineLink",
-			   {InstanceAccessor<&EngineLink::pid>("pid"),
-			    InstanceAccessor<&EngineLink::running>("running"),
-			    InstanceAccessor<&EngineLink::retained>("retained"),
-			    InstanceAccessor<&EngineLink::state>("state"),
-			    InstanceMethod<&EngineLink::on_notice>("onNotice"),
-			    InstanceMethod<&EngineLink::prepare>("prepare"),
-			    InstanceMethod<&EngineLink::commit>("commit"),
-			    InstanceMethod<&EngineLink::discard>("discard"),
-			    InstanceMethod<&EngineLink::set_interface>("setInterface"),
-			    InstanceMethod<&EngineLink::set_acl>("setAcl"),
-			    InstanceMethod<&EngineLink::lookup>("lookup"),
-			    InstanceMethod<&EngineLink::stop>("stop"),
-			    InstanceMethod<&EngineLink::running_configuration>("runningConfiguration"),
-			    InstanceMethod<&EngineLink::adopt_into>("adoptInto"),
-			    InstanceMethod<&EngineLink::release>("release")});
+	return DefineClass(
+	    env, "EngineLink",
+	    {InstanceAccessor<&EngineLink::pid>("pid"), InstanceAccessor<&EngineLink::running>("running"),
+	     InstanceAccessor<&EngineLink::retained>("retained"),
+	     InstanceAccessor<&EngineLink::state>("state"),
+	     InstanceMethod<&EngineLink::on_notice>("onNotice"),
+	     InstanceMethod<&EngineLink::prepare>("prepare"), InstanceMethod<&EngineLink::commit>("commit"),
+	     InstanceMethod<&EngineLink::discard>("discard"),
+	     InstanceMethod<&EngineLink::set_interface>("setInterface"),
+	     InstanceMethod<&EngineLink::set_acl>("setAcl"), InstanceMethod<&EngineLink::lookup>("lookup"),
+	     InstanceMethod<&EngineLink::stop>("stop"),
+	     InstanceMethod<&EngineLink::running_configuration>("runningConfiguration"),
+	     InstanceMethod<&EngineLink::adopt_into>("adoptInto"),
+	     InstanceMethod<&EngineLink::release>("release")});
 }
 
 Napi::Value EngineLink::connect(Napi::Env env, const std::string &path, HoldTable *adopted)
@@ -241,14 +239,14 @@ void EngineLink::handle_message(Napi::Env env, const mill_msg &message)
 static Napi::Error answer_error(Napi::Env env, const mill_msg &message)
 {
 	const std::string text(reinterpret_cast<const char *>(message.payload),
-			       strnlen(reinterpret_cast<const char *>(message.payload), message.length));
+	                       strnlen(reinterpret_cast<const char *>(message.payload), message.length));
 	return js_error(env, Failure(message.error, request_name(message.type), text));
 }
 
 void EngineLink::handle_answer(Napi::Env env, const mill_msg &message)
 {
 	if (connecting_ && (message.type == MILL_MSG_HELLO || message.type == MILL_MSG_ADOPT ||
-			    message.type == MILL_MSG_ADOPT_DONE)) {
+	                    message.type == MILL_MSG_ADOPT_DONE)) {
 		if (message.error != 0) {
 			fail_connecting(env, answer_error(env, message));
 		} else if (message.type == MILL_MSG_HELLO) {
@@ -279,12 +277,13 @@ void EngineLink::ready(Napi::Env env)
 	try {
 		if (hello_.abi != MILL_ABI_VERSION)
 			throw Failure(EPROTO, "hello",
-				      "expected an engine of ABI " + std::to_string(MILL_ABI_VERSION) + ", got " +
-					  std::to_string(hello_.abi));
+			              "expected an engine of ABI " + std::to_string(MILL_ABI_VERSION) +
+			                  ", got " + std::to_string(hello_.abi));
 		const Fd fd = held().duplicate(MILL_HOLD_STATE, 0, 0, nullptr);
 		if (!fd)
 			throw Failure(EPROTO, "hello", "the engine sent no state");
-		auto state = std::make_shared<Mapping>(map_shared(fd.get(), sizeof(mill_state), true, "state"));
+		auto state =
+		    std::make_shared<Mapping>(map_shared(fd.get(), sizeof(mill_state), true, "state"));
 		if (state->as<mill_state>()->magic != MILL_STATE_MAGIC ||
 		    state->as<mill_state>()->abi != MILL_ABI_VERSION)
 			throw Failure(EPROTO, "hello", "the engine's state is of another ABI");
@@ -344,7 +343,7 @@ void EngineLink::notify(Napi::Env, const Napi::Object &notice)
 }
 
 Napi::Value EngineLink::request(Napi::Env env, uint16_t type, const void *payload, size_t length,
-				const std::vector<int> &fds, Answer answer)
+                                const std::vector<int> &fds, Answer answer)
 {
 	const uint32_t serial = channel_->send(type, payload, length, fds);
 	Request request{type, Napi::Promise::Deferred::New(env), std::move(answer)};
@@ -407,7 +406,8 @@ Napi::Value EngineLink::prepare(const Napi::CallbackInfo &info)
 	return asked(info.Env(), [&] {
 		const Fd config = pack_config(as_object(info[0], "configuration"));
 		const Fd forwarder = sealed_copy(as_string(info[1], "forwarder path"));
-		return request(info.Env(), MILL_MSG_PREPARE, nullptr, 0, {config.get(), forwarder.get()}, nullptr);
+		return request(info.Env(), MILL_MSG_PREPARE, nullptr, 0, {config.get(), forwarder.get()},
+		               nullptr);
 	});
 }
 
@@ -437,13 +437,15 @@ Napi::Value EngineLink::set_interface(const Napi::CallbackInfo &info)
 	return asked(info.Env(), [&] {
 		const Napi::Object from = as_object(info[0], "interface update");
 		mill_iface_update update = {};
-		update.slot = static_cast<uint16_t>(as_integer(from.Get("slot"), "slot", 0, MILL_MAX_IFACES - 1));
+		update.slot =
+		    static_cast<uint16_t>(as_integer(from.Get("slot"), "slot", 0, MILL_MAX_IFACES - 1));
 		update.mtu = static_cast<uint16_t>(as_integer(from.Get("mtu"), "mtu", 0, 65535));
 		const std::string mac = as_string(from.Get("mac"), "mac");
 		if (!mac.empty() && !parse_mac(mac, update.mac))
 			throw bad_argument("a MAC address like 02:00:00:00:00:01, got '" + mac + "'");
 		update.up = from.Get("up").ToBoolean().Value() ? 1 : 0;
-		update.ifindex = static_cast<uint32_t>(as_integer(from.Get("ifindex"), "ifindex", 0, INT32_MAX));
+		update.ifindex =
+		    static_cast<uint32_t>(as_integer(from.Get("ifindex"), "ifindex", 0, INT32_MAX));
 		return request(info.Env(), MILL_MSG_SET_IFACE, &update, sizeof update, {}, nullptr);
 	});
 }
@@ -470,9 +472,11 @@ static Napi::Value compiled_route(Napi::Env env, const mill_msg &message)
 		Napi::Object item = Napi::Object::New(env);
 		item.Set("interface", leg.iface);
 		item.Set("kind", kind_name(leg.kind));
-		const bool named = (leg.family == 4 || leg.family == 6) && memcmp(leg.address, nothing, 16) != 0;
-		item.Set("nexthop", named ? Napi::String::New(env, Address::of(leg.family, leg.address).text())
-					  : env.Undefined());
+		const bool named =
+		    (leg.family == 4 || leg.family == 6) && memcmp(leg.address, nothing, 16) != 0;
+		item.Set("nexthop", named
+		                        ? Napi::String::New(env, Address::of(leg.family, leg.address).text())
+		                        : env.Undefined());
 		const bool has_mac = memcmp(leg.mac, nothing, 6) != 0;
 		item.Set("mac", has_mac ? Napi::String::New(env, format_mac(leg.mac)) : env.Undefined());
 		legs.Set(i, item);

@@ -34,8 +34,8 @@ Mapping map_shared(int fd, size_t least, bool writable, const char *what)
 		throw Failure(errno, "fstat", std::string("cannot read the size of the ") + what);
 	if (static_cast<uint64_t>(status.st_size) < least)
 		throw Failure(EPROTO, "mmap",
-			      std::string("expected a ") + what + " of at least " + std::to_string(least) +
-				  " bytes, got " + std::to_string(status.st_size));
+		              std::string("expected a ") + what + " of at least " + std::to_string(least) +
+		                  " bytes, got " + std::to_string(status.st_size));
 	size_t size = static_cast<size_t>(status.st_size);
 	void *base = mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)

@@ -64,7 +64,7 @@ inline int64_t as_integer(const Napi::Value &value, const char *what, int64_t le
 	if (!(number >= static_cast<double>(least) && number <= static_cast<double>(most)) ||
 	    number != static_cast<double>(static_cast<int64_t>(number)))
 		throw bad_argument(std::string(what) + " to be an integer from " + std::to_string(least) +
-				   " to " + std::to_string(most) + ", got " + std::to_string(number));
+		                   " to " + std::to_string(most) + ", got " + std::to_string(number));
 	return static_cast<int64_t>(number);
 }
 

@@ -28,7 +28,8 @@ static void put_address(NetlinkRequest &request, uint16_t type, const Address &a
 	mnl_attr_put(request.message(), type, address.size(), address.bytes);
 }
 
-static Napi::Value change_address(const Napi::CallbackInfo &info, uint16_t type, uint16_t flags, const char *call)
+static Napi::Value change_address(const Napi::CallbackInfo &info, uint16_t type, uint16_t flags,
+                                  const char *call)
 {
 	return guarded(info.Env(), [&] {
 		Address address;
@@ -63,13 +64,15 @@ static Napi::Value delete_address(const Napi::CallbackInfo &info)
 	return change_address(info, RTM_DELADDR, 0, "deleteAddress");
 }
 
-static Napi::Value change_route(const Napi::CallbackInfo &info, uint16_t type, uint16_t flags, const char *call)
+static Napi::Value change_route(const Napi::CallbackInfo &info, uint16_t type, uint16_t flags,
+                                const char *call)
 {
 	return guarded(info.Env(), [&] {
 		const Prefix prefix = Prefix::parse(as_string(info[0], "prefix"));
 		const Address gateway = Address::parse(as_string(info[1], "gateway"));
 		if (gateway.family != prefix.address.family)
-			throw bad_argument("prefix and gateway of one family, got " + prefix.text() + " via " + gateway.text());
+			throw bad_argument("prefix and gateway of one family, got " + prefix.text() +
+			                   " via " + gateway.text());
 		NetlinkRequest request(type, flags);
 		auto *header = request.header<rtmsg>();
 		header->rtm_family = kernel_family(prefix.address);
@@ -114,7 +117,8 @@ static Napi::Value set_mtu(const Napi::CallbackInfo &info)
 		NetlinkRequest request(RTM_NEWLINK, 0);
 		auto *header = request.header<ifinfomsg>();
 		header->ifi_index = ifindex_of(info[0]);
-		mnl_attr_put_u32(request.message(), IFLA_MTU, static_cast<uint32_t>(as_integer(info[1], "mtu", 68, 65535)));
+		mnl_attr_put_u32(request.message(), IFLA_MTU,
+		                 static_cast<uint32_t>(as_integer(info[1], "mtu", 68, 65535)));
 		NetlinkSocket().request(request, "setMtu");
 		return info.Env().Undefined();
 	});

@@ -20,7 +20,8 @@ NetlinkRequest::NetlinkRequest(uint16_t type, uint16_t flags) : message_(mnl_nlm
 	message_->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
 }
 
-NetlinkSocket::NetlinkSocket() : socket_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)), buffer_(datagram * datagrams)
+NetlinkSocket::NetlinkSocket()
+    : socket_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)), buffer_(datagram * datagrams)
 {
 	if (!socket_)
 		throw Failure(errno, "socket", "cannot open netlink");
@@ -117,7 +118,7 @@ void NetlinkSocket::request(NetlinkRequest &request, const char *call, const Net
 }
 
 bool NetlinkSocket::dump(NetlinkRequest &request, const char *call, const NetlinkHandler &handler,
-			 const std::function<void(bool)> &chunk)
+                         const std::function<void(bool)> &chunk)
 {
 	request.message()->nlmsg_flags |= NLM_F_DUMP;
 	send(request, call);

@@ -48,7 +48,7 @@ class NetlinkSocket
 	/* True: complete; false: the kernel says that it changed meanwhile (NLM_F_DUMP_INTR). `chunk` is called
 	 * before and after each datagram with true and false. */
 	bool dump(NetlinkRequest &request, const char *call, const NetlinkHandler &handler,
-		  const std::function<void(bool)> &chunk);
+	          const std::function<void(bool)> &chunk);
 	enum class Received { Some, Nothing, Overrun };
 	/* One round of datagrams, without waiting. */
 	Received receive(const NetlinkHandler &handler);

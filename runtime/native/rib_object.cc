@@ -145,8 +145,8 @@ RibObject::RibObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<RibObjec
 	guarded(info.Env(), [&] {
 		const Napi::Object options = as_object(info[0], "options");
 		RibOptions values;
-		values.receive_buffer =
-		    static_cast<int>(as_integer(options.Get("receiveBuffer"), "receiveBuffer", 4096, 1 << 30));
+		values.receive_buffer = static_cast<int>(
+		    as_integer(options.Get("receiveBuffer"), "receiveBuffer", 4096, 1 << 30));
 		values.arp_max_tries =
 		    static_cast<uint32_t>(as_integer(options.Get("arpMaxTries"), "arpMaxTries", 0, 1 << 30));
 		rib_ = std::make_shared<RibThread>(values);
@@ -164,26 +164,26 @@ RibObject::~RibObject()
 Napi::Function RibObject::define(Napi::Env env)
 {
 	return DefineClass(env, "Rib",
-			   {InstanceMethod<&RibObject::set_interfaces>("setInterfaces"),
-			    InstanceMethod<&RibObject::set_gateways>("setGateways"),
-			    InstanceMethod<&RibObject::attach>("attach"),
-			    InstanceMethod<&RibObject::start>("start"),
-			    InstanceMethod<&RibObject::stop>("stop"),
-			    InstanceMethod<&RibObject::couple>("couple"),
-			    InstanceMethod<&RibObject::decouple>("decouple"),
-			    InstanceMethod<&RibObject::recouple>("recouple"),
-			    InstanceMethod<&RibObject::add_local>("addLocal"),
-			    InstanceMethod<&RibObject::delete_local>("deleteLocal"),
-			    InstanceMethod<&RibObject::lookup>("lookup"),
-			    InstanceMethod<&RibObject::kernel_lookup>("kernelLookup"),
-			    InstanceMethod<&RibObject::routes>("routes"),
-			    InstanceMethod<&RibObject::dump>("dump"),
-			    InstanceMethod<&RibObject::links>("links"),
-			    InstanceMethod<&RibObject::neighbours>("neighbours"),
-			    InstanceMethod<&RibObject::resolve>("resolve"),
-			    InstanceMethod<&RibObject::status>("status"),
-			    InstanceMethod<&RibObject::on_links>("onLinks"),
-			    InstanceMethod<&RibObject::settled>("settled")});
+	                   {InstanceMethod<&RibObject::set_interfaces>("setInterfaces"),
+	                    InstanceMethod<&RibObject::set_gateways>("setGateways"),
+	                    InstanceMethod<&RibObject::attach>("attach"),
+	                    InstanceMethod<&RibObject::start>("start"),
+	                    InstanceMethod<&RibObject::stop>("stop"),
+	                    InstanceMethod<&RibObject::couple>("couple"),
+	                    InstanceMethod<&RibObject::decouple>("decouple"),
+	                    InstanceMethod<&RibObject::recouple>("recouple"),
+	                    InstanceMethod<&RibObject::add_local>("addLocal"),
+	                    InstanceMethod<&RibObject::delete_local>("deleteLocal"),
+	                    InstanceMethod<&RibObject::lookup>("lookup"),
+	                    InstanceMethod<&RibObject::kernel_lookup>("kernelLookup"),
+	                    InstanceMethod<&RibObject::routes>("routes"),
+	                    InstanceMethod<&RibObject::dump>("dump"),
+	                    InstanceMethod<&RibObject::links>("links"),
+	                    InstanceMethod<&RibObject::neighbours>("neighbours"),
+	                    InstanceMethod<&RibObject::resolve>("resolve"),
+	                    InstanceMethod<&RibObject::status>("status"),
+	                    InstanceMethod<&RibObject::on_links>("onLinks"),
+	                    InstanceMethod<&RibObject::settled>("settled")});
 }
 
 /* --- life --------------------------------------------------------------------------------------------------- */
@@ -245,7 +245,8 @@ Napi::Value RibObject::wait(Napi::Env env, bool recouple)
 {
 	Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
 	if (!signal_) {
-		deferred.Reject(js_error(env, Failure(ENOTCONN, "settled", "the RIB is not started")).Value());
+		deferred.Reject(
+		    js_error(env, Failure(ENOTCONN, "settled", "the RIB is not started")).Value());
 		return deferred.Promise();
 	}
 	const uint64_t ticket = ++ticket_;
@@ -303,7 +304,7 @@ Napi::Value RibObject::set_gateways(const Napi::CallbackInfo &info)
 			const Napi::Object item = as_object(list.Get(i), "gateway");
 			const auto slot = as_integer(item.Get("slot"), "slot", 0, MILL_MAX_GATEWAYS - 1);
 			gateways.emplace_back(static_cast<uint32_t>(slot),
-					      Address::parse(as_string(item.Get("address"), "address")));
+			                      Address::parse(as_string(item.Get("address"), "address")));
 		}
 		rib_->locked([&](Rib &rib) { rib.set_gateways(gateways); });
 	});
@@ -320,7 +321,8 @@ Napi::Value RibObject::attach(const Napi::CallbackInfo &info)
 			Fd done = held.duplicate(MILL_HOLD_FIB_DONE, 0, 0, nullptr);
 			if (!memory || !wake || !done)
 				throw Failure(ENOENT, "attach", "the engine lent no FIB queue");
-			queue = std::make_unique<FibQueue>(std::move(memory), std::move(wake), std::move(done));
+			queue =
+			    std::make_unique<FibQueue>(std::move(memory), std::move(wake), std::move(done));
 		}
 		rib_->locked([&](Rib &rib) { rib.attach(std::move(queue)); });
 	});
@@ -349,8 +351,8 @@ Napi::Value RibObject::add_local(const Napi::CallbackInfo &info)
 		if (gateway.family == 0 && ifindex == 0)
 			throw bad_argument("a gateway or an interface for " + prefix.text());
 		if (gateway.family != 0 && gateway.family != prefix.address.family)
-			throw bad_argument("prefix and gateway of one family, got " + prefix.text() + " via " +
-					   gateway.text());
+			throw bad_argument("prefix and gateway of one family, got " + prefix.text() +
+			                   " via " + gateway.text());
 		rib_->locked([&](Rib &rib) { rib.add_operator_route(prefix, gateway, ifindex); });
 	});
 }
@@ -416,8 +418,8 @@ Napi::Value RibObject::routes(const Napi::CallbackInfo &info)
 			after = Prefix::parse(as_string(info[1], "after"));
 		if (family == 5 || (!from_start && after.address.family != family))
 			throw bad_argument("family 4 or 6, and `after` of the same");
-		const auto page =
-		    rib_->locked([&](Rib &rib) { return rib.page(family, from_start ? nullptr : &after, limit); });
+		const auto page = rib_->locked(
+		    [&](Rib &rib) { return rib.page(family, from_start ? nullptr : &after, limit); });
 		Napi::Array array = Napi::Array::New(info.Env(), page.size());
 		for (uint32_t i = 0; i < page.size(); i++)
 			array.Set(i, js_route(info.Env(), page[i]));
@@ -454,8 +456,9 @@ Napi::Value RibObject::neighbours(const Napi::CallbackInfo &info)
 			Napi::Object object = Napi::Object::New(env);
 			object.Set("ifindex", view.ifindex);
 			object.Set("address", view.address.text());
-			object.Set("mac", view.state->has_mac ? Napi::String::New(env, format_mac(view.state->mac))
-							      : env.Undefined());
+			object.Set("mac", view.state->has_mac
+			                      ? Napi::String::New(env, format_mac(view.state->mac))
+			                      : env.Undefined());
 			object.Set("state", neighbour_state_name(view.state->state));
 			object.Set("used", view.used);
 			array.Set(array.Length(), object);

@@ -21,7 +21,8 @@ namespace mill
 {
 
 static constexpr uint64_t ms = 1000000;
-static constexpr uint64_t round_ns = 20 * ms;	/* of reading, before changes are handed over */
+static constexpr uint64_t round_ns = 20 * ms;   /* of reading, before changes are handed over */
+static constexpr uint64_t storm_ns = 3 * ms;    /* after a hand-over, within which more is waited for */
 static constexpr uint64_t verify_ns = 200 * ms; /* after an event that hints at silent changes */
 static constexpr uint64_t second = 1000 * ms;
 static constexpr size_t refreshes = 100; /* neighbours asked for in a second */
@@ -54,9 +55,9 @@ template <typename Body> auto RibThread::work(Body body)
 
 void RibThread::start(std::function<void()> on_event)
 {
-	static const int groups[] = {RTNLGRP_LINK,	  RTNLGRP_NEIGH,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
-				     RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,  RTNLGRP_IPV4_RULE,   RTNLGRP_IPV6_RULE,
-				     RTNLGRP_NEXTHOP};
+	static const int groups[] = {RTNLGRP_LINK,       RTNLGRP_NEIGH,       RTNLGRP_IPV4_IFADDR,
+	                             RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,
+	                             RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE,   RTNLGRP_NEXTHOP};
 	if (thread_.joinable())
 		throw Failure(EALREADY, "start", "the RIB runs already");
 	on_event_ = std::move(on_event);
@@ -115,21 +116,36 @@ void RibThread::run()
 
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
+/* Changes that come on the heels of others go together: true when more came within the pause. */
+bool RibThread::storm()
+{
+	const uint64_t at = now();
+	if (at - flushed_at_ >= storm_ns)
+		return false;
+	pollfd wait = {events_->fd(), POLLIN, 0};
+	return poll(&wait, 1, static_cast<int>((storm_ns - (at - flushed_at_)) / ms + 1)) > 0;
+}
+
 void RibThread::read_events()
 {
 	const uint64_t until = now() + round_ns;
+	bool any = false;
 	while (!stopping_) {
 		const auto got = work([this](Rib &rib) {
-			return events_->receive([&rib](const nlmsghdr *message) { rib.take(message, false); });
+			return events_->receive(
+			    [&rib](const nlmsghdr *message) { rib.take(message, false); });
 		});
 		if (got == NetlinkSocket::Received::Overrun) {
 			overrun_ = true;
 			return;
 		}
 		if (got == NetlinkSocket::Received::Nothing) {
+			if (any && storm())
+				continue;
 			drained_ = true;
 			break;
 		}
+		any = true;
 		if (now() >= until)
 			break;
 	}
@@ -243,7 +259,10 @@ void RibThread::resync(bool whole)
 void RibThread::flush()
 {
 	const bool changed = work([this](Rib &rib) {
+		const uint64_t batches = rib.statistics.batches;
 		all_flushed_ = rib.flush();
+		if (rib.statistics.batches != batches)
+			flushed_at_ = now();
 		return rib.take_link_change();
 	});
 	if (changed) {

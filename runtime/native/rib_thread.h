@@ -69,6 +69,7 @@ class RibThread
 	void run();
 	void wait_for_work();
 	void read_events();
+	bool storm();
 	void resync(bool whole);
 	void dump(uint16_t type, uint8_t family, const std::function<void(Rib &)> &sweep);
 	void dump_links();
@@ -98,7 +99,7 @@ class RibThread
 	std::deque<Wait> waits_;
 	std::map<NeighbourKey, uint64_t> asked_at_;
 	bool overrun_ = false, all_flushed_ = true, drained_ = false, need_resync_ = true;
-	uint64_t verify_at_ = 0, refreshed_at_ = 0, dump_ns_ = 0, last_dump_ = 0;
+	uint64_t verify_at_ = 0, refreshed_at_ = 0, flushed_at_ = 0, dump_ns_ = 0, last_dump_ = 0;
 };
 
 } // namespace mill

@@ -35,10 +35,14 @@ std::string type_name(uint8_t type)
 std::string protocol_name(uint8_t protocol)
 {
 	static const std::pair<uint8_t, const char *> names[] = {
-	    {RTPROT_UNSPEC, "unspec"}, {RTPROT_REDIRECT, "redirect"}, {RTPROT_KERNEL, "kernel"}, {RTPROT_BOOT, "boot"},
-	    {RTPROT_STATIC, "static"}, {RTPROT_RA, "ra"},	      {RTPROT_ZEBRA, "zebra"},	 {RTPROT_BIRD, "bird"},
-	    {RTPROT_DHCP, "dhcp"},     {RTPROT_KEEPALIVED, "keepalived"}, {RTPROT_BABEL, "babel"}, {RTPROT_BGP, "bgp"},
-	    {RTPROT_ISIS, "isis"},     {RTPROT_OSPF, "ospf"},	      {RTPROT_RIP, "rip"},	 {RTPROT_EIGRP, "eigrp"}};
+	    {RTPROT_UNSPEC, "unspec"}, {RTPROT_REDIRECT, "redirect"},
+	    {RTPROT_KERNEL, "kernel"}, {RTPROT_BOOT, "boot"},
+	    {RTPROT_STATIC, "static"}, {RTPROT_RA, "ra"},
+	    {RTPROT_ZEBRA, "zebra"},   {RTPROT_BIRD, "bird"},
+	    {RTPROT_DHCP, "dhcp"},     {RTPROT_KEEPALIVED, "keepalived"},
+	    {RTPROT_BABEL, "babel"},   {RTPROT_BGP, "bgp"},
+	    {RTPROT_ISIS, "isis"},     {RTPROT_OSPF, "ospf"},
+	    {RTPROT_RIP, "rip"},       {RTPROT_EIGRP, "eigrp"}};
 	for (const auto &[number, name] : names)
 		if (number == protocol)
 			return name;
@@ -48,8 +52,9 @@ std::string protocol_name(uint8_t protocol)
 std::string neighbour_state_name(uint16_t state)
 {
 	static const std::pair<uint16_t, const char *> names[] = {
-	    {NUD_PERMANENT, "permanent"}, {NUD_NOARP, "noarp"}, {NUD_REACHABLE, "reachable"}, {NUD_PROBE, "probe"},
-	    {NUD_STALE, "stale"},	  {NUD_DELAY, "delay"}, {NUD_INCOMPLETE, "incomplete"}, {NUD_FAILED, "failed"}};
+	    {NUD_PERMANENT, "permanent"},   {NUD_NOARP, "noarp"},  {NUD_REACHABLE, "reachable"},
+	    {NUD_PROBE, "probe"},           {NUD_STALE, "stale"},  {NUD_DELAY, "delay"},
+	    {NUD_INCOMPLETE, "incomplete"}, {NUD_FAILED, "failed"}};
 	for (const auto &[bit, name] : names)
 		if (state & bit)
 			return name;
@@ -95,7 +100,8 @@ Napi::Object js_route(Napi::Env env, const RouteView &view)
 	for (uint32_t i = 0; i < view.hops.size(); i++) {
 		const RouteView::Hop &hop = view.hops[i];
 		Napi::Object item = Napi::Object::New(env);
-		item.Set("gateway", hop.gateway.family != 0 ? Napi::String::New(env, hop.gateway.text()) : env.Undefined());
+		item.Set("gateway", hop.gateway.family != 0 ? Napi::String::New(env, hop.gateway.text())
+		                                            : env.Undefined());
 		item.Set("ifindex", hop.ifindex);
 		item.Set("weight", hop.weight);
 		item.Set("dead", hop.dead);
@@ -152,8 +158,9 @@ bool ask_kernel_route(const Address &address, RouteView &view)
 	view = RouteView();
 	view.prefix = Prefix(address, address.bits());
 	try {
-		NetlinkSocket().request(request, "getroute",
-					[&](const nlmsghdr *message) { parsed = parse_route(message, route); });
+		NetlinkSocket().request(request, "getroute", [&](const nlmsghdr *message) {
+			parsed = parse_route(message, route);
+		});
 	} catch (const Failure &failure) {
 		view.type = type_of_error(failure.number);
 		if (view.type != RTN_UNSPEC)

@@ -16,13 +16,15 @@ class Signal : public std::enable_shared_from_this<Signal>
 {
       public:
 	/* Main thread. */
-	static std::shared_ptr<Signal> make(Napi::Env env, const char *name, std::function<void(Napi::Env)> handler)
+	static std::shared_ptr<Signal> make(Napi::Env env, const char *name,
+	                                    std::function<void(Napi::Env)> handler)
 	{
 		auto signal = std::make_shared<Signal>();
 		signal->handler_ = std::move(handler);
 		auto *reference = new std::shared_ptr<Signal>(signal);
-		signal->function_ =
-		    Function::New(env, name, 0, 1, reference, [](Napi::Env, void *, std::shared_ptr<Signal> *context) { finalize(context); });
+		signal->function_ = Function::New(
+		    env, name, 0, 1, reference,
+		    [](Napi::Env, void *, std::shared_ptr<Signal> *context) { finalize(context); });
 		signal->function_.Unref(env);
 		signal->open_ = true;
 		return signal;

@@ -23,7 +23,8 @@ static uint64_t load(const uint64_t &word)
  * Those of an earlier configuration count: what they forwarded was forwarded. */
 static bool ever_ran(const mill_worker_state &worker)
 {
-	return (load(worker.loops) | load(worker.bursts) | load(worker.heartbeat_ns) | load(worker.generation)) != 0;
+	return (load(worker.loops) | load(worker.bursts) | load(worker.heartbeat_ns) |
+	        load(worker.generation)) != 0;
 }
 
 class StateView : public Napi::ObjectWrap<StateView>
@@ -36,22 +37,21 @@ class StateView : public Napi::ObjectWrap<StateView>
 
 	static Napi::Function define(Napi::Env env)
 	{
-		return DefineClass(
-		    env, "StateView",
-		    {InstanceAccessor<&StateView::running>("running"),
-		     InstanceAccessor<&StateView::engine_pid>("enginePid"),
-		     InstanceAccessor<&StateView::started>("startedNs"),
-		     InstanceAccessor<&StateView::adopted>("adopted"),
-		     InstanceAccessor<&StateView::acl_enabled>("aclEnabled"),
-		     InstanceAccessor<&StateView::workers>("workers"),
-		     InstanceAccessor<&StateView::events_lost>("eventsLost"),
-		     InstanceMethod<&StateView::port_slot>("portSlot"),
-		     InstanceMethod<&StateView::interface_slot>("interfaceSlot"),
-		     InstanceMethod<&StateView::rule_slots>("ruleSlots"),
-		     InstanceMethod<&StateView::port>("port"),
-		     InstanceMethod<&StateView::interface_counters>("interfaceCounters"),
-		     InstanceMethod<&StateView::rule_counters>("ruleCounters"),
-		     InstanceMethod<&StateView::take_events>("takeEvents")});
+		return DefineClass(env, "StateView",
+		                   {InstanceAccessor<&StateView::running>("running"),
+		                    InstanceAccessor<&StateView::engine_pid>("enginePid"),
+		                    InstanceAccessor<&StateView::started>("startedNs"),
+		                    InstanceAccessor<&StateView::adopted>("adopted"),
+		                    InstanceAccessor<&StateView::acl_enabled>("aclEnabled"),
+		                    InstanceAccessor<&StateView::workers>("workers"),
+		                    InstanceAccessor<&StateView::events_lost>("eventsLost"),
+		                    InstanceMethod<&StateView::port_slot>("portSlot"),
+		                    InstanceMethod<&StateView::interface_slot>("interfaceSlot"),
+		                    InstanceMethod<&StateView::rule_slots>("ruleSlots"),
+		                    InstanceMethod<&StateView::port>("port"),
+		                    InstanceMethod<&StateView::interface_counters>("interfaceCounters"),
+		                    InstanceMethod<&StateView::rule_counters>("ruleCounters"),
+		                    InstanceMethod<&StateView::take_events>("takeEvents")});
 	}
 
       private:
@@ -93,7 +93,8 @@ class StateView : public Napi::ObjectWrap<StateView>
 	Napi::Value rule_counters(const Napi::CallbackInfo &info);
 	Napi::Value take_events(const Napi::CallbackInfo &info);
 	void clear_rule(uint32_t slot);
-	std::vector<uint32_t> assign_rules(const std::vector<uint64_t> &ids, const std::unordered_set<uint64_t> &keep);
+	std::vector<uint32_t> assign_rules(const std::vector<uint64_t> &ids,
+	                                   const std::unordered_set<uint64_t> &keep);
 
 	std::shared_ptr<Mapping> state_;
 	uint32_t next_event_worker_ = 0;
@@ -118,11 +119,12 @@ Napi::Value StateView::workers(const Napi::CallbackInfo &info)
 }
 
 /* A name's slot in a registry, given on first use. */
-template <size_t N> static uint32_t slot_of(char (&names)[N][MILL_NAME_SIZE], const std::string &name, const char *what)
+template <size_t N>
+static uint32_t slot_of(char (&names)[N][MILL_NAME_SIZE], const std::string &name, const char *what)
 {
 	if (name.empty() || name.size() >= MILL_NAME_SIZE)
 		throw bad_argument(std::string("a name of 1 to ") + std::to_string(MILL_NAME_SIZE - 1) +
-				   " bytes for a " + what + ", got '" + name + "'");
+		                   " bytes for a " + what + ", got '" + name + "'");
 	size_t free = N;
 	for (size_t i = 0; i < N; i++) {
 		if (strncmp(names[i], name.c_str(), MILL_NAME_SIZE) == 0)
@@ -131,7 +133,8 @@ template <size_t N> static uint32_t slot_of(char (&names)[N][MILL_NAME_SIZE], co
 			free = i;
 	}
 	if (free == N)
-		throw Failure(ENOSPC, "", std::string("all ") + std::to_string(N) + " slots of " + what + "s are taken");
+		throw Failure(ENOSPC, "",
+		              std::string("all ") + std::to_string(N) + " slots of " + what + "s are taken");
 	memcpy(names[free], name.c_str(), name.size() + 1);
 	return static_cast<uint32_t>(free);
 }
@@ -140,7 +143,7 @@ Napi::Value StateView::port_slot(const Napi::CallbackInfo &info)
 {
 	return guarded(info.Env(), [&]() -> Napi::Value {
 		return Napi::Number::New(info.Env(),
-					 slot_of(state().port_name, as_string(info[0], "a port"), "port"));
+		                         slot_of(state().port_name, as_string(info[0], "a port"), "port"));
 	});
 }
 
@@ -155,7 +158,8 @@ Napi::Value StateView::interface_slot(const Napi::CallbackInfo &info)
 static uint64_t identity(const Napi::Value &value)
 {
 	const std::string hex = as_string(value, "a rule identity");
-	if (hex.empty() || hex.size() > 16 || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+	if (hex.empty() || hex.size() > 16 ||
+	    hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
 		throw bad_argument("a rule identity of 1 to 16 hex digits, got '" + hex + "'");
 	const uint64_t id = std::stoull(hex, nullptr, 16);
 	if (id == 0)
@@ -184,7 +188,7 @@ void StateView::clear_rule(uint32_t slot)
 }
 
 std::vector<uint32_t> StateView::assign_rules(const std::vector<uint64_t> &ids,
-					      const std::unordered_set<uint64_t> &keep)
+                                              const std::unordered_set<uint64_t> &keep)
 {
 	std::unordered_map<uint64_t, uint32_t> known;
 	for (uint32_t slot = 0; slot < MILL_MAX_RULES; slot++)
@@ -204,12 +208,13 @@ std::vector<uint32_t> StateView::assign_rules(const std::vector<uint64_t> &ids,
 		uint32_t slot = fresh;
 		if (slot == MILL_MAX_RULES) {
 			while (recycled < MILL_MAX_RULES && (keep.count(state().rule_id[recycled]) != 0 ||
-							     wanted.count(state().rule_id[recycled]) != 0))
+			                                     wanted.count(state().rule_id[recycled]) != 0))
 				recycled++;
 			slot = recycled;
 		}
 		if (slot == MILL_MAX_RULES)
-			throw Failure(ENOSPC, "", "all " + std::to_string(MILL_MAX_RULES) + " slots of rules are taken");
+			throw Failure(ENOSPC, "",
+			              "all " + std::to_string(MILL_MAX_RULES) + " slots of rules are taken");
 		known.erase(state().rule_id[slot]);
 		clear_rule(slot);
 		state().rule_id[slot] = ids[i];
@@ -232,12 +237,12 @@ Napi::Value StateView::rule_slots(const Napi::CallbackInfo &info)
 	});
 }
 
-
 Napi::Value StateView::port(const Napi::CallbackInfo &info)
 {
 	return guarded(info.Env(), [&]() -> Napi::Value {
 		Napi::Env env = info.Env();
-		const mill_port_state &port = state().port[as_integer(info[0], "port slot", 0, MILL_MAX_PORTS - 1)];
+		const mill_port_state &port =
+		    state().port[as_integer(info[0], "port slot", 0, MILL_MAX_PORTS - 1)];
 		Napi::Object object = Napi::Object::New(env);
 		object.Set("open", (port.flags & MILL_PORT_OPEN) != 0);
 		object.Set("up", (port.flags & MILL_PORT_UP) != 0);
@@ -338,13 +343,16 @@ Napi::Value StateView::take_events(const Napi::CallbackInfo &info)
 		Napi::Array array = Napi::Array::New(info.Env());
 		/* from another worker each time, so that one flood does not hide the others' events */
 		for (uint32_t i = 0; i < MILL_MAX_WORKERS && array.Length() < most; i++) {
-			mill_event_ring &ring = state().worker[(next_event_worker_ + i) % MILL_MAX_WORKERS].events;
+			mill_event_ring &ring =
+			    state().worker[(next_event_worker_ + i) % MILL_MAX_WORKERS].events;
 			const uint64_t head = __atomic_load_n(&ring.head, __ATOMIC_ACQUIRE);
 			uint64_t tail = ring.tail;
 			if (head - tail > MILL_EVENTS)
-				tail = head; /* never so with a sane engine; do not read what was not written */
+				tail =
+				    head; /* never so with a sane engine; do not read what was not written */
 			for (; tail != head && array.Length() < most; tail++)
-				array.Set(array.Length(), js_event(info.Env(), ring.event[tail % MILL_EVENTS]));
+				array.Set(array.Length(),
+				          js_event(info.Env(), ring.event[tail % MILL_EVENTS]));
 			if (tail != ring.tail)
 				__atomic_store_n(&ring.tail, tail, __ATOMIC_RELEASE);
 		}

@@ -29,7 +29,8 @@ Address Address::parse(const std::string &text)
 std::string Address::text() const
 {
 	char buffer[INET6_ADDRSTRLEN];
-	if (family == 0 || inet_ntop(family == 4 ? AF_INET : AF_INET6, bytes, buffer, sizeof buffer) == nullptr)
+	if (family == 0 ||
+	    inet_ntop(family == 4 ? AF_INET : AF_INET6, bytes, buffer, sizeof buffer) == nullptr)
 		return "";
 	return buffer;
 }
@@ -62,10 +63,11 @@ void parse_interface_address(const std::string &text, Address &address, uint8_t 
 	if (slash == std::string::npos)
 		return;
 	const std::string digits = text.substr(slash + 1);
-	if (digits.empty() || digits.size() > 3 || digits.find_first_not_of("0123456789") != std::string::npos ||
-	    std::stoi(digits) > address.bits())
+	if (digits.empty() || digits.size() > 3 ||
+	    digits.find_first_not_of("0123456789") != std::string::npos || std::stoi(digits) > address.bits())
 		throw Failure(EINVAL, "",
-			      "expected a prefix length of 0 to " + std::to_string(address.bits()) + ", got '" + text + "'");
+		              "expected a prefix length of 0 to " + std::to_string(address.bits()) +
+		                  ", got '" + text + "'");
 	length = static_cast<uint8_t>(std::stoi(digits));
 }
 
@@ -76,7 +78,9 @@ Prefix Prefix::parse(const std::string &text)
 	parse_interface_address(text, address, length);
 	const Prefix prefix(address, length);
 	if (prefix.address != address)
-		throw Failure(EINVAL, "", "expected a prefix without host bits, like " + prefix.text() + ", got '" + text + "'");
+		throw Failure(EINVAL, "",
+		              "expected a prefix without host bits, like " + prefix.text() + ", got '" +
+		                  text + "'");
 	return prefix;
 }
 
@@ -104,8 +108,8 @@ bool parse_mac(const std::string &text, uint8_t mac[6])
 {
 	unsigned part[6];
 	int end = 0;
-	if (sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%n", &part[0], &part[1], &part[2], &part[3], &part[4], &part[5],
-		   &end) != 6 ||
+	if (sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%n", &part[0], &part[1], &part[2], &part[3],
+	           &part[4], &part[5], &end) != 6 ||
 	    static_cast<size_t>(end) != text.size())
 		return false;
 	for (int i = 0; i < 6; i++)
@@ -116,7 +120,8 @@ bool parse_mac(const std::string &text, uint8_t mac[6])
 std::string format_mac(const uint8_t mac[6])
 {
 	char text[18];
-	snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+	         mac[5]);
 	return text;
 }
 

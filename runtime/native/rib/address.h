@@ -8,7 +8,7 @@ namespace mill
 {
 
 struct Address {
-	uint8_t family = 0;    /* 4, 6; 0 for none */
+	uint8_t family = 0;     /* 4, 6; 0 for none */
 	uint8_t bytes[16] = {}; /* network order, IPv4 in the first four */
 
 	static Address of(uint8_t family, const void *bytes);
@@ -46,7 +46,8 @@ struct Address {
 	}
 	bool operator<(const Address &other) const
 	{
-		return family != other.family ? family < other.family : memcmp(bytes, other.bytes, sizeof bytes) < 0;
+		return family != other.family ? family < other.family
+		                              : memcmp(bytes, other.bytes, sizeof bytes) < 0;
 	}
 	uint64_t hash() const;
 };

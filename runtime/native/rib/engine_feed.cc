@@ -122,12 +122,14 @@ std::vector<GroupLeg> Rib::group_of(const Path &path)
 	if (blackhole)
 		return {{&adjacency(AdjacencyClass::Blackhole, 0, none), 1}};
 	if (path.type == RTN_BROADCAST) {
-		const uint32_t ifindex = !legs.empty() && slots_.count(legs[0].ifindex) != 0 ? legs[0].ifindex : 0;
+		const uint32_t ifindex =
+		    !legs.empty() && slots_.count(legs[0].ifindex) != 0 ? legs[0].ifindex : 0;
 		return {{&adjacency(AdjacencyClass::Broadcast, ifindex, none), 1}};
 	}
 	if (path.type != RTN_UNICAST || legs.empty())
 		return {{&adjacency(AdjacencyClass::Unreachable, 0, none), 1}};
-	const bool some_alive = std::any_of(legs.begin(), legs.end(), [this](const Leg &leg) { return leg_alive(leg); });
+	const bool some_alive =
+	    std::any_of(legs.begin(), legs.end(), [this](const Leg &leg) { return leg_alive(leg); });
 	std::vector<GroupLeg> group;
 	for (const Leg &leg : legs) {
 		if (some_alive && !leg_alive(leg))
@@ -135,7 +137,8 @@ std::vector<GroupLeg> Rib::group_of(const Path &path)
 		if (leg.encap || slots_.count(leg.ifindex) == 0)
 			add_leg(group, &adjacency(AdjacencyClass::Kernel, 0, none), leg.weight);
 		else if (leg.gateway.family != 0)
-			add_leg(group, &adjacency(AdjacencyClass::Neighbour, leg.ifindex, leg.gateway), leg.weight);
+			add_leg(group, &adjacency(AdjacencyClass::Neighbour, leg.ifindex, leg.gateway),
+			        leg.weight);
 		else
 			add_leg(group, &adjacency(AdjacencyClass::Glean, leg.ifindex, none), leg.weight);
 	}
@@ -336,8 +339,9 @@ size_t Rib::pending() const
 		return 0;
 	if (dirty_nodes_.size() > 100000) /* enough to know; counting them exactly would hold up the table */
 		return dirty_nodes_.size();
-	return static_cast<size_t>(std::count_if(dirty_nodes_.begin(), dirty_nodes_.end(),
-						 [this](const Node *node) { return effective(*node) != node->fed; })) +
+	return static_cast<size_t>(
+	           std::count_if(dirty_nodes_.begin(), dirty_nodes_.end(),
+	                         [this](const Node *node) { return effective(*node) != node->fed; })) +
 	       dirty_paths_.size();
 }
 
@@ -454,7 +458,8 @@ std::vector<NeighbourKey> Rib::to_refresh(uint64_t now_ns, uint32_t max_tries, s
 	for (auto &[key, adjacency] : adjacencies_) {
 		if (wanted.size() >= most)
 			break;
-		if (key.kind != AdjacencyClass::Neighbour || adjacency->refs == 0 || now_ns - adjacency->asked_ns < second_ns)
+		if (key.kind != AdjacencyClass::Neighbour || adjacency->refs == 0 ||
+		    now_ns - adjacency->asked_ns < second_ns)
 			continue;
 		const auto link = links_.find(key.ifindex);
 		if (link == links_.end() || !link->second.up())

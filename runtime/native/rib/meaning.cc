@@ -72,8 +72,8 @@ static bool has_way(const Candidate &candidate, const std::map<uint32_t, Nexthop
 const Candidate *Rib::best_main(const Node &node) const
 {
 	for (const Candidate *c = node.first; c != nullptr; c = c->next)
-		if ((c->rank == Rank::Operator || c->rank == Rank::Main) && c->tos == 0 && forwardable(c->path->type) &&
-		    has_way(*c, nexthops_))
+		if ((c->rank == Rank::Operator || c->rank == Rank::Main) && c->tos == 0 &&
+		    forwardable(c->path->type) && has_way(*c, nexthops_))
 			return c;
 	return nullptr;
 }
@@ -159,13 +159,15 @@ void Rib::check_neighbours()
 		const auto found = neighbours_.find(key);
 		if (found == neighbours_.end())
 			continue;
-		bool wanted = found->second.usable() && slots_.count(key.second) != 0 && !key.first.is_link_local();
+		bool wanted =
+		    found->second.usable() && slots_.count(key.second) != 0 && !key.first.is_link_local();
 		if (wanted) {
 			const Candidate *route = match(key.first);
 			bool blackhole = false, connected = false;
 			if (route != nullptr && route->path->type == RTN_UNICAST)
 				for (const Leg &leg : legs_of(*route->path, blackhole))
-					connected = connected || (leg.ifindex == key.second && leg.gateway.family == 0);
+					connected = connected ||
+					            (leg.ifindex == key.second && leg.gateway.family == 0);
 			wanted = connected;
 		}
 		if (wanted)

@@ -138,7 +138,7 @@ static bool read_multipath(const nlattr *attribute, uint8_t family, std::vector<
 		leg.ifindex = static_cast<uint32_t>(hop.rtnh_ifindex);
 		leg.weight = static_cast<uint16_t>(hop.rtnh_hops + 1);
 		if (!attributes(at + sizeof hop, hop.rtnh_len - sizeof hop,
-				[&](const nlattr *a) { return leg_attribute(a, family, leg); }))
+		                [&](const nlattr *a) { return leg_attribute(a, family, leg); }))
 			return false;
 		legs.push_back(leg);
 		const size_t step = MNL_ALIGN(hop.rtnh_len);
@@ -287,7 +287,8 @@ bool parse_neighbour(const nlmsghdr *message, NeighbourMessage &neighbour)
 			neighbour.has_mac = read_mac(a, neighbour.mac);
 		return true;
 	});
-	if (!whole || neighbour.address.family == 0 || header->ndm_ifindex <= 0 || (header->ndm_flags & NTF_PROXY))
+	if (!whole || neighbour.address.family == 0 || header->ndm_ifindex <= 0 ||
+	    (header->ndm_flags & NTF_PROXY))
 		return false;
 	neighbour.remove = message->nlmsg_type == RTM_DELNEIGH;
 	neighbour.ifindex = static_cast<uint32_t>(header->ndm_ifindex);

@@ -23,9 +23,9 @@ struct Leg {
 	}
 	bool operator<(const Leg &other) const
 	{
-		return ifindex != other.ifindex	    ? ifindex < other.ifindex
+		return ifindex != other.ifindex   ? ifindex < other.ifindex
 		       : gateway != other.gateway ? gateway < other.gateway
-						    : weight < other.weight;
+		                                  : weight < other.weight;
 	}
 };
 
@@ -37,7 +37,7 @@ struct RouteMessage {
 	uint8_t tos = 0, protocol = 0, type = 0; /* RTN_* */
 	uint32_t metric = 0;
 	uint32_t nexthop_id = 0; /* of a nexthop object, 0 for none */
-	Address source;		 /* RTA_PREFSRC */
+	Address source;          /* RTA_PREFSRC */
 	std::vector<Leg> legs;
 	bool cloned = false; /* not a route: an exception, or one that depends on the source */
 };
@@ -70,8 +70,8 @@ struct NeighbourMessage {
 struct NexthopMessage {
 	bool remove = false;
 	uint32_t id = 0;
-	bool blackhole = false, unusable = false; /* unusable: bridge's (fdb), not for routes */
-	Leg leg;				  /* of a single one */
+	bool blackhole = false, unusable = false;         /* unusable: bridge's (fdb), not for routes */
+	Leg leg;                                          /* of a single one */
 	std::vector<std::pair<uint32_t, uint16_t>> group; /* member, weight */
 };
 

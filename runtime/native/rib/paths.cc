@@ -16,7 +16,7 @@ static void append_address(std::string &key, const Address &address)
 }
 
 Path *PathTable::intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
-			const std::vector<Leg> &legs)
+                        const std::vector<Leg> &legs)
 {
 	std::string key;
 	append(key, family);

@@ -32,7 +32,8 @@ struct AdjacencyKey {
 struct AdjacencyKeyHash {
 	size_t operator()(const AdjacencyKey &key) const
 	{
-		return mix64(key.address.hash() ^ (static_cast<uint64_t>(key.ifindex) << 8 | static_cast<uint8_t>(key.kind)));
+		return mix64(key.address.hash() ^
+		             (static_cast<uint64_t>(key.ifindex) << 8 | static_cast<uint8_t>(key.kind)));
 	}
 };
 
@@ -84,7 +85,7 @@ class PathTable
       public:
 	/* The one Path like this. A reference is to be counted by the caller. */
 	Path *intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
-		     const std::vector<Leg> &legs);
+	             const std::vector<Leg> &legs);
 	void erase(Path *path);
 	template <typename Visit> void all(Visit visit)
 	{

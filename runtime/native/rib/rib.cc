@@ -136,7 +136,8 @@ static bool same_route(const Candidate &a, const Candidate &b)
 	return same_class(a, b) && a.path == b.path && a.protocol == b.protocol;
 }
 
-static Candidate **find_candidate(Node &node, const Candidate &wanted, bool (*equal)(const Candidate &, const Candidate &))
+static Candidate **find_candidate(Node &node, const Candidate &wanted,
+                                  bool (*equal)(const Candidate &, const Candidate &))
 {
 	Candidate **place = &node.first;
 	while (*place != nullptr && !equal(**place, wanted))
@@ -234,7 +235,8 @@ Path *Rib::path_of(const RouteMessage &route)
 	std::vector<Leg> legs = route.legs;
 	if (family == 6)
 		std::sort(legs.begin(), legs.end()); /* IPv6 gives the legs of one route in any order */
-	return paths_.intern(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(), legs);
+	return paths_.intern(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(),
+	                     legs);
 }
 
 void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
@@ -286,7 +288,8 @@ static bool may_share(const Path &path)
 {
 	if (path.nexthop_id != 0 || path.type != RTN_UNICAST || path.legs.empty())
 		return false;
-	return std::all_of(path.legs.begin(), path.legs.end(), [](const Leg &leg) { return leg.gateway.family != 0; });
+	return std::all_of(path.legs.begin(), path.legs.end(),
+	                   [](const Leg &leg) { return leg.gateway.family != 0; });
 }
 
 static bool same_way(const Leg &a, const Leg &b)
@@ -315,7 +318,9 @@ void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags)
 		return;
 	if (replace) {
 		Candidate **alike = class_start(node, wanted), **first = alike;
-		const auto in_class = [&](Candidate **place) { return *place != nullptr && same_class(**place, wanted); };
+		const auto in_class = [&](Candidate **place) {
+			return *place != nullptr && same_class(**place, wanted);
+		};
 		while (in_class(alike) && may_share(*(*alike)->path) != shares)
 			alike = &(*alike)->next;
 		Candidate **gone = in_class(alike) ? alike : in_class(first) ? first : nullptr;
@@ -326,8 +331,8 @@ void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags)
 	}
 	if (shares) /* what was one leg is told again as all of them */
 		remove_matching(node, [&](const Candidate &other) {
-			return same_class(other, wanted) && other.path != wanted.path && may_share(*other.path) &&
-			       has_legs(wanted.path->legs, other.path->legs);
+			return same_class(other, wanted) && other.path != wanted.path &&
+			       may_share(*other.path) && has_legs(wanted.path->legs, other.path->legs);
 		});
 	if (find_candidate(node, wanted, same_route) == nullptr)
 		insert_candidate(node, class_end(node, wanted), wanted);

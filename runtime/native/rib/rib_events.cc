@@ -93,7 +93,8 @@ void Rib::take_link(const LinkMessage &message)
 	if (down) {
 		doubt_ = true;
 		purge([this](const Path &path) {
-			return path.family == 4 && path.type != RTN_LOCAL && path.nexthop_id == 0 && !path.legs.empty() &&
+			return path.family == 4 && path.type != RTN_LOCAL && path.nexthop_id == 0 &&
+			       !path.legs.empty() &&
 			       std::all_of(path.legs.begin(), path.legs.end(), [this](const Leg &leg) {
 				       const auto link = links_.find(leg.ifindex);
 				       return link != links_.end() && !link->second.up();
@@ -112,7 +113,7 @@ void Rib::link_gone(uint32_t ifindex)
 	purge([&](const Path &path) {
 		return path.nexthop_id == 0 && !path.legs.empty() &&
 		       std::all_of(path.legs.begin(), path.legs.end(),
-				   [&](const Leg &leg) { return leg.ifindex == ifindex; });
+		                   [&](const Leg &leg) { return leg.ifindex == ifindex; });
 	});
 	for (auto at = neighbours_.begin(); at != neighbours_.end();) {
 		const auto next = std::next(at);
@@ -157,7 +158,8 @@ void Rib::address_gone(uint32_t ifindex, const Address &address)
 	for (const auto &[other, state] : links_)
 		elsewhere = elsewhere || state.addresses.count(address) != 0;
 	const auto &left = links_[ifindex].addresses;
-	const bool last = std::none_of(left.begin(), left.end(), [](const auto &a) { return a.first.family == 4; });
+	const bool last =
+	    std::none_of(left.begin(), left.end(), [](const auto &a) { return a.first.family == 4; });
 	purge([&](const Path &path) {
 		if (path.family != 4)
 			return false;
@@ -165,7 +167,7 @@ void Rib::address_gone(uint32_t ifindex, const Address &address)
 			return true;
 		return last && path.nexthop_id == 0 && !path.legs.empty() &&
 		       std::all_of(path.legs.begin(), path.legs.end(),
-				   [&](const Leg &leg) { return leg.ifindex == ifindex; });
+		                   [&](const Leg &leg) { return leg.ifindex == ifindex; });
 	});
 }
 
@@ -212,7 +214,8 @@ void Rib::nexthop_gone(uint32_t id)
 	std::vector<uint32_t> empty;
 	for (auto &[other, object] : nexthops_) {
 		auto &group = object.message.group;
-		const auto end = std::remove_if(group.begin(), group.end(), [&](const auto &m) { return m.first == id; });
+		const auto end =
+		    std::remove_if(group.begin(), group.end(), [&](const auto &m) { return m.first == id; });
 		if (end == group.end())
 			continue;
 		group.erase(end, group.end());

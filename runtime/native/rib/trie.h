@@ -17,7 +17,7 @@ struct Candidate;
 struct Node {
 	Node *child[2] = {nullptr, nullptr};
 	Candidate *first = nullptr; /* in order of preference */
-	Path *fed = nullptr;	    /* what the engine was last told; null for nothing */
+	Path *fed = nullptr;        /* what the engine was last told; null for nothing */
 	Prefix prefix;
 	bool dirty = false; /* in the list of changes */
 };
@@ -48,7 +48,8 @@ class Trie
 	{
 		Node *node = root_;
 		while (node != nullptr && node->prefix.length <= length &&
-		       common_bits(node->prefix.address, address, node->prefix.length) == node->prefix.length) {
+		       common_bits(node->prefix.address, address, node->prefix.length) ==
+		           node->prefix.length) {
 			visit(*node);
 			if (node->prefix.length == length)
 				return;
@@ -61,7 +62,8 @@ class Trie
 	{
 		Node *node = root_;
 		while (node != nullptr && node->prefix.length < prefix.length) {
-			if (common_bits(node->prefix.address, prefix.address, node->prefix.length) != node->prefix.length)
+			if (common_bits(node->prefix.address, prefix.address, node->prefix.length) !=
+			    node->prefix.length)
 				return;
 			node = node->child[bit_of(prefix.address, node->prefix.length)];
 		}
