@@ -21,6 +21,8 @@ export interface FramePlan {
   /** In units of eight bytes, and whether more follow; undefined: a whole packet. */
   readonly fragment?: { readonly offset: number; readonly more: boolean };
   readonly dontFragment: boolean;
+  /** Give an IPv4 header such an identification that its checksum is 0xff00: what raises it must carry (RFC 1624). */
+  readonly largeChecksum: boolean;
   /** Words of IPv4 options, 0 to 10. */
   readonly options: number;
   /** IPv6 extension headers by number, with their length fields. */
@@ -46,26 +48,26 @@ function tagBytes({ tpid, vid, priority }: FramePlan['tags'][number]): Uint8Arra
 function ipv4(plan: FramePlan): Uint8Array {
   const body = joined(transport(plan, 4), filled(plan.payload));
   const bytes = 20 + 4 * plan.options;
-  const flags = (plan.dontFragment ? 0x4000 : 0) | (plan.fragment?.more ? 0x2000 : 0) | (plan.fragment?.offset ?? 0);
+  const flags =
+    (plan.dontFragment ? 0x4000 : 0) | (plan.fragment?.more ? 0x2000 : 0) | (plan.fragment?.offset ?? 0);
   const header = joined(
     Uint8Array.of(0x40 | (bytes / 4), plan.dscp << 2),
     be16(bytes + body.length),
-    be16(0x1234),
+    be16(0),
     be16(flags),
     Uint8Array.of(plan.ttl, plan.protocol, 0, 0),
     addressBytes(plan.src),
     addressBytes(plan.dst),
     new Uint8Array(4 * plan.options).fill(1),
   );
+  const rest = onesSum(header);
+  header.set(be16(plan.largeChecksum ? (0x00ff + 0xffff - rest) % 0xffff : 0x1234), 4);
   header.set(be16(0xffff - onesSum(header)), 10);
   return joined(header, body);
 }
 
 function ipv6(plan: FramePlan): Uint8Array {
-  const headers = [
-    ...plan.extensions,
-    ...(plan.fragment ? [{ protocol: fragmentHeader, length: 0 }] : []),
-  ];
+  const headers = [...plan.extensions, ...(plan.fragment ? [{ protocol: fragmentHeader, length: 0 }] : [])];
   const next = [...headers.map((one) => one.protocol), plan.protocol];
   const body = joined(
     ...headers.map((one, i) => extension(plan, one.protocol, next[i + 1]!, one.length)),

@@ -31,7 +31,7 @@ function network(bytes: Uint8Array): number {
 }
 
 function cutAnywhere(random: Random, bytes: Uint8Array): Uint8Array {
-  return bytes.subarray(0, 1 + random.below(bytes.length));
+  return bytes.subarray(0, 1 + random.below(random.once(2) ? 22 : bytes.length));
 }
 
 /** The IP packet's length is made to agree half of the time, so that what is behind it is too short. */
@@ -96,7 +96,11 @@ function wrongChecksum(random: Random, bytes: Uint8Array): Uint8Array {
 
 function otherEtherType(random: Random, bytes: Uint8Array): Uint8Array {
   const changed = bytes.slice();
-  set16(changed, network(bytes) - 2, random.pick([0x0806, 0x88cc, 0x0800, 0x86dd, 0x9100, 0x0600, 46, 0x88e5]));
+  set16(
+    changed,
+    network(bytes) - 2,
+    random.pick([0x0806, 0x88cc, 0x0800, 0x86dd, 0x9100, 0x0600, 46, 0x88e5]),
+  );
   return changed;
 }
 

@@ -19,7 +19,11 @@ export function edgesOf(expr: BoolExpr | undefined): Edges {
     numbers.set(field, [...all, Math.max(0, value - 1), value, value + 1]);
   };
   const constants = (one: NumberExpr): readonly number[] =>
-    one.kind === 'number' ? [one.value] : one.kind === 'field' ? [] : [...constants(one.left), ...constants(one.right)];
+    one.kind === 'number'
+      ? [one.value]
+      : one.kind === 'field'
+        ? []
+        : [...constants(one.left), ...constants(one.right)];
   const visit = (one: BoolExpr): void => {
     if (one.kind === 'not') visit(one.of);
     if (one.kind === 'and' || one.kind === 'or') for (const side of [one.left, one.right]) visit(side);
@@ -89,7 +93,12 @@ function byte(value: number): number {
 }
 
 /** A number that a predicate compares the field with, or one beside it, where there is one. */
-export function numberNear(random: Random, edges: Edges, field: NumberField, most: number): number | undefined {
+export function numberNear(
+  random: Random,
+  edges: Edges,
+  field: NumberField,
+  most: number,
+): number | undefined {
   const known = edges.numbers.get(field) ?? edges.numbers.get('any') ?? [];
   const usable = known.filter((value) => value <= most);
   return usable.length === 0 ? undefined : random.pick(usable);

@@ -61,7 +61,11 @@ export function expected(
 }
 
 function sorted({ counters, rules, actions }: Observation): Observation {
-  return { counters: [...counters].sort(), rules: [...rules].sort((a, b) => a - b), actions: [...actions].sort() };
+  return {
+    counters: [...counters].sort(),
+    rules: [...rules].sort((a, b) => a - b),
+    actions: [...actions].sort(),
+  };
 }
 
 function counter(iface: string, what: string, packets: number, bytes: number): string {

@@ -82,25 +82,32 @@ function planFrame(
   const dst = addressNear(random, family, match.to, edges.dst);
   return {
     to: destinationMac(random, paths.faces[iface.local]!.mac),
-    tags: tagsOf(iface.encapsulation).map((tag) => ({ ...tag, priority: random.once(2) ? 0 : random.below(16) })),
+    tags: tagsOf(iface.encapsulation).map((tag) => ({
+      ...tag,
+      priority: random.once(2) ? 0 : random.below(16),
+    })),
     src: src ?? source(random, family),
     dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family)),
     ttl: number('ttl', 255, random.once(8) ? random.below(3) : random.once(3) ? 255 : 64),
     dscp: number('dscp', 63, random.below(64)),
     protocol: number('proto', 255, protocolOf(random, family, near)),
     sport: number('sport', 65535, random.once(6) ? 179 : random.below(65536)),
-    dport: near?.dport ?? number('dport', 65535, random.pick([179, 520, 646, 3784, 22, 53, 80, random.below(65536)])),
+    dport: near?.dport ?? number('dport', 65535, random.pick(wellKnownPorts) + random.pick([-1, 0, 0, 0, 1])),
     tcpFlags: random.once(3) ? random.below(256) : random.pick([2, 0x10, 0x12, 0x18, 4, 1]),
-    icmpType: near?.icmpType ?? number('icmpType', 255, random.pick([0, 3, 8, 11, 128, 129, 133, 135, 136, 143])),
+    icmpType:
+      near?.icmpType ?? number('icmpType', 255, random.once(2) ? 128 + random.below(17) : random.below(14)),
     icmpCode: near?.icmpCode ?? number('icmpCode', 255, random.below(5)),
     payload: payloadOf(random, paths, number('len', longest, 0)),
     ...(random.once(8) && { fragment: { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) } }),
     dontFragment: random.once(2),
+    largeChecksum: random.once(6),
     options: random.once(15) ? 1 + random.below(10) : 0,
     extensions: random.once(6) ? extensions(random) : [],
     padding: random.once(3) ? random.below(30) : 0,
   };
 }
+
+const wellKnownPorts: readonly number[] = [22, 53, 80, 179, 443, 520, 521, 646, 3784, 3785, 4784];
 
 function destinationMac(random: Random, own: Uint8Array): Uint8Array {
   if (!random.once(20)) return own;
@@ -113,7 +120,17 @@ function destinationMac(random: Random, own: Uint8Array): Uint8Array {
 }
 
 const specials: Readonly<Record<Family, readonly bigint[]>> = {
-  4: [0n, 0x00000001n, 0x7f000001n, 0xe0000005n, 0xefffffffn, 0xf0000001n, 0xffffffffn, 0xdfffffffn, 0xa9fe0001n],
+  4: [
+    0n,
+    0x00000001n,
+    0x7f000001n,
+    0xe0000005n,
+    0xefffffffn,
+    0xf0000001n,
+    0xffffffffn,
+    0xdfffffffn,
+    0xa9fe0001n,
+  ],
   6: [
     0n,
     1n,
@@ -148,7 +165,23 @@ function protocolOf(random: Random, family: Family, near: NearService | undefine
   const wrongIcmp = family === 4 ? protocols.icmpv6 : protocols.icmp;
   if (near && !random.once(6)) return near.l4 === 'icmp' ? icmp : protocols[near.l4];
   const { tcp, udp, igmp, ospf, pim, vrrp } = protocols;
-  return random.pick([tcp, tcp, udp, udp, icmp, icmp, wrongIcmp, igmp, ospf, pim, vrrp, 47, 50, 59, random.below(256)]);
+  return random.pick([
+    tcp,
+    tcp,
+    udp,
+    udp,
+    icmp,
+    icmp,
+    wrongIcmp,
+    igmp,
+    ospf,
+    pim,
+    vrrp,
+    47,
+    50,
+    59,
+    random.below(256),
+  ]);
 }
 
 /** Small, or about the MTU of some interface: with TCP over IPv4 the packet is 40 bytes longer than its payload. */
@@ -165,4 +198,3 @@ function extensions(random: Random): FramePlan['extensions'] {
     length: random.pick([0, 0, 1, 2, 5]),
   }));
 }
-

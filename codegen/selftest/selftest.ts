@@ -58,7 +58,11 @@ interface Ran {
 /** The program bounds its own time; killed all the same when it does not. */
 function run(runner: string, soPath: string, input: Buffer): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = spawn(runner, [soPath], { stdio: ['pipe', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL' });
+    const child = spawn(runner, [soPath], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: 60_000,
+      killSignal: 'SIGKILL',
+    });
     const output: Buffer[] = [];
     let errors = '';
     child.stdout.on('data', (part: Buffer) => output.push(part));
@@ -80,9 +84,16 @@ function equal(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((one, i) => one === b[i]);
 }
 
-function difference(ir: Ir, iface: number, frame: TestFrame, wanted: Observation, got: Observation): Diagnostic {
+function difference(
+  ir: Ir,
+  iface: number,
+  frame: TestFrame,
+  wanted: Observation,
+  got: Observation,
+): Diagnostic {
   const rules = [...new Set([...wanted.rules, ...got.rules])].flatMap((local) => ir.rules[local] ?? []);
-  const says = (one: Observation) => (one.rules.length > 0 ? `rule ${one.rules.map((n) => line(ir, n)).join(', ')}` : 'no rule');
+  const says = (one: Observation) =>
+    one.rules.length > 0 ? `rule ${one.rules.map((n) => line(ir, n)).join(', ')}` : 'no rule';
   return {
     code: 'NM5006',
     severity: 'error',
@@ -138,10 +149,16 @@ function failed(ir: Ir, { code, errors }: Ran, frames: readonly TestFrame[]): Di
   const frame = at && frames[Number(at[1])];
   if (at && frame) {
     const port = ir.ports[frame.port]!;
-    return report(port.origin, `the forwarder failed (${at[2]}) at a frame from port ${port.name}: ${hex(frame.bytes)}`);
+    return report(
+      port.origin,
+      `the forwarder failed (${at[2]}) at a frame from port ${port.name}: ${hex(frame.bytes)}`,
+    );
   }
   return {
-    ...report(ir.router.origin, `the forwarder could not be tested: ${text || `the test ended with ${code}`}`),
+    ...report(
+      ir.router.origin,
+      `the forwarder could not be tested: ${text || `the test ended with ${code}`}`,
+    ),
     code: 'NM5008',
     fix: code === null ? "build the engine: 'make -C runtime/engine'." : bug,
   };

@@ -38,9 +38,16 @@ export function makeWorld(ir: Ir): Paths {
   };
   for (const one of ir.router.interfaces)
     for (const address of one.addresses) {
-      add({ family: address.family, bits: address.bits, length: address.family === 4 ? 32 : 128 }, { kind: 'local' });
-      if (address.family === 4 && address.length < 31) add(broadcastOf(network(address)), { kind: 'broadcast' });
-      add(network(address), { kind: 'glean', iface: ir.interfaces.findIndex((iface) => iface.name === one.name) });
+      add(
+        { family: address.family, bits: address.bits, length: address.family === 4 ? 32 : 128 },
+        { kind: 'local' },
+      );
+      if (address.family === 4 && address.length < 31)
+        add(broadcastOf(network(address)), { kind: 'broadcast' });
+      add(network(address), {
+        kind: 'glean',
+        iface: ir.interfaces.findIndex((iface) => iface.name === one.name),
+      });
     }
   testRoutes().forEach((prefix, i) => add(prefix, path(kindAt(i), i % n, prefix.family)));
   namedPrefixes(ir).forEach((prefix, i) => add(prefix, path(kinds[i % kinds.length]!, i % n, prefix.family)));
@@ -63,7 +70,10 @@ function face(local: number, host: boolean, mtu: number): Face {
 
 function path(kind: PathKind, iface: number, family: Family): Path {
   if (kind === 'glean') return { kind, iface };
-  const neighbour: Address = { family, bits: BigInt(iface + 1) + (family === 4 ? 0xc0000200n : 0x20010db8n << 96n) };
+  const neighbour: Address = {
+    family,
+    bits: BigInt(iface + 1) + (family === 4 ? 0xc0000200n : 0x20010db8n << 96n),
+  };
   if (kind === 'resolve') return { kind, iface, neighbour };
   return kind === 'forward' ? { kind, iface, mac: Uint8Array.of(2, 0xaa, 0, 0, family, iface) } : { kind };
 }
@@ -71,7 +81,11 @@ function path(kind: PathKind, iface: number, family: Family): Path {
 function gateway(local: number, n: number, address: Address): Path | undefined {
   if (local % 5 === 3) return undefined;
   if (local % 5 === 4) return { kind: 'resolve', iface: (local + 1) % n, neighbour: address };
-  return { kind: 'forward', iface: (local + 1) % n, mac: Uint8Array.of(2, 0xbb, 0, 0, local >> 8, local & 255) };
+  return {
+    kind: 'forward',
+    iface: (local + 1) % n,
+    mac: Uint8Array.of(2, 0xbb, 0, 0, local >> 8, local & 255),
+  };
 }
 
 /** Whatever the policy names, there are destinations of every kind: networks for benchmarks, RFC 2544 and RFC 5180. */

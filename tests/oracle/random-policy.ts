@@ -1,0 +1,210 @@
+/** Random policies, made with the builders that operators use; small worlds, so that rules meet and overlap. */
+import { randomOf, type Random } from '../../codegen/selftest/random.js';
+import {
+  acl,
+  allow,
+  deny,
+  icmp,
+  nets,
+  nexthop,
+  pbr,
+  predicate,
+  router,
+  service,
+  tcp,
+  udp,
+} from '../../dsl/index.js';
+import type { Acl, Pbr, Predicate, Router, Service } from '../../dsl/model.js';
+import type { Nets } from '../../dsl/nets.js';
+
+/** Conditions in the subset; all of them are compiled together, once. */
+export const conditions: readonly string[] = [
+  'p.ttl > 60',
+  'p.fragment',
+  'p.vlan === 100',
+  'p.len % 3 === 1',
+  'p.dscp >= 32 && p.len > 100',
+  "p.l4 === 'tcp' && p.flags.syn && !p.flags.ack",
+  "p.l4 === 'tcp' && (p.flags.fin || p.flags.urg || p.flags.cwr)",
+  "p.l4 === 'udp' && (p.sport === 53 || p.dport <= 19)",
+  "p.l4 === 'icmp' && p.icmpType * 256 + p.icmpCode !== 2048",
+  "p.l4 === 'other' && p.proto !== 89",
+  "(p.l4 === 'tcp' || p.l4 === 'udp') && p.sport > p.dport",
+  'p.family === 6 && p.ttl === 255',
+  'p.family === 4 ? p.len < 80 : p.ttl < 64',
+  '!p.src.within(inside)',
+  'p.dst.within(inside) && p.src.within(inside.v6)',
+  "p.src.within(inside) !== (p.l4 === 'udp')",
+  '((p.len ^ p.ttl) & 7) === 3 || (p.dscp | 1) === 33',
+  "!(p.fragment && p.l4 === 'udp') && p.ttl * 2 + p.dscp >= 130",
+];
+
+export const inside = nets('10.0.0.0/9', '192.0.2.0/25', '2001:db8::/33');
+
+/** Text of a policy that has all conditions as predicates p0, p1, … */
+export const conditionsPolicy = [
+  `import { nets, predicate, router } from 'netmill'`,
+  `const inside = nets('10.0.0.0/9', '192.0.2.0/25', '2001:db8::/33')`,
+  ...conditions.map((text, i) => `predicate('p${i}', (p): boolean => ${text})`),
+  `export default router('r', { interfaces: { wan: { port: 'eth0' } } })`,
+].join('\n');
+
+function predicateOf(random: Random): Predicate {
+  // The forwarder is made from the compiled condition; the function is never called here.
+  return predicate(`p${random.below(conditions.length)}`, () => true);
+}
+
+function prefix4(random: Random): string {
+  const length = random.pick([8, 9, 12, 16, 20, 23, 24, 25, 30, 31, 32, 32, random.below(33)]);
+  const base = random.pick([
+    0x0a000000n,
+    0x0a010000n,
+    0xc0000200n,
+    0xc6120000n + BigInt(random.below(14) << 8),
+  ]);
+  const bits = ((base | random.bits(random.pick([4, 9, 17]))) >> BigInt(32 - length)) << BigInt(32 - length);
+  const bytes = [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 255n);
+  return `${bytes.join('.')}/${length}`;
+}
+
+function prefix6(random: Random): string {
+  const length = random.pick([32, 33, 48, 56, 63, 64, 65, 96, 127, 128, 128, random.below(129)]);
+  const base = random.pick([
+    0x20010db8n << 96n,
+    (0x20010db8n << 96n) | (1n << 80n),
+    0x200100020000n << 80n,
+    0xfe80n << 112n,
+  ]);
+  const noise = random.bits(4) << BigInt(random.pick([0, 63, 64, 80, 95]));
+  const bits = ((base | noise) >> BigInt(128 - length)) << BigInt(128 - length);
+  const words = Array.from({ length: 8 }, (_, i) => ((bits >> BigInt(112 - 16 * i)) & 0xffffn).toString(16));
+  return `${words.join(':')}/${length}`;
+}
+
+function netsOf(random: Random): Nets {
+  const count = random.once(8) ? 6 + random.below(30) : 1 + random.below(3);
+  const kind = random.below(3);
+  const texts = Array.from({ length: count }, () =>
+    kind === 0 || (kind === 2 && random.once(2)) ? prefix4(random) : prefix6(random),
+  );
+  return nets(...(texts as '10.0.0.0/8'[])) as Nets;
+}
+
+function serviceOf(random: Random): Service {
+  const ports = () =>
+    Array.from({ length: random.pick([0, 1, 1, 2, 6]) }, () => {
+      const from = random.pick([0, 22, 53, 80, 179, 443, 65535, random.below(65536)]);
+      return random.once(3) ? (`${from}-${Math.min(65535, from + random.below(2000))}` as const) : from;
+    });
+  const names = [
+    'echo-request',
+    'unreachable',
+    'too-big',
+    'time-exceeded',
+    'redirect',
+    'neighbour-solicitation',
+    'mld-report',
+    'timestamp-request',
+  ] as const;
+  const one = (): Service =>
+    random.pick([
+      () => tcp(...ports()),
+      () => udp(...ports()),
+      () => icmp(...Array.from({ length: random.below(3) }, () => random.pick(names))),
+    ])();
+  return random.once(3) ? service(one(), one()) : one();
+}
+
+interface AnyMatch {
+  readonly from?: Nets;
+  readonly to?: Nets;
+  readonly service?: Service;
+  readonly when?: Predicate;
+}
+
+function matchOf(random: Random, predicates: boolean): AnyMatch {
+  return {
+    ...(random.once(2) && { from: netsOf(random) }),
+    ...(random.once(2) && { to: netsOf(random) }),
+    ...(random.once(2) && { service: serviceOf(random) }),
+    ...(predicates && random.once(4) && { when: predicateOf(random) }),
+  };
+}
+
+const gateways = [
+  '192.0.2.1',
+  '192.0.2.2',
+  '198.51.100.9',
+  '2001:db8::1',
+  '2001:db8::2',
+  '2001:db8:9::1',
+] as const;
+
+function nexthopOf(random: Random, match: AnyMatch) {
+  const rule = nexthop as unknown as (gateway: unknown, match: AnyMatch) => ReturnType<typeof nexthop>;
+  const families = [...(match.from?.prefixes ?? []), ...(match.to?.prefixes ?? [])].map(
+    (prefix) => prefix.family,
+  );
+  const v4 = random.pick(gateways.slice(0, 3));
+  const v6 = random.pick(gateways.slice(3));
+  if (families.includes(4) && families.includes(6)) return rule([v4, v6], match);
+  if (families.length > 0) return rule(families.includes(4) ? v4 : v6, match);
+  return rule(random.pick([v4, v6, [v4, v6]]), match);
+}
+
+function ruleOf(random: Random, kind: 'acl' | 'pbr', predicates: boolean) {
+  const match = matchOf(random, predicates);
+  const make =
+    kind === 'pbr' ? nexthopOf : random.pick([nexthopOf, ...Array.from({ length: 6 }, () => undefined)]);
+  const rule = make ? make(random, match) : random.once(2) ? allow(match) : deny(match);
+  return random.once(3) ? rule.log({ rate: `${1 + random.below(50)}/s` }) : rule;
+}
+
+function aclOf(random: Random, name: string): Acl {
+  const long = random.once(8);
+  const count = long ? 220 + random.below(100) : random.below(12);
+  return acl(
+    name,
+    {
+      default: random.pick(['allow', 'deny']),
+      log: random.once(2),
+      neighbourDiscovery: random.pick(['builtin', 'explicit']),
+    },
+    Array.from({ length: count }, () => ruleOf(random, 'acl', !long || random.once(20))),
+  );
+}
+
+function pbrOf(random: Random, name: string): Pbr {
+  const count = 1 + random.below(8);
+  const rules = Array.from({ length: count }, () => ruleOf(random, 'pbr', true));
+  return pbr(name, rules as ReturnType<typeof nexthop>[]);
+}
+
+export function randomPolicy(seed: number): Router {
+  const random = randomOf(seed);
+  const acls = [aclOf(random, 'first'), aclOf(random, 'second')];
+  const pbrs = [pbrOf(random, 'way')];
+  let number = 0;
+  const face = () => ({
+    address: [`10.${number}.0.1/24`, `2001:db8:${(++number).toString(16)}::1/64`],
+    ...(random.once(5) ? {} : { in: random.pick(acls) }),
+    ...(random.once(2) && { pbr: random.pick(pbrs) }),
+    ...(random.once(4) && { host: 'none' }),
+  });
+  const vlans = (count: number, word = 'v') =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`${word}${i}`, { id: [100, 101, 4094, 1][i]!, ...face() }]),
+    );
+  const shapes = [
+    () => face(),
+    () => ({ vlans: vlans(1 + random.below(4)) }),
+    () => ({ ...face(), vlans: vlans(1 + random.below(3)) }),
+    () => ({ qinq: { outer: 100, tpid: random.pick([0x8100, 0x88a8]), inner: vlans(1 + random.below(3)) } }),
+    () => ({ ...face(), vlans: vlans(2), qinq: { outer: 300, inner: vlans(2, 'q') } }),
+  ];
+  const ports = Array.from({ length: 1 + random.below(4) }, (_, i) => [
+    `port${i}`,
+    { port: `pipe:p${i}`, fallback: 'drop', ...random.pick(shapes)() },
+  ]);
+  return router('random', { interfaces: Object.fromEntries(ports) });
+}
