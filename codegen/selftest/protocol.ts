@@ -46,10 +46,10 @@ export function encode(ir: Ir, paths: Paths, numbers: PathNumbers, frames: reado
     slots.rule(0),
     slots.gateway(0),
   ];
-  numbersOfSetup.forEach((value, i) => setup.writeUInt32LE(value, 4 * i));
+  for (const [i, value] of numbersOfSetup.entries()) setup.writeUInt32LE(value, 4 * i);
   setup.write(ir.policyHash, 36, 'hex');
   const ports = Buffer.alloc(2 * ir.ports.length);
-  ir.ports.forEach((port, i) => ports.writeUInt16LE(slots.port(port.local), 2 * i));
+  for (const [i, port] of ir.ports.entries()) ports.writeUInt16LE(slots.port(port.local), 2 * i);
   return Buffer.concat([setup, ports, ...ifaces(ir, paths), ...records, ...frames.flatMap(frame)]);
 }
 

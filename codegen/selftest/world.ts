@@ -49,8 +49,9 @@ export function makeWorld(ir: Ir): Paths {
         iface: ir.interfaces.findIndex((iface) => iface.name === one.name),
       });
     }
-  testRoutes().forEach((prefix, i) => add(prefix, path(kindAt(i), i % n, prefix.family)));
-  namedPrefixes(ir).forEach((prefix, i) => add(prefix, path(kinds[i % kinds.length]!, i % n, prefix.family)));
+  for (const [i, prefix] of testRoutes().entries()) add(prefix, path(kindAt(i), i % n, prefix.family));
+  for (const [i, prefix] of namedPrefixes(ir).entries())
+    add(prefix, path(kinds[i % kinds.length]!, i % n, prefix.family));
   for (const family of [4, 6] as const) add({ family, bits: 0n, length: 0 }, path('forward', n - 1, family));
   return { faces, routes, gateways: ir.gateways.map((one) => gateway(one.local, n, one.address)) };
 }

@@ -19,6 +19,7 @@ import { loadPolicy } from '../../codegen/load/load.js';
 import { builtinPredicate } from '../../codegen/predicate/builtin.js';
 import type { PredicateExpr } from '../../codegen/predicate/expr.js';
 import { selfTest } from '../../codegen/selftest/selftest.js';
+import { acl, allow, nets, router, tcp } from '../../dsl/index.js';
 import type { Router } from '../../dsl/model.js';
 import { patient, withFiles } from '../codegen/policy.js';
 import { conditions, conditionsPolicy, randomPolicy } from './random-policy.js';
@@ -78,4 +79,90 @@ test('random policies: the forwarder does what the evaluator says', async (t) =>
     { seed, numRuns: policies, endOnFailure: true, includeErrorInReport: true },
   );
   t.true(rules > 5 * policies, `only ${rules} rules in ${policies} policies`);
+});
+
+/** Ways for generated C to be wrong, and what the self-test says of each. */
+const wrong: Readonly<
+  Record<string, readonly [change: (source: string) => string, code: string, says: RegExp]>
+> = {
+  'a rule that denies what it allows': [
+    (source) => source.replace('return mill_allow(w, p, RULE_FIRST', 'return mill_deny(w, p, RULE_FIRST'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
+  'a port beside the right one': [
+    (source) => source.replace('p->dport == 80', 'p->dport == 81'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
+  'a rule that is not tested': [
+    (source) => source.replace(/if \(mill_unreadable\(p\)\)/, 'if (p->len == 0 && mill_unreadable(p))'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
+  'another VLAN': [
+    (source) => source.replace('MILL_TAG(0x8100, 100)', 'MILL_TAG(0x8100, 99)'),
+    'NM5006',
+    /does not do/,
+  ],
+  'a burst that is forgotten': [
+    (source) => source.replace('mill_burst_end(&burst);', 'if (burst.kept < 9)\n\t\tmill_burst_end(&burst);'),
+    'NM5006',
+    /frames left/,
+  ],
+  'a crash': [
+    (source) =>
+      source.replace(
+        'mill_burst_begin(&burst, rx);',
+        'if (w->rule_counters->bytes == 0 && !w->acl_enabled)\n\t\t__builtin_trap();\n\tmill_burst_begin(&burst, rx);',
+      ),
+    'NM5006',
+    /failed \(crashed\) at a frame from port/,
+  ],
+  'another policy': [(source) => source.replace('0xab,', '0xac,'), 'NM5008', /compiled from another policy/],
+};
+
+const known = router('known', {
+  interfaces: {
+    a: {
+      port: 'pipe:a',
+      fallback: 'drop',
+      in: acl('first', { default: 'deny' }, [
+        allow({ service: tcp(80, 443) }),
+        allow({ from: nets('10.0.0.0/8') }),
+      ]),
+    },
+    b: { port: 'pipe:b', vlans: { c: { id: 100 }, d: { id: 200 } } },
+  },
+});
+
+for (const [title, [change, code, says]] of Object.entries(wrong))
+  test(`found: ${title}`, async (t) => {
+    t.timeout(60_000);
+    let changed = false;
+    const { ir, forwarder } = await build(known, title.replaceAll(' ', '-'), (source) => {
+      const other = change(source);
+      changed = other !== source;
+      return other;
+    });
+    t.true(changed, 'the C does not have what the test changes');
+    const found = await selfTest(ir, forwarder);
+    t.deepEqual(
+      found.map((one) => one.code),
+      [code],
+    );
+    t.regex(found[0]!.message, says);
+  });
+
+test('nothing is found where nothing is wrong', async (t) => {
+  t.timeout(60_000);
+  const { ir, forwarder } = await build(known, 'right');
+  t.deepEqual(await selfTest(ir, forwarder), []);
+});
+
+test('a runner that is not there is said', async (t) => {
+  const { ir, forwarder } = await build(known, 'unrun');
+  const found = await selfTest(ir, forwarder, { runner: '/nonexistent' });
+  t.is(found[0]?.code, 'NM5008');
+  t.regex(found[0]?.fix ?? '', /make/);
 });

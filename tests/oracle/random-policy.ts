@@ -177,7 +177,8 @@ function aclOf(random: Random, name: string): Acl {
 function pbrOf(random: Random, name: string): Pbr {
   const count = 1 + random.below(8);
   const rules = Array.from({ length: count }, () => ruleOf(random, 'pbr', true));
-  return pbr(name, rules as ReturnType<typeof nexthop>[]);
+  const last = nexthopOf(random, { service: udp(9) });
+  return pbr(name, [...rules, last] as ReturnType<typeof nexthop>[]);
 }
 
 export function randomPolicy(seed: number): Router {

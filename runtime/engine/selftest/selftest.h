@@ -40,7 +40,7 @@ struct world {
 	uint32_t n_rule_slots, n_ifaces;
 	struct region region[SELFTEST_REGIONS];
 	uint32_t tx_start[MILL_MAX_PORTS]; /* head of each TX ring before the burst */
-	struct mill_state *state; /* the FIB's writer looks for readers there: none */
+	struct mill_state *state;          /* the FIB's writer looks for readers there: none */
 	struct mill_qsbr qsbr;
 	struct mill_fib_writer writer;
 	struct trace trace;
