@@ -31,6 +31,7 @@ async function main(): Promise<number> {
 }
 
 async function serve(options: DaemonOptions): Promise<number> {
+  process.umask(0o022);
   const inBackground = process.env[CHILD] !== undefined;
   delete process.env[CHILD];
   const log = createLogger({ verbose: options.verbose });

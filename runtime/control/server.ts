@@ -89,15 +89,13 @@ function listen(path: string, mode: number, onSocket: (socket: Socket) => void):
   const server = net.createServer(onSocket);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // The socket must never exist with more rights than it is meant to have.
-    const mask = process.umask(0o777 & ~mode);
+    // Until chmod the daemon's umask holds, which lets nobody else write, and so nobody connect.
     server.listen(path, () => {
       chmodSync(path, mode);
       server.off('error', reject);
       server.on('error', () => undefined);
       resolve(server);
     });
-    process.umask(mask);
   });
 }
 

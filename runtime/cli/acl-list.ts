@@ -1,0 +1,48 @@
+import { Command, Option } from 'clipanion';
+import type { AclReply } from '../control/types.js';
+import { categories, NetmillCommand } from './command.js';
+import type { Painter } from './paint.js';
+import { count, table } from './text.js';
+
+export class AclListCommand extends NetmillCommand {
+  static override paths = [['acl', 'list']];
+  static override usage = Command.Usage({
+    category: categories.acl,
+    description: 'show the rules with their policy lines, packets and bytes',
+    examples: [
+      ['All lists', '$0 acl list'],
+      ['One list', '$0 acl list from-wan'],
+    ],
+  });
+
+  list = Option.String({ name: 'LIST', required: false });
+
+  async run(): Promise<number> {
+    const reply = await this.ask<AclReply>({ op: 'acl.list' });
+    const rules = reply.rules.filter((rule) => this.list === undefined || rule.list === this.list);
+    return this.show({ ...reply, rules }, (value) => aclText(value, this.paint));
+  }
+}
+
+export function aclText(reply: AclReply, paint: Painter): string {
+  const columns = [
+    { title: 'LIST' },
+    { title: 'PACKETS', right: true },
+    { title: 'BYTES', right: true },
+    { title: 'ACTION' },
+    { title: 'POLICY LINE' },
+    { title: 'RULE' },
+  ];
+  const action = (text: string): string =>
+    text === 'deny' ? paint.bad(text) : text === 'allow' ? paint.good(text) : paint.warn(text);
+  const rows = reply.rules.map((rule) => [
+    rule.list,
+    count(rule.packets),
+    count(rule.bytes),
+    action(rule.action),
+    rule.origin,
+    rule.text,
+  ]);
+  const off = reply.enabled ? '' : `${paint.bad('ACLs are disabled')}: no rule is applied (netmill acl enable)\n\n`;
+  return off + table(columns, rows);
+}

@@ -1,0 +1,50 @@
+import { Command, Option } from 'clipanion';
+import { exits } from '../exit-codes.js';
+import { DEFAULT_SOCKET } from '../paths.js';
+import { categories, NetmillCommand } from './command.js';
+import { facts } from './text.js';
+
+export class HelpCommand extends NetmillCommand {
+  static override paths = [['help']];
+  static override usage = Command.Usage({
+    category: categories.general,
+    description: 'list the commands, or explain one',
+    examples: [
+      ['All commands', '$0 help'],
+      ['One of them', '$0 help route get'],
+    ],
+  });
+
+  command = Option.Rest({ name: 'COMMAND' });
+
+  async run(): Promise<number> {
+    if (this.command.length > 0) return this.cli.run([...this.command, '--help'], this.context);
+    const definitions = this.cli.definitions();
+    if (this.json) {
+      this.print(JSON.stringify(definitions.map(({ path, description }) => ({ path, description })), null, 2));
+      return exits.ok;
+    }
+    const sections = Object.values(categories).map((category) => {
+      const pairs = definitions
+        .filter((definition) => definition.category === category)
+        .map(({ usage, description }): [string, string] => [`  ${short(usage)}`, description?.trim() ?? '']);
+      return `${this.paint.bold(category)}\n${facts(pairs)}`;
+    });
+    this.print(
+      `netmill: a router whose policy is code\n\n${sections.join('\n')}
+Every command takes --json, -v and -s SOCKET (else $NETMILL_SOCKET, else ${DEFAULT_SOCKET}).
+'netmill help COMMAND' explains one, with examples. docs/cli.md has everything.
+`,
+    );
+    return exits.ok;
+  }
+}
+
+/** clipanion's usage line without the options that every command has. */
+function short(usage: string): string {
+  return usage
+    .replace(/ \[(-s,--socket #0|-v,--verbose|--json)\]/g, '')
+    .replaceAll('#0', 'VALUE')
+    .replace(/[<>]/g, '')
+    .replace(/^netmill /, '');
+}

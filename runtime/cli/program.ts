@@ -1,0 +1,116 @@
+/** The netmill program as a value: every command registered, runnable with any arguments and any streams. */
+import { type BaseContext, Cli } from 'clipanion';
+import { exits } from '../exit-codes.js';
+import { version } from '../version.js';
+import { AclDisableCommand } from './acl-disable.js';
+import { AclEnableCommand } from './acl-enable.js';
+import { AclListCommand } from './acl-list.js';
+import { AclReloadCommand } from './acl-reload.js';
+import { ArpCommand } from './arp.js';
+import { BuildCommand } from './build.js';
+import { CheckCommand } from './check.js';
+import { CounterCommand } from './counter.js';
+import { DeployCommand } from './deploy.js';
+import { FibCommand } from './fib.js';
+import { GenerationsCommand } from './generations.js';
+import { HelpCommand } from './help.js';
+import { IfconfigCommand } from './ifconfig.js';
+import { InteractiveCommand } from './interactive.js';
+import { LogCommand } from './log.js';
+import { RollbackCommand } from './rollback.js';
+import { RouteCommand } from './route.js';
+import { RouteAddCommand } from './route-add.js';
+import { RouteDeleteCommand } from './route-delete.js';
+import { RouteDumpCommand } from './route-dump.js';
+import { RouteGetCommand } from './route-get.js';
+import { ShutdownCommand } from './shutdown.js';
+import { StatusCommand } from './status.js';
+import { VersionCommand } from './version.js';
+
+const commands = [
+  BuildCommand,
+  CheckCommand,
+  DeployCommand,
+  GenerationsCommand,
+  RollbackCommand,
+  StatusCommand,
+  IfconfigCommand,
+  ArpCommand,
+  CounterCommand,
+  RouteCommand,
+  RouteGetCommand,
+  RouteAddCommand,
+  RouteDeleteCommand,
+  RouteDumpCommand,
+  FibCommand,
+  AclListCommand,
+  AclReloadCommand,
+  AclEnableCommand,
+  AclDisableCommand,
+  LogCommand,
+  ShutdownCommand,
+  InteractiveCommand,
+  HelpCommand,
+  VersionCommand,
+];
+
+export function createProgram(): Cli {
+  const cli = new Cli({ binaryLabel: 'netmill', binaryName: 'netmill', binaryVersion: version, enableCapture: false });
+  for (const command of commands) cli.register(command);
+  return cli;
+}
+
+/** Options that may stand before the command, as netmap-rtctl had them. */
+const leading: ReadonlySet<string> = new Set(['-s', '--socket']);
+
+/** `netmill -s PATH status` is `netmill status -s PATH`. */
+export function commandFirst(argv: readonly string[]): string[] {
+  let at = 0;
+  while (at < argv.length && argv[at]!.startsWith('-')) at += leading.has(argv[at]!) ? 2 : 1;
+  const moved = argv.slice(0, at);
+  const isSpecial = at >= argv.length;
+  return isSpecial ? [...argv] : [...argv.slice(at), ...moved];
+}
+
+/** Exit code of one command line. Never throws. */
+export async function runProgram(argv: readonly string[], context: Partial<BaseContext> = {}): Promise<number> {
+  const cli = createProgram();
+  const stderr = context.stderr ?? process.stderr;
+  const wanted = argv.length === 0 || (argv.length === 1 && /^(-h|--help)$/.test(argv[0]!)) ? ['help'] : commandFirst(argv);
+  let command: ReturnType<typeof cli.process>;
+  try {
+    command = cli.process(wanted);
+  } catch (error) {
+    stderr.write(`netmill: ${textOf(error)}\n  fix: see netmill help\n`);
+    return exits.usage;
+  }
+  // What clipanion's own help command prints goes the way of everything else.
+  command.context = { ...Cli.defaultContext, ...context } as never;
+  command.cli = miniCli(cli, context);
+  try {
+    return (await command.validateAndExecute()) ?? exits.ok;
+  } catch (error) {
+    stderr.write(`netmill: ${textOf(error)}\n  fix: see netmill ${command.path.join(' ')} --help\n`);
+    return exits.usage;
+  }
+}
+
+function miniCli(cli: Cli, context: Partial<BaseContext>): never {
+  return {
+    binaryLabel: cli.binaryLabel,
+    binaryName: cli.binaryName,
+    binaryVersion: cli.binaryVersion,
+    enableCapture: false,
+    definitions: () => cli.definitions(),
+    error: (error: Error) => `${textOf(error)}\n`,
+    format: (colored?: boolean) => cli.format(colored),
+    process: (input: string[]) => cli.process(input),
+    run: (input: string[], more?: Partial<BaseContext>) => runProgram(input, { ...context, ...more }),
+    usage: (of: never, options: never) => cli.usage(of, options),
+  } as never;
+}
+
+/** clipanion's messages are several lines, with the candidates on their own; the first line is what was wrong. */
+function textOf(error: unknown): string {
+  return (error as Error).message.replace(/\s*\n\n\$ [\s\S]*$/, '').trim();
+}

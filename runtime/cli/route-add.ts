@@ -1,0 +1,33 @@
+import { Command, Option, UsageError } from 'clipanion';
+import { categories, NetmillCommand } from './command.js';
+
+export class RouteAddCommand extends NetmillCommand {
+  static override paths = [['route', 'add']];
+  static override usage = Command.Usage({
+    category: categories.routes,
+    description: "add a route to netmill alone; the kernel's tables stay as they are",
+    details: 'It wins over the same prefix of the kernel, and lasts until it is deleted or netmilld stops.',
+    examples: [
+      ['By a gateway', '$0 route add 203.0.113.0/24 198.51.100.1'],
+      ['Directly on an interface', '$0 route add 10.99.0.0/16 --iface lan.office'],
+    ],
+  });
+
+  destination = Option.String({ name: 'DEST' });
+  gateway = Option.String({ name: 'GATEWAY', required: false });
+  iface = Option.String('--iface', { description: 'directly on this interface, without a gateway' });
+
+  async run(): Promise<number> {
+    const { destination: prefix, gateway, iface } = this;
+    if ((gateway === undefined) === (iface === undefined)) {
+      throw new UsageError('expected a gateway or --iface IF, and not both');
+    }
+    const reply = await this.ask<{ added: string }>({
+      op: 'route.add',
+      prefix,
+      ...(gateway !== undefined && { gateway }),
+      ...(iface !== undefined && { iface }),
+    });
+    return this.show(reply, ({ added }) => `added ${added} ${gateway ? `via ${gateway}` : `on ${iface}`}`);
+  }
+}

@@ -1,0 +1,18 @@
+import { Command, Option } from 'clipanion';
+import { categories, NetmillCommand } from './command.js';
+
+export class RouteDeleteCommand extends NetmillCommand {
+  static override paths = [['route', 'delete']];
+  static override usage = Command.Usage({
+    category: categories.routes,
+    description: "delete a route that 'route add' made",
+    examples: [['By its prefix', '$0 route delete 203.0.113.0/24']],
+  });
+
+  destination = Option.String({ name: 'DEST' });
+
+  async run(): Promise<number> {
+    const reply = await this.ask<{ deleted: string }>({ op: 'route.delete', prefix: this.destination });
+    return this.show(reply, ({ deleted }) => `deleted ${deleted}`);
+  }
+}
