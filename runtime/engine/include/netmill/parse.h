@@ -155,7 +155,7 @@ static inline bool mill_walk_extensions(struct mill_packet *p)
 			return false;
 		if (next == MILL_FRAG) {
 			uint16_t fragment = mill_load16(ip + at + 2);
-			p->fragment = (fragment & 0xfff9) != 0;
+			p->fragment |= (fragment & 0xfff9) != 0; /* another header does not make it whole */
 			p->later_fragment = (fragment & 0xfff8) != 0;
 		}
 		uint32_t length = next == MILL_FRAG   ? 8
