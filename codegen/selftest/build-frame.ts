@@ -1,5 +1,6 @@
 /** Frames from descriptions: correct ones, and by description ones that are not. */
 import type { Address, Family } from '../../dsl/model.js';
+import { joined } from '../evaluate/output.js';
 import { etherTypes, onesSum, protocols, type Tag } from '../evaluate/parse.js';
 import { addressBytes } from './protocol.js';
 
@@ -20,6 +21,8 @@ export interface FramePlan {
   readonly payload: number;
   /** In units of eight bytes, and whether more follow; undefined: a whole packet. */
   readonly fragment?: { readonly offset: number; readonly more: boolean };
+  /** IPv6: the fragment header stands before the other ones. */
+  readonly fragmentFirst: boolean;
   readonly dontFragment: boolean;
   /** Give an IPv4 header such an identification that its checksum is 0xff00: what raises it must carry (RFC 1624). */
   readonly largeChecksum: boolean;
@@ -67,10 +70,13 @@ function ipv4(plan: FramePlan): Uint8Array {
 }
 
 function ipv6(plan: FramePlan): Uint8Array {
-  const headers = [...plan.extensions, ...(plan.fragment ? [{ protocol: fragmentHeader, length: 0 }] : [])];
+  const own = plan.fragment ? [{ protocol: fragmentHeader, length: 0, fragment: plan.fragment }] : [];
+  const headers: readonly Header[] = plan.fragmentFirst
+    ? [...own, ...plan.extensions]
+    : [...plan.extensions, ...own];
   const next = [...headers.map((one) => one.protocol), plan.protocol];
   const body = joined(
-    ...headers.map((one, i) => extension(plan, one.protocol, next[i + 1]!, one.length)),
+    ...headers.map((one, i) => extension(one, next[i + 1]!)),
     transport(plan, 6),
     filled(plan.payload),
   );
@@ -86,9 +92,16 @@ function ipv6(plan: FramePlan): Uint8Array {
   );
 }
 
-function extension(plan: FramePlan, protocol: number, next: number, length: number): Uint8Array {
+interface Header {
+  readonly protocol: number;
+  readonly length: number;
+  readonly fragment?: NonNullable<FramePlan['fragment']>;
+}
+
+/** A fragment header without a fragment is of a whole packet: RFC 6946. */
+function extension({ protocol, length, fragment }: Header, next: number): Uint8Array {
   if (protocol === fragmentHeader) {
-    const { offset = 0, more = false } = plan.fragment ?? {};
+    const { offset = 0, more = false } = fragment ?? {};
     return joined(Uint8Array.of(next, 0), be16((offset << 3) | (more ? 1 : 0)), be16(7), be16(7));
   }
   const bytes = protocol === authentication ? 4 * (length + 2) : 8 * (length + 1);
@@ -115,14 +128,4 @@ function be16(value: number): Uint8Array {
 
 function filled(bytes: number): Uint8Array {
   return new Uint8Array(Math.max(0, bytes)).map((_, i) => i * 7);
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -8,7 +8,7 @@ import type { Address, Family } from '../../dsl/model.js';
 import { type Circumstances, usual } from '../evaluate/evaluate.js';
 import { tagsOf } from '../evaluate/output.js';
 import { protocols } from '../evaluate/parse.js';
-import type { Paths } from '../evaluate/paths.js';
+import { type Paths, route } from '../evaluate/paths.js';
 import type { Ir, IrInterface, IrRule } from '../ir.js';
 import { buildFrame, type FramePlan } from './build-frame.js';
 import { spoil } from './damage.js';
@@ -80,7 +80,8 @@ function planFrame(
     (random.once(4) ? undefined : numberNear(random, edges, field, most)) ?? otherwise;
   const src = addressNear(random, family, match.from, edges.src);
   const dst = addressNear(random, family, match.to, edges.dst);
-  return {
+  const fragment = random.once(8) && { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) };
+  const plan: FramePlan = {
     to: destinationMac(random, paths.faces[iface.local]!.mac),
     tags: tagsOf(iface.encapsulation).map((tag) => ({
       ...tag,
@@ -97,14 +98,30 @@ function planFrame(
     icmpType:
       near?.icmpType ?? number('icmpType', 255, random.once(2) ? 128 + random.below(17) : random.below(14)),
     icmpCode: near?.icmpCode ?? number('icmpCode', 255, random.below(5)),
-    payload: payloadOf(random, paths, number('len', longest, 0)),
-    ...(random.once(8) && { fragment: { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) } }),
+    payload: random.below(60),
+    ...(fragment && { fragment }),
+    fragmentFirst: random.once(3),
     dontFragment: random.once(2),
     largeChecksum: random.once(6),
     options: random.once(15) ? 1 + random.below(10) : 0,
-    extensions: random.once(6) ? extensions(random) : [],
+    extensions: random.once(fragment ? 2 : 6) ? extensions(random) : [],
     padding: random.once(3) ? random.below(30) : 0,
   };
+  const length = number('len', longest, random.once(7) ? nearMtu(random, paths, plan.dst) : 0);
+  return length === 0 ? plan : ofLength(plan, length);
+}
+
+/** Of the interface by which a packet would leave. */
+function nearMtu(random: Random, paths: Paths, to: Address): number {
+  const { iface } = route(paths, to);
+  const face = iface === undefined ? random.pick(paths.faces) : paths.faces[iface]!;
+  return face.mtu + random.pick([-1, 0, 0, 1, 1, 1]);
+}
+
+/** Its IP packet that long, if its headers leave room for that. */
+function ofLength(plan: FramePlan, length: number): FramePlan {
+  const headers = buildFrame({ ...plan, payload: 0, padding: 0 }).length - 14 - 4 * plan.tags.length;
+  return { ...plan, payload: Math.max(0, length - headers) };
 }
 
 const wellKnownPorts: readonly number[] = [22, 53, 80, 179, 443, 520, 521, 646, 3784, 3785, 4784];
@@ -153,10 +170,15 @@ function source(random: Random, family: Family): Address {
   return { family, bits: family === 4 ? bits % 0x70000000n : bits | (0x2000n << 112n) };
 }
 
-/** Special, or in or beside a route. */
+/** Special, the router's own, or in or beside a route. */
 function destination(random: Random, family: Family, paths: Paths): Address | undefined {
   if (random.once(12)) return { family, bits: random.pick(specials[family]) };
-  const prefixes = paths.routes.map((one) => one.prefix).filter((one) => one.length > 0);
+  const own = random.once(6);
+  const prefixes = paths.routes
+    .filter(
+      ({ prefix, path }) => prefix.length > 0 && (!own || path.kind === 'local' || path.kind === 'broadcast'),
+    )
+    .map((one) => one.prefix);
   return addressNear(random, family, undefined, prefixes);
 }
 
@@ -184,17 +206,10 @@ function protocolOf(random: Random, family: Family, near: NearService | undefine
   ]);
 }
 
-/** Small, or about the MTU of some interface: with TCP over IPv4 the packet is 40 bytes longer than its payload. */
-function payloadOf(random: Random, paths: Paths, wanted: number): number {
-  if (wanted > 0) return Math.max(0, wanted - random.pick([20, 28, 40, 60]));
-  if (!random.once(6)) return random.below(60);
-  return random.pick(paths.faces).mtu - random.pick([20, 28, 40, 48, 60]) + random.below(3) - 1;
-}
-
 function extensions(random: Random): FramePlan['extensions'] {
   const count = random.once(6) ? 6 + random.below(5) : 1 + random.below(3);
   return Array.from({ length: count }, (_, i) => ({
-    protocol: random.pick(i === 0 ? [0, 43, 51, 60] : [43, 51, 60, 60]),
+    protocol: random.pick(i === 0 ? [0, 43, 51, 60] : [43, 44, 51, 60, 60]),
     length: random.pick([0, 0, 1, 2, 5]),
   }));
 }

@@ -23,6 +23,7 @@ const kinds: readonly PathKind[] = [
   'unreachable',
   'forward',
   'none',
+  'local',
 ];
 
 export function makeWorld(ir: Ir): Paths {

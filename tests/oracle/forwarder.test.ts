@@ -19,7 +19,7 @@ import { loadPolicy } from '../../codegen/load/load.js';
 import { builtinPredicate } from '../../codegen/predicate/builtin.js';
 import type { PredicateExpr } from '../../codegen/predicate/expr.js';
 import { selfTest } from '../../codegen/selftest/selftest.js';
-import { acl, allow, nets, router, tcp } from '../../dsl/index.js';
+import { acl, allow, deny, nets, predicate, router, tcp } from '../../dsl/index.js';
 import type { Router } from '../../dsl/model.js';
 import { patient, withFiles } from '../codegen/policy.js';
 import { conditions, conditionsPolicy, randomPolicy } from './random-policy.js';
@@ -158,6 +158,24 @@ test('nothing is found where nothing is wrong', async (t) => {
   t.timeout(60_000);
   const { ir, forwarder } = await build(known, 'right');
   t.deepEqual(await selfTest(ir, forwarder), []);
+});
+
+test('a second fragment header does not make a fragment whole', async (t) => {
+  t.timeout(60_000);
+  // p1 is `p.fragment`: a packet that gets past this rule by more headers would be found.
+  const whole = predicate('p1', () => true);
+  const policy = router('whole', {
+    interfaces: {
+      a: {
+        port: 'pipe:a',
+        fallback: 'drop',
+        in: acl('whole', { default: 'allow' }, [deny({ when: whole })]),
+      },
+    },
+  });
+  const { ir, forwarder } = await build(policy, 'whole');
+  t.is(conditions[1], 'p.fragment');
+  t.deepEqual(await selfTest(ir, forwarder, { frames: 6000 }), []);
 });
 
 test('a runner that is not there is said', async (t) => {
