@@ -1,6 +1,6 @@
 import { basename, relative, resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
-import { type BuildResult, compile } from '../../codegen/compile.js';
+import type { BuildResult } from '../../codegen/compile.js';
 import { toJson } from '../../codegen/diagnostics/json.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
 import { exits } from '../exit-codes.js';
@@ -41,6 +41,8 @@ export class BuildCommand extends NetmillCommand {
 
   private async build(path: string, outDir: string): Promise<{ code: number; files: readonly string[] }> {
     const steps = this.json ? undefined : stepReport(this.context.stderr);
+    // The compiler is a large program: only who builds waits for it.
+    const { compile } = await import('../../codegen/compile.js');
     const started = performance.now();
     const result = await compile(path, { outDir, onProgress: (progress) => steps?.step(progress) });
     const milliseconds = performance.now() - started;

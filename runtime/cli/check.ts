@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
 import { toJson } from '../../codegen/diagnostics/json.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
-import { loadAndCheck } from '../../codegen/front.js';
 import { exits } from '../exit-codes.js';
 import { categories, NetmillCommand } from './command.js';
 import { requireFile } from './files.js';
@@ -25,6 +24,7 @@ export class CheckCommand extends NetmillCommand {
 
   async run(): Promise<number> {
     const path = requireFile(resolve(this.policy));
+    const { loadAndCheck } = await import('../../codegen/front.js');
     const result = await loadAndCheck(path);
     const diagnostics = result.ok ? result.policy.warnings : result.diagnostics;
     if (this.json) {

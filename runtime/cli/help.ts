@@ -3,6 +3,7 @@ import { exits } from '../exit-codes.js';
 import { DEFAULT_SOCKET } from '../paths.js';
 import { categories, NetmillCommand } from './command.js';
 import { facts } from './text.js';
+import { shortUsage } from './usage.js';
 
 export class HelpCommand extends NetmillCommand {
   static override paths = [['help']];
@@ -26,8 +27,8 @@ export class HelpCommand extends NetmillCommand {
     }
     const sections = Object.values(categories).map((category) => {
       const pairs = definitions
-        .filter((definition) => definition.category === category)
-        .map(({ usage, description }): [string, string] => [`  ${short(usage)}`, description?.trim() ?? '']);
+        .filter((definition) => definition.category?.trim() === category)
+        .map(({ usage, description }): [string, string] => [`  ${shortUsage(usage).replace(/^netmill /, '')}`, description?.trim() ?? '']);
       return `${this.paint.bold(category)}\n${facts(pairs)}`;
     });
     this.print(
@@ -38,13 +39,4 @@ Every command takes --json, -v and -s SOCKET (else $NETMILL_SOCKET, else ${DEFAU
     );
     return exits.ok;
   }
-}
-
-/** clipanion's usage line without the options that every command has. */
-function short(usage: string): string {
-  return usage
-    .replace(/ \[(-s,--socket #0|-v,--verbose|--json)\]/g, '')
-    .replaceAll('#0', 'VALUE')
-    .replace(/[<>]/g, '')
-    .replace(/^netmill /, '');
 }

@@ -17,6 +17,7 @@ import { HelpCommand } from './help.js';
 import { IfconfigCommand } from './ifconfig.js';
 import { InteractiveCommand } from './interactive.js';
 import { LogCommand } from './log.js';
+import { isTerminal } from './paint.js';
 import { RollbackCommand } from './rollback.js';
 import { RouteCommand } from './route.js';
 import { RouteAddCommand } from './route-add.js';
@@ -25,6 +26,7 @@ import { RouteDumpCommand } from './route-dump.js';
 import { RouteGetCommand } from './route-get.js';
 import { ShutdownCommand } from './shutdown.js';
 import { StatusCommand } from './status.js';
+import { shortUsage } from './usage.js';
 import { VersionCommand } from './version.js';
 
 const commands = [
@@ -54,8 +56,14 @@ const commands = [
   VersionCommand,
 ];
 
-export function createProgram(): Cli {
-  const cli = new Cli({ binaryLabel: 'netmill', binaryName: 'netmill', binaryVersion: version, enableCapture: false });
+export function createProgram(stdout: NodeJS.WritableStream): Cli {
+  const cli = new Cli({
+    binaryLabel: 'netmill',
+    binaryName: 'netmill',
+    binaryVersion: version,
+    enableCapture: false,
+    enableColors: isTerminal(stdout) && !process.env.NO_COLOR,
+  });
   for (const command of commands) cli.register(command);
   return cli;
 }
@@ -74,14 +82,14 @@ export function commandFirst(argv: readonly string[]): string[] {
 
 /** Exit code of one command line. Never throws. */
 export async function runProgram(argv: readonly string[], context: Partial<BaseContext> = {}): Promise<number> {
-  const cli = createProgram();
+  const cli = createProgram(context.stdout ?? process.stdout);
   const stderr = context.stderr ?? process.stderr;
   const wanted = argv.length === 0 || (argv.length === 1 && /^(-h|--help)$/.test(argv[0]!)) ? ['help'] : commandFirst(argv);
   let command: ReturnType<typeof cli.process>;
   try {
     command = cli.process(wanted);
   } catch (error) {
-    stderr.write(`netmill: ${textOf(error)}\n  fix: see netmill help\n`);
+    stderr.write(`netmill: ${notUnderstood(argv, cli, error)}\n  fix: see netmill help\n`);
     return exits.usage;
   }
   // What clipanion's own help command prints goes the way of everything else.
@@ -110,7 +118,17 @@ function miniCli(cli: Cli, context: Partial<BaseContext>): never {
   } as never;
 }
 
-/** clipanion's messages are several lines, with the candidates on their own; the first line is what was wrong. */
+/** What was wrong, and how the commands that begin like it go. */
+function notUnderstood(argv: readonly string[], cli: Cli, error: unknown): string {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const near = cli.definitions().filter(({ path }) => path.split(' ')[1] === words[0]);
+  if (near.length === 0) return `there is no command '${words[0] ?? argv.join(' ')}'`;
+  const first = textOf(error).split('\n')[0]!.replace(/[:.]?$/, '');
+  const reason = /did you mean|similar/.test(first) ? `'${argv.join(' ')}' is not complete, or too much` : first;
+  return [reason, ...near.map(({ usage }) => `  ${shortUsage(usage)}`)].join('\n');
+}
+
+/** clipanion's messages are several lines; the usage that follows the message is said elsewhere. */
 function textOf(error: unknown): string {
   return (error as Error).message.replace(/\s*\n\n\$ [\s\S]*$/, '').trim();
 }
