@@ -180,7 +180,7 @@ export async function changePolicy(story: Running): Promise<void> {
     clean(seen),
     `${count(seen.sent)} sent = ${count(seen.received)} received + ${count(seen.denied)} denied, ${seen.lost} lost`,
   );
-  const rule = (await netmill.rules()).rules.find((one) => one.id === 'no-ipsec');
+  const rule = (await netmill.rules()).rules.find((one) => one.origin.startsWith(`edge.ts:${line}:`));
   claims.add(
     'the new rule counts',
     (rule?.packets ?? 0) > 0,
