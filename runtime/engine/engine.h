@@ -147,15 +147,6 @@ struct mill_engine {
 	int link_fd;                    /* monitor.c */
 };
 
-/* Parts that a build may lack: their functions are NULL then. */
-#pragma weak mill_host_start
-#pragma weak mill_host_stop
-#pragma weak mill_host_set_port
-#pragma weak mill_host_tap_open
-#pragma weak mill_host_tap_close
-#pragma weak mill_host_tap_fd
-#pragma weak mill_host_tap_receive
-
 /* main.c: FIB thread, host thread and link monitor, once there is a state. */
 bool mill_threads_start(struct mill_engine *, const struct mill_fib_thread_options *, struct mill_error *);
 

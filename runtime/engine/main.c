@@ -95,7 +95,7 @@ bool mill_threads_start(struct mill_engine *engine, const struct mill_fib_thread
 		return false;
 	const struct mill_host_options host = {
 	    .queues = &engine->queues, .state = engine->state, .ifaces = engine->iface};
-	if (mill_host_start != NULL && (engine->host = mill_host_start(&host, error)) == NULL)
+	if ((engine->host = mill_host_start(&host, error)) == NULL)
 		return false;
 	return mill_monitor_start(engine, error);
 }

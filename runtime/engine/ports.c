@@ -8,16 +8,11 @@
 #include <sys/epoll.h>
 #include "engine.h"
 
-/* A back end that is not part of this build is NULL. */
-#pragma weak mill_port_xdp
-
 static const struct mill_port_ops *back_end(const struct mill_port_config *config, struct mill_error *error)
 {
 	const char *spec = config->spec;
 	static const struct mill_port_ops *const all[] = {&mill_port_xdp, &mill_port_pipe, &mill_port_pcap};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (all[i] == NULL)
-			continue;
 		const size_t n = strlen(all[i]->kind);
 		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
 			return all[i];

@@ -105,7 +105,7 @@ static void replay(const struct kind *kind, uint64_t generation)
 	CHECK(engine.state->port[generation * 2].rx_dropped == FRAMES / 50, "frames left out are counted");
 	usleep(10000);
 	check_output(out);
-	printf("%s: %u frames\n", kind->name, FRAMES);
+	printf("ok %s: %u frames\n", kind->name, FRAMES);
 	free(config);
 }
 
@@ -137,7 +137,7 @@ int main(void)
 	refuse("an empty file", "", 0, EINVAL);
 	refuse("text", "this is no pcap file at all, is it?", 35, EINVAL);
 	refuse("Wi-Fi", "\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\151\0\0\0", 24, EINVAL);
+	printf("ok wrong files are refused\n");
 	engine_stop(&engine);
-	printf("ok\n");
 	return 0;
 }

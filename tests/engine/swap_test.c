@@ -42,6 +42,7 @@ static void thousand_swaps(const char *const *specs)
 	flow_stop(&back);
 	CHECK(engine.state->worker[0].rule[0].packets >= there.received, "rule counters go on");
 	free(config);
+	printf("ok a thousand swaps lose no packet\n");
 }
 
 static void rollback_to_the_two_before(const char *const *specs)
@@ -61,6 +62,7 @@ static void rollback_to_the_two_before(const char *const *specs)
 	CHECK(engine_commit(&engine, first + 3, first + 1) == 0, "%s", engine.error);
 	flow_stop(&flow);
 	free(config);
+	printf("ok the two generations before can be rolled back to\n");
 }
 
 static void ports_come_and_go(void)
@@ -97,6 +99,7 @@ static void ports_come_and_go(void)
 		free(fewer);
 	}
 	flow_stop(&flow);
+	printf("ok ports come and go beside the others\n");
 }
 
 static void spec_of_a_port_changes(void)
@@ -123,6 +126,7 @@ static void spec_of_a_port_changes(void)
 	free(config);
 	free(next);
 	free(bad);
+	printf("ok a port changes its spec, or keeps it when the new one does not open\n");
 }
 
 static void workers_come_and_go(void)
@@ -167,6 +171,7 @@ static void workers_come_and_go(void)
 	mill_pipe_close(&m);
 	mill_pipe_close(&n);
 	free(one);
+	printf("ok rings move between workers\n");
 }
 
 static void wrong_generations_change_nothing(const char *const *specs)
@@ -199,6 +204,7 @@ static void wrong_generations_change_nothing(const char *const *specs)
 	CHECK(engine.state->running == running, "nothing has changed");
 	flow_stop(&flow);
 	free(config);
+	printf("ok wrong generations change nothing\n");
 }
 
 static void the_daemon_dies(const char *const *specs)
@@ -211,6 +217,7 @@ static void the_daemon_dies(const char *const *specs)
 	engine_connect(&engine);
 	CHECK(engine.hello.running == engine.state->running && engine.hello.adopting == 0, "hello");
 	flow_stop(&flow);
+	printf("ok forwarding goes on without a daemon\n");
 }
 
 int main(void)
@@ -233,6 +240,5 @@ int main(void)
 	mill_pipe_close(&b);
 	free(config);
 	engine_stop(&engine);
-	printf("ok\n");
 	return 0;
 }

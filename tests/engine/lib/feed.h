@@ -1,0 +1,18 @@
+/* Playing the daemon's side of the FIB queue (shm/fib_queue.h): one change, applied when the function returns. */
+#pragma once
+#include "lib/engine_test.h"
+#include "shm/fib_queue.h"
+
+struct feed {
+	struct mill_fib_queue *queue;
+	int wake_fd;
+	uint64_t next, batch;
+};
+
+void feed_open(struct feed *, const struct test_engine *);
+/* Adjacency on an interface slot; `address` in host order. */
+void feed_adjacency(struct feed *, uint32_t id, enum mill_adjacency_kind, uint16_t iface, uint32_t address,
+                    const uint8_t mac[6]);
+/* Route to one adjacency, by a group of the same number. */
+void feed_route(struct feed *, uint32_t address, uint8_t length, uint32_t adjacency);
+void feed_route_delete(struct feed *, uint32_t address, uint8_t length);
