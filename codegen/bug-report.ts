@@ -1,9 +1,10 @@
 /** A C compiler that refuses our C, told so that it can be reported: the C line, and the policy line it came from. */
+
+import type { Origin } from '../dsl/model.js';
 import type { CompilerResult } from './compiler.js';
 import { compilerName } from './compiler.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import type { Ir } from './ir.js';
-import type { Origin } from '../dsl/model.js';
 
 const linesUp = 60;
 

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bugReport } from './bug-report.js';
 import type { CheckedPolicy, PolicyFile } from './checked.js';
 import {
   type CompilerOptions,
@@ -34,7 +35,6 @@ import type { Ir } from './ir.js';
 import { lower } from './lower.js';
 import { makeManifest } from './make-manifest.js';
 import type { Manifest } from './manifest.js';
-import { bugReport } from './bug-report.js';
 import { renderForwarder } from './render.js';
 import { selfTest } from './selftest/selftest.js';
 import { forwarderView } from './view/forwarder.js';

@@ -2,8 +2,9 @@
  * Identity of rules: what counters, policers and samplers follow. An explicit `.id()` within its list, else list, match and
  * action; never a position, so that inserting a rule changes nobody else's. Equal rules get an ordinal.
  */
-import type { Acl, Action, Match, NetSet, Pbr, Rule, Service } from '../dsl/model.js';
+
 import { formatAddress, formatPrefix } from '../dsl/address.js';
+import type { Acl, Action, Match, NetSet, Pbr, Rule, Service } from '../dsl/model.js';
 import { hash } from './names.js';
 import type { BoolExpr } from './predicate/expr.js';
 

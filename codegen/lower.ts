@@ -1,11 +1,12 @@
 /** CheckedPolicy → IR: numbers, names and identities; lists split by family, each rule into what it really tests. */
-import { builtinRules } from '../dsl/builtin.js';
+
 import { formatAddress } from '../dsl/address.js';
+import { builtinRules } from '../dsl/builtin.js';
 import type { Acl, Address, Family, LogicalInterface, Pbr, Router, Rule } from '../dsl/model.js';
 import type { CheckedPolicy } from './checked.js';
 import { citer } from './cite.js';
-import type { Ir, IrGateway, IrInterface, IrList, IrPort, IrRule } from './ir.js';
 import { defaultIdentity, ruleIdentities } from './identity.js';
+import type { Ir, IrGateway, IrInterface, IrList, IrPort, IrRule } from './ir.js';
 import { lowerMatch, type MatchContext } from './lower-match.js';
 import { hash, Namer, shorten, words } from './names.js';
 import { readsTransport } from './optimise/transport.js';

@@ -72,7 +72,8 @@ function daemonise(options: DaemonOptions): Promise<number> {
   });
   return firstReport(child).then((message) => {
     child.unref();
-    if (message === undefined) throw new MillError('internal', `netmilld did not start: see ${paths.daemonLog}`);
+    if (message === undefined)
+      throw new MillError('internal', `netmilld did not start: see ${paths.daemonLog}`);
     if (message.ready) return exits.ok;
     const { code, message: text, fix, details } = message.error;
     throw new MillError(code, text, fix, details);

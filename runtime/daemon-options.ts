@@ -43,7 +43,11 @@ export function parseDaemonOptions(argv: readonly string[], cwd: string): Parsed
   if (values.version) return { kind: 'show', what: 'version' };
   const [source, more] = positionals;
   if (source === undefined || more !== undefined) {
-    throw new MillError('usage', `expected one policy or bundle, got ${positionals.length}`, 'see netmilld --help');
+    throw new MillError(
+      'usage',
+      `expected one policy or bundle, got ${positionals.length}`,
+      'see netmilld --help',
+    );
   }
   const rundir = resolve(cwd, values.rundir ?? DEFAULT_RUNDIR);
   const moved = values.rundir !== undefined;

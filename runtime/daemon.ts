@@ -17,10 +17,10 @@ import { type EngineProcesses, engineProcesses } from './engine-process.js';
 import { messageOf } from './errors.js';
 import { keepInterfaces } from './interfaces.js';
 import { openJournal } from './journal.js';
+import { removePidfile, takeLock, writePidfile } from './lock.js';
 import type { Logger } from './log.js';
 import { followEvents, type SlotNames } from './log-events.js';
 import { openSyslog } from './log-syslog.js';
-import { removePidfile, takeLock, writePidfile } from './lock.js';
 import type { EngineLink, Native } from './native.js';
 import { type RunPaths, runPaths } from './paths.js';
 import { followRates, type Sample } from './rates.js';
@@ -148,7 +148,9 @@ async function run(
   });
 
   const refresh = (): void => {
-    deployer.refresh().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'interfaces not refreshed'));
+    deployer
+      .refresh()
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'interfaces not refreshed'));
   };
   const resolveNeighbour = (slot: number, address: string): void => {
     const ifindex = ifindexOfSlot(slot, deployer, rib, link());
@@ -274,7 +276,9 @@ function slotNames(deployer: Deployer, link: () => EngineLink): SlotNames {
     },
     interface: (slot) => {
       const plan = deployer.active?.bundle.plan;
-      return plan?.interfaces.find((i) => link().state.interfaceSlot(i.name) === slot)?.name ?? `slot ${slot}`;
+      return (
+        plan?.interfaces.find((i) => link().state.interfaceSlot(i.name) === slot)?.name ?? `slot ${slot}`
+      );
     },
   };
 }
@@ -302,4 +306,3 @@ function aborted(signal: AbortSignal): Promise<void> {
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 }
-

@@ -90,12 +90,18 @@ async function untilListening(
       link.release();
     } catch (error) {
       if (!notListening.has(errnoOf(error))) {
-        throw new MillError('engine', `the engine does not start: ${messageOf(error)}`, `see ${paths.engineLog}`);
+        throw new MillError(
+          'engine',
+          `the engine does not start: ${messageOf(error)}`,
+          `see ${paths.engineLog}`,
+        );
       }
     }
     const ended = child.ended();
-    if (ended !== undefined) throw new MillError('engine', `the engine does not start: ${ended}`, `see ${paths.engineLog}`);
-    if (Date.now() > deadline) throw new MillError('engine', 'the engine does not answer', `see ${paths.engineLog}`);
+    if (ended !== undefined)
+      throw new MillError('engine', `the engine does not start: ${ended}`, `see ${paths.engineLog}`);
+    if (Date.now() > deadline)
+      throw new MillError('engine', 'the engine does not answer', `see ${paths.engineLog}`);
     await sleep(1, undefined, { signal });
   }
 }

@@ -76,12 +76,16 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
       make(change, `${device.name}: MTU ${mtu} refused`, () => kernel.setMtu(device.ifindex, mtu));
     }
     if (!device.up) {
-      make({ kind: 'up', device: device.name }, `${device.name} does not come up`, () => kernel.setUp(device.ifindex, true));
+      make({ kind: 'up', device: device.name }, `${device.name} does not come up`, () =>
+        kernel.setUp(device.ifindex, true),
+      );
     }
     for (const address of iface.addresses) {
       if (device.addresses.some((has) => sameAddress(has, address))) continue;
-      make({ kind: 'address', device: device.name, address }, `${device.name}: address ${address} refused`, () =>
-        kernel.addAddress(device.ifindex, address),
+      make(
+        { kind: 'address', device: device.name, address },
+        `${device.name}: address ${address} refused`,
+        () => kernel.addAddress(device.ifindex, address),
       );
     }
   };
@@ -102,7 +106,9 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
   };
 
   const addRoutes = (wishes: readonly Wish[]): void => {
-    const routes = new Map(wishes.flatMap((wish) => wish.plan.routes.map((route) => [routeKey(route), route])));
+    const routes = new Map(
+      wishes.flatMap((wish) => wish.plan.routes.map((route) => [routeKey(route), route])),
+    );
     for (const { prefix, gateway } of routes.values()) {
       make({ kind: 'route', prefix, gateway }, `route ${prefix} via ${gateway} refused`, () =>
         kernel.addRoute(prefix, gateway),
@@ -149,7 +155,10 @@ interface Wanted {
 
 function merge(wishes: readonly Wish[]): ReadonlyMap<string, Wanted> {
   const all = wishes.flatMap(({ plan, faces }) =>
-    plan.interfaces.map((iface): [string, Wanted] => [iface.name, { iface, face: faces.get(iface.name)!, plan }]),
+    plan.interfaces.map((iface): [string, Wanted] => [
+      iface.name,
+      { iface, face: faces.get(iface.name)!, plan },
+    ]),
   );
   return new Map(all);
 }

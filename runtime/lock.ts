@@ -42,7 +42,11 @@ function removeStale(path: string): void {
   if (seen === undefined) return;
   const holder = holderOf(seen);
   if (holder !== undefined) {
-    throw new MillError('busy', `netmilld runs already, as process ${holder}`, 'use another --rundir, or stop that one');
+    throw new MillError(
+      'busy',
+      `netmilld runs already, as process ${holder}`,
+      'use another --rundir, or stop that one',
+    );
   }
   // Somebody else may have replaced it since: what was moved away is looked at again, and put back if it lives.
   const aside = `${path}.stale.${process.pid}`;

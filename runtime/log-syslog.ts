@@ -54,7 +54,8 @@ export function openSyslog(options: SyslogOptions): Syslog {
         dropped += 1;
         return;
       }
-      if (dropped > 0) pipe.write(`<${FACILITY | severities.warning}>${dropped} lines lost: syslog was too slow\n`);
+      if (dropped > 0)
+        pipe.write(`<${FACILITY | severities.warning}>${dropped} lines lost: syslog was too slow\n`);
       dropped = 0;
       pipe.write(`<${FACILITY | severities[severity]}>${line.replaceAll('\n', ' ')}\n`);
     },

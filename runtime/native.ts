@@ -174,7 +174,15 @@ export interface RibRoute {
   readonly prefix: string;
   readonly source: 'kernel' | 'local'; // local: `netmill route add`
   readonly protocol: string; // kernel's: bird, static, …
-  readonly type: 'unicast' | 'local' | 'broadcast' | 'blackhole' | 'unreachable' | 'prohibit' | 'throw' | 'other';
+  readonly type:
+    | 'unicast'
+    | 'local'
+    | 'broadcast'
+    | 'blackhole'
+    | 'unreachable'
+    | 'prohibit'
+    | 'throw'
+    | 'other';
   readonly metric: number;
   readonly nexthops: readonly {
     readonly gateway: string | undefined;

@@ -38,7 +38,9 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     watched.onNotice((notice) => {
       if (notice.kind !== 'closed') return options.onNotice(notice);
       if (watched !== link || !watching || signal.aborted) return;
-      void replace(watched).catch((error: unknown) => log.fatal({ error: messageOf(error) }, 'no engine can be started'));
+      void replace(watched).catch((error: unknown) =>
+        log.fatal({ error: messageOf(error) }, 'no engine can be started'),
+      );
     });
   };
 

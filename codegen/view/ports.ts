@@ -1,6 +1,7 @@
 /** Interfaces and ports as C: how a frame finds its logical interface, and what happens to it there. */
-import { place } from '../cite.js';
+
 import type { Encapsulation } from '../../dsl/model.js';
+import { place } from '../cite.js';
 import type { IrInterface, IrPort } from '../ir.js';
 import { comment, fill, tab, width } from './text.js';
 

@@ -5,7 +5,8 @@ export class AclDisableCommand extends NetmillCommand {
   static override paths = [['acl', 'disable']];
   static override usage = Command.Usage({
     category: categories.acl,
-    description: 'skip every ACL and PBR rule, at once, on the running generation: packets go straight to routing',
+    description:
+      'skip every ACL and PBR rule, at once, on the running generation: packets go straight to routing',
     examples: [['Now', '$0 acl disable']],
   });
 

@@ -43,6 +43,8 @@ export function aclText(reply: AclReply, paint: Painter): string {
     rule.origin,
     rule.text,
   ]);
-  const off = reply.enabled ? '' : `${paint.bad('ACLs are disabled')}: no rule is applied (netmill acl enable)\n\n`;
+  const off = reply.enabled
+    ? ''
+    : `${paint.bad('ACLs are disabled')}: no rule is applied (netmill acl enable)\n\n`;
   return off + table(columns, rows);
 }

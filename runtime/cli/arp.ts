@@ -18,7 +18,14 @@ export class ArpCommand extends NetmillCommand {
 }
 
 function neighboursText(neighbours: readonly NeighbourReply[]): string {
-  const columns = [{ title: 'ADDRESS' }, { title: 'MAC' }, { title: 'INTERFACE' }, { title: 'DEVICE' }, { title: 'STATE' }, { title: 'USED' }];
+  const columns = [
+    { title: 'ADDRESS' },
+    { title: 'MAC' },
+    { title: 'INTERFACE' },
+    { title: 'DEVICE' },
+    { title: 'STATE' },
+    { title: 'USED' },
+  ];
   const rows = neighbours.map((n) => [
     n.address,
     n.mac ?? '(incomplete)',

@@ -14,7 +14,8 @@ export class BuildCommand extends NetmillCommand {
   static override paths = [['build']];
   static override usage = Command.Usage({
     category: categories.policy,
-    description: 'make a forwarder from a policy: C, manifest and shared object, in a directory that can be deployed',
+    description:
+      'make a forwarder from a policy: C, manifest and shared object, in a directory that can be deployed',
     details: 'Exit code 65 when the policy is refused; then nothing is written. Needs no daemon and no root.',
     examples: [
       ['Into generated/edge1', '$0 build routers/edge1.ts'],
@@ -25,7 +26,9 @@ export class BuildCommand extends NetmillCommand {
 
   policy = Option.String({ name: 'POLICY' });
   out = Option.String('-o,--out', { description: 'directory for the result; else generated/NAME' });
-  watch = Option.Boolean('--watch', false, { description: 'build again whenever a file of the policy changes' });
+  watch = Option.Boolean('--watch', false, {
+    description: 'build again whenever a file of the policy changes',
+  });
 
   async run(): Promise<number> {
     const path = requireFile(resolve(this.policy));
@@ -50,11 +53,18 @@ export class BuildCommand extends NetmillCommand {
     return { code: this.report(result, outDir, milliseconds, steps), files };
   }
 
-  private report(result: BuildResult, outDir: string, milliseconds: number, steps: StepReport | undefined): number {
+  private report(
+    result: BuildResult,
+    outDir: string,
+    milliseconds: number,
+    steps: StepReport | undefined,
+  ): number {
     const diagnostics = result.ok ? result.warnings : result.diagnostics;
     const code = result.ok ? exits.ok : exits.data;
     if (this.json) {
-      const built = result.ok ? { directory: resolve(outDir), files: result.files, policyHash: result.manifest.policyHash } : {};
+      const built = result.ok
+        ? { directory: resolve(outDir), files: result.files, policyHash: result.manifest.policyHash }
+        : {};
       this.print(JSON.stringify({ ok: result.ok, ...built, milliseconds, diagnostics: toJson(diagnostics) }));
       return code;
     }
@@ -64,7 +74,8 @@ export class BuildCommand extends NetmillCommand {
       const shown = { root: result.root, files: result.policyFiles, colour };
       this.context.stderr.write(`${renderText(diagnostics, shown)}\n`);
     }
-    if (result.ok) this.print(`${result.manifest.router}: built ${outDir} in ${(milliseconds / 1000).toFixed(1)} s`);
+    if (result.ok)
+      this.print(`${result.manifest.router}: built ${outDir} in ${(milliseconds / 1000).toFixed(1)} s`);
     return code;
   }
 }

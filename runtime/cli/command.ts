@@ -17,7 +17,9 @@ export const categories = {
 } as const;
 
 export abstract class NetmillCommand extends Command {
-  socket = Option.String('-s,--socket', { description: `control socket; else $NETMILL_SOCKET, else ${DEFAULT_SOCKET}` });
+  socket = Option.String('-s,--socket', {
+    description: `control socket; else $NETMILL_SOCKET, else ${DEFAULT_SOCKET}`,
+  });
   verbose = Option.Boolean('-v,--verbose', false, { description: 'say more when something fails' });
   json = Option.Boolean('--json', false, { description: 'print JSON' });
 

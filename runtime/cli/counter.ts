@@ -10,7 +10,7 @@ export class CounterCommand extends NetmillCommand {
     description: 'show counters: interfaces, packets for the host, drops by reason, rules with .count()',
     examples: [
       ['All of them', '$0 counter'],
-      ['What one interface drops', "$0 counter --json | jq '.interfaces[] | select(.name == \"wan\").drops'"],
+      ['What one interface drops', '$0 counter --json | jq \'.interfaces[] | select(.name == "wan").drops\''],
     ],
   });
 
@@ -28,14 +28,26 @@ const COUNTED = [
 export function countersText(counters: CounterReply): string {
   const columns = [{ title: 'INTERFACE' }, { title: 'COUNTER' }, ...COUNTED, { title: 'RATE', right: true }];
   const rows = counters.interfaces.flatMap((iface) => {
-    const row = (name: string, t: Traffic, rate = ''): string[] => [iface.name, name, count(t.packets), count(t.bytes), rate];
+    const row = (name: string, t: Traffic, rate = ''): string[] => [
+      iface.name,
+      name,
+      count(t.packets),
+      count(t.bytes),
+      rate,
+    ];
     return [
       row('rx', iface.rx, `${scaled(iface.rxRate.packets, 'pps')}`),
       row('tx', iface.tx, `${scaled(iface.txRate.packets, 'pps')}`),
       ...Object.entries(iface.punt)
         .filter(([, t]) => t.packets > 0)
         .map(([name, t]) => row(`host ${name}`, t)),
-      ...Object.entries(iface.drops).map(([name, packets]) => [iface.name, `drop ${name}`, count(packets), '', '']),
+      ...Object.entries(iface.drops).map(([name, packets]) => [
+        iface.name,
+        `drop ${name}`,
+        count(packets),
+        '',
+        '',
+      ]),
     ];
   });
   const named = counters.named.map((c) => [c.name, count(c.packets), count(c.bytes)]);

@@ -32,7 +32,10 @@ export class FibCommand extends NetmillCommand {
     return this.show(reply, (fib) =>
       facts([
         ['FIB', fibText(fib, this.paint)],
-        ['netlink', `${count(fib.messages)} messages, ${count(fib.overruns)} overruns, ${count(fib.resyncs)} resyncs`],
+        [
+          'netlink',
+          `${count(fib.messages)} messages, ${count(fib.overruns)} overruns, ${count(fib.resyncs)} resyncs`,
+        ],
         ['engine', `${count(fib.batches)} batches`],
       ]),
     );

@@ -8,7 +8,8 @@ export class GenerationsCommand extends NetmillCommand {
   static override usage = Command.Usage({
     category: categories.policy,
     description: 'show what has been deployed, and what can be rolled back to',
-    details: '`running` forwards; `retained` is in the engine, for `rollback`; `stored` is on disk, to be deployed anew.',
+    details:
+      '`running` forwards; `retained` is in the engine, for `rollback`; `stored` is on disk, to be deployed anew.',
     examples: [['All of them', '$0 generations']],
   });
 
@@ -19,7 +20,14 @@ export class GenerationsCommand extends NetmillCommand {
 }
 
 function generationsText(generations: readonly GenerationReply[]): string {
-  const columns = [{ title: 'SEQ', right: true }, { title: 'STATE' }, { title: 'DEPLOYED' }, { title: 'POLICY' }, { title: 'SOURCE' }, { title: 'NOTE' }];
+  const columns = [
+    { title: 'SEQ', right: true },
+    { title: 'STATE' },
+    { title: 'DEPLOYED' },
+    { title: 'POLICY' },
+    { title: 'SOURCE' },
+    { title: 'NOTE' },
+  ];
   const rows = generations.map((g) => [
     String(g.generation),
     g.state,

@@ -22,13 +22,22 @@ export class HelpCommand extends NetmillCommand {
     if (this.command.length > 0) return this.cli.run([...this.command, '--help'], this.context);
     const definitions = this.cli.definitions();
     if (this.json) {
-      this.print(JSON.stringify(definitions.map(({ path, description }) => ({ path, description })), null, 2));
+      this.print(
+        JSON.stringify(
+          definitions.map(({ path, description }) => ({ path, description })),
+          null,
+          2,
+        ),
+      );
       return exits.ok;
     }
     const sections = Object.values(categories).map((category) => {
       const pairs = definitions
         .filter((definition) => definition.category?.trim() === category)
-        .map(({ usage, description }): [string, string] => [`  ${shortUsage(usage).replace(/^netmill /, '')}`, description?.trim() ?? '']);
+        .map(({ usage, description }): [string, string] => [
+          `  ${shortUsage(usage).replace(/^netmill /, '')}`,
+          description?.trim() ?? '',
+        ]);
       return `${this.paint.bold(category)}\n${facts(pairs)}`;
     });
     this.print(

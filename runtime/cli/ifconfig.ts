@@ -19,11 +19,17 @@ export class IfconfigCommand extends NetmillCommand {
 }
 
 function interfaceText(iface: InterfaceReply, paint: Painter): string {
-  const state = iface.up ? (iface.carrier ? paint.good('up') : paint.bad('up, no carrier')) : paint.bad('down');
+  const state = iface.up
+    ? iface.carrier
+      ? paint.good('up')
+      : paint.bad('up, no carrier')
+    : paint.bad('down');
   const traffic = (t: InterfaceReply['rx']): string => `${count(t.packets)} packets, ${scaled(t.bytes, 'B')}`;
   const lines = [
     `${paint.bold(iface.name)}: ${state}, MTU ${iface.mtu}, ${iface.encapsulation} on port ${iface.port} (${iface.spec})`,
-    iface.face === 'none' ? 'no kernel device' : `kernel device ${iface.device} (${iface.face}, ${iface.ifindex})`,
+    iface.face === 'none'
+      ? 'no kernel device'
+      : `kernel device ${iface.device} (${iface.face}, ${iface.ifindex})`,
     `MAC ${iface.mac}`,
     ...iface.addresses.map((address) => `address ${address}`),
     `received ${traffic(iface.rx)}`,

@@ -15,7 +15,8 @@ export class InteractiveCommand extends NetmillCommand {
   static override usage = Command.Usage({
     category: categories.general,
     description: 'take commands at a prompt, with history and completion by Tab; `exit` or ^D ends it',
-    details: 'Reads lines from standard input when that is no terminal. The exit code is that of the last command.',
+    details:
+      'Reads lines from standard input when that is no terminal. The exit code is that of the last command.',
     examples: [
       ['At a terminal', '$0 cli'],
       ['From a script', "printf 'status\\nacl list\\n' | $0 cli"],
@@ -74,7 +75,11 @@ export function completions(line: string, commands: readonly string[]): [string[
   const next = commands
     .filter((command) => command.startsWith(start) && command.length > before.length)
     .map((command) => command.slice(before.length).split(' ')[0]!);
-  const found = [...new Set(['exit', ...next].filter((word) => word.startsWith(last) && (before === '' || word !== 'exit')))];
+  const found = [
+    ...new Set(
+      ['exit', ...next].filter((word) => word.startsWith(last) && (before === '' || word !== 'exit')),
+    ),
+  ];
   return [found.sort().map((word) => `${word} `), last];
 }
 
@@ -97,7 +102,9 @@ function openHistory(): { readonly lines: string[]; save(all: readonly string[])
 /** Newest first, as readline has them. */
 function readLines(path: string): string[] {
   try {
-    return readFileSync(path, 'utf8').split('\n').filter((line) => line !== '');
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
   } catch {
     return [];
   }

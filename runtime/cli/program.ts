@@ -81,10 +81,16 @@ export function commandFirst(argv: readonly string[]): string[] {
 }
 
 /** Exit code of one command line. Never throws. */
-export async function runProgram(argv: readonly string[], context: Partial<BaseContext> = {}): Promise<number> {
+export async function runProgram(
+  argv: readonly string[],
+  context: Partial<BaseContext> = {},
+): Promise<number> {
   const cli = createProgram(context.stdout ?? process.stdout);
   const stderr = context.stderr ?? process.stderr;
-  const wanted = argv.length === 0 || (argv.length === 1 && /^(-h|--help)$/.test(argv[0]!)) ? ['help'] : commandFirst(argv);
+  const wanted =
+    argv.length === 0 || (argv.length === 1 && /^(-h|--help)$/.test(argv[0]!))
+      ? ['help']
+      : commandFirst(argv);
   let command: ReturnType<typeof cli.process>;
   try {
     command = cli.process(wanted);
@@ -123,8 +129,12 @@ function notUnderstood(argv: readonly string[], cli: Cli, error: unknown): strin
   const words = argv.filter((word) => !word.startsWith('-'));
   const near = cli.definitions().filter(({ path }) => path.split(' ')[1] === words[0]);
   if (near.length === 0) return `there is no command '${words[0] ?? argv.join(' ')}'`;
-  const first = textOf(error).split('\n')[0]!.replace(/[:.]?$/, '');
-  const reason = /did you mean|similar/.test(first) ? `'${argv.join(' ')}' is not complete, or too much` : first;
+  const first = textOf(error)
+    .split('\n')[0]!
+    .replace(/[:.]?$/, '');
+  const reason = /did you mean|similar/.test(first)
+    ? `'${argv.join(' ')}' is not complete, or too much`
+    : first;
   return [reason, ...near.map(({ usage }) => `  ${shortUsage(usage)}`)].join('\n');
 }
 

@@ -9,7 +9,8 @@ export class RouteGetCommand extends NetmillCommand {
   static override paths = [['route', 'get']];
   static override usage = Command.Usage({
     category: categories.routes,
-    description: 'show where an address goes: by the kernel, by the RIB, by the compiled FIB, and whether they agree',
+    description:
+      'show where an address goes: by the kernel, by the RIB, by the compiled FIB, and whether they agree',
     examples: [['A destination', '$0 route get 203.0.113.10']],
   });
 

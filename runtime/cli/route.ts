@@ -10,7 +10,8 @@ export class RouteCommand extends NetmillCommand {
   static override usage = Command.Usage({
     category: categories.routes,
     description: 'show the routing table (a page at a time: nothing waits for it)',
-    details: 'With `--json`: one array, a route a line. For a full BGP table, `route dump` writes a file faster.',
+    details:
+      'With `--json`: one array, a route a line. For a full BGP table, `route dump` writes a file faster.',
     examples: [
       ['Both families', '$0 route'],
       ['IPv6 only, as JSON', '$0 route -6 --json'],

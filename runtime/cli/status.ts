@@ -22,7 +22,9 @@ export class StatusCommand extends NetmillCommand {
 }
 
 export function statusText(status: StatusReply, paint: Painter): string {
-  return [overview(status, paint), ports(status, paint), workers(status), drops(status)].filter(Boolean).join('\n');
+  return [overview(status, paint), ports(status, paint), workers(status), drops(status)]
+    .filter(Boolean)
+    .join('\n');
 }
 
 function overview(status: StatusReply, paint: Painter): string {
@@ -62,7 +64,8 @@ function ports(status: StatusReply, paint: Painter): string {
     { title: 'TX FULL', right: true },
     { title: 'FALLBACK' },
   ];
-  const rate = (r: { packets: number; bits: number }): string => `${scaled(r.packets, 'pps')} ${scaled(r.bits, 'bit/s')}`;
+  const rate = (r: { packets: number; bits: number }): string =>
+    `${scaled(r.packets, 'pps')} ${scaled(r.bits, 'bit/s')}`;
   const rows = status.ports.map((port) => [
     port.name,
     port.spec,
@@ -79,7 +82,13 @@ function ports(status: StatusReply, paint: Painter): string {
 }
 
 function workers(status: StatusReply): string {
-  const columns = [{ title: 'WORKER' }, { title: 'THREAD' }, { title: 'CORE' }, { title: 'GENERATION' }, { title: 'BURSTS', right: true }];
+  const columns = [
+    { title: 'WORKER' },
+    { title: 'THREAD' },
+    { title: 'CORE' },
+    { title: 'GENERATION' },
+    { title: 'BURSTS', right: true },
+  ];
   const rows = status.workers.map((w) => [
     `dataplane-${w.number}`,
     String(w.tid),

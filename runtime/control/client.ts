@@ -1,6 +1,6 @@
 /** The CLI's end of the control socket. */
 import net from 'node:net';
-import { errnoOf, type ErrorCode, MillError } from '../errors.js';
+import { type ErrorCode, errnoOf, MillError } from '../errors.js';
 import { encodeFrame, FrameReader, MAX_REPLY } from './frame.js';
 import { PROTOCOL_VERSION, type Reply, type RequestBody } from './protocol.js';
 
@@ -23,7 +23,9 @@ export function call<T>(body: RequestBody, options: CallOptions): Promise<T> {
       socket.destroy();
       act();
     };
-    options.signal?.addEventListener('abort', () => settle(() => reject(new MillError('unavailable', 'interrupted'))));
+    options.signal?.addEventListener('abort', () =>
+      settle(() => reject(new MillError('unavailable', 'interrupted'))),
+    );
     socket.on('connect', () => socket.write(encodeFrame({ v: PROTOCOL_VERSION, id: 1, body })));
     socket.on('error', (error) => settle(() => reject(connectError(error, options.socket))));
     socket.on('close', () =>
@@ -51,7 +53,11 @@ export function call<T>(body: RequestBody, options: CallOptions): Promise<T> {
 const explained: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
   ENOENT: ['unavailable', 'no netmilld listens there', 'start one: netmilld POLICY'],
   ECONNREFUSED: ['unavailable', 'no netmilld listens there any more', 'start one: netmilld POLICY'],
-  EACCES: ['permission', 'the socket is not yours to open', 'run the command as root, or use the socket ending in .ro'],
+  EACCES: [
+    'permission',
+    'the socket is not yours to open',
+    'run the command as root, or use the socket ending in .ro',
+  ],
 };
 
 function connectError(error: Error, path: string): MillError {

@@ -4,9 +4,16 @@
  * but the handler of its own request.
  */
 import type { Socket } from 'node:net';
-import { errorData, MillError, type ErrorData } from '../errors.js';
+import { type ErrorData, errorData, MillError } from '../errors.js';
 import { encodeFrame, FrameReader, MAX_REQUEST } from './frame.js';
-import { needsPrivilege, PROTOCOL_VERSION, parseRequest, type Reply, type Request, type RequestBody } from './protocol.js';
+import {
+  needsPrivilege,
+  PROTOCOL_VERSION,
+  parseRequest,
+  type Reply,
+  type Request,
+  type RequestBody,
+} from './protocol.js';
 
 /** What a handler may do with the request that it answers. */
 export interface Exchange {
@@ -46,18 +53,32 @@ export function serveConnection(options: ConnectionOptions): void {
   };
   const refuse = (id: number, error: ErrorData): void => send({ v: PROTOCOL_VERSION, id, ok: false, error });
 
+  /** Why a request is not even tried. */
+  const whyNot = (request: Request): ErrorData | undefined => {
+    if (options.refusal !== undefined && needsPrivilege(request.body))
+      return { code: 'permission', message: options.refusal, fix: 'run the command as root' };
+    if (pending >= MAX_PENDING) return { code: 'busy', message: 'too many requests are waiting' };
+    return undefined;
+  };
+
   const accept = (message: unknown): void => {
     const parsed = parseRequest(message);
-    if (!parsed.ok) return refuse(parsed.id, parsed.error);
-    const { request } = parsed;
-    if (options.refusal !== undefined && needsPrivilege(request.body)) {
-      return refuse(request.id, { code: 'permission', message: options.refusal, fix: 'run the command as root' });
+    if (!parsed.ok) {
+      refuse(parsed.id, parsed.error);
+      return;
     }
-    if (pending >= MAX_PENDING) return refuse(request.id, { code: 'busy', message: 'too many requests are waiting' });
+    const { request } = parsed;
+    const error = whyNot(request);
+    if (error) {
+      refuse(request.id, error);
+      return;
+    }
     pending += 1;
-    turn = turn.then(() => answer(request, options, signal, send)).finally(() => {
-      pending -= 1;
-    });
+    turn = turn
+      .then(() => answer(request, options, signal, send))
+      .finally(() => {
+        pending -= 1;
+      });
   };
 
   socket.on('data', (chunk: Buffer) => {

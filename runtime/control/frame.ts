@@ -32,7 +32,10 @@ export class FrameReader {
     while (this.size >= 4) {
       const length = this.peekLength();
       if (length === 0 || length > this.limit) {
-        throw new MillError('frame', `expected a frame of 1 to ${this.limit} bytes, got a length of ${length}`);
+        throw new MillError(
+          'frame',
+          `expected a frame of 1 to ${this.limit} bytes, got a length of ${length}`,
+        );
       }
       if (this.size < 4 + length) break;
       const all = Buffer.concat(this.chunks);

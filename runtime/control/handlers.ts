@@ -3,8 +3,8 @@ import { unreachable } from '../../codegen/unreachable.js';
 import type { Deployer } from '../deploy/deployer.js';
 import type { GenerationStore } from '../deploy/store.js';
 import { MillError } from '../errors.js';
-import type { LoggedEvent } from '../log-events.js';
 import type { Logger } from '../log.js';
+import type { LoggedEvent } from '../log-events.js';
 import type { EngineLink, Rib } from '../native.js';
 import type { Rates } from '../rates.js';
 import type { Exchange, Handler } from './connection.js';
@@ -84,11 +84,15 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
 
 function activeSource(context: ControlContext): string {
   const active = context.deployer.active;
-  if (active === undefined) throw new MillError('not-found', 'no generation runs', 'deploy one: netmill deploy POLICY');
+  if (active === undefined)
+    throw new MillError('not-found', 'no generation runs', 'deploy one: netmill deploy POLICY');
   return active.record.source;
 }
 
-async function fib(context: ControlContext, action: 'couple' | 'decouple' | 'recouple' | 'status'): Promise<unknown> {
+async function fib(
+  context: ControlContext,
+  action: 'couple' | 'decouple' | 'recouple' | 'status',
+): Promise<unknown> {
   if (action === 'couple') context.rib.couple();
   if (action === 'decouple') context.rib.decouple();
   if (action === 'recouple') await context.rib.recouple();
@@ -102,9 +106,14 @@ function listGenerations(context: ControlContext): readonly GenerationReply[] {
   const running = link.running;
   return context.store.records().flatMap((record) => {
     const stored = context.store.find(record.generation);
-    if (stored === undefined || (record.committedAt === undefined && record.generation !== running)) return [];
+    if (stored === undefined || (record.committedAt === undefined && record.generation !== running))
+      return [];
     const state =
-      record.generation === running ? 'running' : link.retained.includes(record.generation) ? 'retained' : 'stored';
+      record.generation === running
+        ? 'running'
+        : link.retained.includes(record.generation)
+          ? 'retained'
+          : 'stored';
     return {
       generation: record.generation,
       state,

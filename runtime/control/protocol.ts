@@ -36,7 +36,11 @@ const requestBody = z.discriminatedUnion('op', [
 export type RequestBody = z.infer<typeof requestBody>;
 export type Op = RequestBody['op'];
 
-const envelope = z.strictObject({ v: z.literal(PROTOCOL_VERSION), id: z.int().nonnegative(), body: requestBody });
+const envelope = z.strictObject({
+  v: z.literal(PROTOCOL_VERSION),
+  id: z.int().nonnegative(),
+  body: requestBody,
+});
 
 export type Request = z.infer<typeof envelope>;
 
@@ -73,9 +77,17 @@ export function parseRequest(message: unknown): ParsedRequest {
   const id = typeof loose?.id === 'number' ? loose.id : 0;
   if (typeof loose?.v === 'number' && loose.v !== PROTOCOL_VERSION) {
     const message = `expected protocol version ${PROTOCOL_VERSION}, got ${loose.v}`;
-    return { ok: false, id, error: { code: 'usage', message, fix: 'use the netmill command of the same version' } };
+    return {
+      ok: false,
+      id,
+      error: { code: 'usage', message, fix: 'use the netmill command of the same version' },
+    };
   }
   const issue = parsed.error.issues[0]!;
   const where = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  return { ok: false, id, error: { code: 'usage', message: `request not understood: ${where}${issue.message}` } };
+  return {
+    ok: false,
+    id,
+    error: { code: 'usage', message: `request not understood: ${where}${issue.message}` },
+  };
 }

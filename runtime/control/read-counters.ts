@@ -19,9 +19,13 @@ export function readCounters(context: ControlContext): CounterReply {
       tx: traffic(counters.tx),
       rxRate: context.rates.of(`interface ${name} rx`),
       txRate: context.rates.of(`interface ${name} tx`),
-      punt: Object.fromEntries(counters.punt.map((counter, c) => [puntClasses[c] ?? `class ${c}`, traffic(counter)])),
+      punt: Object.fromEntries(
+        counters.punt.map((counter, c) => [puntClasses[c] ?? `class ${c}`, traffic(counter)]),
+      ),
       drops: Object.fromEntries(
-        dropReasons.map((reason, r) => [reason.name, Number(counters.drops[r] ?? 0n)] as const).filter(([, n]) => n > 0),
+        dropReasons
+          .map((reason, r) => [reason.name, Number(counters.drops[r] ?? 0n)] as const)
+          .filter(([, n]) => n > 0),
       ),
     };
   });

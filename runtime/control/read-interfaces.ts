@@ -35,8 +35,13 @@ export function listInterfaces(context: ControlContext): readonly InterfaceReply
 
 function encapsulationOf(iface: PlanInterface): string {
   if (iface.tags.length === 0) return 'untagged';
-  const names: Readonly<Record<number, string>> = { 0x8100: '802.1Q', 0x88a8: '802.1ad' };
-  return iface.tags.map((tag) => `${names[tag.tpid] ?? `0x${tag.tpid.toString(16)}`} ${tag.vid}`).join(' / ');
+  const names = new Map([
+    [0x8100, '802.1Q'],
+    [0x88a8, '802.1ad'],
+  ]);
+  return iface.tags
+    .map((tag) => `${names.get(tag.tpid) ?? `0x${tag.tpid.toString(16)}`} ${tag.vid}`)
+    .join(' / ');
 }
 
 export function listNeighbours(context: ControlContext): readonly NeighbourReply[] {
@@ -51,5 +56,7 @@ export function listNeighbours(context: ControlContext): readonly NeighbourReply
 /** Logical interface by the name of its kernel device. */
 export function interfaceByDevice(context: ControlContext): ReadonlyMap<string, string> {
   const faces = context.deployer.active?.faces ?? new Map<string, { device: string }>();
-  return new Map([...faces].filter(([, face]) => face.device !== '').map(([name, face]) => [face.device, name]));
+  return new Map(
+    [...faces].filter(([, face]) => face.device !== '').map(([name, face]) => [face.device, name]),
+  );
 }

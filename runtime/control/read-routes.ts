@@ -35,7 +35,8 @@ export async function listRoutes(
 }
 
 export async function getRoute(context: ControlContext, address: string): Promise<RouteGetReply> {
-  if (isIP(address) === 0) throw new MillError('usage', `expected an address, got '${address}'`, 'for example 192.0.2.1');
+  if (isIP(address) === 0)
+    throw new MillError('usage', `expected an address, got '${address}'`, 'for example 192.0.2.1');
   const name = deviceNames(context);
   const [kernelRoute, compiledRoute] = await Promise.all([
     context.rib.kernelLookup(address),
@@ -62,11 +63,19 @@ function compiledLeg(
 
 export function addRoute(
   context: ControlContext,
-  body: { readonly prefix: string; readonly gateway?: string | undefined; readonly iface?: string | undefined },
+  body: {
+    readonly prefix: string;
+    readonly gateway?: string | undefined;
+    readonly iface?: string | undefined;
+  },
 ): { added: string } {
   const prefix = checkPrefix(body.prefix);
   if ((body.gateway === undefined) === (body.iface === undefined)) {
-    throw new MillError('usage', 'expected a gateway or an interface', 'route add DEST GATEWAY | DEST --iface IF');
+    throw new MillError(
+      'usage',
+      'expected a gateway or an interface',
+      'route add DEST GATEWAY | DEST --iface IF',
+    );
   }
   if (body.gateway !== undefined && isIP(body.gateway) !== isIP(prefix.split('/')[0]!)) {
     throw new MillError('usage', `expected a gateway of the family of ${prefix}, got '${body.gateway}'`);
@@ -90,7 +99,10 @@ export function deleteRoute(context: ControlContext, destination: string): { del
   return { deleted: prefix };
 }
 
-export async function dumpRoutes(context: ControlContext, file: string | undefined): Promise<{ file: string; routes: number }> {
+export async function dumpRoutes(
+  context: ControlContext,
+  file: string | undefined,
+): Promise<{ file: string; routes: number }> {
   const path = file ?? context.deployer.active?.bundle.plan.daemon.routeDumpFile;
   if (path === undefined) throw new MillError('usage', 'no file to dump to', 'name one: route dump FILE');
   if (!path.startsWith('/')) throw new MillError('usage', `expected an absolute path, got '${path}'`);
@@ -112,7 +124,8 @@ function checkPrefix(text: string): string {
 function findIfindex(context: ControlContext, name: string): number {
   const device = context.deployer.active?.faces.get(name)?.device ?? name;
   const link = context.rib.links().find((l) => l.name === device);
-  if (link === undefined) throw new MillError('not-found', `no interface is named ${name}`, 'see netmill ifconfig');
+  if (link === undefined)
+    throw new MillError('not-found', `no interface is named ${name}`, 'see netmill ifconfig');
   return link.ifindex;
 }
 
@@ -124,6 +137,11 @@ function deviceNames(context: ControlContext): (ifindex: number) => string {
 function named(route: RibRoute, name: (ifindex: number) => string): RouteReply {
   return {
     ...route,
-    nexthops: route.nexthops.map(({ gateway, ifindex, weight, dead }) => ({ gateway, device: name(ifindex), weight, dead })),
+    nexthops: route.nexthops.map(({ gateway, ifindex, weight, dead }) => ({
+      gateway,
+      device: name(ifindex),
+      weight,
+      dead,
+    })),
   };
 }

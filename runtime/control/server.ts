@@ -44,10 +44,12 @@ export async function startControlServer(options: ControlServerOptions): Promise
     });
   };
   const main = await listen(options.path, options.mode, open(false));
-  const readOnly = await listen(`${options.path}.ro`, READ_ONLY_MODE, open(true)).catch(async (error: unknown) => {
-    await close(main);
-    throw error;
-  });
+  const readOnly = await listen(`${options.path}.ro`, READ_ONLY_MODE, open(true)).catch(
+    async (error: unknown) => {
+      await close(main);
+      throw error;
+    },
+  );
   return {
     path: options.path,
     stop: async () => {
@@ -63,7 +65,10 @@ export async function startControlServer(options: ControlServerOptions): Promise
   };
 }
 
-function refusalOf(socket: Socket, credentials: (fd: number) => { readonly uid: number }): string | undefined {
+function refusalOf(
+  socket: Socket,
+  credentials: (fd: number) => { readonly uid: number },
+): string | undefined {
   const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
   const own = process.getuid?.() ?? 0;
   try {
@@ -76,14 +81,22 @@ function refusalOf(socket: Socket, credentials: (fd: number) => { readonly uid: 
 }
 
 function turnAway(socket: Socket, limit: number): void {
-  const error = { code: 'busy', message: `${limit} clients are connected already`, fix: 'close one, or raise maxClients' };
+  const error = {
+    code: 'busy',
+    message: `${limit} clients are connected already`,
+    fix: 'close one, or raise maxClients',
+  };
   socket.on('error', () => socket.destroy());
   socket.end(encodeFrame({ v: PROTOCOL_VERSION, id: 0, ok: false, error }));
 }
 
 function listen(path: string, mode: number, onSocket: (socket: Socket) => void): Promise<Server> {
   if (Buffer.byteLength(path) > 107) {
-    throw new MillError('usage', `the socket path has ${Buffer.byteLength(path)} bytes`, 'use one of at most 107');
+    throw new MillError(
+      'usage',
+      `the socket path has ${Buffer.byteLength(path)} bytes`,
+      'use one of at most 107',
+    );
   }
   rmSync(path, { force: true });
   const server = net.createServer(onSocket);

@@ -1,6 +1,7 @@
 /** The process that builds one policy for the daemon: reports by IPC, writes a bundle, ends. */
-import { renderText } from '../../codegen/diagnostics/text.js';
+
 import { compile } from '../../codegen/compile.js';
+import { renderText } from '../../codegen/diagnostics/text.js';
 import { errorData, messageOf } from '../errors.js';
 import type { BuildMessage } from './build.js';
 
@@ -11,14 +12,19 @@ async function build(policy: string, outDir: string, generation: number): Promis
     outDir,
     sequence: generation,
     onProgress: ({ stage, milliseconds }) => {
-      if (milliseconds !== undefined) report({ kind: 'step', text: `${stage} ${milliseconds.toFixed(0)} ms` });
+      if (milliseconds !== undefined)
+        report({ kind: 'step', text: `${stage} ${milliseconds.toFixed(0)} ms` });
     },
   });
   if (result.ok) return { kind: 'done', dir: outDir };
   const errors = result.diagnostics.filter((one) => one.severity === 'error').length;
   return {
     kind: 'refused',
-    diagnostics: renderText(result.diagnostics, { root: result.root, files: result.policyFiles, colour: false }),
+    diagnostics: renderText(result.diagnostics, {
+      root: result.root,
+      files: result.policyFiles,
+      colour: false,
+    }),
     summary: `${policy} was refused: ${errors === 1 ? '1 error' : `${errors} errors`}`,
   };
 }
@@ -27,6 +33,10 @@ const [policy, outDir, generation] = process.argv.slice(2);
 try {
   report(await build(policy!, outDir!, Number(generation)));
 } catch (error) {
-  report({ kind: 'failed', message: messageOf(error), details: errorData(error).details ?? String((error as Error).stack) });
+  report({
+    kind: 'failed',
+    message: messageOf(error),
+    details: errorData(error).details ?? String((error as Error).stack),
+  });
 }
 process.disconnect();

@@ -50,7 +50,12 @@ export const buildInChild: BuildPolicy = (request) =>
 
 function buildError(result: BuildMessage | undefined, ending: string, stderr: string): MillError {
   if (result?.kind === 'refused') {
-    return new MillError('policy', result.summary, 'correct the policy: nothing has changed', result.diagnostics);
+    return new MillError(
+      'policy',
+      result.summary,
+      'correct the policy: nothing has changed',
+      result.diagnostics,
+    );
   }
   if (result?.kind === 'failed') return new MillError('internal', result.message, undefined, result.details);
   return new MillError('internal', ending, undefined, stderr);

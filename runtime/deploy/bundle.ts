@@ -40,7 +40,11 @@ function readManifest(path: string): Manifest {
   try {
     return parseManifest(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new MillError('policy', `no bundle: ${path}: ${messageOf(error)}`, 'build one: netmill build POLICY -o DIR');
+    throw new MillError(
+      'policy',
+      `no bundle: ${path}: ${messageOf(error)}`,
+      'build one: netmill build POLICY -o DIR',
+    );
   }
 }
 
@@ -53,12 +57,18 @@ function hashOf(path: string): string {
 }
 
 export function planOf(manifest: Manifest): Plan {
-  const place = (origin: Manifest['rules'][number]['origin']): string => `${origin.file}:${origin.line}:${origin.column}`;
+  const place = (origin: Manifest['rules'][number]['origin']): string =>
+    `${origin.file}:${origin.line}:${origin.column}`;
   return {
     router: manifest.router,
     policyHash: manifest.policyHash,
     eventMode: manifest.eventMode,
-    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff }) => ({ name, spec, fallback, offloadsOff })),
+    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff }) => ({
+      name,
+      spec,
+      fallback,
+      offloadsOff,
+    })),
     interfaces: manifest.interfaces.map((iface) => ({
       name: iface.name,
       port: manifest.ports[iface.port]!.name,

@@ -71,7 +71,9 @@ export function createDeployer(options: DeployerOptions): Deployer {
   };
 
   const setGateways = (slots: readonly GatewaySlots[]): void => {
-    const all = new Map(slots.flatMap((s) => Object.entries(s).map(([address, slot]) => [slot, address] as const)));
+    const all = new Map(
+      slots.flatMap((s) => Object.entries(s).map(([address, slot]) => [slot, address] as const)),
+    );
     rib.setGateways([...all].map(([slot, address]) => ({ slot, address })));
   };
 
@@ -116,7 +118,12 @@ export function createDeployer(options: DeployerOptions): Deployer {
     }
   };
 
-  const deployBundle = async (bundle: Bundle, source: string, number: number, buildMs: number): Promise<DeployResult> => {
+  const deployBundle = async (
+    bundle: Bundle,
+    source: string,
+    number: number,
+    buildMs: number,
+  ): Promise<DeployResult> => {
     const previous = options.link().running;
     checkAbi(bundle, options.native);
     const gateways = allotGateways(
@@ -163,10 +170,12 @@ export function createDeployer(options: DeployerOptions): Deployer {
     const link = options.link();
     const previous = link.running;
     const generation = wanted ?? link.retained[0];
-    if (generation === undefined || generation === 0) throw new MillError('not-found', 'the engine keeps no generation to go back to');
+    if (generation === undefined || generation === 0)
+      throw new MillError('not-found', 'the engine keeps no generation to go back to');
     if (generation === previous) throw new MillError('usage', `generation ${generation} runs already`);
     const stored = store.find(generation);
-    if (stored === undefined || !link.retained.includes(generation)) throw notRetained(generation, link, stored);
+    if (stored === undefined || !link.retained.includes(generation))
+      throw notRetained(generation, link, stored);
     const faces = resolveFaces(stored.bundle.plan, rib.links());
     const started = performance.now();
     await commit({ ...stored, faces }, previous);
@@ -249,13 +258,19 @@ function refused(error: unknown): unknown {
 
 function notRetained(generation: number, link: EngineLink, stored: StoredGeneration | undefined): MillError {
   const kept = link.retained.filter((g) => g > 0).join(', ') || 'none';
-  const fix = stored === undefined ? 'see netmill generations' : `deploy it anew: netmill deploy ${stored.bundle.dir}`;
-  return new MillError('not-found', `the engine does not keep generation ${generation}; it keeps ${kept}`, fix);
+  const fix =
+    stored === undefined ? 'see netmill generations' : `deploy it anew: netmill deploy ${stored.bundle.dir}`;
+  return new MillError(
+    'not-found',
+    `the engine does not keep generation ${generation}; it keeps ${kept}`,
+    fix,
+  );
 }
 
 function isDirectory(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) throw new MillError('not-found', `${path} does not exist`, 'give a policy file or a bundle directory');
+  if (found === undefined)
+    throw new MillError('not-found', `${path} does not exist`, 'give a policy file or a bundle directory');
   return found.isDirectory();
 }
 

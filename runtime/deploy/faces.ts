@@ -102,6 +102,8 @@ export function resolveFaces(plan: Plan, links: readonly Link[]): ReadonlyMap<st
 export function fallbackOf(plan: Plan, port: string, faces: ReadonlyMap<string, Face>): 'kernel' | 'drop' {
   const said = plan.ports.find((p) => p.name === port)?.fallback;
   if (said !== undefined) return said;
-  const unsafe = plan.interfaces.some((i) => i.port === port && (i.guarded || faces.get(i.name)?.kind === 'tap'));
+  const unsafe = plan.interfaces.some(
+    (i) => i.port === port && (i.guarded || faces.get(i.name)?.kind === 'tap'),
+  );
   return unsafe ? 'drop' : 'kernel';
 }

@@ -2,7 +2,16 @@
  * Generations on disk: `<rundir>/generations/<seq>/` holds the bundle as it was deployed and `record.json`, what the
  * daemon needs to go on with it after a restart. A directory appears whole, by rename, or not at all.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Bundle, readBundle } from './bundle.js';
@@ -52,7 +61,9 @@ export function openStore(dir: string): GenerationStore {
       .sort((a, b) => a - b);
   const readRecord = (generation: number): GenerationRecord | undefined => {
     try {
-      return recordSchema.parse(JSON.parse(readFileSync(join(dir, String(generation), 'record.json'), 'utf8')));
+      return recordSchema.parse(
+        JSON.parse(readFileSync(join(dir, String(generation), 'record.json'), 'utf8')),
+      );
     } catch {
       return undefined;
     }
@@ -66,7 +77,8 @@ export function openStore(dir: string): GenerationStore {
       return undefined;
     }
   };
-  const remove = (generation: number): void => rmSync(join(dir, String(generation)), { recursive: true, force: true });
+  const remove = (generation: number): void =>
+    rmSync(join(dir, String(generation)), { recursive: true, force: true });
 
   return {
     find,
@@ -94,7 +106,8 @@ export function openStore(dir: string): GenerationStore {
       const all = numbers();
       const newest = new Set(all.slice(-KEEP_NEWEST));
       for (const generation of all) if (!keep.has(generation) && !newest.has(generation)) remove(generation);
-      for (const name of readdirSync(dir)) if (name.startsWith('.draft-')) rmSync(join(dir, name), { recursive: true });
+      for (const name of readdirSync(dir))
+        if (name.startsWith('.draft-')) rmSync(join(dir, name), { recursive: true });
     },
   };
 }

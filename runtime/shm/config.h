@@ -30,7 +30,7 @@ struct mill_port_config {
 	char name[MILL_NAME_SIZE]; /* the policy's name for it */
 	char spec[MILL_SPEC_SIZE]; /* always with its back end: "xdp:eth0" */
 	uint16_t slot;
-	uint8_t fallback;      /* enum mill_fallback */
+	uint8_t fallback; /* enum mill_fallback */
 	uint8_t reserved;
 	uint32_t offloads_off; /* enum mill_offload, ORed */
 };
@@ -39,26 +39,27 @@ struct mill_iface_config {
 	char name[MILL_NAME_SIZE];
 	char host_name[16]; /* tap or netdev name of the kernel's face, empty for none */
 	uint16_t slot;
-	uint16_t port; /* port slot */
-	uint8_t n_tags; /* 0, 1 or 2 on the wire */
-	uint8_t host;	/* enum mill_host_face */
+	uint16_t port;    /* port slot */
+	uint8_t n_tags;   /* 0, 1 or 2 on the wire */
+	uint8_t host;     /* enum mill_host_face */
 	uint16_t tpid[2]; /* outermost first, host order */
 	uint16_t vid[2];
-	uint16_t mtu;	  /* bytes of IP packet; 0: the port's own */
-	uint8_t mac[6];	  /* all zero: the port's own */
+	uint16_t mtu;   /* bytes of IP packet; 0: the port's own */
+	uint8_t mac[6]; /* all zero: the port's own */
 	uint8_t reserved[4];
 };
 
 struct mill_worker_config {
 	int32_t core; /* -1: not pinned */
 	uint32_t reserved;
-	uint32_t rx_rings[MILL_MAX_PORTS]; /* by local port number: bit r set = this worker owns RX and TX ring r */
+	uint32_t rx_rings
+	    [MILL_MAX_PORTS]; /* by local port number: bit r set = this worker owns RX and TX ring r */
 };
 
 struct mill_config {
 	uint32_t magic, abi;
-	uint64_t generation;   /* sequence number, unique for the life of the state memfd, never reused */
-	uint32_t event_mode;   /* enum mill_event_mode */
+	uint64_t generation; /* sequence number, unique for the life of the state memfd, never reused */
+	uint32_t event_mode; /* enum mill_event_mode */
 	uint16_t n_ports, n_ifaces, n_workers, n_gateways;
 	uint32_t n_rules;
 	uint8_t policy_hash[32]; /* SHA-256, must equal the forwarder's own */

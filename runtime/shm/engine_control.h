@@ -9,32 +9,34 @@
 #include "shm/limits.h"
 
 #define MILL_MSG_PAYLOAD 1024u
-#define MILL_MSG_FDS	 16u
+#define MILL_MSG_FDS     16u
 
 enum mill_msg_type {
-	MILL_MSG_HELLO = 1, /* → ; ← struct mill_hello, then one HOLD notice per descriptor, then HELLO_DONE notice */
-	MILL_MSG_PREPARE,   /* fds: config memfd, forwarder .so memfd (sealed). Opens what is new. ← empty */
-	MILL_MSG_COMMIT,    /* struct mill_commit: swap to a prepared or retained generation. ← after the grace period */
-	MILL_MSG_DISCARD,   /* struct mill_commit.generation: forget a prepared generation, close what it opened */
+	MILL_MSG_HELLO =
+	    1, /* → ; ← struct mill_hello, then one HOLD notice per descriptor, then HELLO_DONE notice */
+	MILL_MSG_PREPARE, /* fds: config memfd, forwarder .so memfd (sealed). Opens what is new. ← empty */
+	MILL_MSG_COMMIT, /* struct mill_commit: swap to a prepared or retained generation. ← after the grace period */
+	MILL_MSG_DISCARD, /* struct mill_commit.generation: forget a prepared generation, close what it opened */
 	MILL_MSG_SET_IFACE, /* struct mill_iface_update */
 	MILL_MSG_SET_ACL,   /* uint32_t enabled */
 	MILL_MSG_LOOKUP,    /* struct mill_lookup ← struct mill_lookup_answer: what the compiled FIB says */
-	MILL_MSG_STOP,	    /* drain, hand ports back, restore offloads, ← then exit 0 */
-	MILL_MSG_ADOPT,	    /* to a fresh engine started with --adopt: struct mill_hold + fd, one message each */
+	MILL_MSG_STOP,      /* drain, hand ports back, restore offloads, ← then exit 0 */
+	MILL_MSG_ADOPT, /* to a fresh engine started with --adopt: struct mill_hold + fd, one message each */
 	MILL_MSG_ADOPT_DONE, /* all descriptors sent: resume forwarding with the state's running generation */
 	/* notices */
-	MILL_MSG_NOTICE_HOLD = 64,  /* struct mill_hold + fd: keep a duplicate of this */
-	MILL_MSG_NOTICE_RELEASE,    /* struct mill_hold: close yours */
+	MILL_MSG_NOTICE_HOLD = 64, /* struct mill_hold + fd: keep a duplicate of this */
+	MILL_MSG_NOTICE_RELEASE,   /* struct mill_hold: close yours */
 	MILL_MSG_NOTICE_HELLO_DONE,
-	MILL_MSG_NOTICE_LINK,	    /* struct mill_link_notice */
-	MILL_MSG_NOTICE_RESOLVE,    /* struct mill_resolve: somebody wants this neighbour (at most 1/s each) */
+	MILL_MSG_NOTICE_LINK,    /* struct mill_link_notice */
+	MILL_MSG_NOTICE_RESOLVE, /* struct mill_resolve: somebody wants this neighbour (at most 1/s each) */
 };
 
 struct mill_msg {
 	uint16_t type;
 	uint16_t reserved;
 	uint32_t serial;
-	int32_t error; /* answers: 0 or a positive errno; then payload is a NUL-terminated text for the operator */
+	int32_t
+	    error; /* answers: 0 or a positive errno; then payload is a NUL-terminated text for the operator */
 	uint32_t length; /* of payload */
 	uint8_t payload[MILL_MSG_PAYLOAD];
 };
@@ -49,19 +51,19 @@ struct mill_hello {
 
 /* What the descriptors are. Key of a descriptor: (kind, slot, index). */
 enum mill_hold_kind {
-	MILL_HOLD_STATE,   /* state memfd */
-	MILL_HOLD_REGION,  /* rings and packet buffers; slot = region number */
-	MILL_HOLD_FIB,	   /* FIB tables memfd */
-	MILL_HOLD_FIB_QUEUE, /* batch ring memfd, runtime/shm/fib_queue.h */
-	MILL_HOLD_FIB_WAKE,  /* eventfd: daemon → FIB thread */
-	MILL_HOLD_FIB_DONE,  /* eventfd: FIB thread → daemon */
-	MILL_HOLD_CONFIG,    /* config memfd of generation `value`; index 0 running, 1 and 2 retained */
-	MILL_HOLD_FORWARDER, /* .so memfd of generation `value`, the same index */
+	MILL_HOLD_STATE,       /* state memfd */
+	MILL_HOLD_REGION,      /* rings and packet buffers; slot = region number */
+	MILL_HOLD_FIB,         /* FIB tables memfd */
+	MILL_HOLD_FIB_QUEUE,   /* batch ring memfd, runtime/shm/fib_queue.h */
+	MILL_HOLD_FIB_WAKE,    /* eventfd: daemon → FIB thread */
+	MILL_HOLD_FIB_DONE,    /* eventfd: FIB thread → daemon */
+	MILL_HOLD_CONFIG,      /* config memfd of generation `value`; index 0 running, 1 and 2 retained */
+	MILL_HOLD_FORWARDER,   /* .so memfd of generation `value`, the same index */
 	MILL_HOLD_PORT_SOCKET, /* slot = port slot, index = ring */
 	MILL_HOLD_PORT_LINK,   /* bpf_link */
 	MILL_HOLD_PORT_PROGRAM,
 	MILL_HOLD_PORT_MAP, /* index 0 XSKMAP, 1 heartbeat */
-	MILL_HOLD_TAP,	    /* slot = interface slot */
+	MILL_HOLD_TAP,      /* slot = interface slot */
 	MILL_HOLD_LISTENER, /* pipe: listening socket, slot = port slot */
 	MILL_HOLD_EVENTS,   /* eventfd: workers → daemon, "there are log events" */
 };
@@ -93,8 +95,8 @@ struct mill_lookup {
 
 struct mill_lookup_answer {
 	uint32_t group;
-	uint8_t kind;	/* enum mill_adjacency_kind of the first leg */
-	uint8_t legs;	/* that follow, at most 16 */
+	uint8_t kind; /* enum mill_adjacency_kind of the first leg */
+	uint8_t legs; /* that follow, at most 16 */
 	uint8_t reserved[2];
 	struct {
 		uint32_t adjacency;

@@ -27,15 +27,15 @@ enum mill_fib_op {
 };
 
 enum mill_adjacency_kind {
-	MILL_ADJ_NONE,	      /* empty: treated as no route */
+	MILL_ADJ_NONE,        /* empty: treated as no route */
 	MILL_ADJ_FORWARD,     /* neighbour known: rewrite and send */
 	MILL_ADJ_RESOLVE,     /* neighbour not known yet: queue, ask the kernel */
-	MILL_ADJ_GLEAN,	      /* connected prefix without a host route: the destination is the neighbour */
-	MILL_ADJ_LOCAL,	      /* an address of the router */
+	MILL_ADJ_GLEAN,       /* connected prefix without a host route: the destination is the neighbour */
+	MILL_ADJ_LOCAL,       /* an address of the router */
 	MILL_ADJ_KERNEL,      /* egress is not one of our ports: policed punt */
 	MILL_ADJ_BLACKHOLE,   /* drop silently */
 	MILL_ADJ_UNREACHABLE, /* kernel answers: unreachable, prohibit, no route */
-	MILL_ADJ_BROADCAST,   /* directed or limited broadcast of an interface: to the host, never forwarded */
+	MILL_ADJ_BROADCAST, /* directed or limited broadcast of an interface: to the host, never forwarded */
 };
 
 struct mill_fib_leg {
@@ -47,7 +47,7 @@ struct mill_fib_record {
 	uint8_t op;
 	uint8_t family; /* 4 or 6 */
 	uint8_t length; /* prefix length, or number of legs in this record (GROUP_*) */
-	uint8_t kind;	/* enum mill_adjacency_kind */
+	uint8_t kind;   /* enum mill_adjacency_kind */
 	uint32_t id;
 	uint64_t value;
 	uint16_t iface; /* interface slot */
@@ -64,7 +64,7 @@ _Static_assert(sizeof(struct mill_fib_record) == 64, "a record is one cache line
 
 struct mill_fib_queue {
 	_Alignas(64) uint64_t committed; /* producer, release: records below this are whole batches */
-	_Alignas(64) uint64_t applied;	 /* consumer, release: records below this may be overwritten */
-	uint64_t batches;		 /* consumer: number of the last batch applied */
+	_Alignas(64) uint64_t applied;   /* consumer, release: records below this may be overwritten */
+	uint64_t batches;                /* consumer: number of the last batch applied */
 	_Alignas(64) struct mill_fib_record record[MILL_FIB_RECORDS];
 };

@@ -21,23 +21,23 @@ struct mill_counter {
 /* Why a packet went nowhere. Text for operators: runtime/control/drops.ts; keep both in this order. */
 enum mill_drop {
 	MILL_DROP_TRUNCATED_FRAME, /* shorter than its Ethernet header and tags */
-	MILL_DROP_OTHER_MAC,	   /* unicast to another station: RFC 1812 §5.3.4 */
-	MILL_DROP_UNKNOWN_VLAN,	   /* tag combination that no interface has */
-	MILL_DROP_IP_HEADER,	   /* version, header length or total length wrong: RFC 1812 §5.2.2 */
+	MILL_DROP_OTHER_MAC,       /* unicast to another station: RFC 1812 §5.3.4 */
+	MILL_DROP_UNKNOWN_VLAN,    /* tag combination that no interface has */
+	MILL_DROP_IP_HEADER,       /* version, header length or total length wrong: RFC 1812 §5.2.2 */
 	MILL_DROP_IP_CHECKSUM,
-	MILL_DROP_MARTIAN_SOURCE,      /* RFC 1812 §5.3.7 */
+	MILL_DROP_MARTIAN_SOURCE, /* RFC 1812 §5.3.7 */
 	MILL_DROP_MARTIAN_DESTINATION,
 	MILL_DROP_ACL,
 	MILL_DROP_BLACKHOLE,
-	MILL_DROP_NO_ROUTE,	 /* and the kernel could not be asked to answer */
-	MILL_DROP_UNRESOLVED,	 /* neighbour did not answer, or its queue was full */
-	MILL_DROP_EGRESS_DOWN,	 /* the egress interface has no port, or no carrier */
-	MILL_DROP_TOO_BIG,	 /* and could be neither fragmented nor answered */
+	MILL_DROP_NO_ROUTE,    /* and the kernel could not be asked to answer */
+	MILL_DROP_UNRESOLVED,  /* neighbour did not answer, or its queue was full */
+	MILL_DROP_EGRESS_DOWN, /* the egress interface has no port, or no carrier */
+	MILL_DROP_TOO_BIG,     /* and could be neither fragmented nor answered */
 	MILL_DROP_TX_FULL,
-	MILL_DROP_PUNT_FULL,	 /* host queue of its class was full */
-	MILL_DROP_PUNT_POLICED,	 /* RFC 6192 */
-	MILL_DROP_HOST_REFUSED,	 /* kernel did not take the injected frame, or there is no host face */
-	MILL_DROP_LINK_LOCAL,	 /* IPv6 link-local source or destination may not be forwarded: RFC 4291 §2.5.6 */
+	MILL_DROP_PUNT_FULL,    /* host queue of its class was full */
+	MILL_DROP_PUNT_POLICED, /* RFC 6192 */
+	MILL_DROP_HOST_REFUSED, /* kernel did not take the injected frame, or there is no host face */
+	MILL_DROP_LINK_LOCAL, /* IPv6 link-local source or destination may not be forwarded: RFC 4291 §2.5.6 */
 	MILL_DROP_COUNT
 };
 
@@ -54,18 +54,18 @@ struct mill_iface_counters {
 	struct mill_counter rx;
 	struct mill_counter tx;
 	struct mill_counter punt[MILL_PUNT_CLASSES]; /* handed to the host queue */
-	uint64_t drop[32];			     /* by enum mill_drop */
+	uint64_t drop[32];                           /* by enum mill_drop */
 };
 
 /* One ACL log event, written by a worker, read by the daemon. */
 struct mill_event {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
-	uint32_t rule;	  /* rule slot */
-	uint16_t iface;	  /* interface slot */
+	uint32_t rule;    /* rule slot */
+	uint16_t iface;   /* interface slot */
 	uint16_t frame_len;
 	uint32_t suppressed; /* events of this rule swallowed by its rate limit since the last one */
 	uint8_t captured;    /* bytes of `frame` that are valid */
-	uint8_t l3;	     /* offset of the IP header in `frame` */
+	uint8_t l3;          /* offset of the IP header in `frame` */
 	uint8_t reserved[2];
 	uint8_t frame[104];
 };
@@ -88,13 +88,14 @@ struct mill_log_bucket {
 };
 
 struct mill_worker_state {
-	_Alignas(64) uint64_t epoch; /* raised at each quiescent point; even: asleep (offline), odd: running */
-	uint64_t generation;	     /* sequence number it last took */
+	_Alignas(
+	    64) uint64_t epoch; /* raised at each quiescent point; even: asleep (offline), odd: running */
+	uint64_t generation;    /* sequence number it last took */
 	uint64_t loops, bursts;
 	uint64_t heartbeat_ns;
 	uint32_t tid, core;
 	_Alignas(64) struct mill_iface_counters iface[MILL_MAX_IFACES]; /* by interface slot */
-	struct mill_counter rule[MILL_MAX_RULES];			 /* by rule slot */
+	struct mill_counter rule[MILL_MAX_RULES];                       /* by rule slot */
 	struct mill_log_bucket log[MILL_MAX_RULES];
 	struct mill_event_ring events;
 };
@@ -116,8 +117,8 @@ struct mill_state {
 	uint64_t magic;
 	uint32_t abi, size_kib;
 	uint64_t engine_pid, started_ns, adopted; /* adopted: how often an engine took this state over */
-	uint64_t running;			  /* sequence number of the running generation, 0 for none */
-	uint32_t acl_enabled;			  /* 0: every ACL is skipped (`netmill acl disable`) */
+	uint64_t running;                         /* sequence number of the running generation, 0 for none */
+	uint32_t acl_enabled;                     /* 0: every ACL is skipped (`netmill acl disable`) */
 	uint32_t n_workers;
 
 	/* registries, daemon's: a slot is free when its name or id is empty */

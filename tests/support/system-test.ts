@@ -27,5 +27,5 @@ export function systemTest(title: string, body: Body, options: SystemTestOptions
 
 /** Scales long tests: `NETMILL_TEST_SCALE=0.1` for a quick look. */
 export function scaled(count: number): number {
-  return Math.max(1, Math.round(count * Number(process.env['NETMILL_TEST_SCALE'] ?? 1)));
+  return Math.max(1, Math.round(count * Number(process.env.NETMILL_TEST_SCALE ?? 1)));
 }

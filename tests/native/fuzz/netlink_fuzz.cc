@@ -130,8 +130,8 @@ struct Engine {
 			if (record.length == 0 || record.length > 4)
 				fail("a group record of no legs, or too many");
 			for (int i = 0; i < record.length; i++)
-				if (adjacencies.count(record.leg[i].adjacency) == 0 || record.leg[i].weight < 1 ||
-				    record.leg[i].weight > 256)
+				if (adjacencies.count(record.leg[i].adjacency) == 0 ||
+				    record.leg[i].weight < 1 || record.leg[i].weight > 256)
 					fail("a leg with an unknown adjacency, or a wrong weight");
 			groups.insert(record.id);
 			return;
@@ -191,7 +191,9 @@ int main(int argc, char **argv)
 	Engine engine;
 	Rib rib;
 	rib.set_interfaces({{1, 0}, {2, 1}, {4, 2}});
-	rib.set_gateways({{1, Address::parse("192.0.2.7")}, {2, Address::parse("fd00::9")}, {3, Address::parse("127.0.0.1")}});
+	rib.set_gateways({{1, Address::parse("192.0.2.7")},
+	                  {2, Address::parse("fd00::9")},
+	                  {3, Address::parse("127.0.0.1")}});
 	rib.add_operator_route(Prefix::parse("10.77.0.0/16"), Address::parse("192.0.2.1"), 0);
 	rib.attach(open_queue(memory));
 	rib.set_loaded();

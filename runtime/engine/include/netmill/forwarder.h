@@ -16,18 +16,18 @@
 #include "shm/fib_queue.h"
 #include "shm/state.h"
 
-struct mill_fib; /* netmill/fib.h */
+struct mill_fib;    /* netmill/fib.h */
 struct mill_packet; /* netmill/packet.h */
 
 /* A logical interface as the data plane needs it now. Written by the control thread, in place: each field is
  * read once a packet and a stale one is as good as a packet that came a microsecond earlier. */
 struct mill_iface {
-	uint64_t mac;  /* 48 bits in wire order, in the low six bytes as loaded from memory on little endian */
+	uint64_t mac; /* 48 bits in wire order, in the low six bytes as loaded from memory on little endian */
 	uint16_t slot;
 	uint16_t port; /* port slot */
 	uint16_t mtu;  /* bytes of IP packet */
 	uint8_t up;
-	uint8_t host;  /* enum mill_host_face */
+	uint8_t host; /* enum mill_host_face */
 	uint8_t n_tags;
 	uint8_t reserved[3];
 	uint32_t ifindex;
@@ -35,10 +35,10 @@ struct mill_iface {
 };
 
 struct mill_bindings {
-	const uint16_t *iface;	   /* local interface → interface slot */
-	const uint16_t *port;	   /* local port → port slot */
-	const uint32_t *rule;	   /* local rule → rule slot */
-	const uint32_t *gateway;   /* local gateway → gateway slot */
+	const uint16_t *iface;   /* local interface → interface slot */
+	const uint16_t *port;    /* local port → port slot */
+	const uint32_t *rule;    /* local rule → rule slot */
+	const uint32_t *gateway; /* local gateway → gateway slot */
 };
 
 struct mill_worker;
@@ -49,17 +49,18 @@ struct mill_worker;
  * `fragment` end with the IP packet, their TTL is already lowered; only the link header is to be replaced. */
 struct mill_services {
 	/* To the host stack on interface slot `iface`. l3 = offset of the network header (after all tags). */
-	bool (*punt)(struct mill_worker *, uint16_t iface, enum mill_punt_class, const uint8_t *frame, uint16_t len,
-		     uint16_t l3);
+	bool (*punt)(struct mill_worker *, uint16_t iface, enum mill_punt_class, const uint8_t *frame,
+	             uint16_t len, uint16_t l3);
 	/* Neighbour of `adjacency` is unresolved: keep the frame and send it when it resolves, or drop it.
 	 * `nexthop` is the neighbour's address, network order, for a GLEAN adjacency. */
 	bool (*defer)(struct mill_worker *, uint32_t adjacency, const uint8_t *nexthop, const uint8_t *frame,
-		      uint16_t len, uint16_t l3);
+	              uint16_t len, uint16_t l3);
 	/* IPv4 packet larger than the egress MTU and without DF: send it in fragments (RFC 791 §3.2). */
-	bool (*fragment)(struct mill_worker *, uint32_t adjacency, const uint8_t *frame, uint16_t len, uint16_t l3);
+	bool (*fragment)(struct mill_worker *, uint32_t adjacency, const uint8_t *frame, uint16_t len,
+	                 uint16_t l3);
 	/* A rule with `log` matched. per_second is the rule's own limit. */
-	void (*log)(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface, const uint8_t *frame,
-		    uint16_t len, uint16_t l3);
+	void (*log)(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface,
+	            const uint8_t *frame, uint16_t len, uint16_t l3);
 };
 
 /* What a worker shows to the forwarder. Owned by the worker; constant during a burst but for the counters. */
@@ -67,9 +68,9 @@ struct mill_worker {
 	struct netmap_ring *tx[MILL_MAX_PORTS]; /* by port slot; NULL: no way to that port */
 	const struct mill_fib *fib;
 	const struct mill_bindings *bind;
-	const struct mill_iface *ifaces;	 /* by interface slot */
+	const struct mill_iface *ifaces;         /* by interface slot */
 	struct mill_iface_counters *if_counters; /* by interface slot */
-	struct mill_counter *rule_counters;	 /* by rule slot */
+	struct mill_counter *rule_counters;      /* by rule slot */
 	const struct mill_services *services;
 	uint64_t now_ns;   /* CLOCK_MONOTONIC, read once a burst */
 	uint64_t tx_dirty; /* bit p: tx[p] has frames that no tx sync has pushed yet */
@@ -78,7 +79,7 @@ struct mill_worker {
 };
 
 struct mill_forwarder {
-	uint32_t abi;	 /* MILL_ABI_VERSION */
+	uint32_t abi;    /* MILL_ABI_VERSION */
 	uint32_t layout; /* MILL_LAYOUT: changes with the size of any struct here or in runtime/shm */
 	uint8_t policy_hash[32];
 	uint32_t n_ports, n_ifaces, n_rules, n_gateways;
@@ -86,8 +87,9 @@ struct mill_forwarder {
 	void (*const *receive)(struct mill_worker *, struct netmap_ring *rx);
 };
 
-#define MILL_LAYOUT                                                                                                    \
-	((uint32_t)(sizeof(struct mill_state) * 31 + sizeof(struct mill_config) * 17 + sizeof(struct mill_worker) * 7 + \
-		    sizeof(struct mill_iface) * 5 + sizeof(struct mill_iface_counters)))
+#define MILL_LAYOUT                                                                                          \
+	((uint32_t)(sizeof(struct mill_state) * 31 + sizeof(struct mill_config) * 17 +                       \
+	            sizeof(struct mill_worker) * 7 + sizeof(struct mill_iface) * 5 +                         \
+	            sizeof(struct mill_iface_counters)))
 
 #define MILL_FORWARDER_SYMBOL "mill_forwarder"
