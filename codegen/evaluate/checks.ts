@@ -17,7 +17,6 @@ const v4 = {
 
 const v6 = {
   loopback: bitsOf('::1'),
-  mapped: prefix('::ffff:0:0/96'),
   multicast: prefix('ff00::/8'),
   linkLocal: prefix('fe80::/10'),
 } as const;
@@ -44,11 +43,11 @@ function judge4({ src, dst }: Packet): Judged {
   return { toHost: false };
 }
 
-/** RFC 4291 §2.5.2, §2.5.3, §2.5.5.2, §2.5.6, §2.7. */
+/** RFC 4291 §2.5.2, §2.5.3, §2.5.6, §2.7. */
 function judge6({ src, dst }: Packet): Judged {
-  if (contains(v6.multicast, src) || contains(v6.mapped, src) || src.bits === v6.loopback)
+  if (contains(v6.multicast, src) || src.bits === v6.loopback)
     return drop('martian-source');
-  if (dst.bits === 0n || dst.bits === v6.loopback) return drop('martian-destination');
+  if (dst.bits === v6.loopback) return drop('martian-destination');
   const multicast = contains(v6.multicast, dst);
   const scope = (dst.bits >> 112n) & 15n;
   if (multicast && scope < 2n) return drop('martian-destination');

@@ -24,8 +24,9 @@ export interface FramePlan {
   /** IPv6: the fragment header stands before the other ones. */
   readonly fragmentFirst: boolean;
   readonly dontFragment: boolean;
-  /** Give an IPv4 header such an identification that its checksum is 0xff00: what raises it must carry (RFC 1624). */
-  readonly largeChecksum: boolean;
+  /** Give an IPv4 header such an identification that its checksum is the complement of this: what raises 0xff00 must
+   * carry, and 0xfeff becomes 0 (RFC 1624). 0: any. */
+  readonly headerSum: number;
   /** Words of IPv4 options, 0 to 10. */
   readonly options: number;
   /** IPv6 extension headers by number, with their length fields. */
@@ -64,7 +65,7 @@ function ipv4(plan: FramePlan): Uint8Array {
     new Uint8Array(4 * plan.options).fill(1),
   );
   const rest = onesSum(header);
-  header.set(be16(plan.largeChecksum ? (0x00ff + 0xffff - rest) % 0xffff : 0x1234), 4);
+  header.set(be16(plan.headerSum === 0 ? 0x1234 : (plan.headerSum + 0xffff - rest) % 0xffff), 4);
   header.set(be16(0xffff - onesSum(header)), 10);
   return joined(header, body);
 }

@@ -87,8 +87,8 @@ function planFrame(
       ...tag,
       priority: random.once(2) ? 0 : random.below(16),
     })),
-    src: src ?? source(random, family),
-    dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family)),
+    src: src && !random.once(8) ? src : source(random, family, paths),
+    dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family, paths)),
     ttl: number('ttl', 255, random.once(8) ? random.below(3) : random.once(3) ? 255 : 64),
     dscp: number('dscp', 63, random.below(64)),
     protocol: number('proto', 255, protocolOf(random, family, near)),
@@ -102,7 +102,7 @@ function planFrame(
     ...(fragment && { fragment }),
     fragmentFirst: random.once(3),
     dontFragment: random.once(2),
-    largeChecksum: random.once(6),
+    headerSum: random.once(4) ? random.pick([0x00ff, 0x0100, 0x0101]) : 0,
     options: random.once(15) ? 1 + random.below(10) : 0,
     extensions: random.once(fragment ? 2 : 6) ? extensions(random) : [],
     padding: random.once(3) ? random.below(30) : 0,
@@ -163,7 +163,9 @@ const specials: Readonly<Record<Family, readonly bigint[]>> = {
   ],
 };
 
-function source(random: Random, family: Family): Address {
+function source(random: Random, family: Family, paths: Paths): Address {
+  const own = paths.routes.filter((one) => one.path.kind === 'local' && one.prefix.family === family);
+  if (own.length > 0 && random.once(12)) return random.pick(own).prefix;
   if (random.once(12)) return { family, bits: random.pick(specials[family]) };
   const bits = random.bits(addressBits(family));
   // Anything, but seldom what is dropped for what it is.

@@ -160,6 +160,16 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'a wrong checksum': [0, `${wan} ${web.replace('0001', '0002')}`, 'drop ip-checksum'],
   'padding behind it': [0, `${wan} ${web} 000000000000`, 'forward metro.a from-wan:2'],
   'a source of 127/8': [0, `${wan} ${v4('127.0.0.1', '10.1.9.9', { body: tcp(80) })}`, 'drop martian-source'],
+  "the router's own source": [
+    2,
+    `${metro} ${v4('10.1.1.1', '9.9.9.9', { body: udp(53), protocol: '11' })}`,
+    'drop martian-source',
+  ],
+  "the router's own source, to many": [
+    2,
+    `${metro} ${v4('10.1.1.1', '224.0.0.9', { body: udp(53), protocol: '11' })}`,
+    'punt local',
+  ],
   'a multicast source': [
     0,
     `${wan} ${v4('224.0.0.5', '10.1.9.9', { body: tcp(80) })}`,
@@ -357,7 +367,7 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'a mapped source': [
     0,
     `${wan} ${v6('::ffff:10.0.0.1', '2001:db8:1::9', '06', tcp(80))}`,
-    'drop martian-source',
+    'forward lan.office from-wan:2',
   ],
   'multicast that stays in a node': [
     0,

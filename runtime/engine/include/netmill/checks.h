@@ -43,15 +43,14 @@ static inline bool mill_link_local(const struct mill_address6 *a)
 	return a->high >> 54 == 0xfe80u >> 6;
 }
 
-/* RFC 4291 §2.5.3 (loopback), §2.7 (multicast: never a source; scope 0 is reserved, scope 1 stays inside a node);
- * draft-itojun-v6ops-v4mapped-harmful: no mapped source on the wire. */
+/* RFC 4291 §2.5.3 (loopback), §2.7 (multicast: never a source; scope 0 is reserved, scope 1 stays inside a node). */
 static inline int mill_check_ipv6(struct mill_packet *p)
 {
 	const struct mill_address6 *src = &p->src6, *dst = &p->dst6;
 	bool multicast = dst->high >> 56 == 0xff;
-	if (src->high >> 56 == 0xff || (src->high == 0 && (src->low == 1 || src->low >> 32 == 0xffff)))
+	if (src->high >> 56 == 0xff || (src->high == 0 && src->low == 1))
 		return MILL_DROP_MARTIAN_SOURCE;
-	if (dst->high == 0 && dst->low <= 1)
+	if (dst->high == 0 && dst->low == 1)
 		return MILL_DROP_MARTIAN_DESTINATION;
 	if (multicast && (dst->high >> 48 & 15) <= 1)
 		return MILL_DROP_MARTIAN_DESTINATION;
@@ -107,9 +106,11 @@ static inline void mill_burst_keep(struct mill_worker *w, struct mill_burst *bur
 		mill_deliver(w, p);
 		return;
 	}
-	if (p->family == 4)
+	if (p->family == 4) {
+		burst->src4[burst->n4] = p->src4;
 		burst->dst4[burst->n4++] = p->dst4;
-	else
+	} else {
 		memcpy(burst->dst6[burst->n6++], p->l3 + 24, 16);
+	}
 	burst->kept++;
 }

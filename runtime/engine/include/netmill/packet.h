@@ -56,8 +56,10 @@ struct mill_burst {
 	struct netmap_ring *rx;
 	uint32_t at, left; /* next slot, and how many are still to take */
 	uint32_t kept, routed;
-	uint32_t n4, n6; /* of either family: kept, then routed */
+	uint32_t foreign4; /* path group known to lead away from the router */
+	uint32_t n4, n6;   /* of either family: kept, then routed */
 	uint32_t dst4[MILL_BURST], group4[MILL_BURST];
+	uint32_t src4[MILL_BURST], from4[MILL_BURST]; /* from4: path groups back to the sources */
 	uint8_t dst6[MILL_BURST][16];
 	uint32_t group6[MILL_BURST];
 	struct mill_packet packet[MILL_BURST + 1]; /* the kept ones; one more to write the next into */
@@ -99,11 +101,14 @@ static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
 
 static inline void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
 {
-	if (burst->n4 != 0)
+	if (burst->n4 != 0) {
 		mill_fib_lookup4(w->fib, burst->dst4, burst->group4, burst->n4);
+		mill_fib_lookup4(w->fib, burst->src4, burst->from4, burst->n4);
+	}
 	if (burst->n6 != 0)
 		mill_fib_lookup6(w->fib, (const uint8_t(*)[16])burst->dst6, burst->group6, burst->n6);
 	burst->n4 = burst->n6 = burst->routed = 0;
+	burst->foreign4 = 0;
 }
 
 /* Every slot taken holds a free buffer again: its own, or the one that sending gave in exchange. */

@@ -33,16 +33,38 @@ static inline const struct mill_adjacency *mill_path(const struct mill_worker *w
 	return mill_fib_select(w->fib, group, mill_fib_wants_hash(w->fib, group) ? mill_flow_hash(p) : 0);
 }
 
+/* RFC 1812 §5.3.8, of which the kernel asks this much without reverse path filtering: a packet from one of the
+ * router's own addresses did not come from there. Most packets of a burst come by the same group: asked once. */
+static inline bool mill_from_myself4(const struct mill_worker *w, struct mill_burst *burst, uint32_t group)
+{
+	uint8_t kind;
+	if (group == burst->foreign4)
+		return false;
+	kind = mill_fib_select(w->fib, group, 0)->kind;
+	if (kind == MILL_ADJ_LOCAL)
+		return true;
+	burst->foreign4 = group;
+	return false;
+}
+
 /* The next kept packet and its path by the FIB, or NULL. */
-static inline struct mill_packet *mill_burst_route(const struct mill_worker *w, struct mill_burst *burst,
+static inline struct mill_packet *mill_burst_route(struct mill_worker *w, struct mill_burst *burst,
                                                    const struct mill_adjacency **path)
 {
-	struct mill_packet *p = &burst->packet[burst->routed];
-	if (burst->routed == burst->kept)
-		return NULL;
-	burst->routed++;
-	*path = mill_path(w, p, p->family == 4 ? burst->group4[burst->n4++] : burst->group6[burst->n6++]);
-	return p;
+	while (burst->routed != burst->kept) {
+		struct mill_packet *p = &burst->packet[burst->routed++];
+		if (p->family == 6) {
+			*path = mill_path(w, p, burst->group6[burst->n6++]);
+			return p;
+		}
+		const uint32_t at = burst->n4++;
+		if (!mill_from_myself4(w, burst, burst->from4[at])) {
+			*path = mill_path(w, p, burst->group4[at]);
+			return p;
+		}
+		mill_drop(w, p, MILL_DROP_MARTIAN_SOURCE);
+	}
+	return NULL;
 }
 
 /* Where a gateway is reached now; NULL: it is not, and the packet goes on as if no rule had named it. */
