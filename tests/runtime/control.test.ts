@@ -30,12 +30,17 @@ async function serve(
 
 const echo: Handler = async (body) => body;
 
+interface Reply {
+  readonly ok: boolean;
+  readonly error: { readonly code: string; readonly message: string };
+}
+
 /** Says bytes, and hears what comes back until the other side closes or `replies` have come. */
 async function say(
   path: string,
   bytes: Buffer,
   replies: number,
-): Promise<{ replies: any[]; closed: boolean }> {
+): Promise<{ replies: Reply[]; closed: boolean }> {
   const socket = net.connect(path);
   const reader = new FrameReader(1 << 20);
   const heard: unknown[] = [];
@@ -47,7 +52,7 @@ async function say(
     });
     socket.on('error', () => resolve({ replies: heard, closed: true }));
     socket.on('close', () => resolve({ replies: heard, closed: true }));
-  }).finally(() => socket.destroy()) as Promise<{ replies: any[]; closed: boolean }>;
+  }).finally(() => socket.destroy()) as Promise<{ replies: Reply[]; closed: boolean }>;
 }
 
 test('a request is answered', async (t) => {
@@ -90,9 +95,9 @@ test('an error arrives with code, message and fix', async (t) => {
 const rejected = test.macro(async (t, body: unknown, expected: RegExp) => {
   const socket = await serve(t, echo);
   const { replies } = await say(socket, encodeFrame(body), 1);
-  t.is(replies[0].ok, false);
-  t.is(replies[0].error.code, 'usage');
-  t.regex(replies[0].error.message, expected);
+  t.is(replies[0]!.ok, false);
+  t.is(replies[0]!.error.code, 'usage');
+  t.regex(replies[0]!.error.message, expected);
 });
 
 test('an unknown request is refused', rejected, { v: 1, id: 7, body: { op: 'explode' } }, /not understood/);
@@ -122,7 +127,7 @@ test('null is refused', rejected, null, /not understood/);
 test('a client that speaks another protocol is told so, and disconnected', async (t) => {
   const socket = await serve(t, echo);
   const { replies, closed } = await say(socket, Buffer.from('GET / HTTP/1.1\r\n\r\n'), 2);
-  t.is(replies[0].error.code, 'frame');
+  t.is(replies[0]!.error.code, 'frame');
   t.true(closed);
 });
 
@@ -131,7 +136,7 @@ test('an oversized request is refused without being read', async (t) => {
   const head = Buffer.alloc(4);
   head.writeUInt32BE(64 * 1024 + 1);
   const { replies, closed } = await say(socket, head, 2);
-  t.regex(replies[0].error.message, /1 to 65536 bytes/);
+  t.regex(replies[0]!.error.message, /1 to 65536 bytes/);
   t.true(closed);
 });
 
@@ -177,7 +182,7 @@ test('one client too many is turned away', async (t) => {
   const first = net.connect(socket);
   await once(first, 'connect');
   const { replies } = await say(socket, Buffer.alloc(0), 1);
-  t.regex(replies[0].error.message, /1 clients are connected already/);
+  t.regex(replies[0]!.error.message, /1 clients are connected already/);
   first.destroy();
   await once(first, 'close');
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -214,7 +219,7 @@ test('an answer too large for its client ends the connection, not the daemon', a
   slow.write(encodeFrame({ v: 1, id: 1, body: { op: 'status' } }));
   await new Promise((resolve) => setTimeout(resolve, 200));
   const other = await say(socket, encodeFrame({ v: 1, id: 1, body: { op: 'bad' } }), 1);
-  t.is(other.replies[0].ok, false);
+  t.is(other.replies[0]!.ok, false);
   slow.destroy();
 });
 
