@@ -32,6 +32,8 @@ const echo: Handler = async (body) => body;
 
 interface Reply {
   readonly ok: boolean;
+  readonly id?: number;
+  readonly value?: unknown;
   readonly error: { readonly code: string; readonly message: string };
 }
 
