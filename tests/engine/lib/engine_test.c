@@ -413,6 +413,9 @@ void flow_start(struct flow *flow)
 	CHECK(pthread_create(&flow->receiver, NULL, receive_flow, flow) == 0 &&
 	          pthread_create(&flow->sender, NULL, send_flow, flow) == 0,
 	      "threads");
+	const uint64_t start = test_now();
+	while (atomic_load(&flow->received) == 0)
+		CHECK(test_now() - start < 5000000000u, "%s: packets flow", flow->name);
 }
 
 void flow_stop(struct flow *flow)
