@@ -14,14 +14,31 @@ const program = join(directory, 'netlink_fuzz');
 test.before(async (t) => {
   t.timeout(300_000);
   const native = join(root, 'runtime/native');
-  const parts = ['address', 'engine_feed', 'meaning', 'messages', 'paths', 'queue', 'rib', 'rib_events', 'trie'];
+  const parts = [
+    'address',
+    'engine_feed',
+    'meaning',
+    'messages',
+    'paths',
+    'queue',
+    'rib',
+    'rib_events',
+    'trie',
+  ];
   const sources = [
     join(root, 'tests/native/fuzz/netlink_fuzz.cc'),
     ...['error', 'netlink_socket'].map((part) => join(native, `${part}.cc`)),
     ...parts.map((part) => join(native, 'rib', `${part}.cc`)),
   ];
   const include = [native, join(root, 'runtime')].map((d) => `-I${d}`);
-  const flags = ['-std=c++17', '-g', '-O1', '-D_GNU_SOURCE', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  const flags = [
+    '-std=c++17',
+    '-g',
+    '-O1',
+    '-D_GNU_SOURCE',
+    '-fsanitize=address,undefined',
+    '-fno-sanitize-recover=all',
+  ];
   await execa('g++', [...flags, ...include, '-o', program, ...sources, '-lmnl', '-lpthread']);
 });
 
@@ -30,7 +47,9 @@ test.after.always(() => rmSync(directory, { recursive: true, force: true }));
 for (const seed of ['1', '2', '3']) {
   test.serial(`malformed netlink messages do no harm, seed ${seed}`, async (t) => {
     t.timeout(120_000);
-    const { stdout, stderr, exitCode } = await execa(program, [seed, String(scaled(100_000))], { reject: false });
+    const { stdout, stderr, exitCode } = await execa(program, [seed, String(scaled(100_000))], {
+      reject: false,
+    });
     t.is(exitCode, 0, `${stdout}\n${stderr.slice(0, 6000)}`);
     t.regex(stdout, /^ok /);
   });
