@@ -144,7 +144,7 @@ static void workers_come_and_go(void)
 	struct flow back = {
 	    .name = "and the way back", .from = &n, .to = &m, .to_ring = 0, .window = 150, .id = 8};
 	flow_start(&flow);
-	for (uint32_t i = 0; i < 40; i++) {
+	for (uint32_t i = 0; i < 400; i++) {
 		one->generation++;
 		one->n_workers = i % 2 == 0 ? 2 : 1;
 		one->worker[1].core = -1;
@@ -153,7 +153,7 @@ static void workers_come_and_go(void)
 		one->worker[1].rx_rings[0] = i % 2 == 0 ? 2 : 0;
 		engine_deploy(&engine, one, "forwarder_swap2");
 		CHECK(engine.state->n_workers == one->n_workers, "workers");
-		usleep(5000);
+		usleep(500);
 	}
 	flow_stop(&flow);
 	/* With two workers: n's packets come to worker 1, m's TX ring 0 belongs to worker 0. */
