@@ -4,7 +4,7 @@
  * crashes or says nothing counts as failed. Arguments select files by part of their path.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -54,7 +54,13 @@ function show(line: string): void {
   process.stdout.write(`${mark}\n`);
 }
 
-async function runAva(files: readonly string[], flags: readonly string[], total: Counts): Promise<void> {
+/** @param minutes after which a run that hangs is killed */
+async function runAva(
+  files: readonly string[],
+  flags: readonly string[],
+  minutes: number,
+  total: Counts,
+): Promise<void> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const child = spawn(
     process.execPath,
@@ -65,11 +71,13 @@ async function runAva(files: readonly string[], flags: readonly string[], total:
       env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
     },
   );
+  const limit = setTimeout(() => killTree(child.pid!), minutes * 60_000);
   for await (const line of createInterface({ input: child.stdout })) {
     countLine(line, counts);
     show(line);
   }
   const code = child.exitCode ?? (await new Promise<number | null>((done) => child.once('close', done)));
+  clearTimeout(limit);
   if (code !== 0 && counts.failed === 0) {
     process.stdout.write(
       `  FAILED   ${files.map((file) => relative(root, file)).join(' ')}: ava ended with ${code}\n`,
@@ -79,6 +87,13 @@ async function runAva(files: readonly string[], flags: readonly string[], total:
   total.passed += counts.passed;
   total.failed += counts.failed;
   total.skipped += counts.skipped;
+}
+
+/** ava's workers do not die with it. */
+function killTree(pid: number): void {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  for (const child of children) killTree(Number(child));
+  process.kill(pid, 'SIGKILL');
 }
 
 async function runC(wanted: readonly string[], total: Counts): Promise<void> {
@@ -96,10 +111,10 @@ async function main(wanted: readonly string[]): Promise<void> {
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   const started = Date.now();
 
-  if (unit.length) await runAva(unit, ['--concurrency=2', '--timeout=5m', '--no-worker-threads'], total);
+  if (unit.length) await runAva(unit, ['--concurrency=2', '--timeout=5m', '--no-worker-threads'], 10, total);
   await runC(wanted, total);
   for (const file of system) {
-    await runAva([file], ['--serial', '--timeout=10m', '--no-worker-threads'], total);
+    await runAva([file], ['--serial', '--timeout=7m', '--no-worker-threads'], 8, total);
   }
   process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n`);
   process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);

@@ -109,8 +109,15 @@ export class Netmill {
     return JSON.parse(result.stdout) as T;
   }
 
-  call<T>(body: RequestBody): Promise<T> {
-    return call<T>(body, { socket: this.socket });
+  /** Deploys build, which takes its time; everything else has to answer soon. */
+  async call<T>(body: RequestBody): Promise<T> {
+    const limit = AbortSignal.timeout(body.op === 'deploy' ? 60_000 : 10_000);
+    try {
+      return await call<T>(body, { socket: this.socket, signal: limit });
+    } catch (error) {
+      if (limit.aborted) throw new Error(`netmilld did not answer to ${JSON.stringify(body)} in time`);
+      throw error;
+    }
   }
 
   status(): Promise<StatusReply> {

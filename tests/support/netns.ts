@@ -45,8 +45,13 @@ export class Node {
   }
 
   async try(command: string, ...args: readonly string[]): Promise<Run> {
-    const result = await execa('ip', ['netns', 'exec', this.namespace, command, ...args], { reject: false });
-    return { stdout: result.stdout, stderr: result.stderr, code: result.exitCode ?? 255 };
+    const result = await execa('ip', ['netns', 'exec', this.namespace, command, ...args], {
+      reject: false,
+      timeout: 90_000,
+      killSignal: 'SIGKILL',
+    });
+    const late = result.timedOut ? 'did not end within 90 s: ' : '';
+    return { stdout: result.stdout, stderr: late + result.stderr, code: result.exitCode ?? 255 };
   }
 
   /** Starts a program here; it dies with this process. */

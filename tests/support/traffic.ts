@@ -71,6 +71,9 @@ export interface Sent {
   readonly retries: number;
 }
 
+/** No sending of a test takes longer. */
+const answerMs = 45_000;
+
 type Answer = { readonly ok: boolean; readonly error?: string };
 
 export class Traffic {
@@ -99,8 +102,19 @@ export class Traffic {
     return traffic;
   }
 
-  private async answered<T extends object = object>(): Promise<T> {
-    const answer = await new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject }));
+  private async answered<T extends object = object>(verb = 'start'): Promise<T> {
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      const late = () =>
+        reject(new Error(`traffic tool on ${this.device} did not answer to '${verb}' in time`));
+      const timer = setTimeout(late, answerMs);
+      const done =
+        <V>(settle: (value: V) => void) =>
+        (value: V) => {
+          clearTimeout(timer);
+          settle(value);
+        };
+      this.waiting.push({ resolve: done(resolve), reject: done(reject) });
+    });
     if (!answer.ok) throw new Error(`traffic tool on ${this.device}: ${answer.error}`);
     return answer as unknown as T;
   }
@@ -110,7 +124,7 @@ export class Traffic {
     words: Readonly<Record<string, unknown>> = {},
   ): Promise<T> {
     const list = Object.entries(words).map(([key, value]) => `${key}=${value}`);
-    const answer = this.answered<T>();
+    const answer = this.answered<T>(verb);
     this.child.stdin!.write(`${[verb, ...list].join(' ')}\n`);
     return answer;
   }

@@ -167,11 +167,11 @@ function tagged(tpid: number, vid: number): Buffer {
   return ethernet(macs.r0, macs.c0, 0x0800, ipv4(far4, udp(far4, 1, 2, data(20))), [{ tpid, vid }]);
 }
 
-/** What does not fit on the way to the server, where the link carries 1,000 bytes. */
+/** What does not fit on the way to the server, where the link carries 1,280 bytes. */
 export const large: readonly Crafted[] = [
-  four('of exactly the MTU', {}, 972),
-  four('one byte too large', {}, 973),
-  four('too large, with DF', { fragment: 0x4000 }, 1200),
+  four('of exactly the MTU', {}, 1252),
+  four('one byte too large', {}, 1253),
+  four('too large, with DF', { fragment: 0x4000 }, 1300),
   four('too large, without DF', {}, 1400),
   four('too large, a fragment already', { fragment: 0x2000 }, 1400),
   four('too large, with options', { options: options([1, 1, 1, 0]) }, 1400),
