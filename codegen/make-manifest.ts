@@ -26,7 +26,7 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
     forwarder: built.forwarder,
     forwarderHash: built.forwarderHash,
     compiler: { ...built.compiler, flags: [...built.compiler.flags] },
-    lookup: router.engine.lookup === 'auto' ? 'flat' : router.engine.lookup,
+    lookup: 'flat',
     eventMode: router.engine.events,
     ports: router.ports.map((port, local) => ({
       local,
@@ -107,6 +107,7 @@ function ruleEntry(ir: Ir, rule: IrRule): Manifest['rules'][number] {
     origin: plain(rule.origin),
     action: rule.action.kind,
     gateways: rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [],
+    ...(rule.name !== undefined && { name: rule.name }),
     ...(rule.why !== undefined && { why: rule.why }),
     ...(rule.counter !== undefined && { counter: rule.counter }),
     ...(rule.logPerSecond !== undefined && { logPerSecond: rule.logPerSecond }),

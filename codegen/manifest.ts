@@ -52,6 +52,8 @@ const rule = z.object({
   origin,
   action: z.enum(['allow', 'deny', 'nexthop']),
   gateways: z.array(z.string()),
+  /** As given by `.id()`. */
+  name: z.string().optional(),
   why: z.string().optional(),
   counter: z.string().optional(),
   logPerSecond: z.number().int().optional(),
@@ -71,7 +73,7 @@ export const manifestSchema = z.object({
   forwarder: z.string(),
   forwarderHash: hex(64),
   compiler: z.object({ name: z.string(), version: z.string(), flags: z.array(z.string()) }),
-  lookup: z.enum(['flat', 'radix']),
+  lookup: z.literal('flat'),
   eventMode: z.enum(['poll', 'busy', 'adaptive']),
   ports: z.array(port),
   interfaces: z.array(logicalInterface),

@@ -188,7 +188,8 @@ export interface StaticRoute {
 }
 
 export type EventMode = 'poll' | 'busy' | 'adaptive';
-export type LookupMethod = 'auto' | 'flat' | 'radix';
+/** How addresses are looked up. `flat`: DIR-24-8 and its IPv6 counterpart. `auto`: the build chooses, today always `flat`. */
+export type LookupMethod = 'auto' | 'flat';
 
 /** A worker thread pinned to a core, and the receive rings it owns; without `rings` they are dealt out. */
 export interface WorkerConfig {

@@ -40,7 +40,7 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
     spec === undefined ? {} : knownKeys(spec, ['workers', 'lookup', 'events'], origin, 'the engine');
   return Object.freeze({
     workers: readWorkers(given.workers, inside(origin, 'workers')),
-    lookup: choice<LookupMethod>(given.lookup, ['auto', 'flat', 'radix'], 'auto', inside(origin, 'lookup')),
+    lookup: choice<LookupMethod>(given.lookup, ['auto', 'flat'], 'auto', inside(origin, 'lookup')),
     events: choice<EventMode>(
       given.events,
       ['poll', 'busy', 'adaptive'],
