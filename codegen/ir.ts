@@ -81,6 +81,8 @@ export interface IrRule {
   readonly text: string;
   readonly origin: Origin;
   readonly logPerSecond?: number;
+  /** As given by `.id()`. */
+  readonly name?: string;
   readonly why?: string;
   readonly counter?: string;
   readonly expires?: string;

@@ -122,6 +122,7 @@ function lowerLists(
         text: cite(rule.origin) ?? `${rule.id ?? rule.action.kind}${rule.why ? `: ${rule.why}` : ''}`,
         origin: rule.origin,
         ...(rule.log && { logPerSecond: rule.log.perSecond }),
+        ...(rule.id !== undefined && { name: rule.id }),
         ...(rule.why !== undefined && { why: rule.why }),
         ...(rule.counter !== undefined && { counter: rule.counter }),
         ...(rule.expires !== undefined && { expires: rule.expires }),

@@ -272,7 +272,7 @@ function slotNames(deployer: Deployer, link: () => EngineLink): SlotNames {
       const at = link().runningConfiguration().ruleSlots.indexOf(slot);
       const rule = deployer.active?.bundle.plan.rules[at];
       if (rule === undefined) return { id: `slot ${slot}`, action: 'matched', origin: 'a generation before' };
-      return { id: rule.text, action: rule.action, origin: rule.origin };
+      return { id: rule.name ?? rule.text, action: rule.action, origin: rule.origin };
     },
     interface: (slot) => {
       const plan = deployer.active?.bundle.plan;

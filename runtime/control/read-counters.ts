@@ -54,7 +54,7 @@ function readRules(context: ControlContext): readonly RuleReply[] {
   const counters = link.state.ruleCounters(link.runningConfiguration().ruleSlots);
   return rules.map((rule, r) => ({
     list: rule.list,
-    id: rule.id,
+    id: rule.name ?? rule.id,
     text: rule.text,
     action: rule.action,
     origin: rule.origin,

@@ -96,6 +96,7 @@ export interface CounterReply {
 
 export interface RuleReply {
   readonly list: string;
+  /** As `.id()` gave it, else the hash that stands for it. */
   readonly id: string;
   readonly text: string;
   readonly action: string;

@@ -83,6 +83,7 @@ export function planOf(manifest: Manifest): Plan {
     gateways: manifest.gateways,
     rules: manifest.rules.map((rule) => ({
       id: rule.id,
+      name: rule.name,
       text: rule.why ?? rule.text,
       list: rule.list,
       action: rule.gateways.length > 0 ? `${rule.action} ${rule.gateways.join(' ')}` : rule.action,

@@ -28,7 +28,9 @@ export interface PlanInterface {
 export interface PlanRule {
   /** 16 hex digits: the identity that its counters belong to. */
   readonly id: string;
-  /** What operators call it: its name or its text. */
+  /** Given by `.id()`. */
+  readonly name: string | undefined;
+  /** What operators call it: its reason or its policy line. */
   readonly text: string;
   readonly list: string;
   readonly action: string;
