@@ -68,8 +68,6 @@ static bool attach(struct mill_region *region, struct mill_error *error)
 		mill_fail(error, ENOMEM, "no memory for a free list of %u buffers", header->n_bufs);
 		return false;
 	}
-	/* First touch now, not for a packet. Failure (old kernel, limits) only costs time later. */
-	(void)madvise(region->buffers, (size_t)region->n_bufs * MILL_BUF_SIZE, MADV_POPULATE_WRITE);
 	return true;
 }
 
@@ -94,6 +92,9 @@ bool mill_region_create(struct mill_region *region, uint32_t n_bufs, struct mill
 		mill_region_unmap(region);
 		return false;
 	}
+	/* First touch now, not for a packet. Failure (old kernel, limits) only costs time later. A region that is
+	 * adopted has its pages already; to map them all at once would only lengthen the gap. */
+	(void)madvise(region->buffers, (size_t)n_bufs * MILL_BUF_SIZE, MADV_POPULATE_WRITE);
 	for (uint32_t i = n_bufs - 1; i >= 1; i--)
 		region->free_list[region->n_free++] = i;
 	return true;
