@@ -22,6 +22,7 @@ export function mergeRanges(ranges: readonly AddressRange[]): readonly AddressRa
   for (const range of sorted) {
     const last = merged.at(-1);
     if (last !== undefined && range.from <= last.to + 1n)
+      // biome-ignore lint/complexity/useMathMinMax: these are bigints
       merged[merged.length - 1] = { from: last.from, to: range.to > last.to ? range.to : last.to };
     else merged.push(range);
   }

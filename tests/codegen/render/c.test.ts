@@ -52,6 +52,7 @@ const rows: Readonly<Record<string, string>> = {
 
 for (const [name, text] of Object.entries(rows))
   test(`C of ${name}`, async (t) => {
+    t.timeout(120_000);
     const source = await sourceOf(text);
     t.is(gccSays(source), '');
     t.deepEqual(misformatted(source), []);
@@ -59,6 +60,7 @@ for (const [name, text] of Object.entries(rows))
   });
 
 test('a list of hundreds of rules becomes a table', async (t) => {
+  t.timeout(120_000);
   const rules = [...Array(600)].map(
     (_, i) =>
       `allow({ from: nets('10.${i >> 8}.${i & 255}.0/24', '2001:db8:${i.toString(16)}::/48'), service: tcp(${i}) })`,

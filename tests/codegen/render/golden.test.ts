@@ -20,6 +20,7 @@ async function sourceOf(path: string): Promise<string> {
 
 for (const { name, policy } of examples) {
   test(`the C of ${name} is the one that was reviewed`, async (t) => {
+    t.timeout(120_000);
     const source = await sourceOf(join(packageRoot, policy));
     const golden = join(goldens, name, 'forwarder.c');
     if (process.env.UPDATE_GOLDENS === '1') {
@@ -33,6 +34,7 @@ for (const { name, policy } of examples) {
   });
 
   test(`the C of ${name} does not depend on where the policy is`, async (t) => {
+    t.timeout(120_000);
     const elsewhere = await withFiles({}, (directory) => {
       const copy = join(directory, `${name}.ts`);
       cpSync(join(packageRoot, policy), copy);

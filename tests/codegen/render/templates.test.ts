@@ -91,6 +91,7 @@ async function walked(policy: string): Promise<Walk> {
 }
 
 test('templates have no grammar but paths, each and partials, and every path is in the view', async (t) => {
+  t.timeout(120_000);
   const walk = await walked('examples/edge1.ts');
   t.deepEqual(walk.problems, []);
   t.deepEqual([...walk.reached].sort(), ['forwarder.c', ...named.keys()].sort());
