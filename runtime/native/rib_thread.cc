@@ -98,6 +98,7 @@ void RibThread::run()
 		read_events();
 		if (std::exchange(overrun_, false)) {
 			work([](Rib &rib) { rib.statistics.overruns++; });
+			discard_events();
 			resync(true);
 			continue;
 		}
@@ -152,6 +153,14 @@ void RibThread::read_events()
 	const bool doubt = work([](Rib &rib) { return rib.take_doubt(); });
 	if (doubt && verify_at_ == 0)
 		verify_at_ = std::max(now() + verify_ns, last_dump_ + 10 * dump_ns_);
+}
+
+/* The kernel says that it dropped something once, and not again before the queue was empty: so it is emptied before
+ * the dump, or what is dropped during that goes unnoticed. */
+void RibThread::discard_events()
+{
+	while (!stopping_ && events_->receive([](const nlmsghdr *) {}) != NetlinkSocket::Received::Nothing) {
+	}
 }
 
 void RibThread::wait_for_work()

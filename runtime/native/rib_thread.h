@@ -70,6 +70,7 @@ class RibThread
 	void wait_for_work();
 	void read_events();
 	bool storm();
+	void discard_events();
 	void resync(bool whole);
 	void dump(uint16_t type, uint8_t family, const std::function<void(Rib &)> &sweep);
 	void dump_links();
