@@ -21,10 +21,8 @@ export function mergeRanges(ranges: readonly AddressRange[]): readonly AddressRa
   const merged: AddressRange[] = [];
   for (const range of sorted) {
     const last = merged.at(-1);
-    if (last !== undefined && range.from <= last.to + 1n)
-      // biome-ignore lint/complexity/useMathMinMax: these are bigints
-      merged[merged.length - 1] = { from: last.from, to: range.to > last.to ? range.to : last.to };
-    else merged.push(range);
+    if (last === undefined || range.from > last.to + 1n) merged.push(range);
+    else if (range.to > last.to) merged[merged.length - 1] = { from: last.from, to: range.to };
   }
   return merged;
 }
