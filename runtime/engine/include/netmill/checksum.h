@@ -7,12 +7,15 @@
  * matter for that question (§2 (B)). `bytes` is a multiple of four, at least 20. */
 static inline bool mill_ipv4_checksum_ok(const uint8_t *header, uint32_t bytes)
 {
-	uint32_t word[5];
-	memcpy(word, header, sizeof(word));
-	uint64_t sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
+	uint64_t first, second, sum;
+	uint32_t word;
+	memcpy(&first, header, sizeof(first));
+	memcpy(&second, header + 8, sizeof(second));
+	memcpy(&word, header + 16, sizeof(word));
+	sum = (first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) + word;
 	for (uint32_t at = 20; at < bytes; at += 4) {
-		memcpy(word, header + at, 4);
-		sum += word[0];
+		memcpy(&word, header + at, sizeof(word));
+		sum += word;
 	}
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
