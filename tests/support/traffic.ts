@@ -96,8 +96,9 @@ export class Traffic {
     if (!existsSync(trafficTool)) throw new Error(`${trafficTool} is missing: run npm run build`);
     const command =
       cpu === undefined ? [trafficTool, device] : ['taskset', '-c', String(cpu), trafficTool, device];
-    const child = lab.own(node.start(command[0]!, command.slice(1), { input: true }));
-    const traffic = new Traffic(child, device, await node.mac(device));
+    const mac = await node.mac(device);
+    const child = lab.own(node.start(command[0]!, command.slice(1), { conversation: true }));
+    const traffic = new Traffic(child, device, mac);
     await traffic.answered();
     return traffic;
   }
