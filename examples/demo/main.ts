@@ -17,6 +17,7 @@ interface Totals {
 }
 
 async function tell(world: World, about: story.Story): Promise<Totals> {
+  await story.settle(world);
   const before = await story.fingerprint(world);
   const bundle = await story.buildPolicy(about);
   const netmill = await story.startRouter(about, bundle);

@@ -266,6 +266,15 @@ export async function handBack({ world, screen, claims, netmill }: Running, befo
   );
 }
 
+/** The kernel tells of a new link's carrier and address within a second or two. */
+export async function settle(world: World): Promise<void> {
+  const settled = async () => {
+    const addresses = await world.router.run('ip', '-br', 'addr');
+    return !addresses.includes(' DOWN ') && addresses.match(/fe80/g)?.length === 3;
+  };
+  await until('the links of the router', settled, 5000);
+}
+
 /** Everything of the router's links that netmill may have touched. */
 export async function fingerprint(world: World): Promise<string> {
   const addresses = await world.router.run('ip', '-br', 'addr');

@@ -55,15 +55,12 @@ export class Node {
   }
 
   /** Starts a program here; it dies with this process. */
-  start(
-    command: string,
-    args: readonly string[],
-    options: { input?: boolean; env?: NodeJS.ProcessEnv } = {},
-  ) {
+  start(command: string, args: readonly string[], options: { conversation?: boolean } = {}) {
     const child = execa('ip', ['netns', 'exec', this.namespace, command, ...args], {
       reject: false,
-      stdin: options.input ? 'pipe' : 'ignore',
-      env: options.env ?? {},
+      // In a conversation the caller writes and reads; otherwise what it says is kept for the end.
+      stdin: options.conversation ? 'pipe' : 'ignore',
+      buffer: !options.conversation,
       maxBuffer: 16_000_000,
       cleanup: true,
     });

@@ -170,6 +170,12 @@ systemTest('shutdown hands the ports back: the kernel routes as if nothing had b
       await line.router.run('ethtool', '-k', 'r1'),
     ];
     await line.warm();
+    // The kernel tells of a new link within a second.
+    await until(
+      'all links',
+      async () =>
+        !/DOWN|LOWERLAYER/.test((await look())[0]!) && (await look())[0]!.match(/fe80/g)?.length === 3,
+    );
     const before = await look();
     const netmill = await Netmill.start(line.lab, line.router, plain);
     const { client, server } = await line.traffic();
