@@ -207,12 +207,19 @@ export interface RibStatus {
 
 /** Netlink reader, RIB and FIB feeder: everything per route happens inside, on its own thread. */
 export interface Rib {
-  /** Interfaces whose routes the engine forwards: kernel ifindex → interface slot. Replaces the whole map. */
+  /**
+   * Interfaces whose routes the engine forwards: kernel ifindex → interface slot. Replaces the whole map. Nothing is
+   * fed before the first call: without the map the engine would be told to leave everything to the kernel.
+   */
   setInterfaces(map: readonly { readonly ifindex: number; readonly slot: number }[]): void;
-  /** ACL and PBR nexthops by gateway slot, resolved through the RIB from now on. */
+  /**
+   * ACL and PBR nexthops by gateway slot, resolved through the RIB from now on, over the engine's interfaces alone:
+   * a gateway behind another one is unresolvable (group 0), never left to the kernel.
+   */
   setGateways(gateways: readonly { readonly slot: number; readonly address: string }[]): void;
   /** Feed this engine's queue: replays everything. `undefined` stops feeding. */
   attach(engine: EngineLink | undefined): void;
+  /** Links and addresses are known when it returns; the rest follows. */
   start(): void;
   stop(): void;
   couple(): void;
@@ -235,7 +242,10 @@ export interface Rib {
   status(): RibStatus;
   /** Links or addresses changed (coalesced): the daemon looks again. */
   onLinks(listener: () => void): void;
-  /** Resolves when the engine has applied everything known at the call. */
+  /**
+   * Resolves when the engine has applied everything known at the call, what waits in the netlink socket included;
+   * while nothing is fed (no engine, no interfaces yet, decoupled), when the RIB knows it.
+   */
   settled(): Promise<void>;
 }
 
