@@ -182,10 +182,11 @@ async function run(
     link().release();
     interfaces.restore();
   });
+  // A RIB that does not know the interfaces yet would send everything by the kernel for a moment.
+  const resumed = resume && (await deployer.resume(first.running));
   rib.attach(first);
-  if (resume && (await deployer.resume(first.running))) {
-    log.info({ generation: first.running }, 'running generation taken over as it is');
-  } else {
+  if (resumed) log.info({ generation: first.running }, 'running generation taken over as it is');
+  else {
     await deployer.deploy(options.source, (step) => log.info(step), bundle.dir);
   }
   rib.onLinks(refresh);

@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, MillError, messageOf } from './errors.js';
 import type { EngineLink, Native } from './native.js';
@@ -24,6 +25,8 @@ export interface EngineProcessOptions {
   readonly binary?: string;
 }
 
+/** nice(2) of the engine. */
+const ENGINE_NICE = -15;
 const START_TIMEOUT_MS = 5_000;
 const notListening: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
 
@@ -68,9 +71,19 @@ function launch(binary: string, args: readonly string[], paths: RunPaths): Launc
       ended = by === null ? `it exited with code ${code}` : `it was ended by ${by}`;
     });
     child.unref();
+    raisePriority(child.pid);
     return { pid: child.pid ?? 0, ended: () => ended };
   } finally {
     closeSync(log);
+  }
+}
+
+/** Workers, which inherit it, go before builds and whatever else the machine does: packets do not wait. */
+function raisePriority(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, ENGINE_NICE);
+  } catch {
+    // It has ended already, which is told elsewhere; or priorities are not ours to give, as in a container.
   }
 }
 

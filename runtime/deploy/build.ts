@@ -1,5 +1,6 @@
 /** Builds a policy in a process of its own: the event loop keeps serving, and the memory of a build goes away with it. */
 import { fork } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { MillError } from '../errors.js';
 
@@ -21,6 +22,7 @@ export interface BuildRequest {
 /** Resolves with the directory of the bundle. @throws MillError `policy` with the diagnostics */
 export type BuildPolicy = (request: BuildRequest) => Promise<string>;
 
+const BUILD_NICE = 10;
 const TIMEOUT_MS = 120_000;
 
 export const buildInChild: BuildPolicy = (request) =>
@@ -31,6 +33,8 @@ export const buildInChild: BuildPolicy = (request) =>
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--max-old-space-size=2048'],
     });
+    // A build never takes the processor from what forwards.
+    if (child.pid !== undefined) setPriority(child.pid, BUILD_NICE);
     let stderr = '';
     let result: BuildMessage | undefined;
     child.stderr!.on('data', (chunk: Buffer) => {
