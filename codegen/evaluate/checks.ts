@@ -1,5 +1,5 @@
 /** What a router looks at before any rule: whose frame it is, and addresses that cannot be on a wire. */
-import { contains, parseAddress, parseInterfaceAddress, network } from '../../dsl/address.js';
+import { contains, network, parseAddress, parseInterfaceAddress } from '../../dsl/address.js';
 import type { Address, Prefix } from '../../dsl/model.js';
 import type { DropReason, PuntClass } from './outcome.js';
 import { type Packet, protocols } from './parse.js';
@@ -45,8 +45,7 @@ function judge4({ src, dst }: Packet): Judged {
 
 /** RFC 4291 §2.5.2, §2.5.3, §2.5.6, §2.7. */
 function judge6({ src, dst }: Packet): Judged {
-  if (contains(v6.multicast, src) || src.bits === v6.loopback)
-    return drop('martian-source');
+  if (contains(v6.multicast, src) || src.bits === v6.loopback) return drop('martian-source');
   if (dst.bits === v6.loopback) return drop('martian-destination');
   const multicast = contains(v6.multicast, dst);
   const scope = (dst.bits >> 112n) & 15n;

@@ -4,11 +4,11 @@
  */
 import type { Ir, IrInterface, IrPort, IrRule } from '../ir.js';
 import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
-import { joined, linkHeader, lowered, tagsOf } from './output.js';
 import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
+import { joined, linkHeader, lowered, tagsOf } from './output.js';
 import { etherTypes, type Frame, isTag, type Packet, parseFrame, parseIpv4, parseIpv6 } from './parse.js';
 import { type Path, type Paths, route } from './paths.js';
-import { firstMatch, isHiddenFrom, see, type Seen } from './rules.js';
+import { firstMatch, isHiddenFrom, type Seen, see } from './rules.js';
 
 /** What changes from one packet to the next. */
 export interface Circumstances {
