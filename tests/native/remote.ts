@@ -17,7 +17,7 @@ export interface Remote {
 
 export function startAgent(lab: Lab, node: Node, ...args: readonly string[]): Remote {
   const script = fileURLToPath(new URL('./agent.js', import.meta.url));
-  const child = lab.own(node.start(process.execPath, [script, ...args], { input: true }));
+  const child = lab.own(node.start(process.execPath, [script, ...args], { conversation: true }));
   child.stderr!.pipe(process.stderr);
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   let turn: Promise<unknown> = Promise.resolve();
