@@ -1,5 +1,5 @@
 /** Random policies, made with the builders that operators use; small worlds, so that rules meet and overlap. */
-import { randomOf, type Random } from '../../codegen/selftest/random.js';
+import { type Random, randomOf } from '../../codegen/selftest/random.js';
 import {
   acl,
   allow,
