@@ -3,7 +3,7 @@
  * engine outlives the daemon on purpose, so it is no child in the usual sense: own session, own log file.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, MillError, messageOf } from './errors.js';
@@ -81,7 +81,10 @@ function launch(binary: string, args: readonly string[], paths: RunPaths): Launc
 /** Workers, which inherit it, go before builds and whatever else the machine does: packets do not wait. */
 function raisePriority(pid: number | undefined): void {
   try {
-    if (pid !== undefined) setPriority(pid, ENGINE_NICE);
+    if (pid === undefined) return;
+    setPriority(pid, ENGINE_NICE);
+    // Where the kernel groups by session (sched(7), autogroup), what counts between sessions is the group's.
+    writeFileSync(`/proc/${pid}/autogroup`, String(ENGINE_NICE));
   } catch {
     // It has ended already, which is told elsewhere; or priorities are not ours to give, as in a container.
   }
