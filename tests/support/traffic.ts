@@ -97,6 +97,8 @@ export class Traffic {
     const command =
       cpu === undefined ? [trafficTool, device] : ['taskset', '-c', String(cpu), trafficTool, device];
     const mac = await node.mac(device);
+    // With a queue of its own, a veth whose peer's ring is full makes the sender wait (Linux 6.16) instead of dropping.
+    await node.run('tc', 'qdisc', 'replace', 'dev', device, 'root', 'pfifo', 'limit', '1000');
     const child = lab.own(node.start(command[0]!, command.slice(1), { conversation: true }));
     const traffic = new Traffic(child, device, mac);
     await traffic.answered();
