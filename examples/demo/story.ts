@@ -159,6 +159,19 @@ async function balance(story: Running): Promise<Counts & { readonly denied: numb
   return { ...counts, denied, lost: counts.sent - counts.received - denied };
 }
 
+/** Where packets went that nobody meant to lose: shown only when there are such. */
+async function explainLoss({ netmill, screen }: Running): Promise<void> {
+  const { ports, drops } = await netmill.status();
+  for (const port of ports) {
+    const { name, rx, tx, rxDropped, txFull } = port;
+    screen.fact(
+      name,
+      `received ${count(rx.packets)}, no room for ${rxDropped}; sent ${count(tx.packets)}, ring full ${txFull}`,
+    );
+  }
+  screen.fact('drops', drops.map((drop) => `${drop.reason} ${drop.packets}`).join(', ') || 'none');
+}
+
 const clean = (seen: { lost: number; reordered: number; bad: number }) =>
   seen.lost === 0 && seen.reordered === 0 && seen.bad === 0;
 
@@ -171,6 +184,7 @@ export async function changePolicy(story: Running): Promise<void> {
   await sleep(700);
   const seen = await balance(story);
   const { build: compile, commit } = result.milliseconds;
+  if (!clean(seen)) await explainLoss(story);
   screen.fact(
     'deploy',
     `generation ${result.previous} → ${result.generation}: build ${milliseconds(compile)}, swap ${milliseconds(commit)}`,
@@ -233,6 +247,7 @@ export async function killDaemon(story: Running): Promise<void> {
 /** Ends the traffic and says what has become of all of it. */
 export async function endTraffic(story: Running) {
   const seen = await balance(story);
+  if (!clean(seen)) await explainLoss(story);
   story.claims.add(
     'nothing was lost',
     clean(seen),
