@@ -121,11 +121,12 @@ static void close_queues(struct mill_port *port)
 	mill_region_free_kernel(port->region, port->config.slot);
 }
 
-/* The socket that held the UMEM before lets go of its queue some milliseconds after close: EBUSY is tried again. */
+/* The socket that held the UMEM before lets go of its queue some milliseconds after close, and after the daemon has closed
+ * its duplicate, which a busy machine delays: EBUSY is tried again for two seconds. */
 static bool open_all_queues(struct mill_port *port, struct mill_error *error)
 {
 	uint32_t shrink = port->rx_rings > 4 ? 1 : 0;
-	for (int attempt = 0; attempt < 100; attempt++) {
+	for (int attempt = 0; attempt < 400; attempt++) {
 		if (open_queues(port, shrink, error))
 			return true;
 		close_queues(port);
