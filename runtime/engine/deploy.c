@@ -1,8 +1,8 @@
 /*
  * Deploying a generation without losing a packet: prepare opens what is new beside what runs; commit swaps one pointer
- * and waits until every worker has taken it; then what is gone is closed. A ring that changes its worker is, for
- * the moment between two plans, nobody's: its old worker has let go when the new one begins, and what arrives
- * meanwhile waits in the ring. Whatever fails leaves the running generation as it was. Control thread only.
+ * and waits until every worker has taken it; then what is gone is closed. A ring that changes its worker is first
+ * received from no more, until what came from it is out; then it is nobody's: its old worker has let go when the new
+ * one begins. What arrives meanwhile waits in the ring. Whatever fails leaves the running generation as it was. Control thread only.
  */
 #include <errno.h>
 #include <string.h>
@@ -28,15 +28,39 @@ static void wait_taken(struct mill_engine *engine, const struct mill_plan *plan)
 		}
 }
 
+static void publish_plan(struct mill_engine *engine, const struct mill_plan *plan)
+{
+	const struct mill_plan *before = atomic_exchange_explicit(&engine->plan, plan, memory_order_seq_cst);
+	wait_taken(engine, plan);
+	mill_plan_free(before);
+}
+
 static bool publish(struct mill_engine *engine, const struct mill_generation *generation,
                     const struct mill_ownership *ownership, struct mill_error *error)
 {
 	const struct mill_plan *plan = mill_plan_build(engine, generation, ownership, error);
+	if (plan != NULL)
+		publish_plan(engine, plan);
+	return plan != NULL;
+}
+
+/* The running plan, but that only rings which somebody owns in `kept` are received from. What is on its way from
+ * worker to worker goes out: each waits for its own when it takes a plan with fewer rings (worker.c, settle). */
+static bool publish_receiving(struct mill_engine *engine, const struct mill_ownership *kept,
+                              struct mill_error *error)
+{
+	struct mill_plan *plan = mill_plan_build(engine, engine->running, &engine->ownership, error);
 	if (plan == NULL)
 		return false;
-	const struct mill_plan *before = atomic_exchange_explicit(&engine->plan, plan, memory_order_seq_cst);
-	wait_taken(engine, plan);
-	mill_plan_free(before);
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++) {
+		struct mill_worker_plan *part = &plan->worker[w];
+		uint32_t n = 0;
+		for (uint32_t i = 0; i < part->n_rings; i++)
+			if (kept->owner[part->ring[i].port->config.slot][part->ring[i].ring] != MILL_NONE)
+				part->ring[n++] = part->ring[i];
+		part->n_rings = n;
+	}
+	publish_plan(engine, plan);
 	return true;
 }
 
@@ -271,6 +295,11 @@ bool mill_deploy_commit(struct mill_engine *engine, const struct mill_commit *co
 
 void mill_deploy_stop(struct mill_engine *engine)
 {
+	struct mill_ownership none;
+	struct mill_error error = {0};
+	memset(&none, 0xff, sizeof(none));
+	if (engine->running != NULL)
+		publish_receiving(engine, &none, &error);
 	stop_workers(engine, 0);
 	mill_plan_free(atomic_exchange(&engine->plan, NULL));
 	mill_generation_unload(engine->prepared);

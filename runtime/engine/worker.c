@@ -203,16 +203,17 @@ static bool turn(struct mill_worker_thread *worker)
 static bool moves(const struct mill_worker_plan *before, const struct mill_worker_plan *after)
 {
 	for (uint32_t port = 0; port < MILL_MAX_PORTS; port++)
-		if (before->way[port].owner != NULL && before->way[port].owner != after->way[port].owner)
+		if (before->way[port].owner != NULL && before->way[port].ring != after->way[port].ring)
 			return true;
 	return after->n_rings < before->n_rings;
 }
 
-static bool handed_over(const struct mill_worker_thread *worker)
+/* Has everything left that was handed over by the ways of `before`, to ports that are still there? */
+static bool handed_over(const struct mill_worker_thread *worker, const struct mill_worker_plan *before)
 {
 	for (uint32_t port = 0; port < MILL_MAX_PORTS; port++) {
-		const struct mill_way *way = &worker->plan->way[port];
-		if (way->ring == NULL || way->owner == NULL || way->owner == worker)
+		const struct mill_way *way = &before->way[port];
+		if (way->owner == NULL || way->ring == NULL || worker->plan->way[port].port == NULL)
 			continue;
 		const struct mill_ring_sync *sync = mill_ring_sync(way->ring);
 		if (mill_ring_load(way->ring, &sync->consumed) != sync->produced)
@@ -221,33 +222,38 @@ static bool handed_over(const struct mill_worker_thread *worker)
 	return true;
 }
 
-/* Waits, but not for ever, until what was handed to other workers is out, so that nothing sent another way later
- * overtakes it. */
-static void settle(struct mill_worker_thread *worker)
+/* Waits, but not for ever, until what was handed over before is out, so that nothing sent another way later overtakes
+ * it. Meanwhile it empties what others handed to it: they may be waiting likewise. */
+static void settle(struct mill_worker_thread *worker, const struct mill_worker_plan *before)
 {
 	const uint64_t start = mill_now();
-	while (!handed_over(worker) && mill_now() - start < DRAIN_PATIENCE_NS) {
+	while (!handed_over(worker, before) && mill_now() - start < DRAIN_PATIENCE_NS) {
 		if (empty_handoffs(worker))
 			flush(worker, worker->base.tx_dirty);
-		sched_yield();
+		else
+			sched_yield();
 	}
 }
 
 static void take_plan(struct mill_worker_thread *worker, const struct mill_plan *plan)
 {
 	static const struct mill_worker_plan nothing = {.epoll_fd = -1};
+	const struct mill_worker_plan *before = worker->plan;
 	const struct mill_worker_plan *part =
 	    plan != NULL && plan->worker[worker->number].active ? &plan->worker[worker->number] : &nothing;
-	if (worker->plan != NULL) {
+	if (before != NULL)
 		flush(worker, worker->base.tx_dirty);
-		if (moves(worker->plan, part))
-			settle(worker);
-	}
 	worker->plan = part;
 	worker->tx_low = 0;
 	worker->last_tick_ns = 0; /* new ports get their first heartbeat at once */
-	for (uint32_t port = 0; port < MILL_MAX_PORTS; port++)
+	for (uint32_t port = 0; port < MILL_MAX_PORTS; port++) {
 		worker->base.tx[port] = part->way[port].ring;
+		/* A ring may have been left full, by a worker of before or by a dead engine: the first turn syncs all. */
+		if (part->way[port].ring != NULL)
+			worker->tx_low |= 1ull << port;
+	}
+	if (before != NULL && moves(before, part))
+		settle(worker, before);
 	if (plan != NULL) {
 		worker->base.bind = &plan->generation->bindings;
 		worker->state->generation = plan->generation->number;
@@ -257,17 +263,22 @@ static void take_plan(struct mill_worker_thread *worker, const struct mill_plan 
 
 /* --- sleeping ------------------------------------------------------------------------------------------- */
 
+/* Something that was handed over, and room for it. Without room the next tick tries again. */
+static bool can_empty(const struct mill_worker_thread *worker, const struct mill_inbound *inbound)
+{
+	const struct mill_ring_sync *sync = mill_ring_sync(inbound->ring);
+	const struct netmap_ring *to = worker->base.tx[inbound->port];
+	return to != NULL && mill_ring_space(to) != 0 &&
+	       sync->consumed != mill_ring_load(inbound->ring, &sync->produced);
+}
+
 static bool has_news(const struct mill_worker_thread *worker)
 {
 	if (atomic_load(&worker->quit) || atomic_load(&worker->engine->plan) != atomic_load(&worker->taken))
 		return true;
-	for (uint32_t i = 0; i < worker->plan->n_inbound; i++) {
-		struct netmap_ring *ring = worker->plan->inbound[i].ring;
-		const struct mill_ring_sync *sync = mill_ring_sync(ring);
-		if (sync->consumed != mill_ring_load(ring, &sync->produced) &&
-		    worker->base.tx[worker->plan->inbound[i].port] != NULL)
+	for (uint32_t i = 0; i < worker->plan->n_inbound; i++)
+		if (can_empty(worker, &worker->plan->inbound[i]))
 			return true;
-	}
 	for (uint32_t i = 0; i < worker->plan->n_rings; i++) {
 		const struct mill_owned_ring *ring = &worker->plan->ring[i];
 		if (ring->rx != NULL && ring->port->ops->rx_arm != NULL &&
