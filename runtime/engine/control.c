@@ -4,7 +4,6 @@
  * bounded, so a slow daemon waits and a dead one is forgotten: forwarding never knows.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -36,34 +35,42 @@ static void forget_daemon(struct mill_engine *engine)
 	if (engine->daemon_fd >= 0)
 		close(engine->daemon_fd);
 	engine->daemon_fd = -1;
+	mill_outbox_clear();
 }
 
 /* --- messages out --------------------------------------------------------------------------------------- */
 
-/* A daemon that does not read for a second is closed: it will come back and be told everything. */
-static void send_message(struct mill_engine *engine, struct mill_msg *message, int fd)
+/* Waits for the socket to be writable as long as, and only when, something is to be sent. */
+static void watch_output(struct mill_engine *engine)
 {
-	struct iovec data = {.iov_base = message, .iov_len = HEADER + message->length};
-	char room[CMSG_SPACE(sizeof(int))] = {0};
-	struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
-	if (fd >= 0) {
-		header.msg_control = room;
-		header.msg_controllen = sizeof(room);
-		struct cmsghdr *control = CMSG_FIRSTHDR(&header);
-		control->cmsg_level = SOL_SOCKET;
-		control->cmsg_type = SCM_RIGHTS;
-		control->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(control), &fd, sizeof(int));
-	}
-	while (engine->daemon_fd >= 0) {
-		if (sendmsg(engine->daemon_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-			return;
-		struct pollfd wait = {.fd = engine->daemon_fd, .events = POLLOUT};
-		if (errno == EINTR || (errno == EAGAIN && poll(&wait, 1, PATIENCE_MS) == 1))
-			continue;
-		mill_log("control connection: %s", strerror(errno));
-		forget_daemon(engine);
-	}
+	struct epoll_event event = {.events = mill_outbox_empty() ? EPOLLIN : EPOLLIN | EPOLLOUT,
+	                            .data.u64 = (uint64_t)SOURCE_DAEMON << 32};
+	epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, engine->daemon_fd, &event);
+}
+
+static void give_up(struct mill_engine *engine)
+{
+	mill_log("control connection: %s", strerror(errno));
+	forget_daemon(engine);
+}
+
+static void send_message(struct mill_engine *engine, const struct mill_msg *message, int fd)
+{
+	if (engine->daemon_fd < 0)
+		return;
+	const bool was_empty = mill_outbox_empty();
+	if (!mill_outbox_send(engine->daemon_fd, message, fd))
+		give_up(engine);
+	else if (was_empty && !mill_outbox_empty())
+		watch_output(engine);
+}
+
+static void send_waiting(struct mill_engine *engine)
+{
+	if (!mill_outbox_flush(engine->daemon_fd))
+		give_up(engine);
+	else if (mill_outbox_empty())
+		watch_output(engine);
 }
 
 void mill_control_notify(struct mill_engine *engine, enum mill_msg_type type, const void *payload,
@@ -331,15 +338,13 @@ static void serve_port(struct mill_engine *engine, uint16_t slot)
 	if (port == NULL)
 		return;
 	const uint32_t before = port->state->flags & MILL_PORT_UP;
-	mill_hold_port(engine, port, false);
-	port->ops->control(port);
+	mill_hold_port_control(engine, port);
 	const uint32_t after = port->state->flags & MILL_PORT_UP;
 	if (before != after) {
 		if (engine->fib != NULL)
 			mill_fib_port_down(engine->fib, slot, after == 0);
 		mill_notice_links(engine, 1ull << slot);
 	}
-	mill_hold_port(engine, port, true);
 }
 
 static void serve_signal(struct mill_engine *engine, int fd)
@@ -372,7 +377,10 @@ void mill_control_run(struct mill_engine *engine)
 			accept_daemon(engine);
 			break;
 		case SOURCE_DAEMON:
-			receive(engine);
+			if ((event.events & EPOLLOUT) != 0)
+				send_waiting(engine);
+			if ((event.events & ~(uint32_t)EPOLLOUT) != 0 && engine->daemon_fd >= 0)
+				receive(engine);
 			break;
 		case SOURCE_NOTICE:
 			mill_notices_serve(engine);
@@ -382,6 +390,8 @@ void mill_control_run(struct mill_engine *engine)
 			break;
 		}
 	}
+	if (engine->daemon_fd >= 0)
+		mill_outbox_finish(engine->daemon_fd, PATIENCE_MS);
 	forget_daemon(engine);
 	close(engine->listen_fd);
 	close(signal_fd);

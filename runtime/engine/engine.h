@@ -226,6 +226,14 @@ uint32_t mill_defer_tick(struct mill_worker_thread *);
 /* False: try again later. Any thread. */
 bool mill_want_neighbour(struct mill_engine *, const struct mill_resolve *);
 
+/* outbox.c: false when the daemon cannot be reached any more. */
+bool mill_outbox_send(int to, const struct mill_msg *, int fd);
+bool mill_outbox_flush(int to);
+bool mill_outbox_empty(void);
+void mill_outbox_clear(void);
+/* Before the end: waits that long for a daemon that does not read. */
+void mill_outbox_finish(int to, int timeout_ms);
+
 /* control.c */
 void mill_control_notify(struct mill_engine *, enum mill_msg_type, const void *payload, uint32_t length,
                          int fd);
@@ -237,6 +245,8 @@ void mill_control_run(struct mill_engine *);
 void mill_hold_all(struct mill_engine *);
 void mill_hold_generations(struct mill_engine *);
 void mill_hold_port(struct mill_engine *, struct mill_port *, bool hold);
+/* Lets the port serve its control event and tells what that changed. */
+void mill_hold_port_control(struct mill_engine *, struct mill_port *);
 void mill_hold_taps(struct mill_engine *, uint16_t iface_slot, bool hold);
 
 /* adopt.c */

@@ -23,14 +23,42 @@ static void tell_one(struct mill_engine *engine, enum mill_hold_kind kind, uint1
 		tell(engine, &held, true);
 }
 
+static uint32_t list(struct mill_port *port, struct mill_held_fd held[MAX_HELD])
+{
+	if (port->ops->held_fds == NULL)
+		return 0;
+	const uint32_t n = port->ops->held_fds(port, held, MAX_HELD);
+	return n < MAX_HELD ? n : MAX_HELD;
+}
+
 void mill_hold_port(struct mill_engine *engine, struct mill_port *port, bool hold)
 {
 	struct mill_held_fd held[MAX_HELD];
-	if (port->ops->held_fds == NULL)
-		return;
-	const uint32_t n = port->ops->held_fds(port, held, MAX_HELD);
-	for (uint32_t i = 0; i < n && i < MAX_HELD; i++)
+	const uint32_t n = list(port, held);
+	for (uint32_t i = 0; i < n; i++)
 		tell(engine, &held[i], hold);
+}
+
+static bool has(const struct mill_held_fd *list, uint32_t n, const struct mill_held_fd *held)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (list[i].fd == held->fd && memcmp(&list[i].hold, &held->hold, sizeof(held->hold)) == 0)
+			return true;
+	return false;
+}
+
+void mill_hold_port_control(struct mill_engine *engine, struct mill_port *port)
+{
+	struct mill_held_fd before[MAX_HELD], after[MAX_HELD];
+	const uint32_t n_before = list(port, before);
+	port->ops->control(port);
+	const uint32_t n_after = list(port, after);
+	for (uint32_t i = 0; i < n_before; i++)
+		if (!has(after, n_after, &before[i]))
+			tell(engine, &before[i], false);
+	for (uint32_t i = 0; i < n_after; i++)
+		if (!has(before, n_before, &after[i]))
+			tell(engine, &after[i], true);
 }
 
 void mill_hold_taps(struct mill_engine *engine, uint16_t iface_slot, bool hold)

@@ -11,7 +11,7 @@
 
 #define KILLS      10
 #define MAX_GAP_NS 200000000u
-#define IN_FLIGHT  64
+#define IN_HAND    64
 
 static struct test_engine engine;
 
@@ -19,7 +19,7 @@ static struct test_engine engine;
  * had in hand) must not stop the rest. */
 struct stream {
 	struct mill_pipe_client *from, *to;
-	atomic_bool stop;
+	atomic_bool pause, stop; /* pause: send no more */
 	_Atomic uint64_t sent, received, duplicates;
 	_Atomic uint64_t last_ns, max_gap_ns;
 	pthread_t thread;
@@ -48,7 +48,8 @@ static void *run(void *argument)
 	struct netmap_ring *rx = stream->to->rx[0];
 	uint64_t newest = 0;
 	while (!atomic_load(&stream->stop)) {
-		send_some(stream);
+		if (!atomic_load(&stream->pause))
+			send_some(stream);
 		mill_pipe_rx_sync(stream->to, 0);
 		const uint32_t n = mill_ring_space(rx);
 		const uint64_t now = test_now();
@@ -75,6 +76,23 @@ static uint64_t counted(void)
 	return engine.state->worker[0].rule[0].packets + engine.state->worker[1].rule[0].packets;
 }
 
+/* Forwarding goes on: the rule's counter, which survives the engine, passes `before`. Returns where it is. */
+static uint64_t expect_more_than(uint64_t before)
+{
+	const uint64_t start = test_now();
+	while (counted() <= before)
+		CHECK(test_now() - start < 2000000000u, "packets forwarded, more than %llu",
+		      (unsigned long long)before);
+	return counted();
+}
+
+/* By a full ring, when the receiver's worker did not get the processor: nothing to do with the kills. */
+static uint64_t full_drops(void)
+{
+	return engine.state->worker[0].iface[0].drop[MILL_DROP_TX_FULL] +
+	       engine.state->worker[1].iface[0].drop[MILL_DROP_TX_FULL];
+}
+
 int main(void)
 {
 	static const char *const specs[] = {"pipe:a", "pipe:b", "pipe:c"};
@@ -97,27 +115,28 @@ int main(void)
 	uint32_t slow = 0;
 	for (uint32_t i = 0; i < KILLS; i++) {
 		usleep(30000 + i * 7919);
-		const uint64_t before = counted();
-		CHECK(before > 0, "traffic flows");
+		const uint64_t before = expect_more_than(i == 0 ? 0 : counted());
 		stream.max_gap_ns = 0;
 		kill(engine.pid, SIGKILL);
 		const uint64_t took = engine_adopt(&engine);
 		CHECK(engine.state->adopted == i + 1 && engine.state->running == 2, "adopted");
-		const uint64_t start = test_now();
-		while (counted() <= before)
-			CHECK(test_now() - start < 2000000000u, "counters go on");
+		expect_more_than(before);
 		usleep(10000);
 		printf("adoption %u: %.1f ms from fork to answer, gap in traffic %.1f ms\n", i,
 		       (double)took / 1e6, (double)stream.max_gap_ns / 1e6);
 		slow += stream.max_gap_ns > MAX_GAP_NS;
 	}
+	stream.pause = true;
+	for (uint64_t last = 0; last != stream.received; usleep(50000))
+		last = stream.received;
 	stream.stop = true;
 	pthread_join(stream.thread, NULL);
 	printf("sent %llu, received %llu, twice %llu\n", (unsigned long long)stream.sent,
 	       (unsigned long long)stream.received, (unsigned long long)stream.duplicates);
 	/* A machine that is busy with something else may stretch one of them. */
 	CHECK(slow <= KILLS / 5, "%u of %u gaps longer than 200 ms", slow, KILLS);
-	CHECK(stream.sent - stream.received <= KILLS * (IN_FLIGHT + 600u), "only what was in hand is lost");
+	CHECK(stream.sent - stream.received <= full_drops() + KILLS * IN_HAND,
+	      "only what was in hand is lost");
 
 	struct flow flow = {.name = "afterwards", .from = &a, .to = &b, .window = 200, .id = 1};
 	mill_pipe_close(&a);

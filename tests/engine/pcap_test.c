@@ -125,6 +125,50 @@ static void refuse(const char *name, const char *content, size_t length, int cod
 	free(config);
 }
 
+/* Damaged files: the engine replays what it can, refuses what it cannot, and lives. */
+static void damage(uint64_t generation)
+{
+	char path[100], spec[256];
+	static uint8_t bytes[200000];
+	uint32_t random = 12345;
+	snprintf(path, sizeof(path), "%s/in.pcap", engine.rundir);
+	write_input(&(struct kind){"", 0xa1b2c3d4, false}, path);
+	FILE *file = fopen(path, "r");
+	const size_t whole = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/damaged.pcap", engine.rundir);
+	snprintf(spec, sizeof(spec), "pcap:%s,", path);
+	const char *const specs[] = {spec, "pcap:,"};
+	struct mill_config *config = config_make(generation, 2, specs);
+	config_slot(config, 0, 62);
+	config_slot(config, 1, 63);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint8_t copy[sizeof(bytes)];
+		memcpy(copy, bytes, whole);
+		for (uint32_t k = 0; k < 20; k++) {
+			random = random * 1664525u + 1013904223u;
+			/* Every other one in the headers at the beginning. */
+			copy[(random >> 8) % (k % 2 == 0 ? 400 : whole)] = (uint8_t)(random >> 3);
+		}
+		if (i % 4 != 0)
+			memcpy(copy, bytes, 24);
+		file = fopen(path, "w");
+		CHECK(fwrite(copy, whole - random % 5000, 1, file) == 1, "%s", strerror(errno));
+		fclose(file);
+		config->generation++;
+		/* Nothing, then the file: the port is opened anew each time. */
+		snprintf(config->port[0].spec, MILL_SPEC_SIZE, "pcap:,");
+		engine_deploy(&engine, config, "forwarder_swap2");
+		config->generation++;
+		snprintf(config->port[0].spec, MILL_SPEC_SIZE, "%s", spec);
+		if (engine_prepare(&engine, config, "forwarder_swap2") == 0)
+			(void)engine_commit(&engine, config->generation, engine.state->running);
+		usleep(1000);
+	}
+	free(config);
+	printf("ok damaged files do no harm\n");
+}
+
 int main(void)
 {
 	static const struct kind kinds[] = {{"microseconds", 0xa1b2c3d4, false},
@@ -137,6 +181,7 @@ int main(void)
 	refuse("an empty file", "", 0, EINVAL);
 	refuse("text", "this is no pcap file at all, is it?", 35, EINVAL);
 	refuse("Wi-Fi", "\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\151\0\0\0", 24, EINVAL);
+	damage(200);
 	printf("ok wrong files are refused\n");
 	engine_stop(&engine);
 	return 0;

@@ -333,6 +333,24 @@ static void an_unplugged_port(void)
 	printf("ok a port without its peer is down\n");
 }
 
+/* The daemon is stopped, or slow: what it has to know waits for it, and the engine serves others meanwhile. */
+static void a_stopped_daemon(void)
+{
+	engine.n_links = 0;
+	for (uint32_t i = 0; i < 50; i++) {
+		mill_pipe_close(&b);
+		const uint64_t start = test_now();
+		pipe_connect(&engine, &b, "b");
+		CHECK(test_now() - start < 500000000u, "the engine is not held up");
+		usleep(2000);
+	}
+	engine_listen(&engine, 200);
+	CHECK(engine.n_links >= 90 && engine.last_link.up == 1, "%u notices", engine.n_links);
+	CHECK(engine_held_fd(&engine, MILL_HOLD_LISTENER, 1, 1) >= 0,
+	      "the descriptor of the last connection");
+	printf("ok a stopped daemon holds nothing up and misses nothing\n");
+}
+
 /* Processor time of the engine over a second without traffic. */
 static void idle(enum mill_event_mode mode)
 {
@@ -375,6 +393,7 @@ int main(void)
 	acl_switch();
 	lookups();
 	an_unplugged_port();
+	a_stopped_daemon();
 	nobody_answers();
 	usleep(3100000); /* the scan's frames are given up */
 	idle(MILL_EVENTS_POLL);

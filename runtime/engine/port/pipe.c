@@ -226,12 +226,16 @@ static void control(struct mill_port *port)
 	struct pipe *pipe = port->backend;
 	struct epoll_event event[2];
 	const int n = epoll_wait(pipe->epoll_fd, event, 2, 0);
-	for (int i = 0; i < n; i++)
-		if (event[i].data.fd == pipe->peer && pipe->peer >= 0) {
-			char byte;
-			if (recv(pipe->peer, &byte, 1, MSG_DONTWAIT) <= 0 && errno != EAGAIN)
-				detach(port);
+	for (int i = 0; i < n; i++) {
+		char byte;
+		if (event[i].data.fd != pipe->peer)
+			continue;
+		const ssize_t got = recv(pipe->peer, &byte, 1, MSG_DONTWAIT);
+		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+			detach(port);
+			return; /* a new peer, with maybe the same number, is another event */
 		}
+	}
 	for (int i = 0; i < n; i++)
 		if (event[i].data.fd == pipe->listener)
 			welcome(port);

@@ -61,7 +61,8 @@ struct mill_port_ops {
 	/* The ring's owner is about to sleep: arm whatever makes rx_fd readable; true: packets are there after all.
 	 * NULL where rx_fd needs nothing. */
 	bool (*rx_arm)(struct mill_port *, uint32_t ring);
-	/* Descriptor whose readability makes the control thread call `control`; NULL: none. */
+	/* Descriptor whose readability makes the control thread call `control`; NULL: none. One call may close a held
+	 * descriptor or open one, not both. */
 	int (*control_fd)(struct mill_port *);
 	void (*control)(struct mill_port *);
 	/* Control thread: the same port with another fallback or other offloads (same name, slot and spec). On error

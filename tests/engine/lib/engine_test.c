@@ -320,7 +320,11 @@ void pipe_connect(struct test_engine *engine, struct mill_pipe_client *client, c
 {
 	char path[128];
 	snprintf(path, sizeof(path), "%s/pipe/%s.sock", engine->rundir, name);
-	const int code = mill_pipe_open(client, path);
+	const uint64_t start = test_now();
+	int code;
+	/* The engine may not have noticed yet that the peer before has gone. */
+	while ((code = mill_pipe_open(client, path)) == -EBUSY && test_now() - start < 2000000000u)
+		usleep(1000);
 	CHECK(code == 0, "%s: %s", path, strerror(-code));
 }
 
