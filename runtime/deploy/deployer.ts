@@ -108,11 +108,10 @@ export function createDeployer(options: DeployerOptions): Deployer {
   const commit = async (next: Active, expected: number): Promise<void> => {
     const link = options.link();
     const { generation } = next.record;
-    await interfaces.reconcile(active ? [wishOf(active), wishOf(next)] : [wishOf(next)], link);
     try {
+      await interfaces.reconcile(active ? [wishOf(active), wishOf(next)] : [wishOf(next)], link);
       await link.commit(generation, expected);
     } catch (error) {
-      await link.discard(generation).catch(() => undefined);
       if (active) await activate(active);
       throw error;
     }
@@ -133,23 +132,32 @@ export function createDeployer(options: DeployerOptions): Deployer {
     const record = { generation: number, source, builtAt: new Date().toISOString(), gateways };
     const stored = store.add(bundle, record);
     const started = performance.now();
-    let prepared = started;
+    let prepared: Active | undefined;
+    let preparedAt = started;
     try {
-      const next = await prepareStored(stored);
-      prepared = performance.now();
-      await commit(next, previous);
-      const committed = { ...record, committedAt: new Date().toISOString() };
-      store.update(committed);
-      const done = performance.now();
-      await activate({ ...next, record: committed });
-      const milliseconds = { build: buildMs, prepare: ms(prepared - started), commit: ms(done - prepared) };
-      log.info({ generation: number, previous, source, ...milliseconds }, 'generation deployed');
-      store.prune(new Set([number, ...options.link().retained, previous]));
-      return { generation: number, previous, policyHash: bundle.plan.policyHash, milliseconds };
+      prepared = await prepareStored(stored);
+      preparedAt = performance.now();
+      await commit(prepared, previous);
     } catch (error) {
+      if (prepared)
+        await options
+          .link()
+          .discard(number)
+          .catch(() => undefined);
       store.remove(number);
       throw refused(error);
     }
+    const milliseconds = {
+      build: buildMs,
+      prepare: ms(preparedAt - started),
+      commit: ms(performance.now() - preparedAt),
+    };
+    const committed = { ...record, committedAt: new Date().toISOString() };
+    store.update(committed);
+    await activate({ ...prepared, record: committed });
+    log.info({ generation: number, previous, source, ...milliseconds }, 'generation deployed');
+    store.prune(new Set([number, ...options.link().retained, previous]));
+    return { generation: number, previous, policyHash: bundle.plan.policyHash, milliseconds };
   };
 
   const deploySource = async (
