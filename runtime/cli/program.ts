@@ -95,7 +95,7 @@ export async function runProgram(
   try {
     command = cli.process(wanted);
   } catch (error) {
-    stderr.write(`netmill: ${notUnderstood(argv, cli, error)}\n  fix: see netmill help\n`);
+    stderr.write(`netmill: ${notUnderstood(wanted, cli, error)}\n  fix: see netmill help\n`);
     return exits.usage;
   }
   // What clipanion's own help command prints goes the way of everything else.

@@ -1,0 +1,280 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import test from 'ava';
+import { completions, splitLine } from '../../runtime/cli/interactive.js';
+import { commandFirst, createProgram, runProgram } from '../../runtime/cli/program.js';
+import type { Handler } from '../../runtime/control/connection.js';
+import { startControlServer } from '../../runtime/control/server.js';
+import { type ErrorCode, MillError } from '../../runtime/errors.js';
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function netmill(argv: readonly string[], input = ''): Promise<Ran> {
+  const streams = { stdout: new PassThrough(), stderr: new PassThrough(), stdin: new PassThrough() };
+  const text = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const)
+    streams[name].on('data', (chunk) => (text[name] += String(chunk)));
+  streams.stdin.end(input);
+  const code = await runProgram(argv, streams as never);
+  return { code, out: text.stdout, err: text.stderr };
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'netmill-cli-'));
+test.after.always(() => rmSync(directory, { recursive: true, force: true }));
+let sockets = 0;
+
+/** A daemon that answers `handler`, for one command line. */
+async function withDaemon<T>(handler: Handler, use: (socket: string) => Promise<T>): Promise<T> {
+  const path = join(directory, `sock-${++sockets}`);
+  const credentials = () => ({ uid: 0 });
+  const server = await startControlServer({ path, mode: 0o600, maxClients: 4, handler, credentials });
+  try {
+    return await use(path);
+  } finally {
+    await server.stop();
+  }
+}
+
+const asks = test.macro(async (t, line: string, expected: unknown) => {
+  let asked: unknown;
+  const handler: Handler = async (body) => {
+    asked = body;
+    throw new MillError('busy', 'seen');
+  };
+  await withDaemon(handler, (socket) => netmill(['-s', socket, ...line.split(' ')]));
+  t.deepEqual(asked, expected);
+});
+
+test('status', asks, 'status', { op: 'status' });
+test('ifconfig', asks, 'ifconfig', { op: 'ifconfig' });
+test('arp', asks, 'arp', { op: 'arp' });
+test('nd is arp', asks, 'nd', { op: 'arp' });
+test('counter', asks, 'counter', { op: 'counter' });
+test('generations', asks, 'generations', { op: 'generations' });
+test('rollback to the one before', asks, 'rollback', { op: 'rollback' });
+test('rollback to one that is named', asks, 'rollback 17', { op: 'rollback', generation: 17 });
+test('deploy makes its path absolute', asks, 'deploy .', { op: 'deploy', path: process.cwd() });
+test('route', asks, 'route', { op: 'route.list' });
+test('route of one family', asks, 'route -6', { op: 'route.list', family: 6 });
+test('route of both families', asks, 'route -4 -6', { op: 'route.list' });
+test('route get', asks, 'route get 192.0.2.1', { op: 'route.get', address: '192.0.2.1' });
+test('route add by a gateway', asks, 'route add 10.0.0.0/8 192.0.2.1', {
+  op: 'route.add',
+  prefix: '10.0.0.0/8',
+  gateway: '192.0.2.1',
+});
+test('route add on an interface', asks, 'route add 10.0.0.0/8 --iface lan.office', {
+  op: 'route.add',
+  prefix: '10.0.0.0/8',
+  iface: 'lan.office',
+});
+test('route delete', asks, 'route delete 10.0.0.0/8', { op: 'route.delete', prefix: '10.0.0.0/8' });
+test("route dump to the policy's file", asks, 'route dump', { op: 'route.dump' });
+test('route dump to a file', asks, 'route dump /tmp/x', { op: 'route.dump', file: '/tmp/x' });
+test('fib couple', asks, 'fib couple', { op: 'fib', action: 'couple' });
+test('fib decouple', asks, 'fib decouple', { op: 'fib', action: 'decouple' });
+test('fib recouple', asks, 'fib recouple', { op: 'fib', action: 'recouple' });
+test('fib status', asks, 'fib status', { op: 'fib', action: 'status' });
+test('acl list', asks, 'acl list', { op: 'acl.list' });
+test('acl reload', asks, 'acl reload', { op: 'acl.reload' });
+test('acl enable', asks, 'acl enable', { op: 'acl.set', enabled: true });
+test('acl disable', asks, 'acl disable', { op: 'acl.set', enabled: false });
+test('log', asks, 'log', { op: 'log' });
+test('shutdown', asks, 'shutdown', { op: 'shutdown' });
+
+const refuses = test.macro(async (t, line: string, code: number, expected: RegExp) => {
+  const ran = await netmill(['-s', '/nonexistent/sock', ...line.split(' ').filter(Boolean)]);
+  t.is(ran.code, code, ran.err);
+  t.regex(ran.err, expected);
+  t.is(ran.out, '');
+});
+
+test('an unknown command is a usage error', refuses, 'explode', 64, /there is no command 'explode'/);
+test('an unknown option is a usage error', refuses, 'status --explode', 64, /--explode/);
+test('a missing argument is a usage error', refuses, 'route get', 64, /route get ADDR/);
+test('one argument too many is a usage error', refuses, 'route get 1.2.3.4 5', 64, /"5"/);
+test('a route needs a gateway or an interface', refuses, 'route add 10.0.0.0/8', 64, /a gateway or --iface/);
+test('a route has not both', refuses, 'route add 10.0.0.0/8 1.2.3.4 --iface lan', 64, /not both/);
+test('an unknown FIB action is a usage error', refuses, 'fib uncouple', 64, /got 'uncouple'/);
+test('a generation is a number', refuses, 'rollback yesterday', 64, /got 'yesterday'/);
+test('generation 0 is none', refuses, 'rollback 0', 64, /got '0'/);
+test(
+  'without a daemon the service is unavailable',
+  refuses,
+  'status',
+  69,
+  /no netmilld listens.*\n.*fix: start one/,
+);
+test('a policy that does not exist is no input', refuses, 'check /nonexistent.ts', 66, /is no file/);
+test('a policy to build that does not exist is no input', refuses, 'build /nonexistent.ts', 66, /is no file/);
+test(
+  'a policy to deploy that does not exist is no input',
+  refuses,
+  'deploy /nonexistent.ts',
+  66,
+  /does not exist/,
+);
+
+const exits = test.macro(async (t, error: ErrorCode, code: number) => {
+  const handler: Handler = async () => {
+    throw new MillError(error, 'no', 'do something', 'the details');
+  };
+  const text = await withDaemon(handler, (socket) => netmill(['status', '-s', socket]));
+  t.is(text.code, code);
+  t.regex(text.err, /netmill: no\n {2}fix: do something/);
+  const json = await withDaemon(handler, (socket) => netmill(['status', '--json', '-s', socket]));
+  t.is(json.code, code);
+  t.like(JSON.parse(json.out), { error: { code: error, message: 'no' } });
+});
+
+test('exit code of a usage error', exits, 'usage', 64);
+test('exit code of a refused policy', exits, 'policy', 65);
+test('exit code of something missing', exits, 'not-found', 66);
+test('exit code of an engine that refuses', exits, 'engine', 69);
+test('exit code of a bug', exits, 'internal', 70);
+test('exit code of a daemon that is busy', exits, 'busy', 75);
+test('exit code of a missing right', exits, 'permission', 77);
+
+test('an answer is JSON when it is asked for', async (t) => {
+  const ran = await withDaemon(
+    async () => ({ enabled: false }),
+    (socket) => netmill(['-s', socket, 'acl', 'disable', '--json']),
+  );
+  t.deepEqual([ran.code, JSON.parse(ran.out)], [0, { enabled: false }]);
+});
+
+const route = (prefix: string) => ({
+  prefix,
+  source: 'kernel',
+  protocol: 'bird',
+  type: 'unicast',
+  metric: 32,
+  nexthops: [{ gateway: '192.0.2.1', device: 'wan', weight: 1, dead: false }],
+});
+const table: Handler = async (_body, exchange) => {
+  await exchange.part([route('10.0.0.0/8'), route('10.1.0.0/16')]);
+  await exchange.part([route('10.2.0.0/16')]);
+  return { routes: 3 };
+};
+
+test('a routing table that comes in pages is one JSON array', async (t) => {
+  const ran = await withDaemon(table, (socket) => netmill(['route', '--json', '-s', socket]));
+  t.deepEqual(
+    (JSON.parse(ran.out) as { prefix: string }[]).map((r) => r.prefix),
+    ['10.0.0.0/8', '10.1.0.0/16', '10.2.0.0/16'],
+  );
+});
+
+test('an empty routing table is an empty JSON array', async (t) => {
+  const ran = await withDaemon(
+    async () => ({ routes: 0 }),
+    (socket) => netmill(['route', '--json', '-s', socket]),
+  );
+  t.deepEqual(JSON.parse(ran.out), []);
+});
+
+test('a routing table as text is a route a line', async (t) => {
+  const ran = await withDaemon(table, (socket) => netmill(['route', '-s', socket]));
+  t.deepEqual(ran.out.split('\n').slice(0, 2), [
+    '10.0.0.0/8 via 192.0.2.1 dev wan proto bird metric 32',
+    '10.1.0.0/16 via 192.0.2.1 dev wan proto bird metric 32',
+  ]);
+  t.is(ran.out.trimEnd().split('\n').length, 3);
+});
+
+test('what is no terminal gets no colours', async (t) => {
+  const ran = await netmill(['help']);
+  t.is(ran.code, 0);
+  t.false(ran.out.includes(String.fromCharCode(27)));
+});
+
+test('help names every command', async (t) => {
+  const { out } = await netmill(['help']);
+  for (const { path } of createProgram(new PassThrough()).definitions())
+    t.true(out.includes(path.replace('netmill ', '')), path);
+});
+
+test('every command has a description and examples', (t) => {
+  for (const { path, description, examples } of createProgram(new PassThrough()).definitions()) {
+    t.truthy(description, path);
+    t.truthy(examples?.length, path);
+  }
+});
+
+test('no arguments show the help', async (t) => {
+  t.is((await netmill([])).out, (await netmill(['help'])).out);
+});
+
+const policyOf = (interfaces: string): string => {
+  const file = join(directory, `policy-${++sockets}.ts`);
+  writeFileSync(
+    file,
+    `import { router } from 'netmill'\nexport default router('r', { interfaces: { ${interfaces} } })\n`,
+  );
+  return file;
+};
+
+test('check of a policy that is right ends with 0', async (t) => {
+  const ran = await netmill(['check', policyOf("wan: { port: 'xdp:eth9' }")]);
+  t.is(ran.code, 0, ran.err + ran.out);
+});
+
+test('check of a policy that is wrong ends with 65 and says where', async (t) => {
+  const file = policyOf("wan: { port: 'xdp:eth9', address: ['10.0.300.0/24'] }");
+  const text = await netmill(['check', file]);
+  t.is(text.code, 65);
+  t.regex(text.out, /:2:\d+ - error NM/);
+  const json = JSON.parse((await netmill(['check', file, '--json'])).out) as {
+    ok: boolean;
+    diagnostics: { line: number }[];
+  };
+  t.false(json.ok);
+  t.is(json.diagnostics[0]?.line, 2);
+});
+
+const first = test.macro((t, given: string, expected: string) => {
+  t.deepEqual(commandFirst(given.split(' ')), expected.split(' '));
+});
+
+test('options may come before the command', first, '-s /x -v status --json', 'status --json -s /x -v');
+test('a command with its options after it stays', first, 'status -s /x', 'status -s /x');
+test('a lone option stays', first, '--version', '--version');
+
+test('the prompt runs its lines, and ends with the code of the last', async (t) => {
+  const asked: string[] = [];
+  const handler: Handler = async (body) => {
+    asked.push(body.op);
+    return { enabled: true };
+  };
+  const script = '# a comment\nacl enable\n\nacl disable # now\nnonsense\n';
+  const ran = await withDaemon(handler, (socket) => netmill(['cli', '-s', socket], script));
+  t.deepEqual(asked, ['acl.set', 'acl.set']);
+  t.is(ran.code, 64);
+  t.regex(ran.err, /nonsense/);
+});
+
+test('exit ends the prompt', async (t) => {
+  const ran = await netmill(['cli'], 'version\nexit\nnonsense\n');
+  t.is(ran.code, 0);
+});
+
+const completes = test.macro((t, line: string, expected: string[]) => {
+  const words = ['acl list', 'acl reload', 'arp', 'route', 'route get', 'route add'];
+  t.deepEqual(completions(line, words)[0], expected);
+});
+
+test('an empty line may become anything', completes, '', ['acl ', 'arp ', 'exit ', 'route ']);
+test('a beginning is completed', completes, 'ro', ['route ']);
+test('after a group come its commands', completes, 'route ', ['add ', 'get ']);
+test('the second word is completed', completes, 'acl re', ['reload ']);
+test('nothing follows what nobody knows', completes, 'explode ', []);
+
+test('words in quotes stay together', (t) => {
+  t.deepEqual(splitLine(`deploy "a b.ts" 'c d' e`), ['deploy', 'a b.ts', 'c d', 'e']);
+});
