@@ -46,7 +46,7 @@ function countLine(line: string, counts: Counts): boolean {
 }
 
 function show(line: string): void {
-  if (/^(TAP version|1\.\.|# (tests|pass|fail|skip))/.test(line) || line === '') return;
+  if (/^(TAP version|1\.\.|# (tests|pass|fail|skip)|# .* hook$)/.test(line) || line === '') return;
   const mark = line
     .replace(/^ok \d+ - (.*?) *# SKIP.*/, '  skipped  $1')
     .replace(/^not ok \d+ - /, '  FAILED   ')

@@ -1,5 +1,5 @@
 /** The rest of the addon: kernel settings and their errors, overruns, neighbours, dumps to files, and quiet exits. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -35,8 +35,13 @@ test('the addon says which ABI it was built for', (t) => {
 });
 
 test('a descriptor that is no socket has no peer', (t) => {
-  const error = t.throws(() => native().peerCredentials(0)) as NodeJS.ErrnoException;
-  t.is(error.syscall, 'getsockopt');
+  const file = openSync('/dev/null', 'r');
+  try {
+    const error = t.throws(() => native().peerCredentials(file)) as NodeJS.ErrnoException;
+    t.is(error.syscall, 'getsockopt');
+  } finally {
+    closeSync(file);
+  }
 });
 
 test('an engine that is not there is an error with a code', async (t) => {
