@@ -27,8 +27,8 @@ const policy = `import { router } from 'netmill'
 export default router('bench', {
   engine: { workers: [{ core: 1 }], events: 'busy' },
   interfaces: {
-    in: { port: 'pipe:in', address: ['10.0.1.1/24'] },
-    out: { port: 'pipe:out', address: ['10.0.2.1/24'] },
+    in: { port: 'pipe:in', address: ['10.0.1.1/24'], fallback: 'drop' },
+    out: { port: 'pipe:out', address: ['10.0.2.1/24'], fallback: 'drop' },
   },
 })
 `;
