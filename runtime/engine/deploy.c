@@ -205,7 +205,9 @@ static bool swap(struct mill_engine *engine, const struct mill_generation *next,
 	mill_ifaces_apply(engine, next);
 	if (!publish(engine, next, &after, error))
 		return false;
+	mill_pulse_lock();
 	engine->ownership = after;
+	mill_pulse_unlock();
 	return true;
 }
 
@@ -293,10 +295,14 @@ bool mill_deploy_commit(struct mill_engine *engine, const struct mill_commit *co
 	return false;
 }
 
+/* The ports go back to the kernel first: what arrives from now on is its own, what came before is still forwarded. */
 void mill_deploy_stop(struct mill_engine *engine)
 {
+	const struct timespec last_packets = {.tv_nsec = 3000000};
 	struct mill_ownership none;
 	struct mill_error error = {0};
+	mill_pulse_stop(engine);
+	nanosleep(&last_packets, NULL);
 	memset(&none, 0xff, sizeof(none));
 	if (engine->running != NULL)
 		publish_receiving(engine, &none, &error);

@@ -147,7 +147,7 @@ struct mill_engine {
 	int link_fd;                    /* monitor.c */
 };
 
-/* main.c: FIB thread, host thread and link monitor, once there is a state. */
+/* main.c: FIB thread, host thread, link monitor and pulse, once there is a state. */
 bool mill_threads_start(struct mill_engine *, const struct mill_fib_thread_options *, struct mill_error *);
 
 /* log.c: one line on stderr, never blocks for long, never dies. */
@@ -207,6 +207,13 @@ bool mill_worker_start(struct mill_engine *, uint32_t number, struct mill_error 
 void mill_worker_stop(struct mill_engine *, uint32_t number);
 void mill_worker_wake(struct mill_worker_thread *);
 void mill_worker_pin(struct mill_worker_thread *, int32_t core);
+
+/* pulse.c: the heartbeat of the ports. The control thread changes ports, their owners and workers under its lock. */
+bool mill_pulse_start(struct mill_engine *, struct mill_error *);
+/* And every port falls back at once. */
+void mill_pulse_stop(const struct mill_engine *);
+void mill_pulse_lock(void);
+void mill_pulse_unlock(void);
 
 /* services.c, defer.c, fragment.c, emit.c: called by one worker */
 extern const struct mill_services mill_services;

@@ -97,7 +97,7 @@ bool mill_threads_start(struct mill_engine *engine, const struct mill_fib_thread
 	    .queues = &engine->queues, .state = engine->state, .ifaces = engine->iface};
 	if ((engine->host = mill_host_start(&host, error)) == NULL)
 		return false;
-	return mill_monitor_start(engine, error);
+	return mill_monitor_start(engine, error) && mill_pulse_start(engine, error);
 }
 
 static bool make_memory(struct mill_engine *engine, uint32_t buffers, struct mill_error *error)

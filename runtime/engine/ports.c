@@ -62,7 +62,9 @@ bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *
 		return false;
 	}
 	port->state->flags |= MILL_PORT_OPEN;
+	mill_pulse_lock();
 	engine->port[config->slot] = port;
+	mill_pulse_unlock();
 	watch(engine, port, EPOLL_CTL_ADD);
 	if (engine->host != NULL)
 		mill_host_set_port(engine->host, config->slot, port);
@@ -86,7 +88,9 @@ static void stop_port(struct mill_engine *engine, uint16_t slot, bool keep_hando
 		mill_host_set_port(engine->host, slot, NULL);
 	mill_hold_port(engine, port, false);
 	watch(engine, port, EPOLL_CTL_DEL);
+	mill_pulse_lock();
 	engine->port[slot] = NULL;
+	mill_pulse_unlock();
 	port->ops->close(port);
 	port->state->flags = 0;
 	port->state->ifindex = 0;

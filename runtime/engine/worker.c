@@ -2,7 +2,7 @@
  * The packet loop: one thread per worker, one burst of one ring at a time.
  *
  *   take the plan → for each owned ring: rx sync, one burst through the forwarder → empty handoff rings
- *   → tx sync of what became dirty → (every 5 ms: heartbeats, TX completions, deferred frames) → sleep if idle
+ *   → tx sync of what became dirty → (every 5 ms: TX completions) → sleep if idle
  *
  * One burst a ring a turn, so a busy ring never starves a later one. A worker announces a quiescent point at the top
  * of each turn by raising its epoch (odd: running, even: asleep), with a full fence: nothing of the FIB or of the plan
@@ -25,6 +25,7 @@
 #define TAP_INTERVAL_NS   200000ull
 #define ADAPTIVE_SPIN_NS  100000ull
 #define DRAIN_PATIENCE_NS 2000000ull
+#define IDLE_NS           100000000ull
 
 void mill_worker_wake(struct mill_worker_thread *worker)
 {
@@ -156,7 +157,7 @@ static void tell_others(struct mill_worker_thread *worker)
 	worker->punted = worker->logged = false;
 }
 
-/* Heartbeats of the ports, completions of what was sent last, frames that wait for a neighbour. */
+/* Completions of what was sent last. */
 static void tick(struct mill_worker_thread *worker)
 {
 	const uint64_t now = worker->base.now_ns;
@@ -166,8 +167,6 @@ static void tick(struct mill_worker_thread *worker)
 		const struct mill_owned_ring *ring = &worker->plan->ring[i];
 		if (ring->has_tx)
 			ring->port->ops->tx_sync(ring->port, ring->ring);
-		if (ring->port->ops->heartbeat != NULL)
-			ring->port->ops->heartbeat(ring->port, ring->ring, now);
 	}
 }
 
@@ -245,7 +244,6 @@ static void take_plan(struct mill_worker_thread *worker, const struct mill_plan 
 		flush(worker, worker->base.tx_dirty);
 	worker->plan = part;
 	worker->tx_low = 0;
-	worker->last_tick_ns = 0; /* new ports get their first heartbeat at once */
 	for (uint32_t port = 0; port < MILL_MAX_PORTS; port++) {
 		worker->base.tx[port] = part->way[port].ring;
 		/* A ring may have been left full, by a worker of before or by a dead engine: the first turn syncs all. */
@@ -292,8 +290,11 @@ static void nap(struct mill_worker_thread *worker)
 {
 	const struct mill_worker_plan *plan = worker->plan;
 	struct epoll_event event[8];
-	const bool short_nap = plan->must_poll || worker->deferred != 0;
-	const int timeout = short_nap ? 1 : (int)(MILL_TICK_NS / 1000000);
+	const bool idle = worker->tx_low == 0 && worker->base.now_ns - worker->last_work_ns > IDLE_NS;
+	const uint64_t longest = plan->must_poll || worker->deferred != 0 ? 1000000
+	                         : idle                                   ? IDLE_NS
+	                                                                  : MILL_TICK_NS;
+	const int timeout = (int)(longest / 1000000);
 	if (plan->epoll_fd < 0) {
 		/* No part in the plan: rest until the control thread says otherwise. */
 		uint64_t value;
@@ -415,7 +416,9 @@ bool mill_worker_start(struct mill_engine *engine, uint32_t number, struct mill_
 		free_worker(worker);
 		return false;
 	}
+	mill_pulse_lock();
 	engine->worker[number] = worker;
+	mill_pulse_unlock();
 	return true;
 }
 
@@ -440,9 +443,11 @@ void mill_worker_pin(struct mill_worker_thread *worker, int32_t core)
 void mill_worker_stop(struct mill_engine *engine, uint32_t number)
 {
 	struct mill_worker_thread *worker = engine->worker[number];
+	mill_pulse_lock();
+	engine->worker[number] = NULL;
+	mill_pulse_unlock();
 	atomic_store(&worker->quit, true);
 	mill_worker_wake(worker);
 	pthread_join(worker->thread, NULL);
-	engine->worker[number] = NULL;
 	free_worker(worker);
 }

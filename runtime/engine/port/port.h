@@ -1,7 +1,7 @@
 /*
  * A port and its back end. A back end is one file with one struct mill_port_ops; everything else sees only the
- * netmap rings in `rx` and `tx`. Control calls (open, adopt, close) come from the control thread; rx_sync, tx_sync
- * and heartbeat come from the one worker that owns the ring; inject comes from the host thread.
+ * netmap rings in `rx` and `tx`. Control calls (open, adopt, close) come from the control thread; rx_sync and tx_sync
+ * come from the one worker that owns the ring; heartbeat comes from the pulse, inject from the host thread.
  */
 #pragma once
 #include <stdbool.h>
@@ -68,7 +68,8 @@ struct mill_port_ops {
 	/* Control thread: the same port with another fallback or other offloads (same name, slot and spec). On error
 	 * nothing changed. NULL: nothing of that matters to this back end. */
 	bool (*configure)(struct mill_port *, const struct mill_port_config *, struct mill_error *);
-	/* Called at least every 10 ms by the ring's owner; NULL where nothing needs it. */
+	/* Called about every 5 ms while the ring's owner is alive; `now_ns` 0: it is served no more, fall back at once.
+	 * NULL where nothing needs it. */
 	void (*heartbeat)(struct mill_port *, uint32_t ring, uint64_t now_ns);
 	/* Frame into the host stack as if received on this port; NULL: there is no host stack behind it. */
 	bool (*inject)(struct mill_port *, const uint8_t *frame, uint16_t len);

@@ -24,8 +24,8 @@
 
 /*
  * The value of the port's one-entry mmapable array map: what the program reads for every frame, and what an engine
- * that adopts the port, or takes it from the guard, must know. `beat[q]` is written by the worker that owns ring q,
- * the rest by the control thread; all are single aligned words, read without order.
+ * that adopts the port, or takes it from the guard, must know. `beat[q]` is written by the pulse, the rest by the
+ * control thread; all are single aligned words, read without order.
  */
 struct mill_xdp_shared {
 	uint64_t beat[MILL_MAX_RINGS]; /* CLOCK_MONOTONIC, 0: nobody serves this queue */

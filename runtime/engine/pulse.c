@@ -1,0 +1,126 @@
+/*
+ * The pulse: a thread of its own tells the ports every 5 ms that their rings are served, so that a port's program falls
+ * back when the engine is dead or a worker hangs, and not because a busy machine kept a worker from its processor for a
+ * moment: then packets wait in the ring, as they should, in their order.
+ *
+ *   worker sleeps, has finished a turn since the last look, or has not run for MILL_HUNG_NS since → alive
+ *   else it runs and finishes nothing: no beat for its rings, and the program in front of the port falls back
+ *
+ * It does next to nothing, so real-time priority, where it may be had, harms nobody. `lock` keeps ports, ownership and
+ * workers still while it looks; the control thread takes it to change them.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include "engine.h"
+
+#define MILL_HUNG_NS 50000000ull /* of processor time without the end of a turn */
+
+static struct {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	atomic_bool quit;
+	bool started;
+	struct {
+		uint64_t loops, processor_ns;
+	} seen[MILL_MAX_WORKERS];
+} pulse = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void mill_pulse_lock(void)
+{
+	pthread_mutex_lock(&pulse.lock);
+}
+
+void mill_pulse_unlock(void)
+{
+	pthread_mutex_unlock(&pulse.lock);
+}
+
+static uint64_t processor_time(const struct mill_worker_thread *worker)
+{
+	clockid_t clock;
+	struct timespec time = {0};
+	if (pthread_getcpuclockid(worker->thread, &clock) == 0)
+		clock_gettime(clock, &time);
+	return (uint64_t)time.tv_sec * MILL_NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+static bool alive(const struct mill_worker_thread *worker)
+{
+	if (worker == NULL)
+		return false;
+	const struct mill_worker_state *state = worker->state;
+	const uint64_t loops = __atomic_load_n(&state->loops, __ATOMIC_RELAXED);
+	const bool asleep = (__atomic_load_n(&state->epoch, __ATOMIC_RELAXED) & 1) == 0;
+	const uint64_t now = processor_time(worker);
+	if (asleep || loops != pulse.seen[worker->number].loops) {
+		pulse.seen[worker->number].loops = loops;
+		pulse.seen[worker->number].processor_ns = now;
+		return true;
+	}
+	return now - pulse.seen[worker->number].processor_ns < MILL_HUNG_NS;
+}
+
+static void beat(const struct mill_engine *engine, uint64_t now)
+{
+	bool serving[MILL_MAX_WORKERS];
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
+		serving[w] = alive(engine->worker[w]);
+	for (uint32_t slot = 0; slot < MILL_MAX_PORTS; slot++) {
+		struct mill_port *port = engine->port[slot];
+		if (port == NULL || port->ops->heartbeat == NULL)
+			continue;
+		for (uint32_t ring = 0; ring < port->rx_rings; ring++) {
+			const uint16_t owner = engine->ownership.owner[slot][ring];
+			if (owner < MILL_MAX_WORKERS && serving[owner])
+				port->ops->heartbeat(port, ring, now);
+		}
+	}
+}
+
+static void *run(void *argument)
+{
+	const struct mill_engine *engine = argument;
+	const struct timespec pause = {.tv_nsec = MILL_TICK_NS};
+	prctl(PR_SET_NAME, "pulse");
+	while (!atomic_load(&pulse.quit)) {
+		mill_pulse_lock();
+		beat(engine, mill_now());
+		mill_pulse_unlock();
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+bool mill_pulse_start(struct mill_engine *engine, struct mill_error *error)
+{
+	const struct sched_param priority = {.sched_priority = 1};
+	const int code = pthread_create(&pulse.thread, NULL, run, engine);
+	if (code != 0) {
+		mill_fail(error, code, "starting the pulse: %s", strerror(code));
+		return false;
+	}
+	pulse.started = true;
+	if (pthread_setschedparam(pulse.thread, SCHED_FIFO, &priority) != 0)
+		mill_log("no real-time priority for the pulse: on a busy machine ports may fall back for a "
+		         "moment");
+	return true;
+}
+
+void mill_pulse_stop(const struct mill_engine *engine)
+{
+	if (!pulse.started)
+		return;
+	atomic_store(&pulse.quit, true);
+	pthread_join(pulse.thread, NULL);
+	pulse.started = false;
+	for (uint32_t slot = 0; slot < MILL_MAX_PORTS; slot++) {
+		struct mill_port *port = engine->port[slot];
+		for (uint32_t ring = 0; port != NULL && port->ops->heartbeat != NULL && ring < port->rx_rings;
+		     ring++)
+			port->ops->heartbeat(port, ring, 0);
+	}
+}
