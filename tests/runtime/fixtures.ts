@@ -109,7 +109,10 @@ export function link(change: Partial<Link> & Pick<Link, 'ifindex' | 'name'>): Li
 export function slots(): Pick<StateView, 'portSlot' | 'interfaceSlot' | 'ruleSlots'> {
   const given = (): ((name: string) => number) => {
     const known = new Map<string, number>();
-    return (name) => known.get(name) ?? (known.set(name, known.size), known.size - 1);
+    return (name) => {
+      if (!known.has(name)) known.set(name, known.size);
+      return known.get(name)!;
+    };
   };
   const rules = given();
   return { portSlot: given(), interfaceSlot: given(), ruleSlots: (ids) => ids.map(rules) };

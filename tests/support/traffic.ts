@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Lab, Node } from './netns.js';
+import { type Lab, type Node, sleep } from './netns.js';
 
 export const trafficTool = fileURLToPath(
   new URL('../../../tests/support/traffic/build/mill-traffic', import.meta.url),
@@ -77,6 +77,7 @@ const answerMs = 45_000;
 type Answer = { readonly ok: boolean; readonly error?: string };
 
 export class Traffic {
+  private kept: Buffer[] = [];
   private readonly waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
 
   private constructor(
@@ -179,14 +180,20 @@ export class Traffic {
     await this.ask('clear');
   }
 
+  /** From now on frames are kept. */
   async capture(): Promise<void> {
     await this.ask('captured');
     await this.ask('capture');
+    this.kept = [];
   }
 
-  async captured(): Promise<readonly Buffer[]> {
-    const { frames } = await this.ask<{ frames: string[] }>('captured');
-    return frames.map((frame) => Buffer.from(frame, 'hex'));
+  /** What came since `capture`, once it is `enough`; what there is, if it is not after two seconds. */
+  async captured(enough: (frames: readonly Buffer[]) => boolean = () => true): Promise<readonly Buffer[]> {
+    for (const end = performance.now() + 2000; ; await sleep(10)) {
+      const { frames } = await this.ask<{ frames: string[] }>('captured');
+      this.kept.push(...frames.map((frame) => Buffer.from(frame, 'hex')));
+      if (enough(this.kept) || performance.now() > end) return this.kept;
+    }
   }
 
   /**
@@ -248,4 +255,15 @@ export function tally(sender: SinkCount, sink: SinkCount, ids?: readonly number[
     bad: sink.badIp + sink.badL4 + sink.badPayload,
     gapMs: Math.max(0, ...sink.flows.filter(wanted).map((flow) => flow.gapMaxNs)) / 1e6,
   };
+}
+
+/** The same, when all has arrived or nothing more comes: on a busy machine the last packets take a while. */
+export async function settled(from: Traffic, to: Traffic, ids?: readonly number[]): Promise<Tally> {
+  const sent = await from.stats();
+  for (let last = -1, same = 0; ; await sleep(20)) {
+    const seen = tally(sent, await to.stats(), ids);
+    same = seen.received === last ? same + 1 : 0;
+    last = seen.received;
+    if (seen.lost <= 0 || same === 15) return seen;
+  }
 }

@@ -8,7 +8,7 @@ import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
-import { tally } from '../support/traffic.js';
+import { settled } from '../support/traffic.js';
 import { numbered, plain } from './policies.js';
 
 systemTest('every command of a running daemon answers, as text and as JSON', async (t) => {
@@ -60,8 +60,7 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     const { client, provider } = await line.traffic();
     await client.flow({ id: 1, src: own.client.v4, dst: '10.66.1.1', dmac: macs.r0 });
     await client.send(1000, { count: 100 });
-    await sleep(30);
-    t.is(tally(await client.stats(), await provider.stats()).lost, 0);
+    t.is((await settled(client, provider)).lost, 0);
     t.is((await netmill.run('route', 'delete', '10.66.0.0/16')).code, 0);
     await until('the route to go', async () => (await legs('10.66.1.1')).length === 0);
     t.is((await netmill.run('route', 'add', '10.67.0.0/16', '--iface', 'server')).code, 0);
@@ -83,8 +82,7 @@ systemTest('ACLs are switched off and on at once, on the running generation', as
       await Promise.all([client.clear(), server.reset()]);
       await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: macs.r0, dport: 7 });
       await client.send(2000, { count: 100 });
-      await sleep(30);
-      return tally(await client.stats(), await server.stats()).received;
+      return (await settled(client, server)).received;
     };
     const { generation } = await netmill.status();
     t.is(await arriving(), 0);
@@ -187,8 +185,7 @@ systemTest('shutdown hands the ports back: the kernel routes as if nothing had b
     await until('netmilld to end', async () => (await netmill.status().catch(() => undefined)) === undefined);
     await sleep(1000);
     await client.stop();
-    await sleep(50);
-    const seen = tally(await client.stats(), await server.stats());
+    const seen = await settled(client, server);
     t.true(seen.lost < 100, `${seen.lost} of ${seen.sent} were lost on the way back to the kernel`);
     const links = await line.router.ipJson<{ ifname: string; xdp?: unknown }[]>('link', 'show');
     t.deepEqual(

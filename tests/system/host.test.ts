@@ -6,9 +6,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
-import { type Node, sleep, until } from '../support/netns.js';
+import { type Node, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
-import { tally } from '../support/traffic.js';
+import { settled } from '../support/traffic.js';
 import { plain } from './policies.js';
 
 async function bird(line: Line, node: Node, id: string, body: string) {
@@ -62,8 +62,7 @@ systemTest(
       await line.warm();
       await client.flow({ id: 1, src: own.client.v4, dst: '20.0.150.1', dmac: macs.r0, n: 4 });
       await client.send(10_000, { count: 10_000 });
-      await sleep(50);
-      t.like(tally(await client.stats(), await provider.stats()), { sent: 10_000, lost: 0 });
+      t.like(await settled(client, provider), { sent: 10_000, lost: 0 });
       t.regex(await ask('show protocols upstream'), /Established/, 'the session broke under traffic');
     } finally {
       await line.close();
@@ -81,8 +80,7 @@ systemTest('a flood at the router itself does not stop forwarding, nor a ping of
     await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: macs.r0 });
     await client.flow({ id: 2, src: own.client.v4, dst: '10.0.1.1', dmac: macs.r0, dport: 33333, n: 3 });
     await client.send(40_000, { ms: 2000 });
-    await sleep(50);
-    t.is(tally(await client.stats(), await server.stats(), [1]).lost, 0);
+    t.is((await settled(client, server, [1])).lost, 0);
     const said = await line.client.try('ping', '-c5', '-i0.2', '-W2', '10.0.1.1');
     t.regex(said.stdout, / 0% packet loss/);
   } finally {

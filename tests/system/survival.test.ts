@@ -8,7 +8,7 @@ import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { seeded } from '../support/packet.js';
 import { scaled, systemTest } from '../support/system-test.js';
-import { tally } from '../support/traffic.js';
+import { settled, tally } from '../support/traffic.js';
 import { numbered, plain } from './policies.js';
 
 const rate = 10_000;
@@ -67,8 +67,7 @@ survivalTest(
     }
     await until('the daemon to be back', () => back(netmill), 20_000);
     await ends.client.stop();
-    await sleep(100);
-    const seen = tally(await ends.client.stats(), await ends.server.stats());
+    const seen = await settled(ends.client, ends.server);
     t.log(`${kills} kills, ${seen.sent} packets, longest gap ${seen.gapMs.toFixed(1)} ms`);
     t.like(seen, { lost: 0, reordered: 0, duplicates: 0, bad: 0 });
     const counted = (await netmill.rules()).rules.find((rule) => rule.id === 'client')!.packets;
@@ -109,8 +108,7 @@ survivalTest(
       process.kill(await netmill.enginePid(), 'SIGKILL');
       await sleep(1000);
       await ends.client.stop();
-      await sleep(50);
-      const seen = tally(await ends.client.stats(), await ends.server.stats());
+      const seen = await settled(ends.client, ends.server);
       gaps.push(seen.gapMs);
       t.true(seen.received > 0 && seen.reordered === 0 && seen.duplicates === 0, JSON.stringify(seen));
       await until(

@@ -13,7 +13,7 @@ import type { ExecutionContext } from 'ava';
 import { Netmill } from '../support/netmill.js';
 import { Lab, type Node, sleep } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
-import { type SinkCount, Traffic, tally } from '../support/traffic.js';
+import { type SinkCount, settled, Traffic } from '../support/traffic.js';
 
 const policy = `import { router } from 'netmill'
 export default router('tags', {
@@ -110,9 +110,7 @@ vlanTest(
     }
     await server.capture();
     await wire.send(8000, { count: 8000 });
-    await sleep(50);
-    const sink = await server.stats();
-    t.like(tally(await wire.stats(), sink), { sent: 8000, ...clean });
+    t.like(await settled(wire, server), { sent: 8000, ...clean });
     const frames = (await server.captured()).filter((frame) => frame.length >= 180);
     t.true(
       frames.every((frame) => [0x0800, 0x86dd].includes(frame.readUInt16BE(12))),

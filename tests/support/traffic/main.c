@@ -8,7 +8,7 @@
  *   raw hex=FRAME                        one frame as it is
  *   answer addr=A [tags=] [mac=] [announce=1]   plays a station
  *   stats | reset | clear                counts | counts from zero | forget the flows
- *   capture | captured                   keep frames | print what was kept and stop keeping
+ *   capture | captured                   keep frames | print what was kept since the last time
  *   blast ms=N hex=FRAME [rate=PPS] [file=PATH]   from inside the kernel; file: IPv4 addresses, one a line
  *   drop | dropped                       count and drop by XDP | the counts
  *   beside vid=N          a VLAN tag for everything that leaves, kept beside the frame as VLAN offload does
@@ -254,7 +254,6 @@ static bool do_report(const char *verb, const struct words *words)
 	} else if (!strcmp(verb, "stats")) {
 		sink_print();
 	} else if (!strcmp(verb, "captured")) {
-		sink.capturing = false;
 		capture_print();
 	} else if (!strcmp(verb, "blast")) {
 		do_blast(words);
