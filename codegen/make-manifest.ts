@@ -1,8 +1,9 @@
 /** IR → forwarder.json. */
 import { formatAddress, formatPrefix } from '../dsl/address.js';
-import type { Encapsulation, LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
+import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
 import type { Ir, IrRule } from './ir.js';
 import { type Manifest, manifestVersion } from './manifest.js';
+import { tagsOf } from './tags.js';
 
 export interface Built {
   readonly sequence: number;
@@ -70,7 +71,7 @@ function interfaceEntry(
     local,
     name: one.name,
     port,
-    tags: tagsOf(one.encapsulation),
+    tags: [...tagsOf(one.encapsulation)],
     mtu: one.mtu ?? 0,
     host: one.host,
     fallback: fallbackOf(router, router.ports[port]!),
@@ -79,17 +80,6 @@ function interfaceEntry(
     ...(one.pbr && { pbr: one.pbr.name }),
     origin: plain(one.origin),
   };
-}
-
-function tagsOf(encapsulation: Encapsulation): { tpid: number; vid: number }[] {
-  switch (encapsulation.kind) {
-    case 'untagged':
-      return [];
-    case 'vlan':
-      return [{ tpid: encapsulation.tpid, vid: encapsulation.id }];
-    default:
-      return [encapsulation.outer, encapsulation.inner].map(({ tpid, id }) => ({ tpid, vid: id }));
-  }
 }
 
 function ruleEntry(ir: Ir, rule: IrRule): Manifest['rules'][number] {

@@ -3,9 +3,10 @@
  * own terms; a forwarder that differs from it is not let into the engine.
  */
 import type { Ir, IrInterface, IrPort, IrRule } from '../ir.js';
+import { tagsOf } from '../tags.js';
 import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
 import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
-import { joined, linkHeader, lowered, tagsOf } from './output.js';
+import { joined, linkHeader, lowered } from './output.js';
 import { etherTypes, type Frame, isTag, type Packet, parseFrame, parseIpv4, parseIpv6 } from './parse.js';
 import { type Path, type Paths, route } from './paths.js';
 import { firstMatch, isHiddenFrom, type Seen, see } from './rules.js';

@@ -1,6 +1,7 @@
 /** The bytes that leave: TTL one less, a new link header, nothing behind the IP packet. RFC 1812 §5.3.1, RFC 894. */
 import type { Encapsulation } from '../../dsl/model.js';
-import { etherTypes, type Frame, onesSum, type Packet, type Tag } from './parse.js';
+import { tagsOf } from '../tags.js';
+import { etherTypes, type Frame, onesSum, type Packet } from './parse.js';
 import type { Face } from './paths.js';
 
 /** As received, but for the TTL and what comes behind the IP packet. */
@@ -28,17 +29,6 @@ export function linkHeader(
   const etherType = family === 4 ? etherTypes.ipv4 : etherTypes.ipv6;
   const words = [...tagsOf(encapsulation).flatMap((tag) => [tag.tpid, tag.vid]), etherType];
   return Uint8Array.from([...to, ...face.mac, ...words.flatMap((one) => [one >> 8, one & 255])]);
-}
-
-export function tagsOf(encapsulation: Encapsulation): readonly Tag[] {
-  switch (encapsulation.kind) {
-    case 'untagged':
-      return [];
-    case 'vlan':
-      return [{ tpid: encapsulation.tpid, vid: encapsulation.id }];
-    case 'qinq':
-      return [encapsulation.outer, encapsulation.inner].map((tag) => ({ tpid: tag.tpid, vid: tag.id }));
-  }
 }
 
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {

@@ -1,10 +1,6 @@
 /** Bytes → packets, read from the standards and not from the forwarder: what both say is compared. */
 import type { Address, Family } from '../../dsl/model.js';
-
-export interface Tag {
-  readonly tpid: number;
-  readonly vid: number;
-}
+import type { Tag } from '../tags.js';
 
 export interface Frame {
   readonly bytes: Uint8Array;
@@ -76,18 +72,25 @@ export function isTag(etherType: number): boolean {
   return etherType === etherTypes.vlan || etherType === etherTypes.serviceVlan;
 }
 
-/** IEEE 802.3 §3.2, 802.1Q §9.6. At most `depth` tags are read. Undefined: shorter than its header. */
+/** More tags than two of VLANs and two of priority alone are not read. */
+const mostTags = 4;
+
+/**
+ * IEEE 802.3 §3.2, 802.1Q §9.6: VLAN 0 is none, its tag carries a priority alone. The tags of at most `depth` VLANs are
+ * read. Undefined: the frame ends in its header or in a tag.
+ */
 export function parseFrame(bytes: Uint8Array, depth: number): Frame | undefined {
   if (bytes.length < 14) return undefined;
   const tags: Tag[] = [];
-  let etherType = word(bytes, 12);
   let network = 14;
-  while (tags.length < depth && isTag(etherType) && bytes.length >= network + 4) {
-    tags.push({ tpid: etherType, vid: word(bytes, network) & 0xfff });
-    etherType = word(bytes, network + 2);
+  for (let looked = 0; looked < mostTags && isTag(word(bytes, network - 2)); looked++) {
+    if (bytes.length < network + 4) return undefined;
+    const tag = { tpid: word(bytes, network - 2), vid: word(bytes, network) & 0xfff };
+    if (tag.vid !== 0 && tags.length === depth) break;
+    if (tag.vid !== 0) tags.push(tag);
     network += 4;
   }
-  return { bytes, tags, etherType, network };
+  return { bytes, tags, etherType: word(bytes, network - 2), network };
 }
 
 function bits(bytes: Uint8Array): bigint {

@@ -1,7 +1,8 @@
 /** Frames from descriptions: correct ones, and by description ones that are not. */
 import type { Address, Family } from '../../dsl/model.js';
 import { joined } from '../evaluate/output.js';
-import { etherTypes, onesSum, protocols, type Tag } from '../evaluate/parse.js';
+import { etherTypes, onesSum, protocols } from '../evaluate/parse.js';
+import type { Tag } from '../tags.js';
 import { addressBytes } from './protocol.js';
 
 export interface FramePlan {

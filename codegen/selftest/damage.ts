@@ -1,7 +1,7 @@
 /** Frames as no honest station sends them. */
-import { tagsOf } from '../evaluate/output.js';
 import { isTag, onesSum, word } from '../evaluate/parse.js';
 import type { IrPort } from '../ir.js';
+import { tagsOf } from '../tags.js';
 import type { Random } from './random.js';
 
 type Damage = (random: Random, bytes: Uint8Array, port: IrPort) => Uint8Array;

@@ -6,10 +6,10 @@
 import { addressBits } from '../../dsl/address.js';
 import type { Address, Family } from '../../dsl/model.js';
 import { type Circumstances, usual } from '../evaluate/evaluate.js';
-import { tagsOf } from '../evaluate/output.js';
 import { protocols } from '../evaluate/parse.js';
 import { type Paths, route } from '../evaluate/paths.js';
 import type { Ir, IrInterface, IrRule } from '../ir.js';
+import { type Tag, tagsOf } from '../tags.js';
 import { buildFrame, type FramePlan } from './build-frame.js';
 import { spoil } from './damage.js';
 import { addressNear, type Edges, edgesOf, type NearService, numberNear, serviceNear } from './near.js';
@@ -83,10 +83,7 @@ function planFrame(
   const fragment = random.once(8) && { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) };
   const plan: FramePlan = {
     to: destinationMac(random, paths.faces[iface.local]!.mac),
-    tags: tagsOf(iface.encapsulation).map((tag) => ({
-      ...tag,
-      priority: random.once(2) ? 0 : random.below(16),
-    })),
+    tags: tagsNear(random, tagsOf(iface.encapsulation)),
     src: src && !random.once(8) ? src : source(random, family, paths),
     dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family, paths)),
     ttl: number('ttl', 255, random.once(8) ? random.below(3) : random.once(3) ? 255 : 64),
@@ -109,6 +106,15 @@ function planFrame(
   };
   const length = number('len', longest, random.once(7) ? nearMtu(random, paths, plan.dst) : 0);
   return length === 0 ? plan : ofLength(plan, length);
+}
+
+/** Now and then with tags between that carry a priority alone. */
+function tagsNear(random: Random, tags: readonly Tag[]): FramePlan['tags'] {
+  const nothing = (): Tag[] => (random.once(12) ? [{ tpid: random.pick([0x8100, 0x88a8]), vid: 0 }] : []);
+  return [...tags.flatMap((tag) => [...nothing(), tag]), ...nothing()].map((tag) => ({
+    ...tag,
+    priority: random.once(2) ? 0 : random.below(16),
+  }));
 }
 
 /** Of the interface by which a packet would leave. */

@@ -1,9 +1,9 @@
 /** The binary form of runtime/engine/selftest/protocol.h, and slots that differ from local numbers, as in an engine. */
 import type { Address, Prefix } from '../../dsl/model.js';
 import type { Circumstances } from '../evaluate/evaluate.js';
-import { tagsOf } from '../evaluate/output.js';
 import { type Path, type Paths, pathKinds } from '../evaluate/paths.js';
 import type { Ir } from '../ir.js';
+import { tagsOf } from '../tags.js';
 
 const magic = 0x74736c66;
 

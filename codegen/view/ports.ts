@@ -3,6 +3,7 @@
 import type { Encapsulation } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { IrInterface, IrPort } from '../ir.js';
+import { tagsOf } from '../tags.js';
 import { comment, fill, tab, width } from './text.js';
 
 export interface InterfaceView {
@@ -19,7 +20,6 @@ export interface InterfaceView {
 
 interface DemuxView {
   readonly first: string;
-  readonly read: string;
   readonly cases: readonly { readonly tags: string; readonly accept: string }[];
 }
 
@@ -28,6 +28,8 @@ export interface PortView {
   readonly enumerator: string;
   readonly title: string;
   readonly first: string;
+  /** Tags that an interface of the port has at most. */
+  readonly depth: number;
   /** One of the two has an element. */
   readonly untagged: readonly { readonly accept: string }[];
   readonly tagged: readonly DemuxView[];
@@ -113,16 +115,15 @@ export function portView(port: IrPort): PortView {
 }
 
 /** A port reads only as many tags as its interfaces have. */
-function demux(port: IrPort): Pick<PortView, 'untagged' | 'tagged'> {
-  const kinds = new Set(port.interfaces.map((one) => one.encapsulation.kind));
-  if (!kinds.has('vlan') && !kinds.has('qinq'))
-    return { untagged: [{ accept: `accept_${port.interfaces[0]!.function}` }], tagged: [] };
-  const read = kinds.has('qinq') ? 'mill_read_tags' : 'mill_read_tag';
+function demux(port: IrPort): Pick<PortView, 'depth' | 'untagged' | 'tagged'> {
+  const depth = Math.max(...port.interfaces.map((one) => tagsOf(one.encapsulation).length));
+  if (depth === 0)
+    return { depth, untagged: [{ accept: `accept_${port.interfaces[0]!.function}` }], tagged: [] };
   const cases = port.interfaces.map((one) => ({
     tags: tags(one.encapsulation),
     accept: `accept_${one.function}`,
   }));
-  return { untagged: [], tagged: [{ first: port.interfaces[0]!.enumerator, read, cases }] };
+  return { depth, untagged: [], tagged: [{ first: port.interfaces[0]!.enumerator, cases }] };
 }
 
 function tags(encapsulation: Encapsulation): string {

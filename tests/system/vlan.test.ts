@@ -218,6 +218,37 @@ vlanTest('the router answers on its tagged interfaces: echo, and TTL expired', a
   }
 });
 
+vlanTest('tags of VLAN 0 carry a priority alone', async (t, { wire, server, mac, router }) => {
+  const urgent = 0xe000; // priority 7
+  const marked: readonly (readonly [tags: string, src: string])[] = [
+    [`8100:${urgent}`, '10.0.1.2'],
+    ['8100:100,8100:0', '10.1.100.2'],
+    [`8100:${urgent},8100:100`, '10.1.100.2'],
+    [`88a8:0,8100:200`, '10.1.200.2'],
+  ];
+  for (const [i, [tags, src]] of marked.entries())
+    await wire.flow({ id: i + 1, src, dst: '10.9.0.1', dmac: mac, tags, size: 200 });
+  await server.capture();
+  await wire.send(4000, { count: 4000 });
+  await sleep(50);
+  const sink = await server.stats();
+  for (const [i, [tags]] of marked.entries()) t.is(unique(sink, i + 1), 1000, tags);
+  const types = (await server.captured()).map((frame) => frame.readUInt16BE(12));
+  t.false(types.includes(0x8100) || types.includes(0x88a8), 'a tag was left in a frame');
+
+  const own = await router.mac('r1');
+  const ask = { src: '10.0.2.2', dmac: own, proto: 'icmp', tags: `8100:${urgent}` } as const;
+  await server.flow({ id: 11, ...ask, dst: '10.0.2.1' });
+  await server.flow({ id: 12, ...ask, dst: '10.1.100.2', ttl: 1 });
+  await server.reset();
+  await server.capture();
+  await server.send(100, { count: 10 });
+  await sleep(200);
+  const answers = (await server.captured()).map((frame) => frame.toString('hex', 34, 36));
+  t.is(answers.filter((one) => one === '0000').length, 5, 'the router answers on the untagged port');
+  t.is(answers.filter((one) => one === '0b00').length, 5, 'and tells that the TTL has expired');
+});
+
 vlanTest('tags that no interface has are dropped and counted', async (t, { wire, server, mac, netmill }) => {
   const odd = [
     '8100:101',

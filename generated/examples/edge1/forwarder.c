@@ -497,7 +497,7 @@ static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
 /* port wan, xdp:ix0, edge1.ts:62 */
 static bool classify_wan(struct mill_worker *w, struct mill_packet *p)
 {
-	if (!mill_read_ethernet(p))
+	if (!mill_read_ethernet(p, 0))
 		return mill_reject(w, p, IF_WAN, MILL_DROP_TRUNCATED_FRAME);
 	return accept_wan(w, p);
 }
@@ -525,9 +525,9 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 /* port lan, xdp:ix1, edge1.ts:68 */
 static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
 {
-	if (!mill_read_ethernet(p))
+	if (!mill_read_ethernet(p, 1))
 		return mill_reject(w, p, IF_LAN_OFFICE, MILL_DROP_TRUNCATED_FRAME);
-	switch (mill_read_tag(p)) {
+	switch (p->tags) {
 	case MILL_TAG(0x8100, 100):
 		return accept_lan_office(w, p);
 	case MILL_TAG(0x8100, 200):
@@ -570,9 +570,9 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 /* port metro, xdp:ix2, edge1.ts:76 */
 static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
 {
-	if (!mill_read_ethernet(p))
+	if (!mill_read_ethernet(p, 2))
 		return mill_reject(w, p, IF_METRO_CUSTA, MILL_DROP_TRUNCATED_FRAME);
-	switch (mill_read_tags(p)) {
+	switch (p->tags) {
 	case MILL_TAGS(MILL_TAG(0x88a8, 300), MILL_TAG(0x8100, 10)):
 		return accept_metro_custa(w, p);
 	case MILL_TAGS(MILL_TAG(0x88a8, 300), MILL_TAG(0x8100, 11)):

@@ -172,7 +172,7 @@ static bool accept_inside(struct mill_worker *w, struct mill_packet *p)
 /* port outside, xdp:eth0, small.ts:14 */
 static bool classify_outside(struct mill_worker *w, struct mill_packet *p)
 {
-	if (!mill_read_ethernet(p))
+	if (!mill_read_ethernet(p, 0))
 		return mill_reject(w, p, IF_OUTSIDE, MILL_DROP_TRUNCATED_FRAME);
 	return accept_outside(w, p);
 }
@@ -200,7 +200,7 @@ static void receive_outside(struct mill_worker *w, struct netmap_ring *rx)
 /* port inside, xdp:eth1, small.ts:15 */
 static bool classify_inside(struct mill_worker *w, struct mill_packet *p)
 {
-	if (!mill_read_ethernet(p))
+	if (!mill_read_ethernet(p, 0))
 		return mill_reject(w, p, IF_INSIDE, MILL_DROP_TRUNCATED_FRAME);
 	return accept_inside(w, p);
 }

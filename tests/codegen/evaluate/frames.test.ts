@@ -142,6 +142,37 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'an unknown VLAN': [1, `020000000002 020000000c01 8100 0008 ${web}`, 'drop unknown-vlan'],
   'priority bits are not part of the id': [1, `${office} ${web}`, 'forward metro.a from-wan:2'],
   'a second tag is unknown': [1, `${office} 8100 0001 ${web}`, 'drop unknown-vlan'],
+  'a priority tag where no tag is carried': [0, `${wan} 8100 e000 ${web}`, 'forward metro.a from-wan:2'],
+  'a priority tag on a trunk is the untagged interface': [
+    1,
+    `${lan} 8100 e000 ${v4(out, '9.9.9.9', { body: udp(53) })}`,
+    'forward wan',
+  ],
+  'a priority tag under a VLAN': [1, `${office} 8100 0000 ${web}`, 'forward metro.a from-wan:2'],
+  'a priority tag over a VLAN': [
+    1,
+    `020000000002 020000000c01 88a8 0000 8100 0007 ${web}`,
+    'forward metro.a from-wan:2',
+  ],
+  'priority tags between two tags': [
+    2,
+    `020000000003 020000000c01 88a8 001e 8100 2000 8100 0005 88a8 0000 ${v4(out, '9.9.9.9', { body: udp(53) })}`,
+    'forward wan',
+  ],
+  'three priority tags and a VLAN': [
+    1,
+    `020000000002 020000000c01 8100 0000 8100 0000 8100 0000 8100 0007 ${web}`,
+    'forward metro.a from-wan:2',
+  ],
+  'a fifth tag is not read': [
+    1,
+    `020000000001 020000000c01 8100 0000 8100 0000 8100 0000 8100 0000 8100 0007 ${web}`,
+    'drop unknown-vlan',
+  ],
+  'priority-tagged ARP': [0, `${wan} 8100 c000 0806 0001`, 'punt neighbour'],
+  'a frame that ends in a tag': [0, `${wan} 8100 00`, 'drop truncated-frame'],
+  'a frame that ends in its second tag': [1, `${office} 8100 0005 08`, 'drop truncated-frame'],
+  'a frame that ends behind its tag': [1, `${office} 0800`, 'drop ip-header'],
   'two tags': [2, `${metro} ${v4(out, '9.9.9.9', { body: udp(53) })}`, 'forward wan'],
   'two tags in the other order': [
     2,

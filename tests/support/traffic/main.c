@@ -59,14 +59,14 @@ bool parse_address(const char *text, struct address *address)
 	return inet_pton(address->family == 6 ? AF_INET6 : AF_INET, text, address->bytes) == 1;
 }
 
-/* `8100:100` or `88a8:300,8100:10`; TPID hexadecimal, VLAN id decimal. */
+/* `8100:100` or `88a8:300,8100:10`; TPID hexadecimal, then VLAN id and priority bits as one number, decimal. */
 bool parse_tags(const char *text, struct tags *tags)
 {
 	unsigned tpid, vid;
 	int used;
 
 	for (tags->n = 0; *text && tags->n < 2; text += used + (text[used] == ',')) {
-		if (sscanf(text, "%x:%u%n", &tpid, &vid, &used) != 2 || tpid > 0xffff || vid > 4095)
+		if (sscanf(text, "%x:%u%n", &tpid, &vid, &used) != 2 || tpid > 0xffff || vid > 0xffff)
 			return false;
 		tags->tpid[tags->n] = (uint16_t)tpid;
 		tags->vid[tags->n++] = (uint16_t)vid;

@@ -30,6 +30,7 @@ struct mill_packet {
 	uint8_t *frame;
 	uint8_t *l3; /* network header */
 	struct netmap_slot *slot;
+	uint64_t tags; /* MILL_TAGS: those that the port's interfaces are told by */
 	struct mill_address6 src6, dst6;
 	uint32_t src4, dst4; /* host order */
 	uint32_t len;        /* of the frame as received */
@@ -37,7 +38,7 @@ struct mill_packet {
 	uint16_t iface;      /* interface slot */
 	uint16_t local;      /* interface number in the policy */
 	uint16_t gateway;    /* local number that the ACL named, or MILL_NO_GATEWAY */
-	uint16_t vlan;       /* id of the innermost tag, 0 untagged */
+	uint16_t vlan;       /* id of the innermost of them, 0 untagged */
 	uint16_t ethertype;
 	uint16_t sport, dport;
 	uint16_t l4_offset; /* from l3 */

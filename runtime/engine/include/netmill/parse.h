@@ -47,51 +47,49 @@
 #define MILL_TAG(tpid, vid)     ((uint64_t)(tpid) << 16 | (vid))
 #define MILL_TAGS(outer, inner) ((outer) << 32 | (inner))
 
+#define MILL_TAG_BYTES 4u
+#define MILL_TAG_LIMIT 4u /* tags walked: two of VLANs, and two of priority alone */
+
 static inline bool mill_is_tag(uint16_t ethertype)
 {
 	return ethertype == MILL_ETHER_VLAN || ethertype == MILL_ETHER_QINQ;
 }
 
-/* The Ethernet header; tags, if any, stay for mill_pop_tag. */
-static inline bool mill_read_ethernet(struct mill_packet *p)
+static inline uint32_t mill_l3_bytes(const struct mill_packet *p)
+{
+	return p->len - (uint32_t)(p->l3 - p->frame);
+}
+
+/* Takes off the tags of up to `depth` VLANs; one more stays in front of the network header. VLAN 0 is none: such a tag
+ * carries a priority alone, and the frame is what it is without it (IEEE 802.1Q §9.6). False: the frame ends in a tag. */
+static inline bool mill_read_tags(struct mill_packet *p, uint32_t depth)
+{
+	for (uint32_t i = 0; i < MILL_TAG_LIMIT && mill_is_tag(p->ethertype); i++) {
+		if (mill_l3_bytes(p) < MILL_TAG_BYTES)
+			return false;
+		const uint16_t vid = mill_load16(p->l3) & 0x0fff;
+		if (vid != 0) {
+			if (depth-- == 0)
+				return true;
+			p->tags = MILL_TAGS(p->tags, MILL_TAG(p->ethertype, vid));
+			p->vlan = vid;
+		}
+		p->ethertype = mill_load16(p->l3 + 2);
+		p->l3 += MILL_TAG_BYTES;
+	}
+	return true;
+}
+
+/* The Ethernet header and its tags; `depth`: how many an interface of the port has at most. False: cut short. */
+static inline bool mill_read_ethernet(struct mill_packet *p, uint32_t depth)
 {
 	if (p->len < MILL_ETHER_HEADER)
 		return false;
 	p->l3 = p->frame + MILL_ETHER_HEADER;
 	p->ethertype = mill_load16(p->frame + 12);
+	p->tags = MILL_UNTAGGED;
 	p->vlan = 0;
-	return true;
-}
-
-/* The tag in front of the network header, or 0 when there is none (or it is cut short). */
-static inline uint64_t mill_pop_tag(struct mill_packet *p)
-{
-	uint16_t tpid = p->ethertype;
-	if (!mill_is_tag(tpid) || (uint32_t)(p->l3 - p->frame) + 4 > p->len)
-		return 0;
-	p->vlan = mill_load16(p->l3) & 0x0fff;
-	p->ethertype = mill_load16(p->l3 + 2);
-	p->l3 += 4;
-	return MILL_TAG(tpid, p->vlan);
-}
-
-/* Ports that carry single tags: 0 for an untagged frame. */
-static inline uint64_t mill_read_tag(struct mill_packet *p)
-{
-	return mill_pop_tag(p);
-}
-
-/* Ports that carry double tags too. */
-static inline uint64_t mill_read_tags(struct mill_packet *p)
-{
-	uint64_t outer = mill_pop_tag(p);
-	uint64_t inner = outer == 0 ? 0 : mill_pop_tag(p);
-	return inner == 0 ? outer : MILL_TAGS(outer, inner);
-}
-
-static inline uint32_t mill_l3_bytes(const struct mill_packet *p)
-{
-	return p->len - (uint32_t)(p->l3 - p->frame);
+	return mill_read_tags(p, depth);
 }
 
 /* RFC 1812 §5.2.2: (1) long enough, (3) version 4, (4) header length, (5) total length; (2), the checksum, last,
