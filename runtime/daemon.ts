@@ -7,6 +7,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Handler } from './control/connection.js';
 import { createHandler } from './control/handlers.js';
+import { openLocalRoutes } from './control/local-routes.js';
 import { startControlServer } from './control/server.js';
 import type { DaemonOptions } from './daemon-options.js';
 import { buildInChild } from './deploy/build.js';
@@ -147,7 +148,9 @@ async function run(
     signal,
   });
 
+  const localRoutes = openLocalRoutes({ path: paths.localRoutes, rib, log });
   const refresh = (): void => {
+    localRoutes.apply();
     deployer
       .refresh()
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'interfaces not refreshed'));
@@ -184,6 +187,7 @@ async function run(
   });
   // A RIB that does not know the interfaces yet would send everything by the kernel for a moment.
   const resumed = resume && (await deployer.resume(first.running));
+  localRoutes.apply();
   rib.attach(first);
   if (resumed) log.info({ generation: first.running }, 'running generation taken over as it is');
   else {
@@ -216,6 +220,7 @@ async function run(
     startedAt,
     link,
     rib,
+    localRoutes,
     deployer,
     store,
     rates,

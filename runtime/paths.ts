@@ -27,6 +27,8 @@ export interface RunPaths {
   readonly generations: string;
   /** What was changed in the kernel, to be undone. */
   readonly journal: string;
+  /** Routes of `netmill route add`. */
+  readonly localRoutes: string;
 }
 
 export function runPaths(dir: string): RunPaths {
@@ -38,5 +40,6 @@ export function runPaths(dir: string): RunPaths {
     daemonLog: join(dir, 'netmilld.log'),
     generations: join(dir, 'generations'),
     journal: join(dir, 'kernel-changes.json'),
+    localRoutes: join(dir, 'local-routes.json'),
   };
 }

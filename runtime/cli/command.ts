@@ -43,7 +43,7 @@ export abstract class NetmillCommand extends Command {
     return this.socket ?? process.env.NETMILL_SOCKET ?? DEFAULT_SOCKET;
   }
 
-  protected ask<T>(body: RequestBody, onPart?: (part: never) => void): Promise<T> {
+  protected ask<T>(body: RequestBody, onPart?: (part: never) => unknown): Promise<T> {
     return call<T>(body, {
       socket: this.socketPath,
       onProgress: (text) => this.progress(text),
@@ -58,6 +58,21 @@ export abstract class NetmillCommand extends Command {
 
   protected print(text: string): void {
     this.context.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);
+  }
+
+  /** Resolves when standard output has room for more: of what is long, no more than a part is kept. */
+  protected async write(text: string): Promise<void> {
+    const { stdout } = this.context;
+    if (stdout.write(text)) return;
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        stdout.off('drain', settle);
+        stdout.off('close', settle);
+        resolve();
+      };
+      stdout.once('drain', settle);
+      stdout.once('close', settle);
+    });
   }
 
   /** The value as JSON, or as `text` makes it. */

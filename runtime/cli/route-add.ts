@@ -6,7 +6,8 @@ export class RouteAddCommand extends NetmillCommand {
   static override usage = Command.Usage({
     category: categories.routes,
     description: "add a route to netmill alone; the kernel's tables stay as they are",
-    details: 'It wins over the same prefix of the kernel, and lasts until it is deleted or netmilld stops.',
+    details:
+      'It wins over the same prefix of the kernel, and lasts until it is deleted: `route` shows it as `proto netmill`, a restarted netmilld has it again, and a new device of the same name takes it over. (It is kept in the run directory, which most systems empty at boot.)',
     examples: [
       ['By a gateway', '$0 route add 203.0.113.0/24 198.51.100.1'],
       ['Directly on an interface', '$0 route add 10.99.0.0/16 --iface lan.office'],

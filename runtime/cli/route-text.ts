@@ -12,7 +12,8 @@ export function waysText(route: RouteReply): string {
     .map((hop) => {
       const via = hop.gateway === undefined ? '' : ` via ${hop.gateway}`;
       const weight = hop.weight > 1 ? ` weight ${hop.weight}` : '';
-      return `${via} dev ${hop.device}${weight}${hop.dead ? ' dead' : ''}`;
+      const dev = hop.device === '' ? '' : ` dev ${hop.device}`;
+      return `${via}${dev}${weight}${hop.dead ? ' dead' : ''}`;
     })
     .join(' and');
 }

@@ -9,12 +9,13 @@ export class RouteCommand extends NetmillCommand {
   static override paths = [['route']];
   static override usage = Command.Usage({
     category: categories.routes,
-    description: 'show the routing table (a page at a time: nothing waits for it)',
+    description:
+      'show the whole routing table; nothing waits for it, and it may be read as slowly as one likes',
     details:
-      'With `--json`: one array, a route a line. For a full BGP table, `route dump` writes a file faster.',
+      'With `--json`: one object a line. What changes while the table is read may be shown as it was or as it is. For a full BGP table, `route dump` writes a file faster.',
     examples: [
       ['Both families', '$0 route'],
-      ['IPv6 only, as JSON', '$0 route -6 --json'],
+      ['IPv6 only, as JSON, an object a line', '$0 route -6 --json | jq .prefix'],
     ],
   });
 
@@ -24,13 +25,9 @@ export class RouteCommand extends NetmillCommand {
   async run(): Promise<number> {
     const family = this.four === this.six ? undefined : this.four ? (4 as const) : (6 as const);
     const body: RequestBody = { op: 'route.list', ...(family !== undefined && { family }) };
-    let separator = this.json ? '[\n' : '';
-    await this.ask(body, (routes: readonly RouteReply[]) => {
-      const between = this.json ? ',\n' : '\n';
-      this.context.stdout.write(separator + routes.map((route) => this.line(route)).join(between));
-      separator = between;
-    });
-    this.print(this.json ? `${separator === '[\n' ? separator : ''}\n]` : separator);
+    await this.ask(body, (routes: readonly RouteReply[]) =>
+      this.write(routes.map((route) => `${this.line(route)}\n`).join('')),
+    );
     return exits.ok;
   }
 
@@ -39,6 +36,7 @@ export class RouteCommand extends NetmillCommand {
     const by = route.source === 'local' ? 'netmill' : route.protocol;
     const type = route.type === 'unicast' ? '' : `${route.type} `;
     const metric = route.metric > 0 ? ` metric ${route.metric}` : '';
-    return `${type}${route.prefix}${waysText(route)} proto ${by}${metric}`;
+    const waits = route.waiting ? ' (not in force: no way there)' : '';
+    return `${type}${route.prefix}${waysText(route)} proto ${by}${metric}${waits}`;
   }
 }

@@ -6,48 +6,54 @@ import { PROTOCOL_VERSION, type Reply, type RequestBody } from './protocol.js';
 
 export interface CallOptions {
   readonly socket: string;
-  readonly onPart?: (part: never) => void;
+  /** Nothing more is read of the connection until what it returns has settled. */
+  readonly onPart?: (part: never) => unknown;
   readonly onProgress?: (text: string) => void;
   readonly signal?: AbortSignal;
 }
 
-/** One request, one answer. @throws MillError as the daemon gave it, or `unavailable` without a daemon */
-export function call<T>(body: RequestBody, options: CallOptions): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const socket = net.connect(options.socket);
-    const reader = new FrameReader(MAX_REPLY);
-    let settled = false;
-    const settle = (act: () => void): void => {
-      if (settled) return;
-      settled = true;
-      socket.destroy();
-      act();
-    };
-    options.signal?.addEventListener('abort', () =>
-      settle(() => reject(new MillError('unavailable', 'interrupted'))),
-    );
-    socket.on('connect', () => socket.write(encodeFrame({ v: PROTOCOL_VERSION, id: 1, body })));
-    socket.on('error', (error) => settle(() => reject(connectError(error, options.socket))));
-    socket.on('close', () =>
-      settle(() => reject(new MillError('unavailable', 'netmilld closed the connection without an answer'))),
-    );
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        for (const message of reader.push(chunk)) receive(message as Reply);
-      } catch (error) {
-        settle(() => reject(error as Error));
-      }
-    });
-    const receive = (reply: Reply): void => {
-      if ('part' in reply) options.onPart?.(reply.part as never);
+/**
+ * One request, one answer, of which never more than a frame is kept.
+ * @throws MillError as the daemon gave it, or `unavailable` without a daemon
+ */
+export async function call<T>(body: RequestBody, options: CallOptions): Promise<T> {
+  const socket = net.connect(options.socket);
+  let broken: Error | undefined;
+  socket.once('error', (error) => {
+    broken = error;
+  });
+  const interrupt = (): void => {
+    socket.destroy(new MillError('unavailable', 'interrupted'));
+  };
+  options.signal?.addEventListener('abort', interrupt);
+  try {
+    socket.write(encodeFrame({ v: PROTOCOL_VERSION, id: 1, body }));
+    return (await answerOf(socket, options)) as T;
+  } catch (error) {
+    throw error === broken && !(error instanceof MillError)
+      ? connectError(error as Error, options.socket)
+      : error;
+  } finally {
+    options.signal?.removeEventListener('abort', interrupt);
+    socket.destroy();
+  }
+}
+
+async function answerOf(socket: net.Socket, options: CallOptions): Promise<unknown> {
+  const reader = new FrameReader(MAX_REPLY);
+  for await (const chunk of socket) {
+    for (const message of reader.push(chunk as Buffer)) {
+      const reply = message as Reply;
+      if ('part' in reply) await options.onPart?.(reply.part as never);
       else if ('progress' in reply) options.onProgress?.(reply.progress);
-      else if (reply.ok) settle(() => resolve(reply.value as T));
+      else if (reply.ok) return reply.value;
       else {
         const { code, message, fix, details } = reply.error;
-        settle(() => reject(new MillError(code, message, fix, details)));
+        throw new MillError(code, message, fix, details);
       }
-    };
-  });
+    }
+  }
+  throw new MillError('unavailable', 'netmilld closed the connection without an answer');
 }
 
 const explained: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {

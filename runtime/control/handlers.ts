@@ -8,6 +8,7 @@ import type { LoggedEvent } from '../log-events.js';
 import type { EngineLink, Rib } from '../native.js';
 import type { Rates } from '../rates.js';
 import type { Exchange, Handler } from './connection.js';
+import type { LocalRoutes } from './local-routes.js';
 import type { RequestBody } from './protocol.js';
 import { listAcls, readCounters } from './read-counters.js';
 import { listInterfaces, listNeighbours } from './read-interfaces.js';
@@ -21,6 +22,7 @@ export interface ControlContext {
   readonly startedAt: Date;
   readonly link: () => EngineLink;
   readonly rib: Rib;
+  readonly localRoutes: LocalRoutes;
   readonly deployer: Deployer;
   readonly store: GenerationStore;
   readonly rates: Rates;

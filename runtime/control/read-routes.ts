@@ -1,9 +1,13 @@
 /** `netmill route …`: the RIB, and what kernel and compiled FIB say of one address. */
+import { mkdirSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { MillError } from '../errors.js';
+import { dirname } from 'node:path';
+import { formatPrefix, network, parseInterfaceAddress } from '../../dsl/address.js';
+import { errnoOf, MillError } from '../errors.js';
 import type { RibRoute } from '../native.js';
 import type { Exchange } from './connection.js';
 import type { ControlContext } from './handlers.js';
+import type { LocalRoute } from './local-routes.js';
 import { interfaceByDevice } from './read-interfaces.js';
 import { compareRoutes } from './route-compare.js';
 import type { RouteGetReply, RouteReply } from './types.js';
@@ -11,7 +15,7 @@ import type { RouteGetReply, RouteReply } from './types.js';
 /** Routes a page: about 100 KB of JSON. */
 const PAGE = 500;
 
-/** Streams the table page by page; other clients are served between two pages. */
+/** Streams the table page by page; other clients are served between two pages. Last come local routes without a way. */
 export async function listRoutes(
   context: ControlContext,
   family: 4 | 6 | undefined,
@@ -19,19 +23,44 @@ export async function listRoutes(
 ): Promise<{ routes: number }> {
   let routes = 0;
   const name = deviceNames(context);
-  for (const f of family === undefined ? ([4, 6] as const) : [family]) {
+  const inForce = new Set<string>();
+  const families = family === undefined ? ([4, 6] as const) : [family];
+  for (const f of families) {
     let after: string | undefined;
     for (;;) {
       if (exchange.signal.aborted) throw new MillError('unavailable', 'netmilld is stopping');
       const page = context.rib.routes(f, after, PAGE);
       if (page.length === 0) break;
+      for (const route of page) if (route.source === 'local') inForce.add(route.prefix);
       await exchange.part(page.map((route) => named(route, name)));
       routes += page.length;
       after = page[page.length - 1]!.prefix;
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
+  const waiting = context.localRoutes
+    .list()
+    .filter(({ prefix }) => !inForce.has(prefix) && families.some((f) => f === familyOf(prefix)));
+  if (waiting.length > 0) await exchange.part(waiting.map(withoutWay));
   return { routes };
+}
+
+function familyOf(prefix: string): 4 | 6 {
+  return prefix.includes(':') ? 6 : 4;
+}
+
+/** A local route whose gateway or device is not there. */
+function withoutWay({ prefix, gateway, device }: LocalRoute): RouteReply {
+  const nexthop = { gateway, device: device ?? '', weight: 1, dead: false };
+  return {
+    prefix,
+    source: 'local',
+    protocol: 'netmill',
+    type: 'unicast',
+    metric: 0,
+    nexthops: [nexthop],
+    waiting: true,
+  };
 }
 
 export async function getRoute(context: ControlContext, address: string): Promise<RouteGetReply> {
@@ -80,15 +109,19 @@ export function addRoute(
   if (body.gateway !== undefined && isIP(body.gateway) !== isIP(prefix.split('/')[0]!)) {
     throw new MillError('usage', `expected a gateway of the family of ${prefix}, got '${body.gateway}'`);
   }
-  const ifindex = body.iface === undefined ? undefined : findIfindex(context, body.iface);
-  context.rib.addLocal(prefix, body.gateway, ifindex);
+  const device = body.iface === undefined ? undefined : findDevice(context, body.iface);
+  context.localRoutes.add({
+    prefix,
+    ...(body.gateway !== undefined && { gateway: body.gateway }),
+    ...(device !== undefined && { device }),
+  });
   context.log.info({ prefix, gateway: body.gateway, iface: body.iface }, 'local route added');
   return { added: prefix };
 }
 
 export function deleteRoute(context: ControlContext, destination: string): { deleted: string } {
   const prefix = checkPrefix(destination);
-  if (!context.rib.deleteLocal(prefix)) {
+  if (!context.localRoutes.delete(prefix)) {
     throw new MillError(
       'not-found',
       `${prefix} was not added by netmill`,
@@ -106,27 +139,47 @@ export async function dumpRoutes(
   const path = file ?? context.deployer.active?.bundle.plan.daemon.routeDumpFile;
   if (path === undefined) throw new MillError('usage', 'no file to dump to', 'name one: route dump FILE');
   if (!path.startsWith('/')) throw new MillError('usage', `expected an absolute path, got '${path}'`);
-  return { file: path, routes: await context.rib.dump(path) };
-}
-
-function checkPrefix(text: string): string {
-  const [address, length, more] = text.split('/');
-  const family = isIP(address!);
-  const bits = family === 4 ? 32 : 128;
-  const given = length === undefined ? bits : /^\d{1,3}$/.test(length) ? Number(length) : -1;
-  if (family === 0 || more !== undefined || given < 0 || given > bits) {
-    throw new MillError('usage', `expected a prefix, got '${text}'`, 'for example 192.0.2.0/24');
+  try {
+    // The policy's own place is netmill's to make; a place that somebody names has to be there.
+    if (file === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    return { file: path, routes: await context.rib.dump(path) };
+  } catch (error) {
+    throw dumpError(path, error);
   }
-  return `${address}/${given}`;
 }
 
-/** By the policy's name or the kernel's. */
-function findIfindex(context: ControlContext, name: string): number {
+const dumpErrors: Readonly<Record<string, readonly [string, string]>> = {
+  ENOSPC: ['the disk is full', 'make room, or name a file elsewhere: route dump FILE'],
+  EDQUOT: ['the quota is used up', 'make room, or name a file elsewhere: route dump FILE'],
+  ENOENT: ['there is no such directory', 'make it, or name a file elsewhere: route dump FILE'],
+  ENOTDIR: ['there is no such directory', 'make it, or name a file elsewhere: route dump FILE'],
+  EROFS: ['the file system is read-only', 'name a file elsewhere: route dump FILE'],
+  EISDIR: ['it is a directory', 'name a file in it: route dump FILE'],
+};
+
+function dumpError(path: string, error: unknown): unknown {
+  const known = dumpErrors[errnoOf(error)];
+  if (known === undefined) return error;
+  return new MillError('system', `${path} was not written: ${known[0]}; no part of it is left`, known[1]);
+}
+
+/** As the RIB has it: the shortest text of the network. */
+function checkPrefix(text: string): string {
+  const given = parseInterfaceAddress(text);
+  if (given === undefined)
+    throw new MillError('usage', `expected a prefix, got '${text}'`, 'for example 192.0.2.0/24');
+  const prefix = network(given);
+  if (prefix.bits !== given.bits)
+    throw new MillError('usage', `'${text}' has bits beyond its length`, `write ${formatPrefix(prefix)}`);
+  return formatPrefix(prefix);
+}
+
+/** The kernel's device, by the policy's name or the kernel's. */
+function findDevice(context: ControlContext, name: string): string {
   const device = context.deployer.active?.faces.get(name)?.device ?? name;
-  const link = context.rib.links().find((l) => l.name === device);
-  if (link === undefined)
+  if (!context.rib.links().some((link) => link.name === device))
     throw new MillError('not-found', `no interface is named ${name}`, 'see netmill ifconfig');
-  return link.ifindex;
+  return device;
 }
 
 function deviceNames(context: ControlContext): (ifindex: number) => string {

@@ -15,7 +15,7 @@ export interface ControlServerOptions {
   readonly credentials: (fd: number) => { readonly uid: number };
   /** Bytes that may wait for one client. */
   readonly maxQueued?: number;
-  /** How long a client may leave its answer unread. */
+  /** How long a client may leave its answer unread: as long as somebody may read a page of it. */
   readonly stallMs?: number;
 }
 
@@ -39,7 +39,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
       handler: options.handler,
       refusal: readOnly ? 'this is the read-only socket' : refusalOf(socket, options.credentials),
       maxQueued: options.maxQueued ?? 8 * 1024 * 1024,
-      stallMs: options.stallMs ?? 30_000,
+      stallMs: options.stallMs ?? 600_000,
       signal: stopping.signal,
     });
   };

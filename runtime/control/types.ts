@@ -125,6 +125,8 @@ export interface RouteReply extends Omit<RibRoute, 'nexthops'> {
     readonly weight: number;
     readonly dead: boolean;
   }[];
+  /** A local route that leads nowhere now: it waits for its gateway or device. */
+  readonly waiting?: true;
 }
 
 export interface RouteGetReply {

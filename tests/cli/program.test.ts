@@ -163,20 +163,43 @@ const table: Handler = async (_body, exchange) => {
   return { routes: 3 };
 };
 
-test('a routing table that comes in pages is one JSON array', async (t) => {
+test('a routing table as JSON is an object a line', async (t) => {
   const ran = await withDaemon(table, (socket) => netmill(['route', '--json', '-s', socket]));
+  const lines = ran.out.trimEnd().split('\n');
   t.deepEqual(
-    (JSON.parse(ran.out) as { prefix: string }[]).map((r) => r.prefix),
+    lines.map((one) => (JSON.parse(one) as { prefix: string }).prefix),
     ['10.0.0.0/8', '10.1.0.0/16', '10.2.0.0/16'],
   );
 });
 
-test('an empty routing table is an empty JSON array', async (t) => {
+test('an empty routing table is nothing', async (t) => {
   const ran = await withDaemon(
     async () => ({ routes: 0 }),
     (socket) => netmill(['route', '--json', '-s', socket]),
   );
-  t.deepEqual(JSON.parse(ran.out), []);
+  t.deepEqual([ran.code, ran.out], [0, '']);
+});
+
+test('a routing table whose reader stops is held back at the daemon, and goes on with the reader', async (t) => {
+  const page = Array.from({ length: 500 }, (_, i) => route(`10.${i >> 8}.${i & 255}.0/24`));
+  let pages = 0;
+  const long: Handler = async (_body, exchange) => {
+    for (; pages < 100; pages++) await exchange.part(page);
+    return { routes: 50_000 };
+  };
+  await withDaemon(long, async (socket) => {
+    const stdout = new PassThrough();
+    const running = runProgram(['route', '-s', socket], { stdout } as never);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = pages;
+    t.true(before < 20, `${before} of 100 pages were taken, and nobody reads`);
+    let lines = 0;
+    stdout.on('data', (chunk) => {
+      lines += String(chunk).split('\n').length - 1;
+    });
+    t.is(await running, 0);
+    t.is(lines, 50_000);
+  });
 });
 
 test('a routing table as text is a route a line', async (t) => {

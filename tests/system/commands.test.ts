@@ -2,7 +2,8 @@
  * The netmill command against a running daemon, logging to syslog, and the way back to the kernel. Topology:
  * support/line.ts.
  */
-import { writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
@@ -31,7 +32,12 @@ systemTest('every command of a running daemon answers, as text and as JSON', asy
       t.is(text.code, 0, `${command.join(' ')}: ${text.stderr}`);
       t.true(text.stdout.trim().length > 20, `${command.join(' ')} says next to nothing`);
       const json = await netmill.run(...command, '--json');
-      t.notThrows(() => JSON.parse(json.stdout), `${command.join(' ')} --json: ${json.stdout.slice(0, 200)}`);
+      // The table is an object a line, everything else one value.
+      const values = command.join(' ') === 'route' ? json.stdout.trimEnd().split('\n') : [json.stdout];
+      t.notThrows(
+        () => values.map((value) => JSON.parse(value)),
+        `${command.join(' ')} --json: ${json.stdout.slice(0, 200)}`,
+      );
     }
     t.is((await netmill.run('nonsense')).code, 64);
     t.is((await netmill.run('route', 'get', 'not-an-address')).code, 64);
@@ -65,8 +71,61 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     await until('the route to go', async () => (await legs('10.66.1.1')).length === 0);
     t.is((await netmill.run('route', 'add', '10.67.0.0/16', '--iface', 'server')).code, 0);
     await until('the route', async () => (await legs('10.67.1.1'))[0] === 'server');
+    t.is((await netmill.run('route', 'add', '10.66.0.0/16', '10.0.3.2')).code, 0);
+    t.is((await netmill.run('route', 'add', '2001:DB8:66:0::/48', '2001:db8:99::1')).code, 0);
+    const ours = async () =>
+      (await netmill.run('route')).stdout.split('\n').filter((one) => one.includes('proto netmill'));
+    const expected = [
+      '10.66.0.0/16 via 10.0.3.2 dev r2 proto netmill',
+      '10.67.0.0/16 dev r1 proto netmill',
+      '2001:db8:66::/48 via 2001:db8:99::1 proto netmill (not in force: no way there)',
+    ];
+    t.deepEqual(await ours(), expected);
+    t.is((await netmill.run('fib', 'recouple')).code, 0);
+    t.deepEqual(await ours(), expected, 'after the kernel was read afresh');
+    await netmill.killDaemon();
+    await netmill.startDaemon();
+    t.deepEqual(await ours(), expected, 'with the next daemon');
+    t.deepEqual(await legs('10.66.1.1'), ['provider']);
+    t.is((await netmill.run('route', 'delete', '2001:db8:66::/48')).code, 0);
+    t.regex((await netmill.run('route', 'delete', '10.9.0.0/16')).stderr, /was not added by netmill/);
+    t.regex((await netmill.run('route', 'add', '10.66.1.0/16', '10.0.3.2')).stderr, /write 10\.66\.0\.0\/16/);
+  } finally {
+    await line.close();
+  }
+});
+
+systemTest('the table is dumped whole, or not at all when the disk is full', async (t) => {
+  const line = await Line.create();
+  try {
+    const small = join(line.lab.directory, 'small');
+    await mkdir(small);
+    // Mounted where the daemon alone sees it: `ip netns exec` gives it a mount namespace of its own.
+    const wrapper = ['sh', '-ec', `mount -t tmpfs -o size=16k none ${small}; exec "$@"`, 'sh'];
+    const policy = plain.replace(
+      'interfaces:',
+      `daemon: { routeDumpFile: '${small}/a/routes' },\n  interfaces:`,
+    );
+    const netmill = await Netmill.start(line.lab, line.router, policy, wrapper);
+    const inside = `/proc/${(await netmill.status()).daemon.pid}/root${small}/a`;
+    t.is((await netmill.run('route', 'dump')).code, 0);
+    const before = readFileSync(`${inside}/routes`, 'utf8');
+    t.regex(before, /^10\.9\.0\.0\/16 unicast via 10\.0\.2\.2 dev r1 proto boot$/m);
+    const many = Array.from(
+      { length: 2000 },
+      (_, i) => `route add 20.${i >> 8}.${i & 255}.0/24 via 10.0.2.2`,
+    );
+    await line.router.ip(...many);
+    await until('the routes', async () => (await netmill.status()).fib.routes4 > 2000);
+    const full = await netmill.run('route', 'dump');
+    t.is(full.code, 71);
+    t.regex(full.stderr, /routes was not written: the disk is full; no part of it is left\n.*fix: make room/);
+    t.deepEqual(readdirSync(inside), ['routes']);
+    t.is(readFileSync(`${inside}/routes`, 'utf8'), before, 'the dump before is still whole');
     const file = join(line.lab.directory, 'routes.txt');
-    t.is((await netmill.run('route', 'dump', file)).code, 0);
+    const dumped = await netmill.json<{ routes: number }>('route', 'dump', file);
+    t.is(readFileSync(file, 'utf8').trimEnd().split('\n').length, dumped.routes);
+    t.regex((await netmill.run('route', 'dump', '/nonexistent/routes')).stderr, /there is no such directory/);
   } finally {
     await line.close();
   }
