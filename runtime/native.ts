@@ -80,9 +80,23 @@ export interface StateView {
   interfaceCounters(slot: number): InterfaceCounters;
   /** Packets and bytes, two numbers a slot, in the order asked. */
   ruleCounters(slots: readonly number[]): BigUint64Array;
+  /** How much each path group of the FIB in force has been used, by every worker together. */
+  groupUse(): GroupUse;
   /** Log events since the last call, at most `max`. */
   takeEvents(max: number): readonly LogEvent[];
   readonly eventsLost: bigint;
+}
+
+/**
+ * Packets that the FIB sent by a path group (to whatever end: forwarded, delivered, refused), with those that ACLs and
+ * PBR diverted to a gateway behind it, and bytes of their frames. A group goes on counting when its legs change; a replay
+ * (attach, recouple, resync) and an adopted engine begin at zero.
+ */
+export interface GroupUse {
+  /** `RibRoute.group`, ascending. */
+  readonly groups: Uint32Array;
+  /** Packets and bytes, two numbers a group, in the same order. */
+  readonly counters: BigUint64Array;
 }
 
 export interface LogEvent {
@@ -184,6 +198,8 @@ export interface RibRoute {
     | 'throw'
     | 'other';
   readonly metric: number;
+  /** The engine's path group for it (`StateView.groupUse`); 0 when the engine goes by another route, or none. */
+  readonly group: number;
   readonly nexthops: readonly {
     readonly gateway: string | undefined;
     readonly ifindex: number;

@@ -58,6 +58,7 @@ function withoutWay({ prefix, gateway, device }: LocalRoute): RouteReply {
     protocol: 'netmill',
     type: 'unicast',
     metric: 0,
+    group: 0,
     nexthops: [nexthop],
     waiting: true,
   };

@@ -287,7 +287,12 @@ void EngineLink::ready(Napi::Env env)
 		if (state->as<mill_state>()->magic != MILL_STATE_MAGIC ||
 		    state->as<mill_state>()->abi != MILL_ABI_VERSION)
 			throw Failure(EPROTO, "hello", "the engine's state is of another ABI");
-		view_ = Napi::Persistent(make_state_view(env, std::move(state)));
+		const Fd fib = held().duplicate(MILL_HOLD_FIB, 0, 0, nullptr);
+		if (!fib)
+			throw Failure(EPROTO, "hello", "the engine sent no FIB");
+		auto tables =
+		    std::make_shared<Mapping>(map_shared(fib.get(), sizeof(mill_fib_file), false, "FIB"));
+		view_ = Napi::Persistent(make_state_view(env, std::move(state), std::move(tables)));
 	} catch (const Failure &failure) {
 		fail_connecting(env, js_error(env, failure));
 		return;

@@ -96,6 +96,7 @@ Napi::Object js_route(Napi::Env env, const RouteView &view)
 	object.Set("protocol", view.by_operator ? "netmill" : protocol_name(view.protocol));
 	object.Set("type", type_name(view.type));
 	object.Set("metric", view.metric);
+	object.Set("group", view.group);
 	Napi::Array hops = Napi::Array::New(env, view.hops.size());
 	for (uint32_t i = 0; i < view.hops.size(); i++) {
 		const RouteView::Hop &hop = view.hops[i];

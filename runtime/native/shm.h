@@ -20,6 +20,7 @@ extern "C" {
 #include "shm/config.h"
 #include "shm/engine_control.h"
 #include "shm/fib_queue.h"
+#include "shm/fib_use.h"
 #include "shm/limits.h"
 #include "shm/state.h"
 }

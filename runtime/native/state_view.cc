@@ -4,6 +4,7 @@
  * packets and bytes may be torn, a number never is). The event rings have one reader: this file, main thread.
  */
 #include "state_view.h"
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 #include <unordered_set>
@@ -33,6 +34,7 @@ class StateView : public Napi::ObjectWrap<StateView>
 	explicit StateView(const Napi::CallbackInfo &info) : Napi::ObjectWrap<StateView>(info)
 	{
 		state_ = *info[0].As<Napi::External<std::shared_ptr<Mapping>>>().Data();
+		fib_ = *info[1].As<Napi::External<std::shared_ptr<Mapping>>>().Data();
 	}
 
 	static Napi::Function define(Napi::Env env)
@@ -51,6 +53,7 @@ class StateView : public Napi::ObjectWrap<StateView>
 		                    InstanceMethod<&StateView::port>("port"),
 		                    InstanceMethod<&StateView::interface_counters>("interfaceCounters"),
 		                    InstanceMethod<&StateView::rule_counters>("ruleCounters"),
+		                    InstanceMethod<&StateView::group_use>("groupUse"),
 		                    InstanceMethod<&StateView::take_events>("takeEvents")});
 	}
 
@@ -91,12 +94,13 @@ class StateView : public Napi::ObjectWrap<StateView>
 	Napi::Value port(const Napi::CallbackInfo &info);
 	Napi::Value interface_counters(const Napi::CallbackInfo &info);
 	Napi::Value rule_counters(const Napi::CallbackInfo &info);
+	Napi::Value group_use(const Napi::CallbackInfo &info);
 	Napi::Value take_events(const Napi::CallbackInfo &info);
 	void clear_rule(uint32_t slot);
 	std::vector<uint32_t> assign_rules(const std::vector<uint64_t> &ids,
 	                                   const std::unordered_set<uint64_t> &keep);
 
-	std::shared_ptr<Mapping> state_;
+	std::shared_ptr<Mapping> state_, fib_;
 	uint32_t next_event_worker_ = 0;
 };
 
@@ -322,6 +326,74 @@ Napi::Value StateView::rule_counters(const Napi::CallbackInfo &info)
 	});
 }
 
+/* The place in force of the FIB memfd; null when it is not what this program knows. */
+static const uint8_t *active_place(const Mapping &fib)
+{
+	const auto &file = *fib.as<mill_fib_file>();
+	const uint32_t active = __atomic_load_n(&file.active, __ATOMIC_ACQUIRE);
+	if (file.magic != MILL_FIB_FILE_MAGIC || file.abi != MILL_ABI_VERSION || active > 1 ||
+	    file.first_place + 2 * file.place_bytes > fib.size() ||
+	    file.use_offset + MILL_MAX_WORKERS * file.use_stride > file.place_bytes)
+		return nullptr;
+	return fib.as<uint8_t>() + file.first_place + active * file.place_bytes;
+}
+
+struct GroupUse {
+	uint32_t number;
+	mill_counter use;
+};
+
+/* Groups that the daemon can name, by its numbers. shm/fib_use.h */
+static std::vector<GroupUse> read_use(const mill_state &state, const Mapping &fib)
+{
+	std::vector<GroupUse> groups;
+	const auto &file = *fib.as<mill_fib_file>();
+	const uint8_t *place = active_place(fib);
+	if (place == nullptr)
+		return groups;
+	const auto *key = reinterpret_cast<const uint64_t *>(place + file.key_offset);
+	const uint64_t end = std::min<uint64_t>(
+	    __atomic_load_n(reinterpret_cast<const uint32_t *>(place + file.groups_end_offset),
+	                    __ATOMIC_ACQUIRE),
+	    file.use_stride / sizeof(mill_counter));
+	for (uint64_t slot = MILL_FIB_FIRST_GROUP; slot < end; slot++) {
+		const uint64_t name = __atomic_load_n(&key[slot], __ATOMIC_ACQUIRE);
+		if ((name & MILL_FIB_USE_NAMED) == 0)
+			continue;
+		GroupUse group = {static_cast<uint32_t>(name), {}};
+		for (uint32_t worker = 0; worker < MILL_MAX_WORKERS; worker++) {
+			if (!ever_ran(state.worker[worker]))
+				continue;
+			const uint8_t *use = place + file.use_offset + worker * file.use_stride;
+			add(group.use, reinterpret_cast<const mill_counter *>(use)[slot]);
+		}
+		/* another group may have got the slot meanwhile */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&key[slot], __ATOMIC_RELAXED) == name)
+			groups.push_back(group);
+	}
+	return groups;
+}
+
+Napi::Value StateView::group_use(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	std::vector<GroupUse> groups = read_use(state(), *fib_);
+	std::sort(groups.begin(), groups.end(),
+	          [](const GroupUse &a, const GroupUse &b) { return a.number < b.number; });
+	Napi::Uint32Array numbers = Napi::Uint32Array::New(env, groups.size());
+	Napi::BigUint64Array counters = Napi::BigUint64Array::New(env, groups.size() * 2);
+	for (size_t i = 0; i < groups.size(); i++) {
+		numbers[i] = groups[i].number;
+		counters[2 * i] = groups[i].use.packets;
+		counters[2 * i + 1] = groups[i].use.bytes;
+	}
+	Napi::Object object = Napi::Object::New(env);
+	object.Set("groups", numbers);
+	object.Set("counters", counters);
+	return object;
+}
+
 static Napi::Object js_event(Napi::Env env, const mill_event &event)
 {
 	Napi::Object object = Napi::Object::New(env);
@@ -369,10 +441,11 @@ Napi::Value StateView::events_lost(const Napi::CallbackInfo &info)
 	return js_u64(info.Env(), lost);
 }
 
-Napi::Object make_state_view(Napi::Env env, std::shared_ptr<Mapping> state)
+Napi::Object make_state_view(Napi::Env env, std::shared_ptr<Mapping> state, std::shared_ptr<Mapping> fib)
 {
 	Napi::Function constructor = StateView::define(env);
-	return constructor.New({Napi::External<std::shared_ptr<Mapping>>::New(env, &state)});
+	return constructor.New({Napi::External<std::shared_ptr<Mapping>>::New(env, &state),
+	                        Napi::External<std::shared_ptr<Mapping>>::New(env, &fib)});
 }
 
 } // namespace mill

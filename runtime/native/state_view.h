@@ -1,4 +1,4 @@
-/* JavaScript's view of the state memfd (runtime/shm/state.h). Main thread only. */
+/* JavaScript's view of the state memfd (runtime/shm/state.h), and of the FIB's use (fib_use.h). Main thread only. */
 #pragma once
 #include <napi.h>
 #include <memory>
@@ -7,7 +7,7 @@
 namespace mill
 {
 
-/* The object of `StateView` in runtime/native.ts; it shares the mapping with the link. */
-Napi::Object make_state_view(Napi::Env env, std::shared_ptr<Mapping> state);
+/* The object of `StateView` in runtime/native.ts; it shares the mappings with the link. */
+Napi::Object make_state_view(Napi::Env env, std::shared_ptr<Mapping> state, std::shared_ptr<Mapping> fib);
 
 } // namespace mill

@@ -515,7 +515,7 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver(w, p);
+			mill_deliver_routed(w, p);
 		else
 			mill_forward(w, rx, p, path, divert_wan(w, p));
 	}
@@ -560,7 +560,7 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver(w, p);
+			mill_deliver_routed(w, p);
 		else
 			mill_forward(w, rx, p, path, choose_lan(w, p));
 	}
@@ -605,7 +605,7 @@ static void receive_metro(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver(w, p);
+			mill_deliver_routed(w, p);
 		else
 			mill_forward(w, rx, p, path, choose_metro(w, p));
 	}

@@ -190,7 +190,7 @@ static void receive_outside(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver(w, p);
+			mill_deliver_routed(w, p);
 		else
 			mill_send(w, rx, p, path, false);
 	}
@@ -218,7 +218,7 @@ static void receive_inside(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver(w, p);
+			mill_deliver_routed(w, p);
 		else
 			mill_send(w, rx, p, path, false);
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "fib/deal.h"
 #include "fib/groups.h"
+#include "shm/fib_use.h"
 
 static uint64_t *word_of(const struct mill_groups *groups, uint32_t slot)
 {
@@ -15,6 +16,25 @@ static uint64_t *word_of(const struct mill_groups *groups, uint32_t slot)
 static uint32_t *bucket_at(const struct mill_groups *groups, uint32_t bucket)
 {
 	return (uint32_t *)((uint8_t *)groups->fib + MILL_FIB_BUCKET_OFFSET) + bucket;
+}
+
+/* What the daemon sees of a group: shm/fib_use.h. */
+static void publish_key(const struct mill_groups *groups, uint32_t slot, uint64_t key)
+{
+	uint64_t *at = (uint64_t *)((uint8_t *)groups->fib + MILL_FIB_KEY_OFFSET) + slot;
+	__atomic_store_n(at, key, __ATOMIC_RELEASE);
+}
+
+/* Nobody counts here any more: the slot's grace period is over. */
+static void clear_use(const struct mill_groups *groups, uint32_t slot)
+{
+	for (uint32_t worker = 0; worker < MILL_MAX_WORKERS; worker++) {
+		struct mill_counter *use = mill_fib_use(groups->fib, worker) + slot;
+		if (__atomic_load_n(&groups->qsbr->state->worker[worker].epoch, __ATOMIC_ACQUIRE) == 0)
+			continue; /* it never ran */
+		__atomic_store_n(&use->packets, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&use->bytes, 0, __ATOMIC_RELAXED);
+	}
 }
 
 /* 0 for a word without buckets. */
@@ -163,6 +183,11 @@ static uint32_t new_slot(struct mill_groups *groups, uint32_t key)
 	}
 	groups->group[slot] = (struct mill_group){.key = key, .session = groups->session};
 	groups->n++;
+	if (slot < groups->fib->groups_end)
+		clear_use(groups, slot);
+	publish_key(groups, slot, MILL_FIB_USE_NAMED | key);
+	if (slot >= groups->fib->groups_end)
+		__atomic_store_n(&groups->fib->groups_end, slot + 1, __ATOMIC_RELEASE);
 	return slot;
 }
 
@@ -198,6 +223,7 @@ static void retire(struct mill_groups *groups, uint32_t slot)
 	struct mill_group *group = &groups->group[slot];
 	group->session = 0;
 	groups->n--;
+	publish_key(groups, slot, 0);
 	if (group->references == 0)
 		mill_qsbr_defer(groups->qsbr, free_slot, groups, slot);
 	else
@@ -238,6 +264,8 @@ void mill_groups_new_session(struct mill_groups *groups)
 {
 	groups->session++;
 	mill_id_map_clear(&groups->map);
+	for (uint32_t slot = MILL_GROUP_VOID + 1; slot < groups->slots.next; slot++)
+		publish_key(groups, slot, 0);
 }
 
 void mill_groups_sweep(struct mill_groups *groups)

@@ -6,8 +6,8 @@
 #include <unistd.h>
 #include "fib/fib_writer.h"
 #include "fib/tables.h"
+#include "shm/fib_use.h"
 
-#define FILE_MAGIC  0x3253424154494600ull
 #define CHUNK       (2ull << 20) /* a huge page */
 #define FIRST_PLACE CHUNK
 #define PAGES       (CHUNK / 4096)
@@ -15,15 +15,23 @@
 #define MADV_COLLAPSE 25
 #endif
 
-struct tables_head {
-	uint64_t magic, place_bytes;
-	uint32_t abi;
-	uint32_t active; /* 0 or 1 */
-};
-
-static struct tables_head *head_of(const struct mill_fib_tables *tables)
+static struct mill_fib_file *head_of(const struct mill_fib_tables *tables)
 {
-	return (struct tables_head *)tables->base;
+	return (struct mill_fib_file *)tables->base;
+}
+
+static struct mill_fib_file new_head(void)
+{
+	return (struct mill_fib_file){
+	    .magic = MILL_FIB_FILE_MAGIC,
+	    .first_place = FIRST_PLACE,
+	    .place_bytes = mill_fib_bytes(),
+	    .abi = MILL_ABI_VERSION,
+	    .groups_end_offset = offsetof(struct mill_fib, groups_end),
+	    .key_offset = MILL_FIB_KEY_OFFSET,
+	    .use_offset = MILL_FIB_USE_OFFSET,
+	    .use_stride = MILL_FIB_USE_STRIDE,
+	};
 }
 
 static struct mill_fib *place(const struct mill_fib_tables *tables, uint32_t n)
@@ -66,7 +74,7 @@ bool mill_fib_tables_create(struct mill_fib_tables *tables, struct mill_error *e
 			close(fd);
 		return false;
 	}
-	*head_of(tables) = (struct tables_head){FILE_MAGIC, mill_fib_bytes(), MILL_ABI_VERSION, 0};
+	*head_of(tables) = new_head();
 	return true;
 }
 
@@ -75,9 +83,10 @@ bool mill_fib_tables_map(struct mill_fib_tables *tables, int fd)
 	struct stat st;
 	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size == FIRST_PLACE + 2 * mill_fib_bytes() &&
 	    map(tables, fd)) {
-		const struct tables_head *head = head_of(tables);
-		if (head->magic == FILE_MAGIC && head->abi == MILL_ABI_VERSION && head->active < 2 &&
-		    head->place_bytes == mill_fib_bytes() && mill_fib_valid(mill_fib_tables_active(tables)))
+		struct mill_fib_file expected = new_head();
+		expected.active = head_of(tables)->active & 1;
+		if (memcmp(head_of(tables), &expected, sizeof(expected)) == 0 &&
+		    mill_fib_valid(mill_fib_tables_active(tables)))
 			return true;
 		munmap(tables->base, tables->size);
 	}

@@ -465,6 +465,7 @@ RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
 	view.protocol = candidate.protocol;
 	view.type = candidate.path->type;
 	view.metric = candidate.metric;
+	view.group = node.fed == candidate.path ? candidate.path->id : 0;
 	for (const Leg &leg : legs_of(*candidate.path, blackhole))
 		view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(leg)});
 	if (blackhole)

@@ -81,6 +81,7 @@ struct RouteView {
 	bool by_operator = false;
 	uint8_t protocol = 0, type = 0;
 	uint32_t metric = 0;
+	uint32_t group = 0; /* the engine's path group that it was told for this prefix; 0: not this route */
 	struct Hop {
 		Address gateway;
 		uint32_t ifindex;

@@ -1,6 +1,7 @@
 /* The FIB writer, case by case: what random operations would meet too seldom, or could not judge. */
 #include <string.h>
 #include "fib/deal.h"
+#include "shm/fib_use.h"
 #include "support.h"
 
 static uint32_t count(const uint32_t *bucket, uint32_t size, uint32_t adjacency)
@@ -254,6 +255,45 @@ static void nothing_is_reused_before_readers_have_moved_on(void)
 	fixture_free(f);
 }
 
+/* The daemon's name of a group, 0 for none. */
+static uint64_t name_of(const struct fixture *f, uint32_t group)
+{
+	return MILL_FIB_AT(f->fib, uint64_t, MILL_FIB_KEY_OFFSET)[group];
+}
+
+/* Whoever gets a number next begins at zero; a group with other legs goes on; workers that never ran are left alone. */
+static void use_counters_belong_to_their_group(void)
+{
+	struct fixture *f = fixture_new();
+	struct mill_counter *mine = mill_fib_use(f->fib, 2), *idle = mill_fib_use(f->fib, 3);
+	for (uint32_t i = 1; i <= 3; i++)
+		fixture_apply(f, record_adjacency(i, MILL_ADJ_FORWARD, (uint16_t)i, i));
+	fixture_group1(f, 0, 1);
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 8, 0));
+	const uint32_t group = lookup4(f->fib, 10u << 24);
+	CHECK(name_of(f, group) == MILL_FIB_USE_NAMED, "number 0 is a name too");
+	CHECK(f->fib->groups_end == group + 1, "%u groups", f->fib->groups_end);
+	mill_qsbr_online(&f->state->worker[2].epoch);
+	mine[group] = (struct mill_counter){7, 700};
+	idle[group] = (struct mill_counter){1, 1};
+	fixture_group(f, 0, (struct mill_fib_leg[]){{2, 1}, {3, 1}}, 2);
+	CHECK(lookup4(f->fib, 10u << 24) == group && mine[group].packets == 7, "other legs: it goes on");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, net10, 8, 0));
+	fixture_apply(f, record_simple(MILL_FIB_GROUP_DEL, 0, 0));
+	CHECK(name_of(f, group) == 0, "nobody can name it");
+	CHECK(mine[group].packets == 7, "a worker may still count there");
+	mill_qsbr_quiescent(&f->state->worker[2].epoch);
+	CHECK(mill_qsbr_drain(&f->qsbr, 100), "the worker has moved on");
+	fixture_group1(f, 9, 1);
+	CHECK(name_of(f, group) == (MILL_FIB_USE_NAMED | 9), "the number has another owner");
+	CHECK(mine[group].packets == 0 && mine[group].bytes == 0, "who begins at zero");
+	CHECK(idle[group].packets == 1, "a page that was never used is not touched");
+	fixture_apply(f, record_simple(MILL_FIB_SYNC_BEGIN, 0, 0));
+	CHECK(name_of(f, group) == 0, "a replay gives new names");
+	mill_qsbr_offline(&f->state->worker[2].epoch);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	static const struct {
@@ -271,6 +311,7 @@ int main(void)
 	    {"wrong records are refused", wrong_records_are_refused},
 	    {"nothing is reused before readers have moved on",
 	     nothing_is_reused_before_readers_have_moved_on},
+	    {"use counters belong to their group", use_counters_belong_to_their_group},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		cases[i].run();

@@ -5,6 +5,7 @@
  *   root4[2^24] → nodes4[256]           16-bit entries, 32-bit ones once those do not suffice   (DIR-24-8, Gupta
  *   root6[2^24] → nodes6[256] → …       32-bit entries, one node a byte of the address           et al. 1998)
  *   group[] → (bucket[] →) adjacency_slot[] → adjacency[]
+ *   group[] ⇢ use[worker][]             packets and bytes that went by each group: shm/fib_use.h
  *
  * An entry is 0 (nothing but the default route, which stands in the header: changing it is one store), a group, or
  * a node (top bit set). A group is one 64-bit word: an adjacency, or a power of two of buckets with one each.
@@ -21,6 +22,7 @@
 #include <string.h>
 #include "shm/fib_queue.h"
 #include "shm/limits.h"
+#include "shm/state.h"
 
 #define MILL_FIB_MAGIC        0x4249464c4c494d00ull
 #define MILL_FIB_GROUPS       (1u << 20)
@@ -63,7 +65,8 @@ struct mill_fib {
 	uint32_t wide4;                   /* 1: root4 and nodes4 are the 32-bit ones */
 	uint32_t default4;                /* group of 0.0.0.0/0, 0 for none */
 	uint32_t default6;
-	uint32_t vector; /* the processor has what the AVX-512 lookups need */
+	uint32_t vector;     /* the processor has what the AVX-512 lookups need */
+	uint32_t groups_end; /* numbers of groups from here on were never taken: shm/fib_use.h */
 	_Alignas(64) uint32_t gateway[MILL_MAX_GATEWAYS]; /* group by gateway slot, 0: unresolvable */
 };
 
@@ -73,8 +76,11 @@ struct mill_fib {
 #define MILL_FIB_BUCKET_OFFSET    (MILL_FIB_GROUP_OFFSET + MILL_FIB_GROUPS * 8ull)
 #define MILL_FIB_SLOT_OFFSET      (MILL_FIB_BUCKET_OFFSET + MILL_FIB_BUCKETS * 4ull)
 #define MILL_FIB_ADJACENCY_OFFSET (MILL_FIB_SLOT_OFFSET + MILL_FIB_ADJACENCIES * 4ull)
+#define MILL_FIB_KEY_OFFSET       (MILL_FIB_ADJACENCY_OFFSET + MILL_FIB_ADJACENCIES * 64ull)
+#define MILL_FIB_USE_OFFSET       (MILL_FIB_KEY_OFFSET + MILL_FIB_GROUPS * 8ull)
+#define MILL_FIB_USE_STRIDE       (MILL_FIB_GROUPS * 16ull) /* one worker's */
 #define MILL_FIB_NARROW_ROOT4_OFFSET                                                                         \
-	(((MILL_FIB_ADJACENCY_OFFSET + MILL_FIB_ADJACENCIES * 64ull) >> 21 << 21) + (2u << 20))
+	(((MILL_FIB_USE_OFFSET + MILL_MAX_WORKERS * MILL_FIB_USE_STRIDE) >> 21 << 21) + (2u << 20))
 #define MILL_FIB_NARROW_NODES4_OFFSET (MILL_FIB_NARROW_ROOT4_OFFSET + MILL_FIB_ROOT * 2ull)
 #define MILL_FIB_ROOT6_OFFSET         (MILL_FIB_NARROW_NODES4_OFFSET + MILL_FIB_NARROW_LIMIT * MILL_FIB_NODE * 2ull)
 #define MILL_FIB_NODES6_OFFSET        (MILL_FIB_ROOT6_OFFSET + MILL_FIB_ROOT * 4ull)
@@ -147,6 +153,12 @@ static inline bool mill_fib_wants_hash(const struct mill_fib *fib, uint32_t grou
 {
 	return __atomic_load_n(MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET) + group, __ATOMIC_RELAXED) >>
 	       32;
+}
+
+/* The use counters of a worker, by group: the one thing that readers write, each its own part (shm/fib_use.h). */
+static inline struct mill_counter *mill_fib_use(const struct mill_fib *fib, uint32_t worker)
+{
+	return (struct mill_counter *)((uintptr_t)fib + MILL_FIB_USE_OFFSET + worker * MILL_FIB_USE_STRIDE);
 }
 
 /* Group of a gateway slot; 0: it cannot be resolved now. */

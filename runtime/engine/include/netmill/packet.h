@@ -35,6 +35,7 @@ struct mill_packet {
 	uint32_t src4, dst4; /* host order */
 	uint32_t len;        /* of the frame as received */
 	uint32_t ip_len;     /* of the IP packet as its header says */
+	uint32_t group;      /* path group that it goes by */
 	uint16_t iface;      /* interface slot */
 	uint16_t local;      /* interface number in the policy */
 	uint16_t gateway;    /* local number that the ACL named, or MILL_NO_GATEWAY */

@@ -30,6 +30,7 @@ static inline uint32_t mill_flow_hash(struct mill_packet *p)
 static inline const struct mill_adjacency *mill_path(const struct mill_worker *w, struct mill_packet *p,
                                                      uint32_t group)
 {
+	p->group = group;
 	return mill_fib_select(w->fib, group, mill_fib_wants_hash(w->fib, group) ? mill_flow_hash(p) : 0);
 }
 
@@ -67,6 +68,12 @@ static inline struct mill_packet *mill_burst_route(struct mill_worker *w, struct
 	return NULL;
 }
 
+/* The packet goes by its path group, to whatever end. */
+static inline void mill_use(const struct mill_worker *w, const struct mill_packet *p)
+{
+	mill_count(mill_fib_use(w->fib, w->number) + p->group, p->len);
+}
+
 /* Where a gateway is reached now; NULL: it is not, and the packet goes on as if no rule had named it. */
 static inline const struct mill_adjacency *mill_gateway_path(const struct mill_worker *w,
                                                              struct mill_packet *p, uint16_t gateway)
@@ -78,8 +85,12 @@ static inline const struct mill_adjacency *mill_gateway_path(const struct mill_w
 	group = mill_fib_gateway(w->fib, w->bind->gateway[gateway]);
 	if (group == 0)
 		return NULL;
+	const uint32_t routed = p->group;
 	path = mill_path(w, p, group);
-	return path->kind == MILL_ADJ_FORWARD || path->kind == MILL_ADJ_RESOLVE ? path : NULL;
+	if (path->kind == MILL_ADJ_FORWARD || path->kind == MILL_ADJ_RESOLVE)
+		return path;
+	p->group = routed;
+	return NULL;
 }
 
 /* Larger than the egress MTU: RFC 791 §3.2, RFC 1812 §5.3.3 (DF: the kernel answers), RFC 8200 §4.5 (IPv6: likewise). */
@@ -143,6 +154,7 @@ static inline bool mill_may_forward(struct mill_worker *w, struct mill_packet *p
 static inline void mill_send(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
                              const struct mill_adjacency *path, bool diverted)
 {
+	mill_use(w, p);
 	if (!mill_may_forward(w, p, diverted))
 		return;
 	if (path->kind != MILL_ADJ_FORWARD && path->kind != MILL_ADJ_RESOLVE && path->kind != MILL_ADJ_GLEAN)
@@ -159,6 +171,12 @@ static inline void mill_send(struct mill_worker *w, struct netmap_ring *rx, stru
 static inline bool mill_is_local(const struct mill_adjacency *path)
 {
 	return path->kind == MILL_ADJ_LOCAL || path->kind == MILL_ADJ_BROADCAST;
+}
+
+static inline void mill_deliver_routed(struct mill_worker *w, struct mill_packet *p)
+{
+	mill_use(w, p);
+	mill_deliver(w, p);
 }
 
 /* By the path that a rule chose, if there is one; else by the FIB's. */
