@@ -4,8 +4,8 @@
  */
 
 import { idle } from './idle.js';
-import type { Bench } from './main.js';
 import { memory } from './memory.js';
+import type { Bench } from './result.js';
 import { vethLinux } from './veth.js';
 
 export const forward: Bench = async function* (wants, say) {

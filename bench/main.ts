@@ -3,13 +3,7 @@
  * Exit code 0 when it ran, whether or not a bar was reached: a bench measures, it does not judge a machine.
  */
 import { forward } from './forward.js';
-import { describe, type Measured, result } from './result.js';
-
-/** Yields its cases as they are measured; `wants` says which to measure. */
-export type Bench = (
-  wants: (name: string) => boolean,
-  say: (text: string) => void,
-) => AsyncIterable<Measured>;
+import { type Bench, describe, result } from './result.js';
 
 const benches: Readonly<Record<string, Bench>> = { forward };
 

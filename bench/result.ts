@@ -30,6 +30,12 @@ export interface Measured {
   readonly skipped?: string;
 }
 
+/** Yields its cases as they are measured; `wants` says which to measure. */
+export type Bench = (
+  wants: (name: string) => boolean,
+  say: (text: string) => void,
+) => AsyncIterable<Measured>;
+
 export function median(values: readonly number[]): number | null {
   if (!values.length) return null;
   const sorted = [...values].sort((a, b) => a - b);

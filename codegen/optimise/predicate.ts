@@ -4,7 +4,8 @@
  */
 import { formatPrefix } from '../../dsl/address.js';
 import type { Family, Prefix } from '../../dsl/model.js';
-import type { Arithmetic, BoolExpr, Compare, NumberExpr, NumberField } from '../predicate/expr.js';
+import { arithmetic } from '../predicate/evaluate.js';
+import type { BoolExpr, Compare, NumberExpr, NumberField } from '../predicate/expr.js';
 import { unreachable } from '../unreachable.js';
 
 interface Interval {
@@ -154,29 +155,8 @@ function simplifyNumber(expr: NumberExpr): NumberExpr {
   const left = simplifyNumber(expr.left);
   const right = simplifyNumber(expr.right);
   if (left.kind === 'number' && right.kind === 'number')
-    return { kind: 'number', value: calculate(expr.op, left.value, right.value) };
+    return { kind: 'number', value: arithmetic(expr.op, left.value, right.value) };
   return { kind: 'arithmetic', op: expr.op, left, right };
-}
-
-function calculate(op: Arithmetic, left: number, right: number): number {
-  switch (op) {
-    case '+':
-      return (left + right) >>> 0;
-    case '-':
-      return (left - right) >>> 0;
-    case '*':
-      return Math.imul(left, right) >>> 0;
-    case '&':
-      return (left & right) >>> 0;
-    case '|':
-      return (left | right) >>> 0;
-    case '^':
-      return (left ^ right) >>> 0;
-    case '%':
-      return left % right;
-    default:
-      return unreachable(op);
-  }
 }
 
 function interval(expr: NumberExpr): Interval {

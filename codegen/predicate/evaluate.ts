@@ -80,7 +80,8 @@ function compare(op: Compare, left: number, right: number): boolean {
   }
 }
 
-function arithmetic(op: Arithmetic, left: number, right: number): number {
+/** 32-bit unsigned, as C calculates. */
+export function arithmetic(op: Arithmetic, left: number, right: number): number {
   switch (op) {
     case '+':
       return (left + right) >>> 0;
