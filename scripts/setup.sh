@@ -3,12 +3,12 @@
 # npm packages, builds. Quiet and quick when there is nothing to do.
 #
 #   scripts/setup.sh          what the build and the demo need
-#   scripts/setup.sh --test   also what the tests run against: bird2, iperf3, tcpdump, clang-format
+#   scripts/setup.sh --test   also what the tests run against: bird2, frr, iperf3, tcpdump, clang-format
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc g++ make python3 pkg-config libmnl-dev libbpf-dev iproute2 ethtool iputils-ping traceroute xz-utils)
-[ "${1:-}" = --test ] && packages+=(bird2 iperf3 tcpdump clang-format procps)
+[ "${1:-}" = --test ] && packages+=(bird2 frr iperf3 tcpdump clang-format procps)
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -35,7 +35,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	fi
 	export DEBIAN_FRONTEND=noninteractive
 	step 'package lists' apt-get -o DPkg::Lock::Timeout=120 update -qq
-	# The routing daemon is only run by tests, in namespaces of their own: it must not start on the machine.
+	# The routing daemons are only run by tests, in namespaces of their own: they must not start on the machine.
 	policy=/usr/sbin/policy-rc.d
 	if [ ! -e "$policy" ]; then
 		printf '#!/bin/sh\nexit 101\n' >"$policy"

@@ -120,6 +120,13 @@ static bool has_iface(const struct mill_generation *generation, uint16_t slot)
 	return false;
 }
 
+static void tell_port(struct mill_engine *engine, const struct mill_iface_config *config, bool has_tap)
+{
+	struct mill_port *port = engine->port[config->port];
+	if (config->name[0] != '\0' && config->n_tags == 0 && port != NULL && port->ops->untagged_tap != NULL)
+		port->ops->untagged_tap(port, has_tap);
+}
+
 bool mill_tap_open(struct mill_engine *engine, const struct mill_iface_config *config, int held_fd,
                    struct mill_error *error)
 {
@@ -134,6 +141,7 @@ bool mill_tap_open(struct mill_engine *engine, const struct mill_iface_config *c
 	if (!mill_host_tap_open(engine->host, config, mac, mtu, held_fd, error))
 		return false;
 	engine->tap_open[config->slot] = true;
+	tell_port(engine, config, true);
 	mill_hold_taps(engine, config->slot, true);
 	return true;
 }
@@ -148,9 +156,12 @@ bool mill_taps_open(struct mill_engine *engine, const struct mill_generation *ge
 		if (config->iface[i].host != MILL_HOST_TAP || engine->tap_open[slot])
 			continue;
 		if (!mill_tap_open(engine, &config->iface[i], -1, error)) {
-			for (uint16_t s = 0; s < MILL_MAX_IFACES; s++)
-				if (opened[s])
-					mill_tap_close(engine, s);
+			for (uint32_t k = 0; k < i; k++) {
+				if (!opened[config->iface[k].slot])
+					continue;
+				mill_tap_close(engine, config->iface[k].slot);
+				tell_port(engine, &config->iface[k], false);
+			}
 			return false;
 		}
 		opened[slot] = true;
@@ -164,6 +175,7 @@ void mill_tap_close(struct mill_engine *engine, uint16_t slot)
 		return;
 	mill_hold_taps(engine, slot, false);
 	engine->tap_open[slot] = false;
+	tell_port(engine, &engine->iface_config[slot], false);
 	mill_host_tap_close(engine->host, slot);
 }
 

@@ -71,6 +71,9 @@ struct mill_port_ops {
 	/* Called about every 5 ms while the ring's owner is alive; `now_ns` 0: it is served no more, fall back at once.
 	 * NULL where nothing needs it. */
 	void (*heartbeat)(struct mill_port *, uint32_t ring, uint64_t now_ns);
+	/* Control thread: a tap answers for what is untagged, or no longer: ARP and the like must come to the worker too.
+	 * NULL where everything comes anyway. */
+	void (*untagged_tap)(struct mill_port *, bool has_tap);
 	/* Frame into the host stack as if received on this port; NULL: there is no host stack behind it. */
 	bool (*inject)(struct mill_port *, const uint8_t *frame, uint16_t len);
 	/* Writes descriptors to hold, returns how many; at most `max`. */

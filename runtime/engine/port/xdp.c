@@ -345,6 +345,12 @@ static bool xdp_configure(struct mill_port *port, const struct mill_port_config 
 	return true;
 }
 
+static void xdp_untagged_tap(struct mill_port *port, bool has_tap)
+{
+	struct mill_xdp *xdp = port->backend;
+	xdp->shared->has_tap = has_tap;
+}
+
 static void xdp_heartbeat(struct mill_port *port, uint32_t ring, uint64_t now_ns)
 {
 	struct mill_xdp *xdp = port->backend;
@@ -391,6 +397,7 @@ const struct mill_port_ops mill_port_xdp = {
     .rx_arm = mill_xdp_rx_arm,
     .configure = xdp_configure,
     .heartbeat = xdp_heartbeat,
+    .untagged_tap = xdp_untagged_tap,
     .inject = mill_xdp_inject,
     .held_fds = xdp_held_fds,
 };

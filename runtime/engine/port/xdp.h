@@ -31,6 +31,7 @@ struct mill_xdp_shared {
 	uint64_t beat[MILL_MAX_RINGS]; /* CLOCK_MONOTONIC, 0: nobody serves this queue */
 	uint64_t fallback;             /* XDP_PASS or XDP_DROP */
 	uint64_t nonce;                /* generic mode: marks injected frames */
+	uint64_t has_tap;              /* a tap answers for untagged frames, not the netdev: all come here */
 	uint32_t generic;              /* attached in SKB mode */
 	uint32_t rx_rings, tx_rings;
 	uint32_t fill_size, tx_size; /* kernel ring sizes; RX = fill, completion = TX */

@@ -1,7 +1,8 @@
 /*
  * The program in front of an XDP port, assembled here instruction by instruction: a router needs no compiler for it.
  *
- *   untagged, and neither IPv4 nor IPv6 → XDP_PASS, engine or no engine: ARP, LLDP, whatever we do not know
+ *   untagged, and neither IPv4 nor IPv6 → XDP_PASS, engine or no engine: ARP, LLDP, whatever we do not know; but not
+ *                                         where a tap, not the netdev, is the kernel's face
  *   no fresh heartbeat for this queue   → the port's fallback: XDP_PASS or XDP_DROP
  *   else                                → the socket of this queue; a tag that the driver keeps beside the frame is put
  *                                         back into it first, since the engine would take the frame for untagged
@@ -191,6 +192,8 @@ static void assemble(struct assembler *as, const struct mill_xdp *xdp, int32_t k
 		ask_hidden_tag(as, kfunc);
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		jump(as, BPF_JEQ, 9, htons(ours[i]), ENGINE);
+	shared_word(as, xdp, 1, offsetof(struct mill_xdp_shared, has_tap));
+	jump(as, BPF_JNE, 1, 0, ENGINE);
 	here(as, PASS);
 	set(as, 0, XDP_PASS);
 	leave(as);
