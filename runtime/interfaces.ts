@@ -191,7 +191,19 @@ function stateOf(
     mac: device?.mac || portState.mac,
     up: portUp && faceUp,
     ifindex: device?.ifindex ?? 0,
+    ...speaksFrom([...iface.addresses, ...(device?.addresses ?? [])]),
   };
+}
+
+/** The first address of each family that means something beyond the link: RFC 4291 §2.5.6. */
+function speaksFrom(addresses: readonly string[]): {
+  readonly address4?: string;
+  readonly address6?: string;
+} {
+  const all = addresses.map((one) => one.split('/')[0]!);
+  const v4 = all.find((one) => !one.includes(':'));
+  const v6 = all.find((one) => one.includes(':') && !/^fe[89ab]/i.test(one));
+  return { ...(v4 && { address4: v4 }), ...(v6 && { address6: v6 }) };
 }
 
 function addressKeys(wish: Wish): string[] {

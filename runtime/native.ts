@@ -130,6 +130,9 @@ export interface EngineLink {
     readonly mac: string;
     readonly up: boolean;
     readonly ifindex: number;
+    /** What ICMP errors about packets from there come from; without a length, absent for none. */
+    readonly address4?: string;
+    readonly address6?: string;
   }): Promise<void>;
   setAcl(enabled: boolean): Promise<void>;
   lookup(address: string): Promise<CompiledRoute>;

@@ -169,6 +169,7 @@ export function seenAs({ family, src, dst, fields }: PacketPoint): Seen {
       dscp: fields.dscp,
       protocol: fields.proto,
       fragment: fields.fragment === 1,
+      laterFragment: fields.fragment === 1 && transportStates[fields.state] === 'absent',
       dontFragment: family === 6,
       options: false,
       transport: {

@@ -5,6 +5,7 @@
 import type { Ir, IrInterface, IrPort, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
+import { icmpError, tooBig } from './icmp.js';
 import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
 import { joined, linkHeader, lowered } from './output.js';
 import { etherTypes, type Frame, isTag, type Packet, parseFrame, parseIpv4, parseIpv6 } from './parse.js';
@@ -168,12 +169,21 @@ function sent(way: Way, path: Path, diverted: boolean): Fate {
   }
 }
 
+/** RFC 791 §3.2; RFC 1812 §5.3.3 and RFC 8200 §4.5: the source is told, by the kernel where it would say the same. */
+function tooLarge(way: Way, mtu: number, diverted: boolean): Fate {
+  const { packet, frame, now } = way;
+  const { host, speaksFrom } = way.paths.faces[way.iface.local]!;
+  if (!diverted && host) return punt(way, 'exception');
+  const bytes = frame.bytes.subarray(frame.network);
+  const tells = icmpError(packet, bytes, speaksFrom[packet.family], tooBig(packet.family, mtu));
+  return { verdict: 'drop', reason: 'too-big', ...(tells && now.servicesTake && { tells }) };
+}
+
 function leaving(way: Way, path: Path, out: number, diverted: boolean): Fate {
   const { ir, paths, now, frame, packet } = way;
   const face = paths.faces[out]!;
   if (packet.length > face.mtu) {
-    // RFC 791 §3.2; RFC 1812 §5.3.3 and RFC 8200 §4.5: the source is told.
-    if (packet.dontFragment) return diverted ? drop('too-big') : punt(way, 'exception');
+    if (packet.dontFragment) return tooLarge(way, face.mtu, diverted);
     if (!now.servicesTake) return drop('too-big');
     return { verdict: 'fragment', path, frame: lowered(frame, packet) };
   }

@@ -31,7 +31,8 @@ export type DropReason = (typeof dropReasons)[number];
 export type PuntClass = (typeof puntClasses)[number];
 
 export type Fate =
-  | { readonly verdict: 'drop'; readonly reason: DropReason }
+  /** `tells`: the ICMP error to the source, as an IP packet. */
+  | { readonly verdict: 'drop'; readonly reason: DropReason; readonly tells?: Uint8Array }
   /** To the host stack, as received. */
   | { readonly verdict: 'punt'; readonly class: PuntClass; readonly frame: Uint8Array }
   /** Sent by interface `iface`. */

@@ -1,5 +1,5 @@
 /** The bytes that leave: TTL one less, a new link header, nothing behind the IP packet. RFC 1812 §5.3.1, RFC 894. */
-import type { Encapsulation } from '../../dsl/model.js';
+import type { Address, Encapsulation } from '../../dsl/model.js';
 import { tagsOf } from '../tags.js';
 import { etherTypes, type Frame, onesSum, type Packet } from './parse.js';
 import type { Face } from './paths.js';
@@ -39,4 +39,13 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return bytes;
+}
+
+export function be16(value: number): Uint8Array {
+  return Uint8Array.of((value >> 8) & 255, value & 255);
+}
+
+/** Network order. */
+export function addressBytes({ family, bits }: Address): Buffer {
+  return Buffer.from(bits.toString(16).padStart(family === 4 ? 8 : 32, '0'), 'hex');
 }

@@ -56,6 +56,8 @@ export interface Packet {
   /** Of what comes after IPv6's extension headers. */
   readonly protocol: number;
   readonly fragment: boolean;
+  /** Not the first one. */
+  readonly laterFragment: boolean;
   readonly dontFragment: boolean;
   /** IPv4 options or hop-by-hop options: every router on the way looks at them. */
   readonly options: boolean;
@@ -130,6 +132,7 @@ export function parseIpv4(bytes: Uint8Array): Packet | PacketError {
     dscp: bytes[1]! >> 2,
     protocol,
     fragment: more || offset > 0,
+    laterFragment: offset > 0,
     dontFragment: (bytes[6]! & 0x40) !== 0,
     options: headerBytes > 20,
     transport: offset > 0 ? absent : parseTransport(4, protocol, bytes.subarray(headerBytes, length)),
@@ -151,6 +154,7 @@ export function parseIpv6(bytes: Uint8Array): Packet | PacketError {
     dscp: ((bytes[0]! & 15) << 2) | (bytes[1]! >> 6),
     protocol: upper.protocol,
     fragment: upper.fragment,
+    laterFragment: upper.later,
     dontFragment: true,
     options: bytes[6] === extension.hopByHop,
     transport:

@@ -1,6 +1,6 @@
 /** The routes that an evaluation goes by: a plain list, searched whole. */
 import { contains } from '../../dsl/address.js';
-import type { Address, Prefix } from '../../dsl/model.js';
+import type { Address, Family, Prefix } from '../../dsl/model.js';
 
 /** The order of enum mill_adjacency_kind in runtime/shm/fib_queue.h. */
 export const pathKinds = [
@@ -36,6 +36,8 @@ export interface Face {
   readonly up: boolean;
   /** The kernel, or a tap, answers for it. */
   readonly host: boolean;
+  /** What ICMP errors about packets from there come from. */
+  readonly speaksFrom: Readonly<Record<Family, Address>>;
 }
 
 export interface Paths {

@@ -1,9 +1,8 @@
 /** Frames from descriptions: correct ones, and by description ones that are not. */
 import type { Address, Family } from '../../dsl/model.js';
-import { joined } from '../evaluate/output.js';
+import { addressBytes, be16, joined } from '../evaluate/output.js';
 import { etherTypes, onesSum, protocols } from '../evaluate/parse.js';
 import type { Tag } from '../tags.js';
-import { addressBytes } from './protocol.js';
 
 export interface FramePlan {
   readonly to: Uint8Array;
@@ -122,10 +121,6 @@ function transport(plan: FramePlan, family: Family): Uint8Array {
   if (plan.protocol === (family === 4 ? protocols.icmp : protocols.icmpv6))
     return Uint8Array.of(plan.icmpType, plan.icmpCode, 0, 0, 0, 0, 0, 0);
   return new Uint8Array(0);
-}
-
-function be16(value: number): Uint8Array {
-  return Uint8Array.of((value >> 8) & 255, value & 255);
 }
 
 function filled(bytes: number): Uint8Array {

@@ -1,8 +1,9 @@
 /** What a forwarder did with a frame, in the words in which the evaluator's outcome can be put, too. */
 import type { Outcome } from '../evaluate/outcome.js';
 import { dropReasons, puntClasses } from '../evaluate/outcome.js';
+import { addressBytes } from '../evaluate/output.js';
 import type { Ir } from '../ir.js';
-import { addressBytes, type PathNumbers, slots } from './protocol.js';
+import { type PathNumbers, slots } from './protocol.js';
 
 /** Sorted lines; equal lists of them are the same behaviour. */
 export interface Observation {
@@ -37,6 +38,7 @@ export function expected(
   switch (fate.verdict) {
     case 'drop':
       counters.push(counter(name, `dropped: ${fate.reason}`, 1, 0));
+      if (fate.tells) actions.push(`the source is told from ${name}: ${hex(fate.tells)}`);
       break;
     case 'punt':
       counters.push(counter(name, `to host (${fate.class})`, 1, bytes.length));
@@ -148,6 +150,8 @@ function decodeAction(ir: Ir, reader: Reader): string | undefined {
       return `deferred to path ${number} until ${neighbour} answers: @${l3} ${frame}`;
     case 4:
       return `to be cut up for path ${number}: @${l3} ${frame}`;
+    case 6:
+      return `the source is told from ${ifaceName(ir, slot)}: ${frame}`;
     default:
       return `event of rule ${number - slots.rule(0)} (${perSecond}/s) on ${ifaceName(ir, slot)}: @${l3} ${frame}`;
   }

@@ -7,7 +7,7 @@ import { addressBits } from '../../dsl/address.js';
 import type { Address, Family } from '../../dsl/model.js';
 import { type Circumstances, usual } from '../evaluate/evaluate.js';
 import { protocols } from '../evaluate/parse.js';
-import { type Paths, route } from '../evaluate/paths.js';
+import { type Path, type Paths, route } from '../evaluate/paths.js';
 import type { Ir, IrInterface, IrRule } from '../ir.js';
 import { type Tag, tagsOf } from '../tags.js';
 import { buildFrame, type FramePlan } from './build-frame.js';
@@ -43,7 +43,7 @@ export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): r
     return Array.from({ length: perPort }, (_, i): TestFrame => {
       const now = i < perPort * 0.85 ? usual : unusual[i % unusual.length]!;
       const { iface, rule } = i < makers.length && perPort > makers.length ? makers[i]! : random.pick(makers);
-      const plan = planFrame(random, paths, iface, rule, rule && edges.get(rule));
+      const plan = planFrame(random, ir, paths, iface, rule, rule && edges.get(rule));
       const bytes = buildFrame(plan);
       const sent = random.once(6) ? spoil(random, bytes, port) : bytes;
       return { port: port.local, bytes: sent.subarray(0, longest), now };
@@ -68,6 +68,7 @@ function makersOf(iface: IrInterface): readonly Maker[] {
 
 function planFrame(
   random: Random,
+  ir: Ir,
   paths: Paths,
   iface: IrInterface,
   rule: IrRule | undefined,
@@ -104,7 +105,8 @@ function planFrame(
     extensions: random.once(fragment ? 2 : 6) ? extensions(random) : [],
     padding: random.once(3) ? random.below(30) : 0,
   };
-  const length = number('len', longest, random.once(7) ? nearMtu(random, paths, plan.dst) : 0);
+  const way = gatewayFor(ir, paths, rule, family) ?? route(paths, plan.dst);
+  const length = number('len', longest, random.once(7) ? nearMtu(random, paths, way) : 0);
   return length === 0 ? plan : ofLength(plan, length);
 }
 
@@ -117,9 +119,14 @@ function tagsNear(random: Random, tags: readonly Tag[]): FramePlan['tags'] {
   }));
 }
 
+/** Where the rule would divert a packet to. */
+function gatewayFor(ir: Ir, paths: Paths, rule: IrRule | undefined, family: Family): Path | undefined {
+  const local = rule?.conditions[family]?.gateway;
+  return local === undefined ? undefined : paths.gateways[ir.gateways[local]!.local];
+}
+
 /** Of the interface by which a packet would leave. */
-function nearMtu(random: Random, paths: Paths, to: Address): number {
-  const { iface } = route(paths, to);
+function nearMtu(random: Random, paths: Paths, { iface }: Path): number {
   const face = iface === undefined ? random.pick(paths.faces) : paths.faces[iface]!;
   return face.mtu + random.pick([-1, 0, 0, 1, 1, 1]);
 }

@@ -1,6 +1,7 @@
 /** The binary form of runtime/engine/selftest/protocol.h, and slots that differ from local numbers, as in an engine. */
-import type { Address, Prefix } from '../../dsl/model.js';
+import type { Prefix } from '../../dsl/model.js';
 import type { Circumstances } from '../evaluate/evaluate.js';
+import { addressBytes } from '../evaluate/output.js';
 import { type Path, type Paths, pathKinds } from '../evaluate/paths.js';
 import type { Ir } from '../ir.js';
 import { tagsOf } from '../tags.js';
@@ -57,7 +58,7 @@ function ifaces(ir: Ir, paths: Paths): readonly Buffer[] {
   return ir.interfaces.map((one) => {
     const face = paths.faces[one.local]!;
     const tags = tagsOf(one.encapsulation);
-    const bytes = Buffer.alloc(24);
+    const bytes = Buffer.alloc(44);
     bytes.set(face.mac, 0);
     bytes.writeUInt16LE(slots.iface(one.local), 6);
     bytes.writeUInt16LE(slots.port(one.port), 8);
@@ -67,6 +68,8 @@ function ifaces(ir: Ir, paths: Paths): readonly Buffer[] {
       bytes.writeUInt16BE(tag.tpid, 16 + 4 * i);
       bytes.writeUInt16BE(tag.vid, 18 + 4 * i);
     });
+    bytes.set(addressBytes(face.speaksFrom[4]), 24);
+    bytes.set(addressBytes(face.speaksFrom[6]), 28);
     return bytes;
   });
 }
@@ -128,8 +131,4 @@ function routeRecord(prefix: Prefix, groupNumber: number): Buffer {
   bytes[2] = prefix.length;
   bytes.set(addressBytes(prefix), 32);
   return bytes;
-}
-
-export function addressBytes({ family, bits }: Address): Buffer {
-  return Buffer.from(bits.toString(16).padStart(family === 4 ? 8 : 32, '0'), 'hex');
 }

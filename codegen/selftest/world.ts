@@ -67,7 +67,11 @@ function mtuOf(local: number): number {
 }
 
 function face(local: number, host: boolean, mtu: number): Face {
-  return { mac: Uint8Array.of(2, 0x6d, 0, 0, 1, local), mtu, host, up: local % 6 !== 5 };
+  const speaksFrom = {
+    4: { family: 4, bits: 0xc6336401n + BigInt(local) },
+    6: { family: 6, bits: (0x20010db8ffffn << 80n) + BigInt(local + 1) },
+  } as const;
+  return { mac: Uint8Array.of(2, 0x6d, 0, 0, 1, local), mtu, host, up: local % 6 !== 5, speaksFrom };
 }
 
 function path(kind: PathKind, iface: number, family: Family): Path {

@@ -18,7 +18,10 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'no-route', text: 'no route, and the kernel could not be asked to answer' },
   { name: 'unresolved', text: 'the neighbour did not answer, or its queue was full' },
   { name: 'egress-down', text: 'the egress interface has no port or no carrier' },
-  { name: 'too-big', text: 'larger than the MTU, and could be neither fragmented nor answered' },
+  {
+    name: 'too-big',
+    text: 'larger than the MTU, and could not be fragmented; the source is told where the engine may',
+  },
   { name: 'tx-full', text: 'the transmit ring was full' },
   { name: 'punt-full', text: 'the host queue of its class was full' },
   { name: 'punt-policed', text: 'over the rate allowed to the host' },

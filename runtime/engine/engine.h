@@ -107,6 +107,8 @@ struct mill_worker_thread {
 	uint64_t last_tick_ns, last_taps_ns, last_work_ns;
 	uint64_t tx_low;   /* bit p: the way to port p had little room after its last sync */
 	uint32_t deferred; /* frames that wait for a neighbour */
+	uint64_t icmp_refilled_ns, icmp_credit; /* icmp.c */
+	uint16_t icmp_id;
 	bool punted, logged;
 };
 
@@ -215,12 +217,14 @@ void mill_pulse_stop(const struct mill_engine *);
 void mill_pulse_lock(void);
 void mill_pulse_unlock(void);
 
-/* services.c, defer.c, fragment.c, emit.c: called by one worker */
+/* services.c, defer.c, fragment.c, icmp.c, emit.c: called by one worker */
 extern const struct mill_services mill_services;
 bool mill_service_defer(struct mill_worker *, uint32_t adjacency, const uint8_t *nexthop,
                         const uint8_t *frame, uint16_t len, uint16_t l3);
 bool mill_service_fragment(struct mill_worker *, uint32_t adjacency, const uint8_t *frame, uint16_t len,
                            uint16_t l3);
+void mill_service_icmp_error(struct mill_worker *, uint16_t iface, uint8_t type, uint8_t code, uint32_t mtu,
+                             const uint8_t *frame, uint16_t len, uint16_t l3);
 void mill_service_log(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface,
                       const uint8_t *frame, uint16_t len, uint16_t l3);
 /* False: not sent, and why (MILL_DROP_TX_FULL passes). The adjacency's kind is FORWARD. */

@@ -65,6 +65,8 @@ static void apply(struct mill_engine *engine, const struct mill_iface_config *co
 	if (is_new) {
 		iface->ifindex = config->n_tags == 0 ? engine->state->port[config->port].ifindex : 0;
 		engine->iface_admin_up[config->slot] = true;
+		memset(iface->address4, 0, sizeof(iface->address4));
+		memset(iface->address6, 0, sizeof(iface->address6));
 	}
 	engine->iface_config[config->slot] = *config;
 	set_up(engine, config->slot);
@@ -91,6 +93,8 @@ bool mill_iface_update(struct mill_engine *engine, const struct mill_iface_updat
 	if (!is_zero(update->mac))
 		iface->mac = load_mac(update->mac);
 	iface->ifindex = update->ifindex;
+	memcpy(iface->address4, update->address4, sizeof(iface->address4));
+	memcpy(iface->address6, update->address6, sizeof(iface->address6));
 	engine->iface_admin_up[update->slot] = update->up != 0;
 	set_up(engine, update->slot);
 	tell_fib(engine, &before);

@@ -1,5 +1,5 @@
 /*
- * What a forwarder calls back for: punt and log. (defer.c and fragment.c have the others.) Each runs on the calling
+ * What a forwarder calls back for: punt and log. (defer.c, fragment.c and icmp.c have the others.) Each runs on the calling
  * worker's thread, copies what it keeps, and never waits.
  */
 #include <string.h>
@@ -84,5 +84,6 @@ const struct mill_services mill_services = {
     .punt = punt,
     .defer = mill_service_defer,
     .fragment = mill_service_fragment,
+    .icmp_error = mill_service_icmp_error,
     .log = mill_service_log,
 };

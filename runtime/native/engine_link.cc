@@ -437,6 +437,18 @@ Napi::Value EngineLink::discard(const Napi::CallbackInfo &info)
 	});
 }
 
+/* Undefined: stays zero. */
+static void copy_address(const Napi::Value &text, uint8_t family, uint8_t *to)
+{
+	if (text.IsUndefined())
+		return;
+	const Address address = Address::parse(as_string(text, "address"));
+	if (address.family != family)
+		throw bad_argument("an IPv" + std::to_string(family) + " address, got '" + address.text() +
+		                   "'");
+	memcpy(to, address.bytes, address.size());
+}
+
 Napi::Value EngineLink::set_interface(const Napi::CallbackInfo &info)
 {
 	return asked(info.Env(), [&] {
@@ -451,6 +463,8 @@ Napi::Value EngineLink::set_interface(const Napi::CallbackInfo &info)
 		update.up = from.Get("up").ToBoolean().Value() ? 1 : 0;
 		update.ifindex =
 		    static_cast<uint32_t>(as_integer(from.Get("ifindex"), "ifindex", 0, INT32_MAX));
+		copy_address(from.Get("address4"), 4, update.address4);
+		copy_address(from.Get("address6"), 6, update.address6);
 		return request(info.Env(), MILL_MSG_SET_IFACE, &update, sizeof update, {}, nullptr);
 	});
 }

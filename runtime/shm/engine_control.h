@@ -85,6 +85,8 @@ struct mill_iface_update {
 	uint8_t up; /* administratively up, with carrier */
 	uint8_t reserved;
 	uint32_t ifindex; /* of the kernel's face, 0 none */
+	/* What the router speaks from there, network order; all zero: none. */
+	uint8_t address4[4], address6[16];
 };
 
 struct mill_lookup {

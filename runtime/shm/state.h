@@ -32,7 +32,7 @@ enum mill_drop {
 	MILL_DROP_NO_ROUTE,    /* and the kernel could not be asked to answer */
 	MILL_DROP_UNRESOLVED,  /* neighbour did not answer, or its queue was full */
 	MILL_DROP_EGRESS_DOWN, /* the egress interface has no port, or no carrier */
-	MILL_DROP_TOO_BIG,     /* and could be neither fragmented nor answered */
+	MILL_DROP_TOO_BIG,     /* and could not be fragmented; the engine has told the source, if it may */
 	MILL_DROP_TX_FULL,
 	MILL_DROP_PUNT_FULL,    /* host queue of its class was full */
 	MILL_DROP_PUNT_POLICED, /* RFC 6192 */

@@ -1,7 +1,7 @@
 /*
  * A forwarder that sends everything through the engine's services, for IPv4 on two ports: the FIB says the path of
  * the destination; the first byte behind the header says what to do with it.
- *   'f' fragment (whole if it fits)   'd' defer   'l' log on rule 0, five a second   'p' punt   'a' count on rule 1 if ACLs are on
+ *   'f' fragment (whole if it fits)   'd' defer   'i' "too big" to the source   'l' log on rule 0, five a second   'p' punt   'a' count on rule 1 if ACLs are on
  */
 #include "netmill/fib.h"
 #include "netmill/forwarder.h"
@@ -30,6 +30,9 @@ static void one(struct mill_worker *worker, uint16_t iface, const uint8_t *frame
 	case 'd':
 		if (!services->defer(worker, path->id, packet + 16, frame, len, 14))
 			counters->drop[MILL_DROP_UNRESOLVED]++;
+		break;
+	case 'i':
+		services->icmp_error(worker, iface, 3, 4, 600, frame, len, 14);
 		break;
 	case 'l':
 		services->log(worker, worker->bind->rule[0], 5, iface, frame, len, 14);

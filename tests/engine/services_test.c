@@ -232,6 +232,65 @@ static void fragments(void)
 	printf("ok IPv4 packets are sent in fragments\n");
 }
 
+static void set_address(uint16_t slot, uint8_t last)
+{
+	const struct mill_iface_update update = {
+	    .slot = slot, .mtu = 1500, .up = 1, .address4 = {198, 51, 100, last}};
+	CHECK(engine_request(&engine, MILL_MSG_SET_IFACE, &update, sizeof(update), NULL, 0, NULL) == 0, "%s",
+	      engine.error);
+}
+
+static void expect_icmp_error(uint8_t source)
+{
+	uint8_t frame[2048];
+	const uint8_t *ip = frame + 14;
+	const uint32_t length = take_frame(frame, 1000);
+	CHECK(length == 14 + 576 && ip[2] == 2 && ip[3] == 64, "576 bytes, %u", length);
+	CHECK(memcmp(frame, neighbour_mac, 6) == 0 && ip[9] == 1 && sum16(ip, 20) == 0xffff, "its headers");
+	CHECK(ip[12] == 198 && ip[15] == source && ip[16] == 192, "from %u", ip[15]);
+	CHECK(ip[20] == 3 && ip[21] == 4 && ip[26] == 600 / 256 && ip[27] == 600 % 256, "the MTU");
+	CHECK(sum16(ip + 20, 556) == 0xffff, "its checksum");
+	CHECK(ip[28] == 0x45 && ip[48] == 'i', "what it is about");
+}
+
+/* The way to the sources, 192.0.0.0/24, leads out of b. */
+static void icmp_errors(void)
+{
+	uint8_t frame[2048];
+	feed_adjacency(&feed, 4, MILL_ADJ_FORWARD, 1, NET(9), neighbour_mac);
+	send_one(NET(5), 'i', 1000);
+	CHECK(take_frame(frame, 20) == 0, "no way back: nobody is told");
+	feed_route(&feed, 0xc0000000, 24, 4);
+	send_one(NET(5), 'i', 1000);
+	CHECK(take_frame(frame, 20) == 0, "the router has no address");
+	set_address(1, 7);
+	send_one(NET(5), 'i', 1000);
+	expect_icmp_error(7);
+	set_address(0, 8);
+	send_one(NET(5), 'i', 1000);
+	expect_icmp_error(8);
+	send_frame(frame, make_frame(frame, NET(5), 'i', 1000, NULL, 0, 1));
+	CHECK(take_frame(frame, 20) == 0, "never about a later fragment");
+	feed_adjacency(&feed, 4, MILL_ADJ_RESOLVE, 1, NET(9), NULL);
+	send_one(NET(5), 'i', 1000);
+	CHECK(take_frame(frame, 20) == 0, "the neighbour is not known");
+	feed_adjacency(&feed, 4, MILL_ADJ_FORWARD, 1, NET(9), neighbour_mac);
+	expect_icmp_error(8);
+
+	usleep(200000); /* the bucket fills */
+	const uint64_t start = test_now();
+	for (uint32_t i = 0; i < 400; i++)
+		send_one(NET(5), 'i', 1000);
+	const uint64_t most = 100 + (test_now() - start) / 1000000u + 1;
+	uint64_t n = 0;
+	while (take_frame(frame, 50) != 0)
+		n++;
+	CHECK(n >= 100 && n <= most && (n < 400 || most >= 400), "%llu of 400, at most %llu",
+	      (unsigned long long)n, (unsigned long long)most);
+	feed_route_delete(&feed, 0xc0000000, 24);
+	printf("ok sources are told what went wrong, and not too often\n");
+}
+
 static uint32_t take_events(struct mill_event *last)
 {
 	struct mill_event_ring *ring = &engine.state->worker[0].events;
@@ -386,6 +445,7 @@ int main(void)
 	an_unknown_neighbour();
 	a_gleaned_neighbour();
 	fragments();
+	icmp_errors();
 	log_events();
 	acl_switch();
 	lookups();

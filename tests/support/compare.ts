@@ -1,7 +1,7 @@
 /**
  * Two routers, one question: the same frame goes into both, and what comes out on every wire is compared. The
  * bytes must be equal but for what is free by its nature: padding after the IP packet, the IP identification of
- * messages that the router itself makes, and address resolution.
+ * messages that the router itself makes (in IPv6 their flow label), and address resolution.
  */
 import { sleep } from './netns.js';
 import type { Traffic } from './traffic.js';
@@ -22,7 +22,10 @@ function normalise(frame: Buffer): string | undefined {
   if (type === 0x86dd) {
     const icmp = frame[20] === 58 ? frame[54]! : frame[20] === 0 ? 143 : -1; // MLD comes behind a hop-by-hop header
     if ((icmp >= 130 && icmp <= 137) || icmp === 143) return undefined;
-    return frame.subarray(0, 54 + frame.readUInt16BE(18)).toString('hex');
+    const copy = Buffer.from(frame.subarray(0, 54 + frame.readUInt16BE(18)));
+    const flowLabel = Buffer.of(copy[15]! & 0xf0, 0, 0);
+    if (icmp >= 1 && icmp <= 4) flowLabel.copy(copy, 15);
+    return copy.toString('hex');
   }
   return frame.toString('hex');
 }

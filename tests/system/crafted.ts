@@ -175,8 +175,27 @@ export const large: readonly Crafted[] = [
   four('too large, without DF', {}, 1400),
   four('too large, a fragment already', { fragment: 0x2000 }, 1400),
   four('too large, with options', { options: options([1, 1, 1, 0]) }, 1400),
-  { ...six('too large', { dst: '2001:db8:9::1' }, 1400) },
+  four('too large, with DF, a type of service and an odd length', { fragment: 0x4000, tos: 0xb9 }, 1301),
+  four('too large, with DF, the first fragment', { fragment: 0x6000 }, 1400),
+  four('too large, with DF, a later fragment', { fragment: 0x4010 }, 1400),
+  four('too large, with DF, from nobody', { fragment: 0x4000, src: '240.0.0.1' }, 1400),
+  icmp4('too large, with DF, an echo request', 8),
+  icmp4('too large, with DF, an ICMP error', 11),
+  six('too large', {}, 1400),
+  six('too large, with a traffic class, of an odd length', { trafficClass: 0xb9 }, 1301),
+  icmp6('too large, an echo request', 128),
+  icmp6('too large, an ICMP error', 3),
 ];
+
+function icmp4(name: string, type: number): Crafted {
+  const message = Buffer.concat([Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]), data(1400)]);
+  return { name: `IPv4 ${name}`, frame: frame4(ipv4({ ...far4, protocol: 1, fragment: 0x4000 }, message)) };
+}
+
+function icmp6(name: string, type: number): Crafted {
+  const message = Buffer.concat([Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]), data(1400)]);
+  return { name: `IPv6 ${name}`, frame: frame6(ipv6({ ...far6, nextHeader: 58 }, message)) };
+}
 
 export const crafted: readonly Crafted[] = [...plain, ...lifetimes, ...headers, ...addresses, ...links];
 

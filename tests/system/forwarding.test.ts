@@ -10,7 +10,7 @@ import { sleep } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
 import { type Crafted, crafted, craftedRoutes, large, mutated } from './crafted.js';
-import { plain } from './policies.js';
+import { diverted, plain } from './policies.js';
 
 /** A router under netmill with resolved neighbours. */
 async function milled(
@@ -33,8 +33,10 @@ async function compare(
   t: ExecutionContext,
   packets: readonly Crafted[],
   options: LineOptions = {},
+  policy: string = plain,
 ): Promise<void> {
-  const { line: mill, netmill } = await milled(options);
+  const { line: mill, netmill } = await milled(options, policy);
+  if (policy === diverted) await mill.router.ip(...elsewhere);
   const kernel = await Line.create(options);
   try {
     await kernel.router.ip(...craftedRoutes);
@@ -69,6 +71,36 @@ systemTest(
   (t) => compare(t, large, { serverMtu: 1280 }),
   { seconds: 90 },
 );
+
+/** Where the kernel would send what a rule diverts to the server. */
+const elsewhere = [
+  'route replace 10.9.0.0/16 via 10.0.3.2',
+  'route replace 2001:db8:9::/48 via 2001:db8:3::2',
+];
+
+/** Later fragments keep no option that need not be copied (RFC 791 §3.1); the kernel's keep as many bytes of none. */
+const withoutOptions = large.filter((one) => !one.name.includes('options'));
+
+systemTest(
+  'so are packets too large for the way that a rule chose, whatever the kernel’s table says',
+  (t) => compare(t, withoutOptions, { serverMtu: 1280 }, diverted),
+  { seconds: 90 },
+);
+
+systemTest('a sender learns the MTU of the way that a rule chose', async (t) => {
+  const { line, netmill } = await milled({ serverMtu: 1280 }, diverted);
+  try {
+    await line.router.ip(...elsewhere);
+    const ping = (target: string) =>
+      line.client.try('ping', '-c2', '-i0.2', '-W1', '-M', 'do', '-s', '1400', target);
+    t.regex((await ping(behind.server.v4)).stdout, /From 10\.0\.1\.1 .*[Ff]rag needed.*mtu = 1280/);
+    t.regex((await ping(behind.server.v6)).stdout, /From 2001:db8:1::1 .*[Pp]acket too big.*mtu[ =]+1280/);
+    const drops = (await netmill.status()).drops.find((drop) => drop.reason === 'too-big');
+    t.true(drops !== undefined && drops.packets >= 2, JSON.stringify(drops));
+  } finally {
+    await line.close();
+  }
+});
 
 systemTest(
   '500 mutated packets give the same result as the kernel’s own',

@@ -11,6 +11,19 @@ export default router('line', {
 })
 `;
 
+/** As `plain`; what comes from the client for behind the server goes there by a rule. */
+export const diverted = `import { nets, nexthop, pbr, router } from 'netmill'
+const behindServer = nets('10.9.0.0/16', '2001:db8:9::/48')
+const way = pbr('way', [nexthop(['10.0.2.2', '2001:db8:2::2'], { to: behindServer })])
+export default router('line', {
+  interfaces: {
+    client: { port: 'xdp:r0', fallback: 'kernel', pbr: way },
+    server: { port: 'xdp:r1', fallback: 'kernel' },
+    provider: { port: 'xdp:r2', fallback: 'kernel' },
+  },
+})
+`;
+
 /** As `plain`, with one rule that says its number: every text is another generation, none changes what passes. */
 export function numbered(
   n: number,

@@ -27,6 +27,7 @@ struct mill_selftest_iface {
 	uint16_t mtu;
 	uint8_t up, host, n_tags, reserved;
 	uint8_t tags[8];
+	uint8_t address4[4], address6[16];
 };
 
 enum mill_selftest_flags {
@@ -65,12 +66,13 @@ enum mill_selftest_kind {
 	MILL_SELFTEST_DEFER,
 	MILL_SELFTEST_FRAGMENT,
 	MILL_SELFTEST_LOG,
+	MILL_SELFTEST_ICMP_ERROR, /* bytes: the IP packet, with identification 0 */
 };
 
 struct mill_selftest_action {
 	uint8_t kind;
 	uint8_t class;   /* of a punt */
-	uint16_t slot;   /* of the port for SENT; of the interface for PUNT and LOG */
+	uint16_t slot;   /* of the port for SENT; of the interface for PUNT, LOG and ICMP_ERROR */
 	uint32_t number; /* daemon's number of the adjacency for DEFER and FRAGMENT; rule slot for LOG */
 	uint32_t per_second;
 	uint16_t len, l3;

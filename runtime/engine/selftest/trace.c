@@ -1,6 +1,8 @@
 /* What a forwarder did with a frame: calls of its services, frames in TX rings, counters. One thread. */
 #include <stdlib.h>
 #include <string.h>
+#include "icmp_message.h"
+#include "netmill/packet.h"
 #include "selftest/selftest.h"
 
 /* FNV-1a, Fowler, Noll and Vo. */
@@ -92,8 +94,26 @@ static void log_event(struct mill_worker *worker, uint32_t rule_slot, uint32_t p
 	action((struct world *)worker, &done, frame);
 }
 
+/* As the engine's own does, but for its rate, and the way back. */
+static void icmp_error(struct mill_worker *worker, uint16_t iface, uint8_t type, uint8_t code, uint32_t mtu,
+                       const uint8_t *frame, uint16_t len, uint16_t l3)
+{
+	struct world *world = (struct world *)worker;
+	const struct mill_iface *from = &worker->ifaces[iface];
+	const struct mill_icmp_error error = {.type = type, .code = code, .mtu = mtu};
+	struct mill_selftest_action done = {.kind = MILL_SELFTEST_ICMP_ERROR, .slot = iface};
+	uint8_t out[MILL_ICMP_LARGEST6];
+	struct mill_packet about;
+	if (!world->services_take || !mill_icmp_answerable(&about, frame, len, l3))
+		return;
+	const bool v4 = about.family == 4;
+	done.len = (uint16_t)mill_icmp_write(out, v4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6, &about,
+	                                     &error, v4 ? from->address4 : from->address6, 0);
+	action(world, &done, out);
+}
+
 const struct mill_services trace_services = {
-    .punt = punt, .defer = defer, .fragment = fragment, .log = log_event};
+    .punt = punt, .defer = defer, .fragment = fragment, .icmp_error = icmp_error, .log = log_event};
 
 /* A counter's part in the sum is linear, so that frames counted one by one give what their burst gives. */
 static void weigh(struct trace *trace, uint64_t of, uint64_t packets, uint64_t bytes)

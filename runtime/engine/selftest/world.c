@@ -71,6 +71,8 @@ static void make_ifaces(struct world *world, const struct mill_selftest_setup *s
 		world->iface_slot[i] = given[i].slot;
 		memcpy(&iface->mac, given[i].mac, 6);
 		memcpy(iface->tags, given[i].tags, sizeof(iface->tags));
+		memcpy(iface->address4, given[i].address4, sizeof(iface->address4));
+		memcpy(iface->address6, given[i].address6, sizeof(iface->address6));
 		iface->slot = given[i].slot;
 		iface->port = given[i].port;
 		iface->mtu = given[i].mtu;

@@ -28,7 +28,14 @@ export default router('r', { interfaces: {
 
 const prefix = (text: string): Prefix => parseInterfaceAddress(text)!;
 const via = (iface: number): Path => ({ kind: 'forward', iface, mac: Uint8Array.of(2, 0, 0, 0, 9, iface) });
-const face = (n: number, host = true) => ({ mac: Uint8Array.of(2, 0, 0, 0, 0, n), mtu: 100, up: true, host });
+const speaksFrom = { 4: parseAddress('10.1.1.1')!, 6: parseAddress('2001:db8:1::1')! };
+const face = (n: number, host = true) => ({
+  mac: Uint8Array.of(2, 0, 0, 0, 0, n),
+  mtu: 100,
+  up: true,
+  host,
+  speaksFrom,
+});
 
 /** wan 0, lan 1, lan.office 2, metro.a 3 */
 const paths: Paths = {
@@ -427,6 +434,55 @@ test('IPv6 leaves with one hop less', (t) => {
   const wanted = `020000000902 020000000002 81000007 ${v6('2001:db8:7::1', '2001:db8:1::9', '06', tcp(80), 'fe')}`;
   t.deepEqual(fate.frame, bytes(wanted));
 });
+
+/** What the source is told, as hex. */
+function told(frame: string, port = 0): string | undefined {
+  const { fate } = run(port, frame);
+  return fate.verdict === 'drop' && fate.tells ? Buffer.from(fate.tells).toString('hex') : undefined;
+}
+
+const plainHex = (text: string) => text.replaceAll(' ', '');
+const long = (n: number) => '00'.repeat(n);
+
+test('the source of a diverted packet with DF is told the MTU', (t) => {
+  const about = v4(out, '10.1.9.9', { flags: '4000', body: tcp(25) + long(61) });
+  const quoted = about.slice('0800'.length);
+  const zeros = `0304 0000 00000064 ${quoted}`;
+  const message = `0304 ${checksum(`${zeros} 00`)} 00000064 ${quoted}`;
+  const answer = v4('10.1.1.1', out, { protocol: '01', body: message })
+    .replace('4500', '45c0')
+    .replace('0001 0000', '0000 0000');
+  const plain = plainHex(answer).slice(4);
+  const header = checksum(`${plain.slice(0, 20)}0000${plain.slice(24, 40)}`);
+  t.is(told(`${wan} ${about}`), `${plain.slice(0, 20)}${header}${plain.slice(24)}`);
+});
+
+test('the source of a diverted IPv6 packet is told the MTU, and no more than fits into 1280 bytes', (t) => {
+  const about = v6('2001:db8:7::1', '2001:db8:1::9', '06', tcp(25) + long(1400));
+  const answer = told(`${wan} ${about}`)!;
+  t.is(answer.length / 2, 1280);
+  t.true(answer.startsWith(plainHex('60000000 04d8 3a 40 20010db8000100000000000000000001')));
+  t.is(answer.slice(80, 84), '0200');
+  t.is(answer.slice(88), plainHex(`00000064 ${about.slice(5)}`).slice(0, 2 * 1236));
+});
+
+const untold: Readonly<Record<string, string>> = {
+  'an ICMP error': v4(out, '10.1.9.9', { flags: '4000', protocol: '01', body: `0b00 0000 ${long(90)}` }),
+  'a later fragment': v4(out, '10.1.9.9', { flags: '4001', body: long(90) }),
+  'class E': v4('240.0.0.1', '10.1.9.9', { flags: '4000', body: tcp(80) + long(90) }),
+  'headers that end too late': v6('2001:db8:7::1', '2001:db8:1::9', '3c', `11ff 0000 ${long(90)}`),
+};
+
+for (const [title, about] of Object.entries(untold))
+  test(`nobody is told about ${title}`, (t) => {
+    // The interface without a host: the router answers itself there, whatever no rule has diverted.
+    t.is(said(run(1, `${lan} ${about}`)), 'drop too-big');
+    t.is(told(`${lan} ${about}`, 1), undefined);
+    t.is(
+      told(`${lan} ${v4(out, '10.1.9.9', { flags: '4000', body: udp(9) + long(90) })}`, 1)!.length,
+      2 * 146,
+    );
+  });
 
 const circumstances: Readonly<
   Record<string, readonly [port: number, frame: string, change: object, said: string]>

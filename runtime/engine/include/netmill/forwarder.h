@@ -32,6 +32,9 @@ struct mill_iface {
 	uint8_t reserved[3];
 	uint32_t ifindex;
 	uint8_t tags[8]; /* the tags as bytes of the wire, outermost first */
+	/* What the router speaks from there, network order; all zero: none. Changed so rarely that whoever reads one
+	 * half changed sends one message from a wrong address. */
+	uint8_t address4[4], address6[16];
 };
 
 struct mill_bindings {
@@ -58,6 +61,10 @@ struct mill_services {
 	/* IPv4 packet larger than the egress MTU and without DF: send it in fragments (RFC 791 §3.2). */
 	bool (*fragment)(struct mill_worker *, uint32_t adjacency, const uint8_t *frame, uint16_t len,
 	                 uint16_t l3);
+	/* An ICMP error to the source of a packet, which the forwarder counts as dropped whether or not there may be
+	 * one (RFC 1812 §4.3.2.7). Type and code are those of the packet's family; mtu: of "too big", else 0. */
+	void (*icmp_error)(struct mill_worker *, uint16_t iface, uint8_t type, uint8_t code, uint32_t mtu,
+	                   const uint8_t *frame, uint16_t len, uint16_t l3);
 	/* A rule with `log` matched. per_second is the rule's own limit. */
 	void (*log)(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface,
 	            const uint8_t *frame, uint16_t len, uint16_t l3);
@@ -90,6 +97,6 @@ struct mill_forwarder {
 #define MILL_LAYOUT                                                                                          \
 	((uint32_t)(sizeof(struct mill_state) * 31 + sizeof(struct mill_config) * 17 +                       \
 	            sizeof(struct mill_worker) * 7 + sizeof(struct mill_iface) * 5 +                         \
-	            sizeof(struct mill_iface_counters)))
+	            sizeof(struct mill_services) * 3 + sizeof(struct mill_iface_counters)))
 
 #define MILL_FORWARDER_SYMBOL "mill_forwarder"

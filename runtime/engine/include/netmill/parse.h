@@ -33,6 +33,11 @@
 #define MILL_UDP_HEADER      8u
 #define MILL_ICMP_READ       4u /* type, code, checksum */
 
+/* Errors, RFC 1191 §4 and RFC 4443 §3.2. */
+#define MILL_ICMP_UNREACHABLE 3u
+#define MILL_ICMP_FRAG_NEEDED 4u /* code */
+#define MILL_ICMPV6_TOO_BIG   2u
+
 #define MILL_TCP_FIN 0x01u
 #define MILL_TCP_SYN 0x02u
 #define MILL_TCP_RST 0x04u

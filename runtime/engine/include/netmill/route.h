@@ -93,14 +93,25 @@ static inline const struct mill_adjacency *mill_gateway_path(const struct mill_w
 	return NULL;
 }
 
-/* Larger than the egress MTU: RFC 791 §3.2, RFC 1812 §5.3.3 (DF: the kernel answers), RFC 8200 §4.5 (IPv6: likewise). */
+/* The source is told how large its packets may be: RFC 1191 §4, RFC 4443 §3.2. */
+static inline void mill_tell_mtu(struct mill_worker *w, struct mill_packet *p, uint32_t mtu)
+{
+	const uint8_t type = p->family == 4 ? MILL_ICMP_UNREACHABLE : MILL_ICMPV6_TOO_BIG;
+	const uint8_t code = p->family == 4 ? MILL_ICMP_FRAG_NEEDED : 0;
+	mill_drop(w, p, MILL_DROP_TOO_BIG);
+	w->services->icmp_error(w, p->iface, type, code, mtu, p->frame, (uint16_t)p->len,
+	                        (uint16_t)(p->l3 - p->frame));
+}
+
+/* Larger than the egress MTU: RFC 791 §3.2, RFC 1812 §5.3.3 and RFC 8200 §4.5. The kernel answers, unless it would
+ * judge by another route than the packet's, or is not there. */
 static inline void mill_too_big(struct mill_worker *w, struct mill_packet *p,
                                 const struct mill_adjacency *path, bool diverted)
 {
 	uint16_t l3 = (uint16_t)(p->l3 - p->frame);
 	if (p->family == 6 || (p->l3[6] & 0x40) != 0) {
-		if (diverted)
-			mill_drop(w, p, MILL_DROP_TOO_BIG);
+		if (diverted || w->ifaces[p->iface].host == MILL_HOST_NONE)
+			mill_tell_mtu(w, p, w->ifaces[path->iface].mtu);
 		else
 			mill_punt(w, p, MILL_PUNT_EXCEPTION);
 		return;

@@ -1,0 +1,91 @@
+/*
+ * ICMP errors that the engine sends itself, where the kernel cannot be asked: it would judge the packet by its own
+ * table (a rule has diverted it), or there is no kernel behind the interface. The message goes by the FIB to the
+ * packet's source; it comes from an address of the interface that the packet came in on (RFC 1812 §4.3.2.4, RFC 4443
+ * §2.2 (b)), or of another one if that has none. At most so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
+ * Everything runs on its worker.
+ */
+#include "engine.h"
+#include "icmp_message.h"
+#include "netmill/checks.h"
+
+#define PER_SECOND 1000ull
+#define DEPTH_NS   (MILL_NS_PER_S / 10)
+#define LINK       14u
+
+static const uint8_t *address_of(const struct mill_iface *iface, uint8_t family)
+{
+	static const uint8_t none[16];
+	const uint8_t *address = family == 4 ? iface->address4 : iface->address6;
+	return memcmp(address, none, family == 4 ? 4 : 16) == 0 ? NULL : address;
+}
+
+static const uint8_t *source_of(const struct mill_worker *worker, uint16_t iface, uint8_t family)
+{
+	const uint8_t *source = address_of(&worker->ifaces[iface], family);
+	for (uint32_t slot = 0; source == NULL && slot < MILL_MAX_IFACES; slot++)
+		source = worker->ifaces[slot].up ? address_of(&worker->ifaces[slot], family) : NULL;
+	return source;
+}
+
+/* A message costs NS_PER_S of credit, a nanosecond earns PER_SECOND of it. */
+static bool conforms(struct mill_worker_thread *worker)
+{
+	const uint64_t now = worker->base.now_ns, passed = now - worker->icmp_refilled_ns;
+	const uint64_t earned = (passed < DEPTH_NS ? passed : DEPTH_NS) * PER_SECOND;
+	const uint64_t most = DEPTH_NS * PER_SECOND, credit = worker->icmp_credit + earned;
+	worker->icmp_refilled_ns = now;
+	worker->icmp_credit = credit < most ? credit : most;
+	if (worker->icmp_credit < MILL_NS_PER_S)
+		return false;
+	worker->icmp_credit -= MILL_NS_PER_S;
+	return true;
+}
+
+/* NULL: by none of our interfaces. */
+static const struct mill_adjacency *way_back(const struct mill_worker *worker, const struct mill_packet *p)
+{
+	const struct mill_adjacency *path;
+	uint32_t group;
+	if (p->family == 4)
+		mill_fib_lookup4(worker->fib, &p->src4, &group, 1);
+	else
+		mill_fib_lookup6(worker->fib, (const uint8_t(*)[16])(p->l3 + 8), &group, 1);
+	path = mill_fib_select(worker->fib, group, 0);
+	return path->kind == MILL_ADJ_FORWARD || path->kind == MILL_ADJ_RESOLVE ||
+	               path->kind == MILL_ADJ_GLEAN
+	           ? path
+	           : NULL;
+}
+
+static void send(struct mill_worker *worker, const struct mill_adjacency *path, const uint8_t *frame,
+                 uint32_t len, uint8_t family)
+{
+	enum mill_drop why;
+	if (path->kind == MILL_ADJ_FORWARD)
+		(void)mill_emit(worker, path, frame, (uint16_t)len, LINK, &why);
+	else
+		(void)mill_service_defer(worker, path->id, frame + LINK + (family == 4 ? 16 : 24), frame,
+		                         (uint16_t)len, LINK);
+}
+
+void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t type, uint8_t code,
+                             uint32_t mtu, const uint8_t *frame, uint16_t len, uint16_t l3)
+{
+	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
+	const struct mill_icmp_error error = {.type = type, .code = code, .mtu = mtu};
+	uint8_t out[LINK + MILL_ICMP_LARGEST6] = {0};
+	struct mill_packet about;
+	if (iface >= MILL_MAX_IFACES || !mill_icmp_answerable(&about, frame, len, l3))
+		return;
+	const struct mill_adjacency *path = way_back(base, &about);
+	const uint8_t *source = source_of(base, iface, about.family);
+	if (path == NULL || source == NULL || !conforms(worker))
+		return;
+	const uint32_t most = about.family == 4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6;
+	const uint32_t largest = path->mtu < most ? path->mtu : most;
+	mill_store16(out + LINK - 2, about.family == 4 ? MILL_ETHER_IPV4 : MILL_ETHER_IPV6);
+	const uint32_t length =
+	    mill_icmp_write(out + LINK, largest, &about, &error, source, worker->icmp_id++);
+	send(base, path, out, LINK + length, about.family);
+}
