@@ -21,6 +21,34 @@ struct change {
 	uint8_t length, at_least, at_most;
 };
 
+/* Where a family's tables lie in the FIB. */
+struct tables {
+	uint64_t narrow_root, narrow_nodes, root, nodes, narrow_end;
+	uint32_t depths, capacity;
+};
+
+static struct tables tables_of(int family)
+{
+	if (family == 4)
+		return (struct tables){MILL_FIB_NARROW_ROOT4_OFFSET,
+		                       MILL_FIB_NARROW_NODES4_OFFSET,
+		                       MILL_FIB_ROOT4_OFFSET,
+		                       MILL_FIB_NODES4_OFFSET,
+		                       MILL_FIB_NARROW_ROOT6_OFFSET,
+		                       1,
+		                       MILL_FIB_NODES4};
+	return (struct tables){MILL_FIB_NARROW_ROOT6_OFFSET,
+	                       MILL_FIB_NARROW_NODES6_OFFSET,
+	                       MILL_FIB_ROOT6_OFFSET,
+	                       MILL_FIB_NODES6_OFFSET,
+	                       MILL_FIB_ROOT6_OFFSET,
+	                       MILL_FIB_DEPTHS6,
+	                       MILL_FIB_NODES6};
+}
+
+_Static_assert(MILL_FIB_DEPTHS6 *MILL_FIB_NARROW_LIMIT <= MILL_FIB_NODES6,
+               "narrow numbers are wide ones too");
+
 static uint8_t *entry_of(const struct mill_dir *dir, uint32_t table, uint32_t index)
 {
 	const size_t width = dir->narrow ? 2 : 4;
@@ -35,12 +63,21 @@ static uint8_t *length_of(const struct mill_dir *dir, uint32_t table, uint32_t i
 	                     : dir->node_length + (size_t)table * MILL_FIB_NODE + index;
 }
 
+/* Of the nodes that a table's entries name. */
+static uint32_t depth_below(uint32_t table)
+{
+	return table == ROOT ? 0 : table / MILL_FIB_NARROW_LIMIT + 1;
+}
+
 static uint32_t get(const struct mill_dir *dir, uint32_t table, uint32_t index)
 {
 	if (!dir->narrow)
 		return *(uint32_t *)entry_of(dir, table, index);
 	const uint32_t entry = *(uint16_t *)entry_of(dir, table, index);
-	return (entry & MILL_FIB_IS_NODE16) ? (entry & ~MILL_FIB_IS_NODE16) | MILL_FIB_IS_NODE : entry;
+	if (!(entry & MILL_FIB_IS_NODE16))
+		return entry;
+	return (depth_below(table) * MILL_FIB_NARROW_LIMIT + (entry & ~MILL_FIB_IS_NODE16)) |
+	       MILL_FIB_IS_NODE;
 }
 
 static void put(const struct mill_dir *dir, uint32_t table, uint32_t index, uint32_t entry)
@@ -49,25 +86,32 @@ static void put(const struct mill_dir *dir, uint32_t table, uint32_t index, uint
 		__atomic_store_n((uint32_t *)entry_of(dir, table, index), entry, __ATOMIC_RELEASE);
 		return;
 	}
-	const uint16_t narrow = (uint16_t)((entry & MILL_FIB_IS_NODE) ? entry | MILL_FIB_IS_NODE16 : entry);
+	const uint16_t narrow =
+	    (uint16_t)((entry & MILL_FIB_IS_NODE) ? entry % MILL_FIB_NARROW_LIMIT | MILL_FIB_IS_NODE16
+	                                          : entry);
 	__atomic_store_n((uint16_t *)entry_of(dir, table, index), narrow, __ATOMIC_RELEASE);
 }
 
 bool mill_dir_init(struct mill_dir *dir, struct mill_fib *fib, struct mill_qsbr *qsbr, int family)
 {
-	uint8_t *base = (uint8_t *)fib;
+	const struct tables tables = tables_of(family);
 	memset(dir, 0, sizeof(*dir));
 	dir->fib = fib;
 	dir->qsbr = qsbr;
-	dir->narrow = family == 4;
-	dir->root = base + (family == 4 ? MILL_FIB_NARROW_ROOT4_OFFSET : MILL_FIB_ROOT6_OFFSET);
-	dir->nodes = base + (family == 4 ? MILL_FIB_NARROW_NODES4_OFFSET : MILL_FIB_NODES6_OFFSET);
-	const uint32_t capacity = family == 4 ? MILL_FIB_NODES4 : MILL_FIB_NODES6;
-	const bool slots =
-	    mill_slots_init(&dir->slots, 0, family == 4 ? MILL_FIB_NARROW_LIMIT : capacity, capacity);
+	dir->family = family;
+	dir->narrow = true;
+	dir->wide = family == 4 ? &fib->wide4 : &fib->wide6;
+	dir->root = (uint8_t *)fib + tables.narrow_root;
+	dir->nodes = (uint8_t *)fib + tables.narrow_nodes;
+	dir->depths = tables.depths;
+	bool slots = mill_slots_init(&dir->slots[0], 0, MILL_FIB_NARROW_LIMIT, tables.capacity);
+	for (uint32_t depth = 1; depth < dir->depths; depth++)
+		slots =
+		    mill_slots_init(&dir->slots[depth], 0, MILL_FIB_NARROW_LIMIT, MILL_FIB_NARROW_LIMIT) &&
+		    slots;
 	dir->root_length = mill_fib_reserve(MILL_FIB_ROOT);
-	dir->node_length = mill_fib_reserve((size_t)capacity * MILL_FIB_NODE);
-	dir->node_prefixes = mill_fib_reserve((size_t)capacity * sizeof(uint32_t));
+	dir->node_length = mill_fib_reserve((size_t)tables.capacity * MILL_FIB_NODE);
+	dir->node_prefixes = mill_fib_reserve((size_t)tables.capacity * sizeof(uint32_t));
 	if (slots && dir->root_length != NULL && dir->node_length != NULL && dir->node_prefixes != NULL)
 		return true;
 	mill_dir_finish(dir);
@@ -76,41 +120,105 @@ bool mill_dir_init(struct mill_dir *dir, struct mill_fib *fib, struct mill_qsbr 
 
 void mill_dir_finish(struct mill_dir *dir)
 {
-	const uint32_t capacity = dir->slots.capacity;
+	const uint32_t capacity = dir->slots[0].capacity;
 	mill_fib_unreserve(dir->root_length, MILL_FIB_ROOT);
 	mill_fib_unreserve(dir->node_length, (size_t)capacity * MILL_FIB_NODE);
 	mill_fib_unreserve(dir->node_prefixes, (size_t)capacity * sizeof(uint32_t));
-	mill_slots_finish(&dir->slots);
+	for (uint32_t depth = 0; depth < dir->depths; depth++)
+		mill_slots_finish(&dir->slots[depth]);
 	memset(dir, 0, sizeof(*dir));
 }
 
-/* The narrow tables, as a value for qsbr: their pages go back to the system. */
-static void drop_narrow(void *owner, uint64_t value)
+uint32_t mill_dir_nodes(const struct mill_dir *dir)
 {
-	(void)value;
-	madvise((uint8_t *)owner + MILL_FIB_NARROW_ROOT4_OFFSET,
-	        MILL_FIB_ROOT6_OFFSET - MILL_FIB_NARROW_ROOT4_OFFSET, MADV_REMOVE);
+	uint32_t n = 0;
+	for (uint32_t depth = 0; depth < (dir->narrow ? dir->depths : 1); depth++)
+		n += dir->slots[depth].next - dir->slots[depth].n_free;
+	return n;
+}
+
+static uint32_t take_node(struct mill_dir *dir, uint32_t depth)
+{
+	if (!dir->narrow)
+		return mill_slots_take(&dir->slots[0]);
+	return depth * MILL_FIB_NARROW_LIMIT + mill_slots_take(&dir->slots[depth]);
+}
+
+/* As a mill_qsbr_free. */
+static void give_node(void *owner, uint64_t node)
+{
+	struct mill_dir *dir = owner;
+	if (dir->narrow)
+		mill_slots_give(&dir->slots[node / MILL_FIB_NARROW_LIMIT],
+		                (uint32_t)node % MILL_FIB_NARROW_LIMIT);
+	else
+		mill_slots_give(&dir->slots[0], (uint32_t)node);
+}
+
+/* Room for one new node at each of the first n depths. */
+static bool room(const struct mill_dir *dir, uint32_t n)
+{
+	if (!dir->narrow)
+		return mill_slots_left(&dir->slots[0]) >= n;
+	for (uint32_t depth = 0; depth < n; depth++)
+		if (mill_slots_left(&dir->slots[depth]) == 0)
+			return false;
+	return true;
+}
+
+/* The narrow tables, as a value for qsbr: their pages go back to the system. */
+static void drop_narrow(void *owner, uint64_t family)
+{
+	const struct tables tables = tables_of((int)family);
+	madvise((uint8_t *)owner + tables.narrow_root, tables.narrow_end - tables.narrow_root, MADV_REMOVE);
+}
+
+/* All that the depths had left goes into the first one, which had the lowest numbers. */
+static void join_slots(struct mill_dir *dir)
+{
+	struct mill_slots *all = &dir->slots[0];
+	const uint32_t first_next = all->next;
+	if (dir->depths > 1) {
+		all->next = dir->depths * MILL_FIB_NARROW_LIMIT;
+		for (uint32_t depth = dir->depths - 1; depth > 0; depth--) {
+			const struct mill_slots *slots = &dir->slots[depth];
+			const uint32_t base = depth * MILL_FIB_NARROW_LIMIT;
+			for (uint32_t number = MILL_FIB_NARROW_LIMIT; number-- > slots->next;)
+				mill_slots_give(all, base + number);
+			for (uint32_t i = 0; i < slots->n_free; i++)
+				mill_slots_give(all, base + slots->free[i]);
+		}
+		for (uint32_t number = MILL_FIB_NARROW_LIMIT; number-- > first_next;)
+			mill_slots_give(all, number);
+	}
+	all->limit = all->capacity;
+}
+
+static void copy_table(const struct mill_dir *from, const struct mill_dir *to, uint32_t table, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t entry = get(from, table, i);
+		if (entry != 0)
+			put(to, table, i, entry);
+	}
 }
 
 /* 16 bits do not suffice any more: the same table with 32, beside it, then one flip. */
 static void widen(struct mill_dir *dir)
 {
+	const struct tables tables = tables_of(dir->family);
 	struct mill_dir wide = *dir;
 	wide.narrow = false;
-	wide.root = (uint8_t *)dir->fib + MILL_FIB_ROOT4_OFFSET;
-	wide.nodes = (uint8_t *)dir->fib + MILL_FIB_NODES4_OFFSET;
-	wide.slots.limit = wide.slots.capacity;
-	for (uint32_t i = 0; i < MILL_FIB_ROOT; i++) {
-		const uint32_t entry = get(dir, ROOT, i);
-		if (entry != 0)
-			put(&wide, ROOT, i, entry);
-	}
-	for (uint32_t node = 0; node < dir->slots.next; node++)
-		for (uint32_t i = 0; i < MILL_FIB_NODE; i++)
-			put(&wide, node, i, get(dir, node, i));
+	wide.root = (uint8_t *)dir->fib + tables.root;
+	wide.nodes = (uint8_t *)dir->fib + tables.nodes;
+	copy_table(dir, &wide, ROOT, MILL_FIB_ROOT);
+	for (uint32_t depth = 0; depth < dir->depths; depth++)
+		for (uint32_t number = 0; number < dir->slots[depth].next; number++)
+			copy_table(dir, &wide, depth * MILL_FIB_NARROW_LIMIT + number, MILL_FIB_NODE);
+	join_slots(&wide);
 	*dir = wide;
-	__atomic_store_n(&dir->fib->wide4, 1, __ATOMIC_RELEASE);
-	mill_qsbr_defer(dir->qsbr, drop_narrow, dir->fib, 0);
+	__atomic_store_n(dir->wide, 1, __ATOMIC_RELEASE);
+	mill_qsbr_defer(dir->qsbr, drop_narrow, dir->fib, (uint64_t)dir->family);
 }
 
 static struct place root_place(const uint8_t *address)
@@ -127,7 +235,7 @@ static struct place below(const struct place *place, uint32_t node, const uint8_
 /* A node that says for all 256 what this entry says now. */
 static uint32_t grow_node(struct mill_dir *dir, const struct place *place)
 {
-	const uint32_t node = mill_slots_take(&dir->slots);
+	const uint32_t node = take_node(dir, depth_below(place->table));
 	const uint32_t entry = get(dir, place->table, place->index);
 	for (uint32_t i = 0; i < MILL_FIB_NODE; i++)
 		put(dir, node, i, entry);
@@ -162,9 +270,9 @@ static void fill_place(struct mill_dir *dir, const struct place *place, unsigned
 bool mill_dir_set(struct mill_dir *dir, const uint8_t *address, unsigned length, uint32_t group, bool known)
 {
 	const uint32_t nodes = known || length <= ROOT_LENGTH ? 0 : (length - ROOT_LENGTH + 7) / 8;
-	if (dir->narrow && (group >= MILL_FIB_NARROW_LIMIT || mill_slots_left(&dir->slots) < nodes))
+	if (dir->narrow && (group >= MILL_FIB_NARROW_LIMIT || !room(dir, nodes)))
 		widen(dir);
-	if (mill_slots_left(&dir->slots) < nodes)
+	if (!room(dir, nodes))
 		return false;
 	struct place place = root_place(address);
 	while (length > place.bits) {
@@ -185,7 +293,7 @@ static void collapse(struct mill_dir *dir, const struct place *place)
 	const uint32_t node = get(dir, place->table, place->index) & ~MILL_FIB_IS_NODE;
 	*length_of(dir, place->table, place->index) = *length_of(dir, node, 0);
 	put(dir, place->table, place->index, get(dir, node, 0));
-	mill_qsbr_defer(dir->qsbr, mill_slots_give_later, &dir->slots, node);
+	mill_qsbr_defer(dir->qsbr, give_node, dir, node);
 }
 
 void mill_dir_clear(struct mill_dir *dir, const uint8_t *address, unsigned length, uint32_t cover_group,

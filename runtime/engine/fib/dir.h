@@ -5,6 +5,10 @@
  * its own; a withdrawal gives entries of its own length to the covering prefix, which the caller looks up.
  * The default route is not in here.
  *
+ * A node has the same number whatever the width of entries: its depth below the root times 2^15, and a number within
+ * that. An entry of 16 bits leaves the depth out, as who follows it knows it. When one of them does not suffice any
+ * more (a large group, a full depth), all is copied into entries of 32 bits, and a flag tells readers.
+ *
  * Threads: the FIB writer's own; entries are stored with release, nodes are reused after a grace period.
  */
 #pragma once
@@ -17,17 +21,24 @@
 struct mill_dir {
 	struct mill_fib *fib;
 	struct mill_qsbr *qsbr;
+	int family;
 	uint8_t *root, *nodes;   /* in the FIB */
 	uint8_t *root_length;    /* by root entry */
 	uint8_t *node_length;    /* by node entry */
 	uint32_t *node_prefixes; /* by node: prefixes that need it, here or below */
-	struct mill_slots slots; /* of nodes */
-	bool narrow;             /* entries of 16 bits */
+	struct mill_slots
+	    slots[MILL_FIB_DEPTHS6]; /* of nodes, by depth; all in the first one when not narrow */
+	uint32_t depths;             /* 1 or MILL_FIB_DEPTHS6 */
+	uint32_t *wide;              /* in the FIB: readers' flag */
+	bool narrow;                 /* entries of 16 bits */
 };
 
 /* family 4 or 6; the FIB's part is zero. False: out of memory. */
 bool mill_dir_init(struct mill_dir *, struct mill_fib *, struct mill_qsbr *, int family);
 void mill_dir_finish(struct mill_dir *);
+
+/* Nodes in use, or waiting for a grace period. */
+uint32_t mill_dir_nodes(const struct mill_dir *);
 
 /* Address in network order, bits behind `length` zero, length ≥ 1, group ≥ 1. `known`: the prefix was set before.
  * False: no node is free, and nothing was changed. */

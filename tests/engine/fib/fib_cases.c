@@ -146,9 +146,13 @@ static void full_table_keeps_what_it_has(void)
 	fixture_group1(f, 1, 1);
 	fixture_apply(f, record_adjacency(2, MILL_ADJ_BLACKHOLE, 0, 0));
 	fixture_group1(f, 2, 2);
-	f->writer.dir6.slots.limit = 14; /* nodes */
+	struct mill_slots *nodes = &f->writer.dir6.slots[0];
+	nodes->limit = 0; /* of depth 0, so that the wide tables take over */
 	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 6, wide, 32, 1)) == MILL_FIB_APPLIED,
 	      "one node");
+	CHECK(f->fib->wide6, "the wide tables");
+	nodes->n_free = 13;
+	nodes->limit = nodes->next;
 	CHECK(fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 6, host, 128, 2)) == MILL_FIB_APPLIED,
 	      "12 more");
 	const uint8_t other[16] = {0x30, 1, 0xd, 0xb8, 1};

@@ -396,6 +396,14 @@ static void check_batches(struct model *m)
 		CHECK(group[i] == lookup6(m->f->fib, address[i]), "IPv6, number %u of %u", i, n);
 }
 
+/* No more nodes of two depths: as soon as one of them is wanted, entries of 32 bits take over. */
+static void crowd(struct model *m)
+{
+	struct mill_dir *dir4 = &m->f->writer.dir4, *dir6 = &m->f->writer.dir6;
+	dir4->slots[0].limit = dir4->slots[0].next;
+	dir6->slots[2].limit = dir6->slots[2].next;
+}
+
 /* After a replay of nothing, everything is free again. */
 static void check_empty(struct model *m)
 {
@@ -404,15 +412,19 @@ static void check_empty(struct model *m)
 	apply(m, record_simple(MILL_FIB_SYNC_END, 0, 0));
 	mill_qsbr_drain(&m->f->qsbr, 100);
 	CHECK(w->prefixes4.n == 0 && w->prefixes6.n == 0, "no prefixes");
-	CHECK(w->dir4.slots.n_free == w->dir4.slots.next, "no IPv4 nodes");
-	CHECK(w->dir6.slots.n_free == w->dir6.slots.next, "no IPv6 nodes");
+	CHECK(mill_dir_nodes(&w->dir4) == 0, "no IPv4 nodes");
+	CHECK(mill_dir_nodes(&w->dir6) == 0, "no IPv6 nodes");
 	CHECK(w->groups.n == 0 && w->groups.slots.n_free == w->groups.slots.next - 2, "no groups");
 	CHECK(w->adjacencies.n == 0 && w->adjacencies.ids.n_free == w->adjacencies.ids.next - 1, "no ids");
 	CHECK(w->adjacencies.slots.n_free == w->adjacencies.slots.next - 1, "no adjacencies");
-	const uint32_t *root6 = MILL_FIB_AT(m->f->fib, uint32_t, MILL_FIB_ROOT6_OFFSET);
+	const struct mill_fib *fib = m->f->fib;
+	const uint16_t *narrow6 = MILL_FIB_AT(fib, uint16_t, MILL_FIB_NARROW_ROOT6_OFFSET);
+	const uint32_t *wide6 = MILL_FIB_AT(fib, uint32_t, MILL_FIB_ROOT6_OFFSET);
 	for (uint32_t i = 0; i < MILL_FIB_ROOT; i++)
-		CHECK(lookup4(m->f->fib, i << 8) == 0 && root6[i] == 0, "nothing in root entry %06x", i);
+		CHECK(lookup4(fib, i << 8) == 0 && (fib->wide6 ? wide6[i] : narrow6[i]) == 0,
+		      "nothing in root entry %06x", i);
 	CHECK(w->refused == 0 && w->failed == 0, "no record refused");
+	CHECK(fib->wide4 && fib->wide6, "both widths were used");
 }
 
 int main(int argc, char **argv)
@@ -425,6 +437,8 @@ int main(int argc, char **argv)
 	for (uint32_t round = 0; round < rounds; round++) {
 		for (uint32_t i = 0; i < OPERATIONS; i++)
 			operate(&m);
+		if (round == rounds / 2)
+			crowd(&m);
 		check_all(&m);
 		for (uint32_t i = 0; i < 20; i++)
 			check_batches(&m);

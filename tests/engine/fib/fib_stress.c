@@ -147,6 +147,16 @@ static void condense(struct shared *s, uint32_t round)
 		mill_fib_tables_condense(s->f->fib, &chunk);
 }
 
+/* Entries of 16 bits give way to those of 32 when the next node is wanted. */
+static void crowd(struct shared *s)
+{
+	struct mill_slots *slots[] = {&s->f->writer.dir4.slots[0], &s->f->writer.dir6.slots[1]};
+	for (uint32_t i = 0; i < 2; i++) {
+		slots[i]->limit = slots[i]->next;
+		slots[i]->n_free = 0;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const uint32_t seconds = argc > 1 ? (uint32_t)atoi(argv[1]) : 2;
@@ -167,14 +177,16 @@ int main(int argc, char **argv)
 		reader[i] = (struct reader){.shared = &s, .number = i};
 		pthread_create(&reader[i].thread, NULL, read_on, &reader[i]);
 	}
-	for (const uint64_t end = now_ns() + seconds * 1000000000ull; now_ns() < end;) {
+	for (const uint64_t end = now_ns() + seconds * 1000000000ull; now_ns() < end || round <= 24;) {
 		condense(&s, round);
+		if (round == 8)
+			crowd(&s);
 		write_round(&s, round++);
 	}
 	atomic_store(&s.stop, true);
 	for (uint32_t i = 0; i < READERS; i++)
 		pthread_join(reader[i].thread, NULL);
-	CHECK(s.lookups > 100000 && round > 20, "some work: %llu lookups, %u rounds",
+	CHECK(s.lookups > 100000 && s.f->fib->wide4 && s.f->fib->wide6, "some work: %llu lookups, %u rounds",
 	      (unsigned long long)s.lookups, round);
 	printf("ok readers see the answer before or after a change: %llu lookups, %u rounds of %u changes\n",
 	       (unsigned long long)s.lookups, round, 2 * ADDRESSES);

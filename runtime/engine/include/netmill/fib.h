@@ -2,13 +2,15 @@
  * The FIB as a forwarder reads it: address → path group → adjacency. It lies in a memfd and holds offsets and
  * indices only, so that it may be mapped anywhere and outlive the engine that wrote it.
  *
- *   root4[2^24] → nodes4[256]           16-bit entries, 32-bit ones once those do not suffice   (DIR-24-8, Gupta
- *   root6[2^24] → nodes6[256] → …       32-bit entries, one node a byte of the address           et al. 1998)
+ *   root4[2^24] → nodes4[256]           DIR-24-8, Gupta et al. 1998
+ *   root6[2^24] → nodes6[256] → …       the same continued, one node a byte of the address
  *   group[] → (bucket[] →) adjacency_slot[] → adjacency[]
  *   group[] ⇢ use[worker][]             packets and bytes that went by each group: shm/fib_use.h
  *
  * An entry is 0 (nothing but the default route, which stands in the header: changing it is one store), a group, or
- * a node (top bit set). A group is one 64-bit word: an adjacency, or a power of two of buckets with one each.
+ * a node (top bit set). Entries have 16 bits, as lookups are fast when their tables fit into the caches; nodes of
+ * IPv6 are numbered by depth for that. Once 16 bits do not suffice for a family, tables of 32-bit entries take over.
+ * A group is one 64-bit word: an adjacency, or a power of two of buckets with one each.
  *
  * Threads: the FIB thread alone writes (fib/fib_writer.h). Everything that a reader follows is published by one
  * aligned store with release, is complete by then, and is not reused before each worker has passed a quiescent
@@ -33,6 +35,7 @@
 #define MILL_FIB_NODES4       (1u << 18)
 #define MILL_FIB_NODES6       (1u << 19)
 #define MILL_FIB_NODE         256u
+#define MILL_FIB_DEPTHS6      13u /* nodes on the way from /24 to /128 */
 #define MILL_FIB_IS_NODE      0x80000000u
 #define MILL_FIB_IS_NODE16    0x8000u
 
@@ -62,7 +65,7 @@ struct mill_fib {
 	uint64_t complete; /* batches applied since the last complete replay began; 0: never completed */
 	uint64_t checksum; /* FNV-1a of the four above without `complete` */
 	_Alignas(64) uint64_t ports_down; /* bit p: port slot p has no carrier */
-	uint32_t wide4;                   /* 1: root4 and nodes4 are the 32-bit ones */
+	uint32_t wide4, wide6;            /* 1: root and nodes are the 32-bit ones */
 	uint32_t default4;                /* group of 0.0.0.0/0, 0 for none */
 	uint32_t default6;
 	uint32_t vector;     /* the processor has what the AVX-512 lookups need */
@@ -82,7 +85,10 @@ struct mill_fib {
 #define MILL_FIB_NARROW_ROOT4_OFFSET                                                                         \
 	(((MILL_FIB_USE_OFFSET + MILL_MAX_WORKERS * MILL_FIB_USE_STRIDE) >> 21 << 21) + (2u << 20))
 #define MILL_FIB_NARROW_NODES4_OFFSET (MILL_FIB_NARROW_ROOT4_OFFSET + MILL_FIB_ROOT * 2ull)
-#define MILL_FIB_ROOT6_OFFSET         (MILL_FIB_NARROW_NODES4_OFFSET + MILL_FIB_NARROW_LIMIT * MILL_FIB_NODE * 2ull)
+#define MILL_FIB_NARROW_DEPTH         (MILL_FIB_NARROW_LIMIT * MILL_FIB_NODE * 2ull) /* nodes of one depth */
+#define MILL_FIB_NARROW_ROOT6_OFFSET  (MILL_FIB_NARROW_NODES4_OFFSET + MILL_FIB_NARROW_DEPTH)
+#define MILL_FIB_NARROW_NODES6_OFFSET (MILL_FIB_NARROW_ROOT6_OFFSET + MILL_FIB_ROOT * 2ull)
+#define MILL_FIB_ROOT6_OFFSET         (MILL_FIB_NARROW_NODES6_OFFSET + MILL_FIB_DEPTHS6 * MILL_FIB_NARROW_DEPTH)
 #define MILL_FIB_NODES6_OFFSET        (MILL_FIB_ROOT6_OFFSET + MILL_FIB_ROOT * 4ull)
 #define MILL_FIB_ROOT4_OFFSET         (MILL_FIB_NODES6_OFFSET + MILL_FIB_NODES6 * MILL_FIB_NODE * 4ull)
 #define MILL_FIB_NODES4_OFFSET        (MILL_FIB_ROOT4_OFFSET + MILL_FIB_ROOT * 4ull)

@@ -79,51 +79,69 @@ static inline void mill_fib_lookup4(const struct mill_fib *fib, const uint32_t *
 	}
 }
 
-static inline const uint32_t *mill_fib_node6(const struct mill_fib *fib, uint32_t entry, uint8_t byte)
+/* Entry i of a table in the form of 32 bits, whatever its width. */
+static inline uint32_t mill_fib_entry6(const uint8_t *table, size_t i, bool wide)
 {
-	return MILL_FIB_AT(fib, uint32_t, MILL_FIB_NODES6_OFFSET) +
-	       ((size_t)(entry & ~MILL_FIB_IS_NODE) << 8 | byte);
+	if (wide)
+		return __atomic_load_n((const uint32_t *)table + i, __ATOMIC_ACQUIRE);
+	const uint32_t entry = __atomic_load_n((const uint16_t *)table + i, __ATOMIC_ACQUIRE);
+	return (entry & ~MILL_FIB_IS_NODE16) | (entry & MILL_FIB_IS_NODE16) << 16;
 }
 
-/* One level down for every lane that still stands on a node; the number of lanes that do so afterwards. */
-static inline unsigned mill_fib_step6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *entry,
-                                      unsigned *lane, unsigned n, unsigned byte)
+/* Nodes that are indexed by that byte of the address. */
+static inline const uint8_t *mill_fib_nodes6(const struct mill_fib *fib, unsigned byte, bool wide)
 {
-	unsigned left = 0;
-	for (unsigned k = 0; k < n; k++) {
-		const unsigned i = lane[k];
-		entry[i] = __atomic_load_n(mill_fib_node6(fib, entry[i], dst[i][byte]), __ATOMIC_ACQUIRE);
-		if (entry[i] & MILL_FIB_IS_NODE) {
-			lane[left++] = i;
-			__builtin_prefetch(mill_fib_node6(fib, entry[i], dst[i][byte + 1]));
-		}
-	}
-	return left;
+	if (wide)
+		return MILL_FIB_AT(fib, uint8_t, MILL_FIB_NODES6_OFFSET);
+	return MILL_FIB_AT(fib, uint8_t, MILL_FIB_NARROW_NODES6_OFFSET) + (byte - 3) * MILL_FIB_NARROW_DEPTH;
 }
 
-static inline void mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
-                                   unsigned n)
+/* The lanes of a batch that still stand on a node, and where in the next table each of them looks. */
+struct mill_fib_walk6 {
+	uint32_t at[MILL_FIB_BATCH];
+	uint8_t lane[MILL_FIB_BATCH];
+	unsigned n;
+};
+
+/* Lane i has come to this entry; `byte` is the next one of its address. */
+static inline void mill_fib_go6(struct mill_fib_walk6 *walk, const uint8_t *nodes, uint32_t entry, unsigned i,
+                                uint8_t byte, bool wide)
 {
-	const uint32_t *root = MILL_FIB_AT(fib, uint32_t, MILL_FIB_ROOT6_OFFSET);
+	const uint32_t at = entry << 8 | byte; /* the node's top bit is shifted out */
+	walk->at[walk->n] = at;
+	walk->lane[walk->n] = (uint8_t)i;
+	__builtin_prefetch(nodes + (size_t)at * (wide ? 4 : 2));
+	walk->n += entry >> 31;
+}
+
+static inline __attribute__((always_inline)) void
+mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group, unsigned n, bool wide)
+{
+	const uint8_t *root =
+	    MILL_FIB_AT(fib, uint8_t, wide ? MILL_FIB_ROOT6_OFFSET : MILL_FIB_NARROW_ROOT6_OFFSET);
+	const uint8_t *nodes = mill_fib_nodes6(fib, 3, wide);
+	struct mill_fib_walk6 walk = {.n = 0};
 	uint32_t index[MILL_FIB_BATCH];
-	unsigned lane[MILL_FIB_BATCH], left = 0;
 	for (unsigned i = 0; i < n; i++) {
 		index[i] = (uint32_t)dst[i][0] << 16 | (uint32_t)dst[i][1] << 8 | dst[i][2];
-		__builtin_prefetch(&root[index[i]]);
+		__builtin_prefetch(root + (size_t)index[i] * (wide ? 4 : 2));
 	}
 	for (unsigned i = 0; i < n; i++) {
-		group[i] = __atomic_load_n(&root[index[i]], __ATOMIC_ACQUIRE);
-		if (group[i] & MILL_FIB_IS_NODE) {
-			lane[left++] = i;
-			__builtin_prefetch(mill_fib_node6(fib, group[i], dst[i][3]));
-		}
+		group[i] = mill_fib_entry6(root, index[i], wide);
+		mill_fib_go6(&walk, nodes, group[i], i, dst[i][3], wide);
 	}
 	/* A node of the last byte has no nodes below it: the writer keeps that, the bound makes it safe. */
-	for (unsigned byte = 3; left && byte < 15; byte++)
-		left = mill_fib_step6(fib, dst, group, lane, left, byte);
-	for (unsigned k = 0; k < left; k++)
-		group[lane[k]] =
-		    __atomic_load_n(mill_fib_node6(fib, group[lane[k]], dst[lane[k]][15]), __ATOMIC_RELAXED);
+	for (unsigned byte = 3; walk.n && byte < 16; byte++) {
+		const unsigned left = walk.n, next = byte < 15 ? byte + 1 : 15;
+		const uint8_t *below = mill_fib_nodes6(fib, next, wide);
+		walk.n = 0;
+		for (unsigned k = 0; k < left; k++) {
+			const unsigned i = walk.lane[k];
+			group[i] = mill_fib_entry6(nodes, walk.at[k], wide);
+			mill_fib_go6(&walk, below, group[i], i, dst[i][next], wide);
+		}
+		nodes = below;
+	}
 	const uint32_t fallback = __atomic_load_n(&fib->default6, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < n; i++)
 		if (group[i] == 0)
@@ -131,25 +149,32 @@ static inline void mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*d
 }
 
 static inline void mill_fib_batch6_any(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
-                                       unsigned n)
+                                       unsigned n, bool wide)
 {
 	unsigned whole = 0;
 #ifdef MILL_FIB_HAS_VECTOR
 	if (fib->vector && n >= MILL_FIB_LANES) {
 		whole = n & ~(MILL_FIB_LANES - 1);
-		mill_fib_vector6(fib, dst, group, whole);
+		if (wide)
+			mill_fib_vector6_wide(fib, dst, group, whole);
+		else
+			mill_fib_vector6(fib, dst, group, whole);
 	}
 #endif
-	mill_fib_batch6(fib, dst + whole, group + whole, n - whole);
+	if (wide)
+		mill_fib_batch6(fib, dst + whole, group + whole, n - whole, true);
+	else
+		mill_fib_batch6(fib, dst + whole, group + whole, n - whole, false);
 }
 
 /* Addresses in network order → group of the longest matching prefix, 0 for no route. Any n. */
 static inline void mill_fib_lookup6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
                                     unsigned n)
 {
+	const bool wide = __atomic_load_n(&fib->wide6, __ATOMIC_ACQUIRE);
 	while (n > 0) {
 		const unsigned some = n < MILL_FIB_BATCH ? n : MILL_FIB_BATCH;
-		mill_fib_batch6_any(fib, dst, group, some);
+		mill_fib_batch6_any(fib, dst, group, some, wide);
 		dst += some;
 		group += some;
 		n -= some;

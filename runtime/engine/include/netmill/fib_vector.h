@@ -60,37 +60,66 @@ mill_fib_word6(const uint8_t (*dst)[16], unsigned w)
 	return word << 24 | (word & 0xff00) << 8 | (word >> 8 & 0xff00) | word >> 24;
 }
 
-/* n is a multiple of 16, at most MILL_FIB_BATCH. */
-static __attribute__((noinline, unused)) MILL_FIB_TARGET void
-mill_fib_vector6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group, unsigned n)
+/* Where mill_fib_descend6 looks; `step`: from the nodes of one byte of the address to those of the next. */
+struct mill_fib_tables6 {
+	const uint8_t *root, *nodes;
+	size_t step;
+};
+
+#define MILL_FIB_GATHER6(old, base, at, mask)                                                                \
+	(wide ? MILL_LANES_GATHER(old, base, at, mask, 4) : MILL_LANES_GATHER(old, base, at, mask, 2))
+
+/* n is a multiple of 16, at most MILL_FIB_BATCH. Each byte of the address for all vectors before the next one: the
+ * misses of 64 packets overlap. */
+static inline __attribute__((always_inline)) MILL_FIB_TARGET void
+mill_fib_descend6(const struct mill_fib_tables6 *tables, uint32_t fallback, const uint8_t (*dst)[16],
+                  uint32_t *group, unsigned n, const bool wide)
 {
-	const uint8_t *root = MILL_FIB_AT(fib, uint8_t, MILL_FIB_ROOT6_OFFSET);
-	const uint8_t *nodes = MILL_FIB_AT(fib, uint8_t, MILL_FIB_NODES6_OFFSET);
-	const uint32_t fallback = __atomic_load_n(&fib->default6, __ATOMIC_RELAXED);
-	const mill_lanes none = {0}, is_node = none + MILL_FIB_IS_NODE;
+	const uint32_t node_bit = wide ? MILL_FIB_IS_NODE : MILL_FIB_IS_NODE16;
+	const mill_lanes none = {0}, is_node = none + node_bit;
 	const unsigned vectors = n / MILL_FIB_LANES;
+	const uint8_t *nodes = tables->nodes;
 	mill_lanes entry[MILL_FIB_BATCH / MILL_FIB_LANES], word[MILL_FIB_BATCH / MILL_FIB_LANES];
 	uint16_t deeper[MILL_FIB_BATCH / MILL_FIB_LANES];
 	unsigned any = 0;
 	for (unsigned v = 0; v < vectors; v++) {
 		word[v] = mill_fib_word6(dst + v * MILL_FIB_LANES, 0);
-		entry[v] = MILL_LANES_GATHER(none, root, word[v] >> 8, -1, 4);
+		entry[v] = MILL_FIB_GATHER6(none, tables->root, word[v] >> 8, -1);
 		any |= deeper[v] = MILL_LANES_TEST(entry[v], is_node);
 	}
-	for (unsigned byte = 3; any && byte < 16; byte++) {
+	for (unsigned byte = 3; any && byte < 16; byte++, nodes += tables->step) {
 		any = 0;
 		for (unsigned v = 0; v < vectors; v++) {
 			if (byte % 4 == 0)
 				word[v] = mill_fib_word6(dst + v * MILL_FIB_LANES, byte / 4);
-			/* the node's top bit is shifted out */
-			const mill_lanes at = entry[v] << 8 | (word[v] >> (24 - byte % 4 * 8) & 0xff);
-			entry[v] = MILL_LANES_GATHER(entry[v], nodes, at, deeper[v], 4);
+			const mill_lanes at =
+			    (entry[v] & (node_bit - 1)) << 8 | (word[v] >> (24 - byte % 4 * 8) & 0xff);
+			entry[v] = MILL_FIB_GATHER6(entry[v], nodes, at, deeper[v]);
 			any |= deeper[v] &= MILL_LANES_TEST(entry[v], is_node);
 		}
 	}
 	for (unsigned v = 0; v < vectors; v++) {
+		if (!wide)
+			entry[v] &= 0xffff; /* a gather reads four bytes */
 		entry[v] |= (mill_lanes)(entry[v] == 0) & fallback;
 		memcpy(group + v * MILL_FIB_LANES, &entry[v], sizeof(entry[v]));
 	}
+}
+
+static __attribute__((noinline, unused)) MILL_FIB_TARGET void
+mill_fib_vector6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group, unsigned n)
+{
+	const struct mill_fib_tables6 tables = {MILL_FIB_AT(fib, uint8_t, MILL_FIB_NARROW_ROOT6_OFFSET),
+	                                        MILL_FIB_AT(fib, uint8_t, MILL_FIB_NARROW_NODES6_OFFSET),
+	                                        MILL_FIB_NARROW_DEPTH};
+	mill_fib_descend6(&tables, __atomic_load_n(&fib->default6, __ATOMIC_RELAXED), dst, group, n, false);
+}
+
+static __attribute__((noinline, unused)) MILL_FIB_TARGET void
+mill_fib_vector6_wide(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group, unsigned n)
+{
+	const struct mill_fib_tables6 tables = {MILL_FIB_AT(fib, uint8_t, MILL_FIB_ROOT6_OFFSET),
+	                                        MILL_FIB_AT(fib, uint8_t, MILL_FIB_NODES6_OFFSET), 0};
+	mill_fib_descend6(&tables, __atomic_load_n(&fib->default6, __ATOMIC_RELAXED), dst, group, n, true);
 }
 #endif
