@@ -6,6 +6,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Handler } from './control/connection.js';
+import { controlFib } from './control/fib-control.js';
 import { createHandler } from './control/handlers.js';
 import { openLocalRoutes } from './control/local-routes.js';
 import { startControlServer } from './control/server.js';
@@ -220,6 +221,7 @@ async function run(
     startedAt,
     link,
     rib,
+    fib: controlFib(rib),
     localRoutes,
     deployer,
     store,

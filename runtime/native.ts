@@ -201,6 +201,8 @@ export interface RibRoute {
     | 'throw'
     | 'other';
   readonly metric: number;
+  /** Seconds since it came, or came to be so. */
+  readonly age: number;
   /** The engine's path group for it (`StateView.groupUse`); 0 when the engine goes by another route, or none. */
   readonly group: number;
   readonly nexthops: readonly {
@@ -209,6 +211,17 @@ export interface RibRoute {
     readonly weight: number;
     readonly dead: boolean;
   }[];
+}
+
+/** What one path group of the engine stands for. */
+export interface RibPath {
+  readonly group: number;
+  /** Prefixes and gateways that go this way. */
+  readonly uses: number;
+  readonly type: RibRoute['type'];
+  /** One of those prefixes, where it is known. */
+  readonly prefix: string | undefined;
+  readonly nexthops: RibRoute['nexthops'];
 }
 
 export interface RibStatus {
@@ -252,6 +265,8 @@ export interface Rib {
   kernelLookup(address: string): Promise<RibRoute | undefined>;
   /** Page through the whole table in prefix order; `after` is the last prefix of the page before. */
   routes(family: 4 | 6, after: string | undefined, limit: number): readonly RibRoute[];
+  /** Those of these path groups that the engine has. */
+  paths(groups: readonly number[]): readonly RibPath[];
   /** Writes the table to a file on a thread of its own; resolves with the number of routes. */
   dump(path: string): Promise<number>;
   links(): readonly Link[];

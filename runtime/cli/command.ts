@@ -43,11 +43,12 @@ export abstract class NetmillCommand extends Command {
     return this.socket ?? process.env.NETMILL_SOCKET ?? DEFAULT_SOCKET;
   }
 
-  protected ask<T>(body: RequestBody, onPart?: (part: never) => unknown): Promise<T> {
+  protected ask<T>(body: RequestBody, onPart?: (part: never) => unknown, signal?: AbortSignal): Promise<T> {
     return call<T>(body, {
       socket: this.socketPath,
       onProgress: (text) => this.progress(text),
       ...(onPart && { onPart }),
+      ...(signal && { signal }),
     });
   }
 

@@ -24,6 +24,7 @@ import { RouteAddCommand } from './route-add.js';
 import { RouteDeleteCommand } from './route-delete.js';
 import { RouteDumpCommand } from './route-dump.js';
 import { RouteGetCommand } from './route-get.js';
+import { RouteTopCommand } from './route-top.js';
 import { ShutdownCommand } from './shutdown.js';
 import { StatusCommand } from './status.js';
 import { shortUsage } from './usage.js';
@@ -41,6 +42,7 @@ const commands = [
   CounterCommand,
   RouteCommand,
   RouteGetCommand,
+  RouteTopCommand,
   RouteAddCommand,
   RouteDeleteCommand,
   RouteDumpCommand,

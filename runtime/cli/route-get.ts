@@ -1,9 +1,9 @@
 import { Command, Option } from 'clipanion';
-import type { RouteGetReply } from '../control/types.js';
+import type { RouteGetReply, RouteReply } from '../control/types.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
 import { routeText } from './route-text.js';
-import { facts } from './text.js';
+import { count, facts, time } from './text.js';
 
 export class RouteGetCommand extends NetmillCommand {
   static override paths = [['route', 'get']];
@@ -26,11 +26,20 @@ export function routeGetText(reply: RouteGetReply, paint: Painter): string {
   const table = facts([
     ['address', reply.address],
     ['kernel', reply.kernel ? routeText(reply.kernel) : 'no route'],
-    ['RIB', reply.rib ? routeText(reply.rib) : 'no route'],
+    ['RIB', reply.rib ? `${routeText(reply.rib)}${ribDetails(reply.rib)}` : 'no route'],
     ['compiled', compiledText(reply.compiled)],
     ['verdict', reply.agree ? paint.good('all agree') : paint.bad('they differ')],
   ]);
-  return table + reply.differences.map((text) => `           ${text}\n`).join('');
+  const since =
+    reply.differSince === undefined ? [] : [`not before ${time(reply.differSince)}, the last change here`];
+  return table + [...reply.differences, ...since].map((text) => `           ${text}\n`).join('');
+}
+
+/** Whose route, since when, and what has gone by its path group. */
+function ribDetails(route: RouteReply): string {
+  const by = route.source === 'local' ? 'netmill' : route.protocol;
+  const use = `${count(route.use.packets)} packets, ${count(route.use.bytes)} bytes`;
+  return ` proto ${by}, since ${time(route.since)}${route.group > 0 ? `; group ${route.group}: ${use}` : ''}`;
 }
 
 function compiledText(compiled: RouteGetReply['compiled']): string {

@@ -7,7 +7,7 @@ export function routeText(route: RouteReply): string {
 }
 
 /** ` via 192.0.2.1 dev wan`, a leg after the other. */
-export function waysText(route: RouteReply): string {
+export function waysText(route: Pick<RouteReply, 'nexthops'>): string {
   return route.nexthops
     .map((hop) => {
       const via = hop.gateway === undefined ? '' : ` via ${hop.gateway}`;

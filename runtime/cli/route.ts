@@ -12,7 +12,7 @@ export class RouteCommand extends NetmillCommand {
     description:
       'show the whole routing table; nothing waits for it, and it may be read as slowly as one likes',
     details:
-      'With `--json`: one object a line. What changes while the table is read may be shown as it was or as it is. For a full BGP table, `route dump` writes a file faster.',
+      'Packets and bytes are those of the path group: routes that go the same way are counted together. With `--json`: one object a line. What changes while the table is read may be shown as it was or as it is. For a full BGP table, `route dump` writes a file faster.',
     examples: [
       ['Both families', '$0 route'],
       ['IPv6 only, as JSON, an object a line', '$0 route -6 --json | jq .prefix'],
@@ -37,6 +37,8 @@ export class RouteCommand extends NetmillCommand {
     const type = route.type === 'unicast' ? '' : `${route.type} `;
     const metric = route.metric > 0 ? ` metric ${route.metric}` : '';
     const waits = route.waiting ? ' (not in force: no way there)' : '';
-    return `${type}${route.prefix}${waysText(route)} proto ${by}${metric}${waits}`;
+    const { packets, bytes } = route.use;
+    const use = route.group > 0 ? ` group ${route.group} packets ${packets} bytes ${bytes}` : '';
+    return `${type}${route.prefix}${waysText(route)} proto ${by}${metric}${use}${waits}`;
   }
 }

@@ -8,12 +8,14 @@ import type { LoggedEvent } from '../log-events.js';
 import type { EngineLink, Rib } from '../native.js';
 import type { Rates } from '../rates.js';
 import type { Exchange, Handler } from './connection.js';
+import type { FibControl } from './fib-control.js';
 import type { LocalRoutes } from './local-routes.js';
 import type { RequestBody } from './protocol.js';
 import { listAcls, readCounters } from './read-counters.js';
 import { listInterfaces, listNeighbours } from './read-interfaces.js';
 import { addRoute, deleteRoute, dumpRoutes, getRoute, listRoutes } from './read-routes.js';
-import { readFib, readStatus } from './read-status.js';
+import { readStatus } from './read-status.js';
+import { topRoutes } from './read-use.js';
 import type { GenerationReply } from './types.js';
 
 /** What handlers may use. */
@@ -22,6 +24,7 @@ export interface ControlContext {
   readonly startedAt: Date;
   readonly link: () => EngineLink;
   readonly rib: Rib;
+  readonly fib: FibControl;
   readonly localRoutes: LocalRoutes;
   readonly deployer: Deployer;
   readonly store: GenerationStore;
@@ -64,6 +67,8 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
       return listGenerations(context);
     case 'route.list':
       return listRoutes(context, body.family, exchange);
+    case 'route.top':
+      return topRoutes(context, body, exchange);
     case 'route.get':
       return getRoute(context, body.address);
     case 'route.add':
@@ -73,7 +78,7 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
     case 'route.dump':
       return dumpRoutes(context, body.file);
     case 'fib':
-      return fib(context, body.action);
+      return actOnFib(context, body.action);
     case 'log':
       return context.recentEvents();
     case 'shutdown':
@@ -91,16 +96,15 @@ function activeSource(context: ControlContext): string {
   return active.record.source;
 }
 
-async function fib(
-  context: ControlContext,
+async function actOnFib(
+  { fib, log }: ControlContext,
   action: 'couple' | 'decouple' | 'recouple' | 'status',
 ): Promise<unknown> {
-  if (action === 'couple') context.rib.couple();
-  if (action === 'decouple') context.rib.decouple();
-  if (action === 'recouple') await context.rib.recouple();
-  if (action === 'couple' || action === 'recouple') await context.rib.settled();
-  if (action !== 'status') context.log.info({ action }, 'FIB');
-  return readFib(context);
+  if (action !== 'status') {
+    await fib[action]();
+    log.info({ action }, 'FIB');
+  }
+  return fib.status();
 }
 
 function listGenerations(context: ControlContext): readonly GenerationReply[] {

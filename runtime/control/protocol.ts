@@ -24,6 +24,7 @@ const requestBody = z.discriminatedUnion('op', [
   plain('shutdown'),
   op('acl.set', { enabled: z.boolean() }),
   op('route.list', { family: z.union([z.literal(4), z.literal(6)]).optional() }),
+  op('route.top', { seconds: z.number().min(0.1).max(60), limit: z.int().min(1).max(10_000) }),
   op('route.get', { address: text(64) }),
   op('route.add', { prefix: text(64), gateway: text(64).optional(), iface: text(64).optional() }),
   op('route.delete', { prefix: text(64) }),

@@ -8,7 +8,9 @@ import type { RibRoute } from '../native.js';
 import type { Exchange } from './connection.js';
 import type { ControlContext } from './handlers.js';
 import type { LocalRoute } from './local-routes.js';
+import { deviceNames, namedHops } from './names.js';
 import { interfaceByDevice } from './read-interfaces.js';
+import { readUse, type Use, unused } from './read-use.js';
 import { compareRoutes } from './route-compare.js';
 import type { RouteGetReply, RouteReply } from './types.js';
 
@@ -23,6 +25,7 @@ export async function listRoutes(
 ): Promise<{ routes: number }> {
   let routes = 0;
   const name = deviceNames(context);
+  const use = readUse(context);
   const inForce = new Set<string>();
   const families = family === undefined ? ([4, 6] as const) : [family];
   for (const f of families) {
@@ -32,7 +35,7 @@ export async function listRoutes(
       const page = context.rib.routes(f, after, PAGE);
       if (page.length === 0) break;
       for (const route of page) if (route.source === 'local') inForce.add(route.prefix);
-      await exchange.part(page.map((route) => named(route, name)));
+      await exchange.part(page.map((route) => named(route, name, use)));
       routes += page.length;
       after = page[page.length - 1]!.prefix;
       await new Promise((resolve) => setImmediate(resolve));
@@ -60,6 +63,8 @@ function withoutWay({ prefix, gateway, device }: LocalRoute): RouteReply {
     metric: 0,
     group: 0,
     nexthops: [nexthop],
+    since: undefined,
+    use: unused,
     waiting: true,
   };
 }
@@ -73,11 +78,16 @@ export async function getRoute(context: ControlContext, address: string): Promis
     context.link().lookup(address),
   ]);
   const ribRoute = context.rib.lookup(address);
-  const kernel = kernelRoute && named(kernelRoute, name);
-  const rib = ribRoute && named(ribRoute, name);
+  const use = readUse(context);
+  const kernel = kernelRoute && named(kernelRoute, name, use);
+  const rib = ribRoute && named(ribRoute, name, use);
   const compiled = { ...compiledRoute, legs: compiledRoute.legs.map((leg) => compiledLeg(context, leg)) };
   const differences = compareRoutes(kernel, rib, compiled, new Set(interfaceByDevice(context).keys()));
-  return { address, kernel, rib, compiled, agree: differences.length === 0, differences };
+  if (differences.length === 0) return { address, kernel, rib, compiled, agree: true, differences };
+  const differSince = [rib?.since, context.fib.status().decoupledSince]
+    .sort()
+    .findLast((at) => at !== undefined);
+  return { address, kernel, rib, compiled, agree: false, differences, differSince };
 }
 
 function compiledLeg(
@@ -183,19 +193,12 @@ function findDevice(context: ControlContext, name: string): string {
   return device;
 }
 
-function deviceNames(context: ControlContext): (ifindex: number) => string {
-  const names = new Map(context.rib.links().map((link) => [link.ifindex, link.name]));
-  return (ifindex) => names.get(ifindex) ?? `#${ifindex}`;
-}
-
-function named(route: RibRoute, name: (ifindex: number) => string): RouteReply {
+function named(route: RibRoute, name: (ifindex: number) => string, use: Use): RouteReply {
+  const { age, ...rest } = route;
   return {
-    ...route,
-    nexthops: route.nexthops.map(({ gateway, ifindex, weight, dead }) => ({
-      gateway,
-      device: name(ifindex),
-      weight,
-      dead,
-    })),
+    ...rest,
+    nexthops: namedHops(route.nexthops, name),
+    since: new Date(Date.now() - age * 1000).toISOString(),
+    use: (route.group > 0 && use.get(route.group)) || unused,
   };
 }

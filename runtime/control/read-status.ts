@@ -2,7 +2,7 @@
 
 import { dropReasons } from './drops.js';
 import type { ControlContext } from './handlers.js';
-import type { FibReply, StatusReply } from './types.js';
+import type { StatusReply } from './types.js';
 
 export function readStatus(context: ControlContext): StatusReply {
   const link = context.link();
@@ -33,7 +33,7 @@ export function readStatus(context: ControlContext): StatusReply {
       bursts: Number(worker.bursts),
     })),
     ports: readPorts(context),
-    fib: readFib(context),
+    fib: context.fib.status(),
     drops: readDrops(context),
   };
 }
@@ -71,9 +71,4 @@ function readDrops(context: ControlContext): StatusReply['drops'] {
   return dropReasons
     .map(({ name, text }, reason) => ({ reason: name, text, packets: Number(totals[reason]) }))
     .filter((drop) => drop.packets > 0);
-}
-
-export function readFib(context: Pick<ControlContext, 'rib'>): FibReply {
-  const status = context.rib.status();
-  return { ...status, messages: Number(status.messages), batches: Number(status.batches) };
 }

@@ -62,6 +62,7 @@ export interface FibReply {
   readonly batches: number;
   readonly overruns: number;
   readonly resyncs: number;
+  readonly decoupledSince?: string;
 }
 
 export interface InterfaceReply {
@@ -118,15 +119,32 @@ export interface NeighbourReply extends Neighbour {
 }
 
 /** A route with names in place of numbers. */
-export interface RouteReply extends Omit<RibRoute, 'nexthops'> {
+export interface RouteReply extends Omit<RibRoute, 'nexthops' | 'age'> {
   readonly nexthops: readonly {
     readonly gateway: string | undefined;
     readonly device: string;
     readonly weight: number;
     readonly dead: boolean;
   }[];
+  /** When it came, or came to be so. */
+  readonly since: string | undefined;
+  /** Of its path group: routes that go the same way are counted together. */
+  readonly use: Traffic;
   /** A local route that leads nowhere now: it waits for its gateway or device. */
   readonly waiting?: true;
+}
+
+/** `netmill route top`: what packets went by, the most first. */
+export interface TopReply {
+  /** Between the two looks. */
+  readonly seconds: number;
+  readonly rows: readonly (Pick<RouteReply, 'group' | 'type' | 'nexthops' | 'use'> & {
+    /** One of the prefixes that go this way, where it is known. */
+    readonly prefix: string | undefined;
+    /** Prefixes and gateways that go this way. */
+    readonly uses: number;
+    readonly rate: Rate;
+  })[];
 }
 
 export interface RouteGetReply {
@@ -145,6 +163,8 @@ export interface RouteGetReply {
   readonly agree: boolean;
   /** Where they differ; empty when they agree. */
   readonly differences: readonly string[];
+  /** They cannot have begun to differ before: then the RIB's route came, or the FIB was decoupled. */
+  readonly differSince?: string | undefined;
 }
 
 export interface GenerationReply {

@@ -120,6 +120,7 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	Napi::Value lookup(const Napi::CallbackInfo &info);
 	Napi::Value kernel_lookup(const Napi::CallbackInfo &info);
 	Napi::Value routes(const Napi::CallbackInfo &info);
+	Napi::Value paths(const Napi::CallbackInfo &info);
 	Napi::Value dump(const Napi::CallbackInfo &info);
 	Napi::Value links(const Napi::CallbackInfo &info);
 	Napi::Value neighbours(const Napi::CallbackInfo &info);
@@ -177,6 +178,7 @@ Napi::Function RibObject::define(Napi::Env env)
 	                    InstanceMethod<&RibObject::lookup>("lookup"),
 	                    InstanceMethod<&RibObject::kernel_lookup>("kernelLookup"),
 	                    InstanceMethod<&RibObject::routes>("routes"),
+	                    InstanceMethod<&RibObject::paths>("paths"),
 	                    InstanceMethod<&RibObject::dump>("dump"),
 	                    InstanceMethod<&RibObject::links>("links"),
 	                    InstanceMethod<&RibObject::neighbours>("neighbours"),
@@ -423,6 +425,21 @@ Napi::Value RibObject::routes(const Napi::CallbackInfo &info)
 		Napi::Array array = Napi::Array::New(info.Env(), page.size());
 		for (uint32_t i = 0; i < page.size(); i++)
 			array.Set(i, js_route(info.Env(), page[i]));
+		return array;
+	});
+}
+
+Napi::Value RibObject::paths(const Napi::CallbackInfo &info)
+{
+	return guarded(info.Env(), [&]() -> Napi::Value {
+		const Napi::Array list = as_array(info[0], "groups");
+		std::unordered_set<uint32_t> groups;
+		for (uint32_t i = 0; i < list.Length(); i++)
+			groups.insert(static_cast<uint32_t>(as_integer(list.Get(i), "group", 1, UINT32_MAX)));
+		const auto views = rib_->locked([&](Rib &rib) { return rib.paths(groups); });
+		Napi::Array array = Napi::Array::New(info.Env(), views.size());
+		for (uint32_t i = 0; i < views.size(); i++)
+			array.Set(i, js_path(info.Env(), views[i]));
 		return array;
 	});
 }

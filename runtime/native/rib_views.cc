@@ -88,18 +88,11 @@ Napi::Object js_link(Napi::Env env, const LinkState &state)
 	return object;
 }
 
-Napi::Object js_route(Napi::Env env, const RouteView &view)
+static Napi::Array js_hops(Napi::Env env, const std::vector<RouteView::Hop> &list)
 {
-	Napi::Object object = Napi::Object::New(env);
-	object.Set("prefix", view.prefix.text());
-	object.Set("source", view.by_operator ? "local" : "kernel");
-	object.Set("protocol", view.by_operator ? "netmill" : protocol_name(view.protocol));
-	object.Set("type", type_name(view.type));
-	object.Set("metric", view.metric);
-	object.Set("group", view.group);
-	Napi::Array hops = Napi::Array::New(env, view.hops.size());
-	for (uint32_t i = 0; i < view.hops.size(); i++) {
-		const RouteView::Hop &hop = view.hops[i];
+	Napi::Array hops = Napi::Array::New(env, list.size());
+	for (uint32_t i = 0; i < list.size(); i++) {
+		const RouteView::Hop &hop = list[i];
 		Napi::Object item = Napi::Object::New(env);
 		item.Set("gateway", hop.gateway.family != 0 ? Napi::String::New(env, hop.gateway.text())
 		                                            : env.Undefined());
@@ -108,7 +101,32 @@ Napi::Object js_route(Napi::Env env, const RouteView &view)
 		item.Set("dead", hop.dead);
 		hops.Set(i, item);
 	}
-	object.Set("nexthops", hops);
+	return hops;
+}
+
+Napi::Object js_route(Napi::Env env, const RouteView &view)
+{
+	Napi::Object object = Napi::Object::New(env);
+	object.Set("prefix", view.prefix.text());
+	object.Set("source", view.by_operator ? "local" : "kernel");
+	object.Set("protocol", view.by_operator ? "netmill" : protocol_name(view.protocol));
+	object.Set("type", type_name(view.type));
+	object.Set("metric", view.metric);
+	object.Set("age", view.age);
+	object.Set("group", view.group);
+	object.Set("nexthops", js_hops(env, view.hops));
+	return object;
+}
+
+Napi::Object js_path(Napi::Env env, const PathView &view)
+{
+	Napi::Object object = Napi::Object::New(env);
+	object.Set("group", view.group);
+	object.Set("uses", view.uses);
+	object.Set("type", type_name(view.type));
+	object.Set("prefix", view.prefix.address.family != 0 ? Napi::String::New(env, view.prefix.text())
+	                                                     : env.Undefined());
+	object.Set("nexthops", js_hops(env, view.hops));
 	return object;
 }
 

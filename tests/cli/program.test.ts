@@ -63,6 +63,7 @@ test('deploy makes its path absolute', asks, 'deploy .', { op: 'deploy', path: p
 test('route', asks, 'route', { op: 'route.list' });
 test('route of one family', asks, 'route -6', { op: 'route.list', family: 6 });
 test('route of both families', asks, 'route -4 -6', { op: 'route.list' });
+test('route top, once', asks, 'route top --once -n 5 -i 0.5', { op: 'route.top', seconds: 0.5, limit: 5 });
 test('route get', asks, 'route get 192.0.2.1', { op: 'route.get', address: '192.0.2.1' });
 test('route add by a gateway', asks, 'route add 10.0.0.0/8 192.0.2.1', {
   op: 'route.add',
@@ -103,6 +104,8 @@ test('a route needs a gateway or an interface', refuses, 'route add 10.0.0.0/8',
 test('a route has not both', refuses, 'route add 10.0.0.0/8 1.2.3.4 --iface lan', 64, /not both/);
 test('an unknown FIB action is a usage error', refuses, 'fib uncouple', 64, /got 'uncouple'/);
 test('a generation is a number', refuses, 'rollback yesterday', 64, /got 'yesterday'/);
+test('a rate needs time', refuses, 'route top -i 0', 64, /0\.1 to 60/);
+test('route top has rows', refuses, 'route top -n many', 64, /got 'many'/);
 test('generation 0 is none', refuses, 'rollback 0', 64, /got '0'/);
 test(
   'without a daemon the service is unavailable',
@@ -155,6 +158,8 @@ const route = (prefix: string) => ({
   protocol: 'bird',
   type: 'unicast',
   metric: 32,
+  group: 7,
+  use: { packets: 12, bytes: 3400 },
   nexthops: [{ gateway: '192.0.2.1', device: 'wan', weight: 1, dead: false }],
 });
 const table: Handler = async (_body, exchange) => {
@@ -205,10 +210,35 @@ test('a routing table whose reader stops is held back at the daemon, and goes on
 test('a routing table as text is a route a line', async (t) => {
   const ran = await withDaemon(table, (socket) => netmill(['route', '-s', socket]));
   t.deepEqual(ran.out.split('\n').slice(0, 2), [
-    '10.0.0.0/8 via 192.0.2.1 dev wan proto bird metric 32',
-    '10.1.0.0/16 via 192.0.2.1 dev wan proto bird metric 32',
+    '10.0.0.0/8 via 192.0.2.1 dev wan proto bird metric 32 group 7 packets 12 bytes 3400',
+    '10.1.0.0/16 via 192.0.2.1 dev wan proto bird metric 32 group 7 packets 12 bytes 3400',
   ]);
   t.is(ran.out.trimEnd().split('\n').length, 3);
+});
+
+const topReply = {
+  seconds: 1,
+  rows: [
+    {
+      group: 7,
+      prefix: '10.0.0.0/8',
+      uses: 1200,
+      type: 'unicast',
+      nexthops: route('').nexthops,
+      rate: { packets: 81234, bits: 55_000_000 },
+      use: { packets: 123_456, bytes: 9_999 },
+    },
+  ],
+};
+
+test('what is used most is a table, once where nobody looks on', async (t) => {
+  const ran = await withDaemon(
+    async () => topReply,
+    (socket) => netmill(['route', 'top', '-s', socket]),
+  );
+  const [head, row] = ran.out.split('\n');
+  t.regex(head!, /^ *RATE +BITS +PACKETS +BYTES +ROUTES +ROUTE +WAY$/);
+  t.regex(row!, /81\.2 kpps +55\.0 Mbit\/s +123,456 +9,999 +1,200 +10\.0\.0\.0\/8 +via 192\.0\.2\.1 dev wan/);
 });
 
 test('what is no terminal gets no colours', async (t) => {

@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RouteReply, TopReply } from '../../runtime/control/types.js';
 import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
@@ -67,6 +68,25 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     await client.flow({ id: 1, src: own.client.v4, dst: '10.66.1.1', dmac: macs.r0 });
     await client.send(1000, { count: 100 });
     t.is((await settled(client, provider)).lost, 0);
+    const listed = (await netmill.run('route', '-4', '--json')).stdout.trimEnd().split('\n');
+    const ofPrefix = (prefix: string) =>
+      listed.map((one) => JSON.parse(one) as RouteReply).find((route) => route.prefix === prefix)!;
+    t.like(ofPrefix('10.66.0.0/16'), { source: 'local', use: { packets: 100 } });
+    t.like(ofPrefix('10.9.0.0/16'), { use: { packets: 0, bytes: 0 } });
+    t.regex(
+      (await netmill.run('route', 'get', '10.66.1.1')).stdout,
+      /proto netmill, since 20.*: 100 packets/,
+    );
+    await client.start(2000);
+    const top = await netmill.json<TopReply>('route', 'top');
+    await client.stop();
+    const [first] = top.rows;
+    // With the route to what is behind the provider, and the neighbour's own.
+    t.like(first, { prefix: '10.66.0.0/16', uses: 3, type: 'unicast' });
+    t.true(
+      first!.use.packets > 100 && first!.rate.packets > 500 && first!.rate.bits > 0,
+      JSON.stringify(first),
+    );
     t.is((await netmill.run('route', 'delete', '10.66.0.0/16')).code, 0);
     await until('the route to go', async () => (await legs('10.66.1.1')).length === 0);
     t.is((await netmill.run('route', 'add', '10.67.0.0/16', '--iface', 'server')).code, 0);
@@ -74,7 +94,10 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     t.is((await netmill.run('route', 'add', '10.66.0.0/16', '10.0.3.2')).code, 0);
     t.is((await netmill.run('route', 'add', '2001:DB8:66:0::/48', '2001:db8:99::1')).code, 0);
     const ours = async () =>
-      (await netmill.run('route')).stdout.split('\n').filter((one) => one.includes('proto netmill'));
+      (await netmill.run('route')).stdout
+        .split('\n')
+        .filter((one) => one.includes('proto netmill'))
+        .map((one) => one.replace(/ group \d+ packets \d+ bytes \d+/, ''));
     const expected = [
       '10.66.0.0/16 via 10.0.3.2 dev r2 proto netmill',
       '10.67.0.0/16 dev r1 proto netmill',

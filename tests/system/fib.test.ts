@@ -182,7 +182,14 @@ fibTest('decoupled, the forwarding table stays; coupled again, it catches up', a
   await line.router.ip('route replace 10.77.0.0/16 via 10.0.3.2');
   await sleep(300);
   t.deepEqual(await whereTo(bed, '10.77.1.1'), { server: 200, provider: 0 });
-  t.false((await netmill.route('10.77.1.1')).agree);
+  const apart = await netmill.route('10.77.1.1');
+  t.false(apart.agree);
+  t.regex(
+    apart.differences.join(),
+    /the RIB says via 10\.0\.3\.2 on r2, the compiled FIB via 10\.0\.2\.2 on r1/,
+  );
+  const { decoupledSince, pending } = (await netmill.status()).fib;
+  t.true(pending >= 1 && apart.differSince! >= decoupledSince!, JSON.stringify([apart, decoupledSince]));
   t.is((await netmill.run('fib', 'couple')).code, 0);
   t.deepEqual(await agreed(t, netmill, '10.77.1.1'), ['provider']);
   t.deepEqual(await whereTo(bed, '10.77.1.1'), { server: 0, provider: 200 });

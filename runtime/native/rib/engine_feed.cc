@@ -257,6 +257,7 @@ void Rib::feed_node(Node &node)
 		mill_fib_record &record = queue_->push(MILL_FIB_ROUTE_SET);
 		put_prefix(record, node.prefix);
 		record.id = path->id;
+		path->last_fed = node.prefix;
 		feed_ref(path);
 	} else {
 		put_prefix(queue_->push(MILL_FIB_ROUTE_DEL), node.prefix);

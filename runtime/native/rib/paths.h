@@ -75,6 +75,7 @@ struct Path {
 	Address source; /* IPv4's RTA_PREFSRC: its address's end is the route's end */
 	std::vector<Leg> legs;
 	uint32_t refs = 0, fed_refs = 0;
+	Prefix last_fed; /* the last prefix that the engine was told to send this way; family 0: none */
 	bool dirty = false, checked = false, purged = false, sent = false;
 	std::vector<GroupLeg> sent_legs;
 	std::string key;
@@ -90,6 +91,11 @@ class PathTable
 	template <typename Visit> void all(Visit visit)
 	{
 		for (auto &[key, path] : paths_)
+			visit(*path);
+	}
+	template <typename Visit> void all(Visit visit) const
+	{
+		for (const auto &[key, path] : paths_)
 			visit(*path);
 	}
 	size_t size() const

@@ -6,6 +6,7 @@
 #include "rib/rib.h"
 #include <linux/rtnetlink.h>
 #include <algorithm>
+#include <ctime>
 #include <functional>
 
 namespace mill
@@ -166,10 +167,20 @@ static bool counts(Rank rank)
 	return rank != Rank::Neighbour;
 }
 
+/* Coarse: it is read for every route, and told to people in seconds. */
+static uint32_t seconds_now()
+{
+	timespec time;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+	return static_cast<uint32_t>(time.tv_sec) + 1; /* 0 means something else */
+}
+
 void Rib::insert_candidate(Node &node, Candidate **place, const Candidate &candidate)
 {
 	Candidate *fresh = new Candidate(candidate);
 	fresh->next = *place;
+	if (fresh->since == 0)
+		fresh->since = seconds_now();
 	*place = fresh;
 	ref_path(fresh->path);
 	const uint8_t family = node.prefix.address.family;
@@ -278,8 +289,10 @@ void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool f
 	}
 	/* a dump lists them in order: each goes to its class's end, and the order is the kernel's again */
 	if (from_dump && ((*exact)->next != nullptr && same_class(*(*exact)->next, wanted))) {
+		Candidate same = wanted;
+		same.since = (*exact)->since;
 		remove_candidate(node, exact);
-		insert_candidate(node, class_end(node, wanted), wanted);
+		insert_candidate(node, class_end(node, wanted), same);
 	}
 }
 
@@ -465,6 +478,7 @@ RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
 	view.protocol = candidate.protocol;
 	view.type = candidate.path->type;
 	view.metric = candidate.metric;
+	view.age = seconds_now() - candidate.since;
 	view.group = node.fed == candidate.path ? candidate.path->id : 0;
 	for (const Leg &leg : legs_of(*candidate.path, blackhole))
 		view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(leg)});
@@ -498,6 +512,31 @@ std::vector<RouteView> Rib::page(uint8_t family, const Prefix *after, size_t lim
 			if (counts(c->rank))
 				views.push_back(view_of(node, *c));
 		return views.size() < limit;
+	});
+	return views;
+}
+
+std::vector<PathView> Rib::paths(const std::unordered_set<uint32_t> &groups) const
+{
+	std::vector<PathView> views;
+	paths_.all([&](const Path &path) {
+		if (!path.sent || groups.count(path.id) == 0)
+			return;
+		PathView view;
+		bool blackhole = false;
+		view.group = path.id;
+		view.uses = path.fed_refs;
+		view.type = path.type;
+		for (const Leg &leg : legs_of(path, blackhole))
+			view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(leg)});
+		if (blackhole)
+			view.type = RTN_BLACKHOLE;
+		if (path.last_fed.address.family != 0) {
+			const Node *node = trie(path.last_fed.address.family).find(path.last_fed);
+			if (node != nullptr && node->fed == &path)
+				view.prefix = path.last_fed;
+		}
+		views.push_back(std::move(view));
 	});
 	return views;
 }

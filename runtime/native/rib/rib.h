@@ -37,6 +37,7 @@ struct Candidate {
 	uint32_t stamp; /* of the dump that last confirmed it */
 	uint8_t tos, protocol;
 	Rank rank;
+	uint32_t since = 0; /* known so, in seconds of CLOCK_MONOTONIC; 0: not in the table yet */
 };
 
 struct LinkState {
@@ -81,6 +82,7 @@ struct RouteView {
 	bool by_operator = false;
 	uint8_t protocol = 0, type = 0;
 	uint32_t metric = 0;
+	uint32_t age = 0;   /* seconds since it came, or came to be so */
 	uint32_t group = 0; /* the engine's path group that it was told for this prefix; 0: not this route */
 	struct Hop {
 		Address gateway;
@@ -89,6 +91,14 @@ struct RouteView {
 		bool dead;
 	};
 	std::vector<Hop> hops;
+};
+
+/* What the engine forwards by, as one path group. */
+struct PathView {
+	uint32_t group = 0, uses = 0; /* uses: prefixes and gateways that go this way */
+	uint8_t type = 0;
+	Prefix prefix; /* one of them; family 0: not known */
+	std::vector<RouteView::Hop> hops;
 };
 
 struct NeighbourView {
@@ -158,6 +168,8 @@ class Rib
 	bool lookup(const Address &address, RouteView &view) const;
 	/* Whole prefixes, until at least `limit` routes. */
 	std::vector<RouteView> page(uint8_t family, const Prefix *after, size_t limit) const;
+	/* Those of these groups that the engine has. */
+	std::vector<PathView> paths(const std::unordered_set<uint32_t> &groups) const;
 	const std::map<uint32_t, LinkState> &links() const
 	{
 		return links_;
