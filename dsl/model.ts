@@ -191,6 +191,9 @@ export type EventMode = 'poll' | 'busy' | 'adaptive';
 /** How addresses are looked up. `flat`: DIR-24-8 and its IPv6 counterpart. `auto`: the build chooses, today always `flat`. */
 export type LookupMethod = 'auto' | 'flat';
 
+/** Whether both directions of a flow take the same leg where a route has several. */
+export type FlowHash = 'directed' | 'symmetric';
+
 /** A worker thread pinned to a core, and the receive rings it owns; without `rings` they are dealt out. */
 export interface WorkerConfig {
   readonly core?: number;
@@ -202,6 +205,7 @@ export interface EngineConfig {
   readonly workers: readonly WorkerConfig[];
   readonly lookup: LookupMethod;
   readonly events: EventMode;
+  readonly flowHash: FlowHash;
 }
 
 /** What netmap-rt.conf had for the daemon itself. */

@@ -1,5 +1,13 @@
 /** Settings of the engine and the daemon. */
-import type { DaemonConfig, EngineConfig, EventMode, LookupMethod, Origin, WorkerConfig } from './model.js';
+import type {
+  DaemonConfig,
+  EngineConfig,
+  EventMode,
+  FlowHash,
+  LookupMethod,
+  Origin,
+  WorkerConfig,
+} from './model.js';
 import { inside } from './origin.js';
 import { note, show } from './problems.js';
 import { choice, knownKeys, line, wholeNumber } from './read.js';
@@ -18,6 +26,11 @@ export interface EngineSpec<N extends string = string> {
   readonly lookup?: LookupMethod;
   /** `'poll'` sleeps until packets come, `'busy'` never sleeps, `'adaptive'` (when not said) sleeps when idle. */
   readonly events?: EventMode;
+  /**
+   * How flows are spread over the legs of a route: `'directed'` (when not said) or `'symmetric'`, so that the answers of a
+   * flow take the leg of the same position.
+   */
+  readonly flowHash?: FlowHash;
 }
 
 export interface DaemonSpec {
@@ -36,8 +49,8 @@ const mostWorkers = 16;
 const mostRings = 16;
 
 export function readEngine(spec: unknown, origin: Origin): EngineConfig {
-  const given =
-    spec === undefined ? {} : knownKeys(spec, ['workers', 'lookup', 'events'], origin, 'the engine');
+  const keys = ['workers', 'lookup', 'events', 'flowHash'];
+  const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the engine');
   return Object.freeze({
     workers: readWorkers(given.workers, inside(origin, 'workers')),
     lookup: choice<LookupMethod>(given.lookup, ['auto', 'flat'], 'auto', inside(origin, 'lookup')),
@@ -46,6 +59,12 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
       ['poll', 'busy', 'adaptive'],
       'adaptive',
       inside(origin, 'events'),
+    ),
+    flowHash: choice<FlowHash>(
+      given.flowHash,
+      ['directed', 'symmetric'],
+      'directed',
+      inside(origin, 'flowHash'),
     ),
   });
 }

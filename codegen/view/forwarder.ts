@@ -17,6 +17,7 @@ interface Named {
 export interface ForwarderView {
   readonly router: string;
   readonly policy: string;
+  readonly features: readonly { readonly macro: string; readonly comment: string }[];
   readonly portNames: readonly Named[];
   readonly interfaceNames: readonly Named[];
   readonly gatewayEnum: readonly { readonly names: readonly Named[] }[];
@@ -44,6 +45,7 @@ export function forwarderView(ir: Ir): ForwarderView {
   return {
     router: comment(ir.router.name),
     policy: comment(ir.policy),
+    features: features(ir),
     portNames: ir.ports.map((port) => ({
       enumerator: port.enumerator,
       comment: comment(`${port.name}, ${port.spec}`),
@@ -77,6 +79,13 @@ export function forwarderView(ir: Ir): ForwarderView {
     ports: ir.ports.map(portView),
     hash: hashRows(ir.policyHash),
   };
+}
+
+/** What the pieces that a forwarder is made of have to be told before they are included. */
+function features(ir: Ir): ForwarderView['features'] {
+  return ir.router.engine.flowHash === 'symmetric'
+    ? [{ macro: 'MILL_SYMMETRIC_FLOWS', comment: "engine: { flowHash: 'symmetric' }" }]
+    : [];
 }
 
 function some(names: readonly Named[]): readonly { readonly names: readonly Named[] }[] {

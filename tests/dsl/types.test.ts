@@ -120,4 +120,9 @@ test(
   `router('r', { interfaces: { a: { port: 'x' } }, engine: { lookup: 'trie' } })`,
   'not assignable',
 );
+test(
+  doesNot,
+  `router('r', { interfaces: { a: { port: 'x' } }, engine: { flowHash: 'both' } })`,
+  'not assignable',
+);
 test(doesNot, `router('r', { interfaces: { a: { port: 'x' } }, rotes: {} })`, `'rotes' does not exist`);

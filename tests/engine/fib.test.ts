@@ -39,7 +39,10 @@ for (const seed of ['1', '2', '3'])
     '60',
   );
 test.serial('random routes leave memory sound', says, 'build-address,undefined', 'fib_oracle', '4', '24');
-test.serial('weights, leg loss, room and grace periods', says, 'build-address,undefined', 'fib_cases');
+test.serial('room, grace periods and use', says, 'build-address,undefined', 'fib_cases');
+test.serial('legs that are lost and come back', says, 'build-address,undefined', 'fib_paths');
+test.serial('flows are spread by weight', says, 'build', 'fib_flows');
+test.serial('flows and their answers are spread alike', says, 'build', 'fib_flows_symmetric');
 test.serial('batches, the ring, killed producers and adoption', says, 'build', 'fib_queue');
 test.serial('readers see the answer before or after a change', says, 'build', 'fib_stress', '2');
 test.serial('readers and writer have no data race', says, 'build-thread', 'fib_stress', '3');

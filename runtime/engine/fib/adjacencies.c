@@ -170,6 +170,17 @@ uint32_t mill_adjacencies_id(const struct mill_adjacencies *adjacencies, uint32_
 	return mill_id_map_get(&adjacencies->map, key);
 }
 
+uint32_t mill_adjacency_identity(const struct mill_adjacency *adjacency)
+{
+	/* a neighbour stays itself when its MAC comes or goes */
+	const uint8_t kind = adjacency->kind == MILL_ADJ_RESOLVE ? MILL_ADJ_FORWARD : adjacency->kind;
+	uint32_t hash = 2166136261u ^ kind; /* FNV-1a, Fowler, Noll and Vo */
+	hash = (hash * 16777619u ^ adjacency->family) * 16777619u ^ adjacency->iface;
+	for (uint32_t i = 0; i < sizeof(adjacency->address); i++)
+		hash = hash * 16777619u ^ adjacency->address[i];
+	return hash | 1;
+}
+
 void mill_adjacencies_hold(struct mill_adjacencies *adjacencies, uint32_t id)
 {
 	if (id != 0)

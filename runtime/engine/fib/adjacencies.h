@@ -35,6 +35,8 @@ void mill_adjacencies_finish(struct mill_adjacencies *);
 bool mill_adjacencies_set(struct mill_adjacencies *, const struct mill_fib_record *);
 /* Unknown keys are allowed. */
 void mill_adjacencies_delete(struct mill_adjacencies *, uint32_t key);
+/* Where it leads, by what it says and not by its number: the same in another session or place. Never 0. */
+uint32_t mill_adjacency_identity(const struct mill_adjacency *);
 /* 0 (NONE) for an unknown key. */
 uint32_t mill_adjacencies_id(const struct mill_adjacencies *, uint32_t key);
 void mill_adjacencies_hold(struct mill_adjacencies *, uint32_t id);

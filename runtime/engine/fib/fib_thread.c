@@ -76,6 +76,7 @@ static void put_in_force(struct mill_fib_thread *self)
 	struct mill_fib *old = atomic_load(&self->live);
 	if (old == self->writer.fib)
 		return;
+	self->writer.before = NULL;
 	mill_fib_tables_flip(&self->tables);
 	pthread_mutex_lock(&self->port_lock);
 	atomic_store(&self->live, self->writer.fib);
@@ -246,6 +247,8 @@ static bool prepare(struct mill_fib_thread *self, const struct mill_fib_thread_o
 		mill_fail(error, ENOMEM, "FIB: no address space for the prefix store");
 		return false;
 	}
+	const struct mill_fib *live = atomic_load(&self->live);
+	self->writer.before = live != self->writer.fib ? live : NULL;
 	set_ports_down(self);
 	return true;
 }

@@ -92,6 +92,35 @@ static bool write_route(const struct family *family, const struct mill_prefix *p
 	return mill_dir_set(family->dir, address, prefix->length, group, was != 0);
 }
 
+/* The way that packets to the prefix have gone so far, in the FIB that is in force: 0 for none. */
+static uint32_t way_before(const struct mill_fib *before, const struct mill_prefix *prefix, int family)
+{
+	uint32_t group = 0, address;
+	uint8_t bytes[16];
+	mill_prefix_bytes(prefix, bytes);
+	if (family == 6) {
+		mill_fib_lookup6(before, (const uint8_t(*)[16])bytes, &group, 1);
+		return group;
+	}
+	memcpy(&address, bytes, sizeof(address));
+	address = __builtin_bswap32(address);
+	mill_fib_lookup4(before, &address, &group, 1);
+	return group;
+}
+
+/* Flows that the prefix has now stay where they are, as far as the new group's legs allow. */
+static void keep_flows(struct mill_fib_writer *writer, const struct mill_prefix *prefix, int family,
+                       uint32_t group, uint32_t was)
+{
+	if (!mill_groups_may_follow(&writer->groups, group))
+		return;
+	if (was != 0)
+		mill_groups_follow(&writer->groups, group, writer->fib, was);
+	else if (writer->before != NULL)
+		mill_groups_follow(&writer->groups, group, writer->before,
+		                   way_before(writer->before, prefix, family));
+}
+
 static enum mill_fib_result set_route(struct mill_fib_writer *writer, const struct mill_fib_record *record)
 {
 	const struct family family = family_of(writer, record->family);
@@ -102,6 +131,7 @@ static enum mill_fib_result set_route(struct mill_fib_writer *writer, const stru
 		return MILL_FIB_NO_ROOM;
 	if (was == group)
 		return MILL_FIB_APPLIED;
+	keep_flows(writer, &prefix, record->family, group, was);
 	if (!write_route(&family, &prefix, group, was)) {
 		if (was == 0)
 			mill_prefixes_remove(family.prefixes, &prefix);
@@ -171,6 +201,8 @@ static void point_gateway(struct mill_fib_writer *writer, uint32_t slot, uint32_
 {
 	uint32_t *gateway = &writer->fib->gateway[slot];
 	const uint32_t was = *gateway;
+	if (group != 0 && was != 0 && mill_groups_may_follow(&writer->groups, group))
+		mill_groups_follow(&writer->groups, group, writer->fib, was);
 	if (group != 0)
 		mill_groups_hold(&writer->groups, group);
 	__atomic_store_n(gateway, group, __ATOMIC_RELEASE);

@@ -25,6 +25,7 @@ struct mill_fib_writer {
 	/* a group whose legs have not all come yet */
 	struct mill_fib_leg leg[MILL_GROUP_MAX_LEGS];
 	uint32_t n_legs, want_legs, group_key;
+	const struct mill_fib *before; /* what readers go by while this one is being filled, or NULL */
 	bool replaying;
 	uint64_t refused; /* records that were wrong in themselves */
 	uint64_t failed;  /* records that found no room: the old state stands */

@@ -63,8 +63,10 @@ bool mill_groups_init(struct mill_groups *groups, struct mill_fib *fib, struct m
 
 void mill_groups_finish(struct mill_groups *groups)
 {
-	for (uint32_t slot = 0; groups->group != NULL && slot < groups->slots.next; slot++)
+	for (uint32_t slot = 0; groups->group != NULL && slot < groups->slots.next; slot++) {
 		free(groups->group[slot].leg);
+		free(groups->group[slot].home);
+	}
 	mill_fib_unreserve(groups->group, MILL_FIB_GROUPS * sizeof(*groups->group));
 	mill_slots_finish(&groups->slots);
 	mill_id_map_finish(&groups->map);
@@ -102,22 +104,32 @@ static void set_word(struct mill_groups *groups, uint32_t slot, uint64_t word)
 		mill_qsbr_defer(groups->qsbr, give_block, groups, old);
 }
 
-/* Several legs: into the block that is there if it is large enough, else into a larger copy. */
-static bool deal(struct mill_groups *groups, uint32_t slot, struct mill_deal_leg *leg, uint32_t n)
+/* Buckets of that size at least, filled as those that are there, or from the one path that is there. Their rights come
+ * with them. False: no room, nothing changed. */
+static bool grow(struct mill_groups *groups, uint32_t slot, uint32_t size)
 {
+	struct mill_group *group = &groups->group[slot];
 	const uint64_t old = *word_of(groups, slot);
-	const uint32_t had = size_of(old), size = mill_deal_size(leg, n);
-	if (had >= size) {
-		mill_deal(leg, n, bucket_at(groups, (uint32_t)old), had);
+	const uint32_t had = size_of(old);
+	if (had >= size)
 		return true;
-	}
-	const uint32_t block = take_block(groups, size);
-	if (block == MILL_SLOT_NONE)
+	uint32_t *home = malloc(size * sizeof(*home));
+	const uint32_t block = home == NULL ? MILL_SLOT_NONE : take_block(groups, size);
+	if (block == MILL_SLOT_NONE) {
+		free(home);
 		return false;
+	}
 	uint32_t *bucket = bucket_at(groups, block);
-	for (uint32_t i = 0; i < size; i++)
-		bucket[i] = had == 0 ? (uint32_t)old : *bucket_at(groups, (uint32_t)old + (i & (had - 1)));
-	mill_deal(leg, n, bucket, size);
+	const bool single = had == 0 && group->n_legs == 1;
+	const uint32_t whose =
+	    single ? mill_adjacency_identity(mill_fib_adjacency(groups->fib, (uint32_t)old)) : 0;
+	for (uint32_t i = 0; i < size; i++) {
+		const uint32_t from = i & (had - 1);
+		bucket[i] = had == 0 ? (uint32_t)old : *bucket_at(groups, (uint32_t)old + from);
+		home[i] = had == 0 ? whose : group->home[from];
+	}
+	free(group->home);
+	group->home = home;
 	set_word(groups, slot, (uint64_t)(size - 1) << 32 | block);
 	return true;
 }
@@ -125,7 +137,7 @@ static bool deal(struct mill_groups *groups, uint32_t slot, struct mill_deal_leg
 /* The daemon's legs in our numbers, the same adjacency twice as one. Unknown ones become NONE: their part of the
  * traffic has no way, rather than another's. */
 static uint32_t collect(const struct mill_groups *groups, const struct mill_fib_leg *from, uint32_t n,
-                        struct mill_deal_leg *leg)
+                        struct mill_fib_leg *leg)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -137,39 +149,116 @@ static uint32_t collect(const struct mill_groups *groups, const struct mill_fib_
 		while (k < count && leg[k].adjacency != id)
 			k++;
 		if (k == count)
-			leg[count++] = (struct mill_deal_leg){.adjacency = id};
+			leg[count++] = (struct mill_fib_leg){.adjacency = id};
 		leg[k].weight += weight;
 	}
 	return count;
 }
 
-static void drop_legs(struct mill_groups *groups, uint32_t *leg, uint32_t n)
+static void deal(const struct mill_groups *groups, uint32_t slot)
+{
+	const struct mill_group *group = &groups->group[slot];
+	const uint64_t word = *word_of(groups, slot);
+	struct mill_deal_leg leg[MILL_GROUP_MAX_LEGS];
+	for (uint32_t i = 0; i < group->n_legs; i++) {
+		const uint32_t id = group->leg[i].adjacency;
+		leg[i] = (struct mill_deal_leg){
+		    .adjacency = id,
+		    .identity = mill_adjacency_identity(mill_fib_adjacency(groups->fib, id)),
+		    .weight = group->leg[i].weight};
+	}
+	mill_deal(leg, group->n_legs, bucket_at(groups, (uint32_t)word), group->home, size_of(word));
+}
+
+static uint32_t size_for(const struct mill_fib_leg *leg, uint32_t n)
+{
+	struct mill_deal_leg dealt[MILL_GROUP_MAX_LEGS];
+	for (uint32_t i = 0; i < n; i++)
+		dealt[i].weight = leg[i].weight;
+	return mill_deal_size(dealt, n);
+}
+
+static void drop_legs(struct mill_groups *groups, struct mill_fib_leg *leg, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		mill_adjacencies_drop(groups->adjacencies, leg[i]);
+		mill_adjacencies_drop(groups->adjacencies, leg[i].adjacency);
 	free(leg);
 }
 
-static bool set_legs(struct mill_groups *groups, uint32_t slot, struct mill_deal_leg *leg, uint32_t n)
+static void forget_legs(struct mill_groups *groups, struct mill_group *group)
+{
+	drop_legs(groups, group->leg, group->n_legs);
+	free(group->home);
+	group->leg = NULL;
+	group->home = NULL;
+	group->n_legs = 0;
+}
+
+/* Buckets stay when only one leg is left: it keeps them for those that may come back. */
+static bool set_legs(struct mill_groups *groups, uint32_t slot, const struct mill_fib_leg *leg, uint32_t n)
 {
 	struct mill_group *group = &groups->group[slot];
-	uint32_t *ids = malloc((n + 1) * sizeof(*ids)); /* never of size 0 */
-	if (ids == NULL)
-		return false;
-	if (n >= 2 && !deal(groups, slot, leg, n)) {
-		free(ids);
+	if (n == 0) {
+		set_word(groups, slot, 0);
+		forget_legs(groups, group);
+		return true;
+	}
+	struct mill_fib_leg *own = malloc(n * sizeof(*own));
+	if (own == NULL || (n >= 2 && !grow(groups, slot, size_for(leg, n)))) {
+		free(own);
 		return false;
 	}
-	if (n < 2)
-		set_word(groups, slot, n == 0 ? 0 : leg[0].adjacency);
-	for (uint32_t i = 0; i < n; i++) {
-		ids[i] = leg[i].adjacency;
-		mill_adjacencies_hold(groups->adjacencies, ids[i]);
-	}
-	drop_legs(groups, group->leg, group->n_legs);
-	group->leg = ids;
+	memcpy(own, leg, n * sizeof(*own));
+	for (uint32_t i = 0; i < n; i++)
+		mill_adjacencies_hold(groups->adjacencies, own[i].adjacency);
+	struct mill_fib_leg *before = group->leg;
+	const uint32_t n_before = group->n_legs;
+	group->leg = own;
 	group->n_legs = n;
+	if (group->home != NULL)
+		deal(groups, slot);
+	else
+		set_word(groups, slot, own[0].adjacency);
+	drop_legs(groups, before, n_before);
 	return true;
+}
+
+/* Owners of buckets as group `from` of the other FIB has them, in our numbers; who is no leg of ours keeps a right. */
+static void copy_deal(struct mill_groups *groups, uint32_t slot, const struct mill_fib *other, uint64_t from)
+{
+	const struct mill_group *group = &groups->group[slot];
+	const uint64_t word = *word_of(groups, slot);
+	const uint32_t had = size_of(from);
+	const uint32_t *theirs = MILL_FIB_AT(other, uint32_t, MILL_FIB_BUCKET_OFFSET) + (uint32_t)from;
+	uint32_t identity[MILL_GROUP_MAX_LEGS];
+	for (uint32_t k = 0; k < group->n_legs; k++)
+		identity[k] =
+		    mill_adjacency_identity(mill_fib_adjacency(groups->fib, group->leg[k].adjacency));
+	for (uint32_t i = 0; i < size_of(word); i++) {
+		const uint32_t id = had == 0 ? (uint32_t)from : theirs[i & (had - 1)];
+		uint32_t k = 0;
+		group->home[i] = mill_adjacency_identity(mill_fib_adjacency(other, id));
+		while (k < group->n_legs && identity[k] != group->home[i])
+			k++;
+		*bucket_at(groups, (uint32_t)word + i) =
+		    k < group->n_legs ? group->leg[k].adjacency : MILL_DEAL_NOBODY;
+	}
+}
+
+void mill_groups_follow(struct mill_groups *groups, uint32_t slot, const struct mill_fib *other,
+                        uint32_t from)
+{
+	struct mill_group *group = &groups->group[slot];
+	const uint64_t theirs = MILL_FIB_AT(other, uint64_t, MILL_FIB_GROUP_OFFSET)[from];
+	const struct mill_group *known = other == groups->fib ? &groups->group[from] : NULL;
+	if (theirs == 0)
+		return;
+	/* without room for as many buckets as there were, more flows move */
+	grow(groups, slot, size_of(theirs));
+	copy_deal(groups, slot, other, theirs);
+	for (uint32_t i = 0; known != NULL && known->home != NULL && i < size_of(*word_of(groups, slot)); i++)
+		group->home[i] = known->home[i & (size_of(theirs) - 1)];
+	deal(groups, slot);
 }
 
 static uint32_t new_slot(struct mill_groups *groups, uint32_t key)
@@ -193,7 +282,7 @@ static uint32_t new_slot(struct mill_groups *groups, uint32_t key)
 
 bool mill_groups_set(struct mill_groups *groups, uint32_t key, const struct mill_fib_leg *from, uint32_t n)
 {
-	struct mill_deal_leg leg[MILL_GROUP_MAX_LEGS];
+	struct mill_fib_leg leg[MILL_GROUP_MAX_LEGS];
 	const uint32_t known = mill_id_map_get(&groups->map, key);
 	const uint32_t slot = known ? known : new_slot(groups, key);
 	if (slot == 0)
@@ -228,9 +317,7 @@ static void retire(struct mill_groups *groups, uint32_t slot)
 		mill_qsbr_defer(groups->qsbr, free_slot, groups, slot);
 	else
 		set_word(groups, slot, 0);
-	drop_legs(groups, group->leg, group->n_legs);
-	group->leg = NULL;
-	group->n_legs = 0;
+	forget_legs(groups, group);
 }
 
 void mill_groups_delete(struct mill_groups *groups, uint32_t key)

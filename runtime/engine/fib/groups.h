@@ -1,7 +1,8 @@
 /*
  * Path groups of one struct mill_fib: a single path is one adjacency id; several are a power of two of buckets,
  * dealt by weight. A change deals anew only the buckets of legs that are gone or have too many, in place, so that
- * the other legs' flows stay where they are (the idea of consistent, "resilient" hashing of switches' ECMP tables).
+ * the other legs' flows stay where they are (the idea of consistent, "resilient" hashing of switches' ECMP tables);
+ * and a leg that comes back gets its own again. A group that takes the place of another is dealt like that one.
  *
  * Slot 0 is no route. Slot 1 (MILL_GROUP_VOID) is a route to nowhere, for routes whose group is not known: they
  * must not fall through to a shorter prefix. Routes and gateways hold references; a deleted group has no path until
@@ -17,7 +18,8 @@
 #define MILL_BUCKET_CLASSES 17u /* log2 of the size */
 
 struct mill_group {
-	uint32_t *leg; /* ids of adjacencies, each held */
+	struct mill_fib_leg *leg; /* ids of adjacencies, each held */
+	uint32_t *home;           /* by bucket, while there are buckets: deal.h */
 	uint32_t n_legs;
 	uint32_t key;
 	uint32_t references;
@@ -42,6 +44,14 @@ void mill_groups_finish(struct mill_groups *);
 
 /* Legs in the daemon's numbers. False: no room, nothing changed. */
 bool mill_groups_set(struct mill_groups *, uint32_t key, const struct mill_fib_leg *, uint32_t n);
+/* Nobody uses it yet, and it has several legs. */
+static inline bool mill_groups_may_follow(const struct mill_groups *groups, uint32_t slot)
+{
+	return groups->group[slot].references == 0 && groups->group[slot].n_legs > 1;
+}
+/* Such a group takes the place of group `from` of `other`, which may be another FIB: its buckets are dealt so that as
+ * few flows as possible move. */
+void mill_groups_follow(struct mill_groups *, uint32_t slot, const struct mill_fib *other, uint32_t from);
 /* Unknown keys are allowed. */
 void mill_groups_delete(struct mill_groups *, uint32_t key);
 /* MILL_GROUP_VOID for an unknown key. */

@@ -73,6 +73,17 @@ test('a list of hundreds of rules becomes a table', async (t) => {
   t.deepEqual(misformatted(source), []);
 });
 
+test('both directions of a flow have one hash when the policy says so', async (t) => {
+  t.timeout(120_000);
+  const policy = (flowHash: string) =>
+    `export default router('r', { engine: { flowHash: '${flowHash}' }, interfaces: { a: { port: 'xdp:e0' } } })`;
+  const source = await sourceOf(policy('symmetric'));
+  t.regex(source, /^#define MILL_SYMMETRIC_FLOWS\n#include "netmill\/forward.h"$/m);
+  t.is(gccSays(source), '');
+  t.deepEqual(misformatted(source), []);
+  t.notRegex(await sourceOf(policy('directed')), /SYMMETRIC/);
+});
+
 test('text in comments', (t) => {
   t.is(comment('a */ b /* c ??/ d…\n e\tf ü'), 'a * / b / * c ? ?/ d...  e f ?');
   t.is(comment('/*/ **/'), '/ * / ** /');

@@ -1,110 +1,9 @@
 /* The FIB writer, case by case: what random operations would meet too seldom, or could not judge. */
 #include <string.h>
-#include "fib/deal.h"
 #include "shm/fib_use.h"
 #include "support.h"
 
-static uint32_t count(const uint32_t *bucket, uint32_t size, uint32_t adjacency)
-{
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < size; i++)
-		n += bucket[i] == adjacency;
-	return n;
-}
-
-static void weights_are_honoured(void)
-{
-	struct mill_deal_leg leg[3] = {
-	    {.adjacency = 5, .weight = 1}, {.adjacency = 6, .weight = 2}, {.adjacency = 7, .weight = 5}};
-	uint32_t bucket[4096] = {0};
-	const uint32_t size = mill_deal_size(leg, 3);
-	mill_deal(leg, 3, bucket, size);
-	for (uint32_t i = 0; i < 3; i++) {
-		const double due = size * leg[i].weight / 8.0, got = count(bucket, size, leg[i].adjacency);
-		CHECK(got > due - 1.01 && got < due + 1.01, "%.1f buckets for leg %u, got %.0f", due, i, got);
-	}
-	struct mill_deal_leg far[2] = {{.adjacency = 5, .weight = 256}, {.adjacency = 6, .weight = 1}};
-	const uint32_t far_size = mill_deal_size(far, 2);
-	uint32_t *large = calloc(far_size, sizeof(*large));
-	mill_deal(far, 2, large, far_size);
-	CHECK(count(large, far_size, 6) >= far_size / 300, "some for the lightest leg");
-	free(large);
-}
-
-/* Legs go one by one until one is left: in each step only buckets of the leg that went may change. */
-static void lost_leg_moves_only_its_own_flows(void)
-{
-	for (uint32_t n = 2; n <= 40; n++) {
-		struct mill_deal_leg leg[40];
-		uint32_t bucket[4096] = {0}, before[4096];
-		for (uint32_t i = 0; i < n; i++)
-			leg[i] = (struct mill_deal_leg){.adjacency = i + 1, .weight = 1 + i % 3};
-		const uint32_t size = mill_deal_size(leg, n);
-		mill_deal(leg, n, bucket, size);
-		for (uint32_t left = n - 1; left >= 1; left--) {
-			const uint32_t gone = left / 2, adjacency = leg[gone].adjacency;
-			memcpy(before, bucket, sizeof(before));
-			memmove(&leg[gone], &leg[gone + 1], (left - gone) * sizeof(leg[0]));
-			mill_deal(leg, left, bucket, size);
-			for (uint32_t b = 0; b < size; b++)
-				CHECK((before[b] == adjacency) == (before[b] != bucket[b]),
-				      "bucket %u of %u legs", b, left);
-		}
-	}
-}
-
-static void returning_leg_gets_its_share_back(void)
-{
-	struct mill_deal_leg leg[4] = {{.adjacency = 1, .weight = 1},
-	                               {.adjacency = 2, .weight = 1},
-	                               {.adjacency = 3, .weight = 1},
-	                               {.adjacency = 4, .weight = 1}};
-	uint32_t bucket[64] = {0}, before[64], moved = 0;
-	mill_deal(leg, 3, bucket, 64);
-	memcpy(before, bucket, sizeof(before));
-	mill_deal(leg, 4, bucket, 64);
-	for (uint32_t b = 0; b < 64; b++)
-		moved += bucket[b] != before[b];
-	CHECK(count(bucket, 64, 4) == 16 && moved == 16, "16 of 64, and no other moves: %u", moved);
-}
-
 static const uint8_t net10[16] = {10};
-
-/* Ten thousand flows over three ports; one loses its carrier. */
-static void dead_port_is_avoided_and_others_keep_their_flows(void)
-{
-	struct fixture *f = fixture_new();
-	struct random random = {77};
-	struct mill_fib_leg leg[3];
-	uint32_t before[10000], hash[10000], moved_to[3] = {0};
-	for (uint32_t i = 0; i < 3; i++) {
-		fixture_apply(f, record_adjacency(i, MILL_ADJ_FORWARD, (uint16_t)i, i));
-		leg[i] = (struct mill_fib_leg){i, 1};
-	}
-	fixture_group(f, 50, leg, 3);
-	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 8, 50));
-	const uint32_t group = lookup4(f->fib, 10u << 24 | 5);
-	CHECK(mill_fib_wants_hash(f->fib, group), "several paths");
-	for (uint32_t i = 0; i < 10000; i++) {
-		hash[i] = (uint32_t)random_next(&random);
-		before[i] = mill_fib_select(f->fib, group, hash[i])->key;
-	}
-	f->fib->ports_down = 1u << 1; /* interface 1 is on port 1 */
-	for (uint32_t i = 0; i < 10000; i++) {
-		const uint32_t now = mill_fib_select(f->fib, group, hash[i])->key;
-		CHECK(now != 1, "no flow on the dead port");
-		CHECK(before[i] == 1 || now == before[i], "flow %u stays", i);
-		moved_to[now] += before[i] == 1;
-	}
-	CHECK(moved_to[0] > 1000 && moved_to[2] > 1000, "the others share them: %u and %u", moved_to[0],
-	      moved_to[2]);
-	f->fib->ports_down = 7;
-	CHECK(!mill_fib_egress_up(f->fib, mill_fib_select(f->fib, group, 1)), "all dead: it says so");
-	f->fib->ports_down = 0;
-	for (uint32_t i = 0; i < 10000; i++)
-		CHECK(mill_fib_select(f->fib, group, hash[i])->key == before[i], "flow %u is back", i);
-	fixture_free(f);
-}
 
 /* More groups than 16-bit entries can name: neighbours of a large LAN. */
 static void entries_widen_when_16_bits_do_not_suffice(void)
@@ -304,11 +203,6 @@ int main(void)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-	    {"weights are honoured", weights_are_honoured},
-	    {"a lost leg moves only its own flows", lost_leg_moves_only_its_own_flows},
-	    {"a returning leg gets its share back", returning_leg_gets_its_share_back},
-	    {"a dead port is avoided and others keep their flows",
-	     dead_port_is_avoided_and_others_keep_their_flows},
 	    {"entries widen when 16 bits do not suffice", entries_widen_when_16_bits_do_not_suffice},
 	    {"a full table keeps what it has", full_table_keeps_what_it_has},
 	    {"default routes are beside everything", default_routes},

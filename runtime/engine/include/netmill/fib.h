@@ -120,15 +120,27 @@ static inline bool mill_fib_leg_dead(const struct mill_fib *fib, const struct mi
 	       (__atomic_load_n(&fib->ports_down, __ATOMIC_RELAXED) >> adjacency->port & 1);
 }
 
-/* The chosen leg's port is down: another bucket by the same hash, so that only this leg's flows move. */
+#define MILL_FIB_DETOURS 8u
+
+/* Where the flows of a bucket whose leg is dead look next, for the i-th time. fib/deal.c knows it too: when the leg has
+ * gone for good, they stay where this sent them. */
+static inline uint32_t mill_fib_detour(uint32_t bucket, uint32_t i, uint32_t mask)
+{
+	uint32_t h = (bucket + (i + 1) * 0x9e3779b9u) * 0x85ebca6bu;
+	h = (h ^ h >> 15) * 0xc2b2ae35u;
+	return (h ^ h >> 16) & mask;
+}
+
+/* The chosen leg's port is down: another bucket, so that only this leg's flows move. */
 static inline const struct mill_adjacency *mill_fib_select_other(const struct mill_fib *fib,
                                                                  const uint32_t *bucket, uint32_t mask,
                                                                  uint32_t hash,
                                                                  const struct mill_adjacency *first)
 {
-	for (uint32_t i = 0, h = hash; i <= mask; i++) {
-		h = i < 8 ? h * 0x9e3779b1u + 0x7f4a7c15u : h + 0x10000u;
-		const uint32_t id = __atomic_load_n(&bucket[h >> 16 & mask], __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i <= mask + MILL_FIB_DETOURS; i++) {
+		const uint32_t at =
+		    i < MILL_FIB_DETOURS ? mill_fib_detour(hash & mask, i, mask) : (hash + i) & mask;
+		const uint32_t id = __atomic_load_n(&bucket[at], __ATOMIC_RELAXED);
 		const struct mill_adjacency *adjacency = mill_fib_adjacency(fib, id);
 		if (!mill_fib_leg_dead(fib, adjacency))
 			return adjacency;

@@ -4,28 +4,8 @@
  * it by its own table; only its TTL may run out there, which ends in an answer whatever the table says.
  */
 #pragma once
+#include "netmill/flow.h"
 #include "netmill/transmit.h"
-
-static inline uint32_t mill_mix(uint64_t a, uint64_t b)
-{
-	a = (a ^ 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
-	b = (b ^ a >> 29) * 0x94d049bb133111ebull;
-	return (uint32_t)(b >> 32);
-}
-
-/* The same for all packets of a flow: five fields, or three for fragments, whose later parts have no ports. */
-static inline uint32_t mill_flow_hash(struct mill_packet *p)
-{
-	uint64_t ports, addresses;
-	mill_read_l4(p);
-	ports = p->fragment ? p->proto : (uint64_t)p->sport << 24 | (uint64_t)p->dport << 8 | p->proto;
-	if (p->family == 4)
-		addresses = (uint64_t)p->src4 << 32 | p->dst4;
-	else
-		addresses =
-		    (uint64_t)mill_mix(p->src6.high, p->src6.low) << 32 | mill_mix(p->dst6.high, p->dst6.low);
-	return mill_mix(addresses, ports);
-}
 
 static inline const struct mill_adjacency *mill_path(const struct mill_worker *w, struct mill_packet *p,
                                                      uint32_t group)
