@@ -95,6 +95,7 @@ export const manifestSchema = z.object({
     maxClients: z.number().int(),
     routeDumpFile: z.string(),
     arpMaxTries: z.number().int(),
+    audit: z.number().int(),
   }),
 });
 

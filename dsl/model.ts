@@ -215,6 +215,8 @@ export interface DaemonConfig {
   readonly maxClients: number;
   readonly routeDumpFile: string;
   readonly arpMaxTries: number;
+  /** Seconds between two audits, 0: none by itself. */
+  readonly audit: number;
 }
 
 export interface Router {

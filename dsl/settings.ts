@@ -42,6 +42,8 @@ export interface DaemonSpec {
   readonly routeDumpFile?: string;
   /** Requests for a neighbour, one a second, before it counts as unreachable. */
   readonly arpMaxTries?: number;
+  /** Seconds between two audits of kernel, RIB and compiled FIB against each other; 0: none by itself. */
+  readonly audit?: number;
 }
 
 /** MILL_MAX_WORKERS and MILL_MAX_RINGS of runtime/shm/limits.h. */
@@ -70,7 +72,7 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
 }
 
 export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
-  const keys = ['pidfile', 'socket', 'maxClients', 'routeDumpFile', 'arpMaxTries'];
+  const keys = ['pidfile', 'socket', 'maxClients', 'routeDumpFile', 'arpMaxTries', 'audit'];
   const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the daemon');
   const at = inside(origin, 'socket');
   const socket =
@@ -84,6 +86,7 @@ export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
     maxClients: wholeNumber(given.maxClients, 1, 1024, inside(origin, 'maxClients')) ?? 10,
     routeDumpFile: line(given.routeDumpFile, '/var/lib/netmill/routes.dump', inside(origin, 'routeDumpFile')),
     arpMaxTries: wholeNumber(given.arpMaxTries, 1, 100, inside(origin, 'arpMaxTries')) ?? 5,
+    audit: wholeNumber(given.audit, 0, 86_400, inside(origin, 'audit')) ?? 60,
   });
 }
 

@@ -5,6 +5,7 @@
  * the journal.
  */
 import { mkdirSync } from 'node:fs';
+import { logAudit } from './audit-log.js';
 import type { Handler } from './control/connection.js';
 import { controlFib } from './control/fib-control.js';
 import { createHandler } from './control/handlers.js';
@@ -118,7 +119,12 @@ async function run(
   const settings = bundle.plan.daemon;
   // Ends the loops that read the engine; the parts that change something stop one by one.
   const reading = new AbortController();
-  const rib = native.createRib({ receiveBuffer: RECEIVE_BUFFER, arpMaxTries: settings.arpMaxTries });
+  const rib = native.createRib({
+    receiveBuffer: RECEIVE_BUFFER,
+    arpMaxTries: settings.arpMaxTries,
+    audit: settings.audit,
+  });
+  rib.onAudit((report) => logAudit(log, report));
   rib.start();
   stops.push(() => rib.stop());
 

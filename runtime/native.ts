@@ -231,10 +231,33 @@ export interface RibStatus {
   readonly neighbours: number;
   readonly messages: bigint;
   readonly batches: bigint;
-  readonly overruns: number;
-  readonly resyncs: number;
+  readonly overruns: number; // the kernel dropped messages
+  readonly resyncs: number; // dumps that replaced everything
+  readonly corrections: number; // prefixes that a dump found changed without a message
+  readonly audits: number;
+  readonly divergences: number; // prefixes that audits found wrong, in all
+  readonly repaired: number; // of those
   readonly pending: number; // changes tracked but not applied while decoupled
   readonly synced: boolean; // the first dump has been applied by the engine
+}
+
+/** Kernel, RIB and compiled FIB held against each other. */
+export interface AuditReport {
+  readonly startedAt: number; // ms since the epoch
+  readonly milliseconds: number;
+  readonly prefixes: number; // in the kernel's dump
+  readonly addresses: number; // boundary addresses of prefixes that the compiled FIB was asked for
+  /** False: no engine is fed, or changes never paused long enough; then only kernel and RIB were compared. */
+  readonly compiled: boolean;
+  readonly divergences: number; // prefixes that were wrong
+  readonly repaired: number; // of those
+  /** The first few that were wrong. */
+  readonly last: readonly {
+    readonly prefix: string;
+    readonly between: 'kernel-rib' | 'rib-fib';
+    readonly expected: string;
+    readonly got: string;
+  }[];
 }
 
 /** Netlink reader, RIB and FIB feeder: everything per route happens inside, on its own thread. */
@@ -281,6 +304,12 @@ export interface Rib {
    * while nothing is fed (no engine, no interfaces yet, decoupled), when the RIB knows it.
    */
   settled(): Promise<void>;
+  /** Audits now, whatever the period; what is wrong is repaired. Changes go on being followed meanwhile. */
+  audit(): Promise<AuditReport>;
+  /** Seconds between two audits; 0: none but those asked for. */
+  setAudit(seconds: number): void;
+  /** Called with every report, of background audits and of those asked for. */
+  onAudit(listener: (report: AuditReport) => void): void;
 }
 
 /** Kernel settings that are no routes. */
@@ -296,7 +325,11 @@ export interface Kernel {
 export interface Native {
   /** Connects to a running engine's control socket and takes duplicates of all its descriptors. */
   connectEngine(path: string): Promise<EngineLink>;
-  createRib(options: { readonly receiveBuffer: number; readonly arpMaxTries: number }): Rib;
+  createRib(options: {
+    readonly receiveBuffer: number; // bytes
+    readonly arpMaxTries: number;
+    readonly audit: number; // seconds between two audits, 0: none by itself
+  }): Rib;
   readonly kernel: Kernel;
   /** uid, gid and pid of the peer of a connected Unix socket (SO_PEERCRED). */
   peerCredentials(fd: number): { readonly uid: number; readonly gid: number; readonly pid: number };

@@ -68,6 +68,7 @@ export interface Plan {
     readonly maxClients: number;
     readonly routeDumpFile: string;
     readonly arpMaxTries: number;
+    readonly audit: number; // seconds between two audits, 0: none by itself
   };
 }
 

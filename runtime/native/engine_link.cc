@@ -14,19 +14,12 @@
 #include "config_pack.h"
 #include "js.h"
 #include "rib/address.h"
+#include "rib/text.h"
 #include "signal.h"
 #include "state_view.h"
 
 namespace mill
 {
-
-static const char *const adjacency_kinds[] = {"none",   "forward",   "resolve",     "glean",    "local",
-                                              "kernel", "blackhole", "unreachable", "broadcast"};
-
-static std::string kind_name(uint8_t kind)
-{
-	return adjacency_kinds[kind < std::size(adjacency_kinds) ? kind : 0];
-}
 
 static const char *request_name(uint16_t type)
 {
@@ -484,13 +477,13 @@ static Napi::Value compiled_route(Napi::Env env, const mill_msg &message)
 	static const uint8_t nothing[16] = {};
 	Napi::Object object = Napi::Object::New(env);
 	object.Set("group", answer.group);
-	object.Set("kind", kind_name(answer.kind));
+	object.Set("kind", adjacency_kind_name(answer.kind));
 	Napi::Array legs = Napi::Array::New(env);
 	for (uint32_t i = 0; i < answer.legs && i < std::size(answer.leg); i++) {
 		const auto &leg = answer.leg[i];
 		Napi::Object item = Napi::Object::New(env);
 		item.Set("interface", leg.iface);
-		item.Set("kind", kind_name(leg.kind));
+		item.Set("kind", adjacency_kind_name(leg.kind));
 		const bool named =
 		    (leg.family == 4 || leg.family == 6) && memcmp(leg.address, nothing, 16) != 0;
 		item.Set("nexthop", named

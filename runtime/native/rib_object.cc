@@ -9,6 +9,7 @@
 #include <cstdio>
 #include "engine_link.h"
 #include "js.h"
+#include "rib/text.h"
 #include "rib_thread.h"
 #include "rib_views.h"
 #include "signal.h"
@@ -128,9 +129,14 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	Napi::Value status(const Napi::CallbackInfo &info);
 	Napi::Value on_links(const Napi::CallbackInfo &info);
 	Napi::Value settled(const Napi::CallbackInfo &info);
+	Napi::Value audit(const Napi::CallbackInfo &info);
+	Napi::Value set_audit(const Napi::CallbackInfo &info);
+	Napi::Value on_audit(const Napi::CallbackInfo &info);
 
 	void handle(Napi::Env env);
-	Napi::Value wait(Napi::Env env, bool recouple);
+	void resolve_wait(Napi::Env env, uint64_t ticket, const Napi::Value &value);
+	/* A promise that is kept when `ask(ticket)` is answered. */
+	Napi::Value wait(Napi::Env env, void (RibThread::*ask)(uint64_t));
 	/* Changes the table and wakes the thread. */
 	template <typename Body> Napi::Value change(const Napi::CallbackInfo &info, Body body);
 
@@ -138,8 +144,13 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	std::shared_ptr<Signal> signal_;
 	std::map<uint64_t, Napi::Promise::Deferred> waits_;
 	uint64_t ticket_ = 0;
-	Napi::FunctionReference listener_;
+	Napi::FunctionReference listener_, audit_listener_;
 };
+
+static uint32_t audit_period(const Napi::Value &value)
+{
+	return static_cast<uint32_t>(as_integer(value, "seconds between audits", 0, 1 << 20));
+}
 
 RibObject::RibObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<RibObject>(info)
 {
@@ -150,6 +161,7 @@ RibObject::RibObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<RibObjec
 		    as_integer(options.Get("receiveBuffer"), "receiveBuffer", 4096, 1 << 30));
 		values.arp_max_tries =
 		    static_cast<uint32_t>(as_integer(options.Get("arpMaxTries"), "arpMaxTries", 0, 1 << 30));
+		values.audit_seconds = audit_period(options.Get("audit"));
 		rib_ = std::make_shared<RibThread>(values);
 	});
 }
@@ -185,7 +197,10 @@ Napi::Function RibObject::define(Napi::Env env)
 	                    InstanceMethod<&RibObject::resolve>("resolve"),
 	                    InstanceMethod<&RibObject::status>("status"),
 	                    InstanceMethod<&RibObject::on_links>("onLinks"),
-	                    InstanceMethod<&RibObject::settled>("settled")});
+	                    InstanceMethod<&RibObject::settled>("settled"),
+	                    InstanceMethod<&RibObject::audit>("audit"),
+	                    InstanceMethod<&RibObject::set_audit>("setAudit"),
+	                    InstanceMethod<&RibObject::on_audit>("onAudit")});
 }
 
 /* --- life --------------------------------------------------------------------------------------------------- */
@@ -221,54 +236,82 @@ Napi::Value RibObject::stop(const Napi::CallbackInfo &info)
 	}
 	signal_->close();
 	signal_.reset();
+	rib_->set_compiled(nullptr);
 	rib_->locked([](Rib &rib) { rib.attach(nullptr); });
 	Unref();
 	return env.Undefined();
+}
+
+void RibObject::resolve_wait(Napi::Env env, uint64_t ticket, const Napi::Value &value)
+{
+	const auto found = waits_.find(ticket);
+	if (found == waits_.end())
+		return;
+	found->second.Resolve(value);
+	waits_.erase(found);
+	signal_->unhold(env);
 }
 
 void RibObject::handle(Napi::Env env)
 {
 	Napi::HandleScope scope(env);
 	Ref();
-	for (const uint64_t ticket : rib_->take_done()) {
-		const auto found = waits_.find(ticket);
-		if (found == waits_.end())
-			continue;
-		found->second.Resolve(env.Undefined());
-		waits_.erase(found);
-		signal_->unhold(env);
+	for (const uint64_t ticket : rib_->take_done())
+		resolve_wait(env, ticket, env.Undefined());
+	for (const auto &[ticket, report] : rib_->take_audits()) {
+		const Napi::Object object = js_audit(env, report);
+		resolve_wait(env, ticket, object);
+		if (!audit_listener_.IsEmpty())
+			audit_listener_.Call({object});
 	}
 	if (rib_->take_links_changed() && !listener_.IsEmpty())
 		listener_.Call({});
 	Unref();
 }
 
-Napi::Value RibObject::wait(Napi::Env env, bool recouple)
+Napi::Value RibObject::wait(Napi::Env env, void (RibThread::*ask)(uint64_t))
 {
 	Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
 	if (!signal_) {
-		deferred.Reject(
-		    js_error(env, Failure(ENOTCONN, "settled", "the RIB is not started")).Value());
+		deferred.Reject(js_error(env, Failure(ENOTCONN, "wait", "the RIB is not started")).Value());
 		return deferred.Promise();
 	}
 	const uint64_t ticket = ++ticket_;
 	waits_.emplace(ticket, deferred);
 	signal_->hold(env);
-	if (recouple)
-		rib_->ask_recouple(ticket);
-	else
-		rib_->ask_settled(ticket);
+	((*rib_).*ask)(ticket);
 	return deferred.Promise();
 }
 
 Napi::Value RibObject::settled(const Napi::CallbackInfo &info)
 {
-	return wait(info.Env(), false);
+	return wait(info.Env(), &RibThread::ask_settled);
 }
 
 Napi::Value RibObject::recouple(const Napi::CallbackInfo &info)
 {
-	return wait(info.Env(), true);
+	return wait(info.Env(), &RibThread::ask_recouple);
+}
+
+Napi::Value RibObject::audit(const Napi::CallbackInfo &info)
+{
+	return wait(info.Env(), &RibThread::ask_audit);
+}
+
+Napi::Value RibObject::set_audit(const Napi::CallbackInfo &info)
+{
+	return guarded(info.Env(), [&]() -> Napi::Value {
+		rib_->set_audit_seconds(audit_period(info[0]));
+		return info.Env().Undefined();
+	});
+}
+
+Napi::Value RibObject::on_audit(const Napi::CallbackInfo &info)
+{
+	audit_listener_.Reset();
+	if (info[0].IsFunction())
+		audit_listener_ = Napi::Persistent(info[0].As<Napi::Function>());
+	return info.Env().Undefined();
 }
 
 /* --- changes ------------------------------------------------------------------------------------------------ */
@@ -316,6 +359,7 @@ Napi::Value RibObject::attach(const Napi::CallbackInfo &info)
 {
 	return change(info, [&] {
 		std::unique_ptr<FibQueue> queue;
+		std::shared_ptr<const CompiledFib> compiled;
 		if (!info[0].IsUndefined() && !info[0].IsNull()) {
 			const HoldTable &held = held_by(info[0]);
 			Fd memory = held.duplicate(MILL_HOLD_FIB_QUEUE, 0, 0, nullptr);
@@ -325,7 +369,11 @@ Napi::Value RibObject::attach(const Napi::CallbackInfo &info)
 				throw Failure(ENOENT, "attach", "the engine lent no FIB queue");
 			queue =
 			    std::make_unique<FibQueue>(std::move(memory), std::move(wake), std::move(done));
+			const Fd fib = held.duplicate(MILL_HOLD_FIB, 0, 0, nullptr);
+			if (fib)
+				compiled = std::make_shared<CompiledFib>(fib);
 		}
+		rib_->set_compiled(std::move(compiled));
 		rib_->locked([&](Rib &rib) { rib.attach(std::move(queue)); });
 	});
 }
@@ -498,6 +546,10 @@ Napi::Value RibObject::status(const Napi::CallbackInfo &info)
 		object.Set("batches", js_u64(env, statistics.batches));
 		object.Set("overruns", statistics.overruns);
 		object.Set("resyncs", statistics.resyncs);
+		object.Set("corrections", js_u53(env, statistics.corrections));
+		object.Set("audits", statistics.audits);
+		object.Set("divergences", js_u53(env, statistics.divergences));
+		object.Set("repaired", js_u53(env, statistics.repaired));
 		object.Set("pending", js_u53(env, rib.pending()));
 		object.Set("synced", rib.synced());
 		return object;

@@ -3,9 +3,9 @@
  * applied after the dump, and applying one twice ends in the same state. A round reads what is there, at most for
  * a while, and then hands the changes to the engine: alone, a change goes at once; in a storm, many go together.
  *
- * When the kernel drops messages (ENOBUFS), and when it does something without saying so (Rib::take_doubt), a new
- * dump marks and sweeps; the engine goes on with what it has. After a doubt it comes a little later, and rarely if
- * dumps are long.
+ * When the kernel drops messages (ENOBUFS), a new dump marks and sweeps; the engine goes on with what it has. When the
+ * kernel did something without saying so (Rib::take_doubt), a dump is compared a little later (rib_audit.cc), and
+ * rarely if dumps are long.
  */
 #include "rib_thread.h"
 #include <linux/neighbour.h>
@@ -14,43 +14,27 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <ctime>
+#include <chrono>
 #include "error.h"
+#include "monotonic.h"
 
 namespace mill
 {
 
-static constexpr uint64_t ms = 1000000;
 static constexpr uint64_t round_ns = 20 * ms;   /* of reading, before changes are handed over */
 static constexpr uint64_t storm_ns = 3 * ms;    /* after a hand-over, within which more is waited for */
 static constexpr uint64_t verify_ns = 200 * ms; /* after an event that hints at silent changes */
-static constexpr uint64_t second = 1000 * ms;
-static constexpr size_t refreshes = 100; /* neighbours asked for in a second */
+static constexpr size_t refreshes = 100;        /* neighbours asked for in a second */
 static constexpr size_t remembered = 65536;
 
-static uint64_t now()
-{
-	timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return static_cast<uint64_t>(time.tv_sec) * second + static_cast<uint64_t>(time.tv_nsec);
-}
-
-RibThread::RibThread(const RibOptions &options) : options_(options), wake_(make_event())
+RibThread::RibThread(const RibOptions &options)
+    : options_(options), wake_(make_event()), audit_seconds_(options.audit_seconds)
 {
 }
 
 RibThread::~RibThread()
 {
 	stop();
-}
-
-/* The thread's turn with the table; it gives way to JavaScript first. */
-template <typename Body> auto RibThread::work(Body body)
-{
-	while (waiting_ > 0 && !stopping_)
-		std::this_thread::yield();
-	const std::unique_lock<std::mutex> guard(lock_);
-	return body(rib_);
 }
 
 void RibThread::start(std::function<void()> on_event)
@@ -63,6 +47,7 @@ void RibThread::start(std::function<void()> on_event)
 	on_event_ = std::move(on_event);
 	stopping_ = false;
 	need_resync_ = true;
+	audited_at_ = now();
 	events_ = std::make_unique<NetlinkSocket>();
 	events_->set_receive_buffer(options_.receive_buffer);
 	for (const int group : groups)
@@ -92,24 +77,23 @@ void RibThread::run()
 {
 	while (!stopping_) {
 		serve_requests();
+		serve_recouples();
 		if (std::exchange(need_resync_, false))
-			resync(true);
+			resync();
 		drained_ = false;
 		read_events();
 		if (std::exchange(overrun_, false)) {
 			work([](Rib &rib) { rib.statistics.overruns++; });
 			discard_events();
-			resync(true);
+			resync();
 			continue;
 		}
 		flush();
 		advance_waits();
 		refresh_neighbours();
-		if (verify_at_ != 0 && now() >= verify_at_) {
-			verify_at_ = 0;
-			resync(false);
-			continue;
-		}
+		if (verify_due())
+			verify();
+		audit_if_due();
 		if (drained_)
 			wait_for_work();
 	}
@@ -183,44 +167,57 @@ void RibThread::wait_for_work()
 		clear_event(done);
 }
 
+bool RibThread::verify_due() const
+{
+	return verify_at_ != 0 && now() >= verify_at_;
+}
+
 /* --- dumps -------------------------------------------------------------------------------------------------- */
 
-void RibThread::dump(uint16_t type, uint8_t family, const std::function<void(Rib &)> &sweep)
+/* False: the kernel says that it changed meanwhile. `between` is called before each datagram. */
+bool RibThread::dump(uint16_t type, uint8_t family, const Take &take, const std::function<void()> &between)
 {
 	NetlinkSocket socket;
+	NetlinkRequest request(type, 0);
+	switch (type) { /* all begin with the family, but are of different lengths */
+	case RTM_GETLINK:
+		request.header<ifinfomsg>();
+		break;
+	case RTM_GETNEIGH:
+		request.header<ndmsg>();
+		break;
+	case RTM_GETNEXTHOP:
+		request.header<nhmsg>();
+		break;
+	case RTM_GETROUTE:
+		request.header<rtmsg>()->rtm_family = family;
+		break;
+	default:
+		request.header<rtgenmsg>()->rtgen_family = AF_UNSPEC;
+	}
+	std::unique_lock<std::mutex> guard(lock_, std::defer_lock);
+	return socket.dump(
+	    request, "dump", [&](const nlmsghdr *message) { take(rib_, message); },
+	    [&](bool begin) {
+		    if (!begin) {
+			    guard.unlock();
+			    return;
+		    }
+		    between();
+		    while (waiting_ > 0 && !stopping_)
+			    std::this_thread::yield();
+		    guard.lock();
+	    });
+}
+
+/* Takes everything of a kind from a dump; what is not in it is gone. */
+void RibThread::dump_and_sweep(uint16_t type, uint8_t family, void (Rib::*sweep)())
+{
+	const auto take = [](Rib &rib, const nlmsghdr *message) { rib.take(message, true); };
 	for (int attempt = 0; attempt < 3 && !stopping_; attempt++) {
 		work([](Rib &rib) { rib.mark(); });
-		NetlinkRequest request(type, 0);
-		switch (type) { /* all begin with the family, but are of different lengths */
-		case RTM_GETLINK:
-			request.header<ifinfomsg>();
-			break;
-		case RTM_GETNEIGH:
-			request.header<ndmsg>();
-			break;
-		case RTM_GETNEXTHOP:
-			request.header<nhmsg>();
-			break;
-		case RTM_GETROUTE:
-			request.header<rtmsg>()->rtm_family = family;
-			break;
-		default:
-			request.header<rtgenmsg>()->rtgen_family = AF_UNSPEC;
-		}
-		std::unique_lock<std::mutex> guard(lock_, std::defer_lock);
-		const bool whole = socket.dump(
-		    request, "dump", [this](const nlmsghdr *message) { rib_.take(message, true); },
-		    [&](bool begin) {
-			    if (!begin) {
-				    guard.unlock();
-				    return;
-			    }
-			    while (waiting_ > 0 && !stopping_)
-				    std::this_thread::yield();
-			    guard.lock();
-		    });
-		if (whole || attempt == 2) {
-			work(sweep);
+		if (dump(type, family, take, [] {}) || attempt == 2) {
+			work([sweep](Rib &rib) { (rib.*sweep)(); });
 			return;
 		}
 	}
@@ -228,34 +225,39 @@ void RibThread::dump(uint16_t type, uint8_t family, const std::function<void(Rib
 
 void RibThread::dump_links()
 {
-	dump(RTM_GETLINK, AF_UNSPEC, [](Rib &rib) { rib.sweep_links(); });
-	dump(RTM_GETADDR, AF_UNSPEC, [](Rib &rib) { rib.sweep_addresses(); });
+	dump_and_sweep(RTM_GETLINK, AF_UNSPEC, &Rib::sweep_links);
+	dump_and_sweep(RTM_GETADDR, AF_UNSPEC, &Rib::sweep_addresses);
 }
 
-/* `whole`: links and neighbours too; otherwise what links and addresses change silently. */
-void RibThread::resync(bool whole)
+void RibThread::dump_nexthops()
+{
+	try {
+		dump_and_sweep(RTM_GETNEXTHOP, AF_UNSPEC, &Rib::sweep_nexthops);
+	} catch (const Failure &) {
+		/* a kernel without nexthop objects */
+	}
+}
+
+/* Everything anew: at the start, and after the kernel dropped messages. */
+void RibThread::resync()
 {
 	const uint64_t begin = now();
 	try {
 		dump_links();
-		try {
-			dump(RTM_GETNEXTHOP, AF_UNSPEC, [](Rib &rib) { rib.sweep_nexthops(); });
-		} catch (const Failure &) {
-			/* a kernel without nexthop objects */
-		}
-		if (whole)
-			dump(RTM_GETNEIGH, AF_UNSPEC, [](Rib &rib) { rib.sweep_neighbours(); });
-		dump(RTM_GETROUTE, AF_INET, [](Rib &rib) { rib.sweep_routes(4); });
-		dump(RTM_GETROUTE, AF_INET6, [](Rib &rib) { rib.sweep_routes(6); });
+		dump_nexthops();
+		dump_and_sweep(RTM_GETNEIGH, AF_UNSPEC, &Rib::sweep_neighbours);
+		dump_and_sweep(RTM_GETROUTE, AF_INET, &Rib::sweep_routes4);
+		dump_and_sweep(RTM_GETROUTE, AF_INET6, &Rib::sweep_routes6);
 	} catch (const Failure &) {
-		verify_at_ = now() + second; /* try again; the engine goes on with what it has */
+		need_resync_ = true; /* the engine goes on with what it has */
+		std::this_thread::sleep_for(std::chrono::milliseconds(100));
 		return;
 	}
 	last_dump_ = now();
 	dump_ns_ = last_dump_ - begin;
 	work([&](Rib &rib) {
 		rib.take_doubt(); /* what the dump itself did not confirm is gone */
-		rib.statistics.resyncs += whole;
+		rib.statistics.resyncs++;
 		rib.set_loaded();
 	});
 	/* older events wait in the socket: all of them, before the engine hears of anything */
@@ -282,20 +284,27 @@ void RibThread::flush()
 
 void RibThread::serve_requests()
 {
-	std::vector<uint64_t> recouples;
 	std::vector<NeighbourKey> wanted;
 	{
 		const std::lock_guard<std::mutex> guard(requests_lock_);
 		waits_.insert(waits_.end(), asked_.begin(), asked_.end());
 		asked_.clear();
-		recouples.swap(recouples_);
 		wanted.swap(wanted_);
 	}
 	for (const NeighbourKey &neighbour : wanted)
 		ask_kernel(neighbour);
+}
+
+void RibThread::serve_recouples()
+{
+	std::vector<uint64_t> recouples;
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		recouples.swap(recouples_);
+	}
 	if (recouples.empty())
 		return;
-	resync(true);
+	resync();
 	work([](Rib &rib) {
 		rib.couple(true);
 		rib.replay();

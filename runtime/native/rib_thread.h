@@ -14,6 +14,8 @@
 #include <thread>
 #include "fd.h"
 #include "netlink_socket.h"
+#include "rib/compare.h"
+#include "rib/compiled.h"
 #include "rib/rib.h"
 
 namespace mill
@@ -22,6 +24,7 @@ namespace mill
 struct RibOptions {
 	int receive_buffer;
 	uint32_t arp_max_tries;
+	uint32_t audit_seconds; /* between two audits, 0: none by itself */
 };
 
 class RibThread
@@ -53,6 +56,13 @@ class RibThread
 	void ask_settled(uint64_t ticket);
 	void ask_recouple(uint64_t ticket);
 	std::vector<uint64_t> take_done();
+	/* An audit from now on (rib_audit.cc); its report is handed back with the ticket. Those that the period asks
+	 * for have ticket 0. */
+	void ask_audit(uint64_t ticket);
+	std::vector<std::pair<uint64_t, AuditReport>> take_audits();
+	void set_audit_seconds(uint32_t seconds);
+	/* What the engine's FIB can be read from; null for no engine. */
+	void set_compiled(std::shared_ptr<const CompiledFib> fib);
 	bool take_links_changed()
 	{
 		return links_changed_.exchange(false);
@@ -71,15 +81,35 @@ class RibThread
 	void read_events();
 	bool storm();
 	void discard_events();
-	void resync(bool whole);
-	void dump(uint16_t type, uint8_t family, const std::function<void(Rib &)> &sweep);
+	void resync();
+	using Take = std::function<void(Rib &, const nlmsghdr *)>;
+	bool dump(uint16_t type, uint8_t family, const Take &take, const std::function<void()> &between);
+	void dump_and_sweep(uint16_t type, uint8_t family, void (Rib::*sweep)());
 	void dump_links();
+	void dump_nexthops();
+	bool verify_due() const;
+	/* rib_audit.cc */
+	bool breathe();
+	bool compare_with_kernel(AuditReport &report);
+	bool compare_routes(Comparison &comparison);
+	bool quiet();
+	void compare_with_compiled(AuditReport &report);
+	void verify();
+	void audit_if_due();
 	void flush();
 	void serve_requests();
+	void serve_recouples();
 	void advance_waits();
 	void refresh_neighbours();
 	void ask_kernel(const NeighbourKey &neighbour);
-	template <typename Body> auto work(Body body);
+	/* The thread's turn with the table; it gives way to JavaScript first. */
+	template <typename Body> auto work(Body body)
+	{
+		while (waiting_ > 0 && !stopping_)
+			std::this_thread::yield();
+		const std::unique_lock<std::mutex> guard(lock_);
+		return body(rib_);
+	}
 
 	RibOptions options_;
 	Rib rib_;
@@ -91,16 +121,20 @@ class RibThread
 	std::atomic<bool> stopping_{false}, links_changed_{false};
 	std::function<void()> on_event_;
 
-	std::mutex requests_lock_; /* of the four below */
+	std::mutex requests_lock_; /* of those below, up to the next empty line */
 	std::deque<Wait> asked_;
-	std::vector<uint64_t> recouples_, done_;
+	std::vector<uint64_t> recouples_, done_, audits_;
+	std::vector<std::pair<uint64_t, AuditReport>> audited_;
+	std::shared_ptr<const CompiledFib> compiled_;
+	uint32_t audit_seconds_;
 	std::vector<NeighbourKey> wanted_;
 
 	/* the thread's own */
 	std::deque<Wait> waits_;
 	std::map<NeighbourKey, uint64_t> asked_at_;
 	bool overrun_ = false, all_flushed_ = true, drained_ = false, need_resync_ = true;
-	uint64_t verify_at_ = 0, refreshed_at_ = 0, flushed_at_ = 0, dump_ns_ = 0, last_dump_ = 0;
+	uint64_t verify_at_ = 0, refreshed_at_ = 0, flushed_at_ = 0, dump_ns_ = 0, last_dump_ = 0,
+	         audited_at_ = 0;
 };
 
 } // namespace mill

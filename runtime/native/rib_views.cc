@@ -1,65 +1,15 @@
-/* What people and JavaScript see of the RIB: names of rtnetlink's numbers, objects, lines of text. */
+/* What JavaScript sees of the RIB, and what the kernel says of an address. */
 #include "rib_views.h"
-#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <cerrno>
 #include "error.h"
+#include "js.h"
 #include "netlink_socket.h"
+#include "rib/text.h"
 
 namespace mill
 {
-
-std::string type_name(uint8_t type)
-{
-	switch (type) {
-	case RTN_UNICAST:
-		return "unicast";
-	case RTN_LOCAL:
-		return "local";
-	case RTN_BROADCAST:
-		return "broadcast";
-	case RTN_BLACKHOLE:
-		return "blackhole";
-	case RTN_UNREACHABLE:
-		return "unreachable";
-	case RTN_PROHIBIT:
-		return "prohibit";
-	case RTN_THROW:
-		return "throw";
-	default:
-		return "other";
-	}
-}
-
-std::string protocol_name(uint8_t protocol)
-{
-	static const std::pair<uint8_t, const char *> names[] = {
-	    {RTPROT_UNSPEC, "unspec"}, {RTPROT_REDIRECT, "redirect"},
-	    {RTPROT_KERNEL, "kernel"}, {RTPROT_BOOT, "boot"},
-	    {RTPROT_STATIC, "static"}, {RTPROT_RA, "ra"},
-	    {RTPROT_ZEBRA, "zebra"},   {RTPROT_BIRD, "bird"},
-	    {RTPROT_DHCP, "dhcp"},     {RTPROT_KEEPALIVED, "keepalived"},
-	    {RTPROT_BABEL, "babel"},   {RTPROT_BGP, "bgp"},
-	    {RTPROT_ISIS, "isis"},     {RTPROT_OSPF, "ospf"},
-	    {RTPROT_RIP, "rip"},       {RTPROT_EIGRP, "eigrp"}};
-	for (const auto &[number, name] : names)
-		if (number == protocol)
-			return name;
-	return std::to_string(protocol);
-}
-
-std::string neighbour_state_name(uint16_t state)
-{
-	static const std::pair<uint16_t, const char *> names[] = {
-	    {NUD_PERMANENT, "permanent"},   {NUD_NOARP, "noarp"},  {NUD_REACHABLE, "reachable"},
-	    {NUD_PROBE, "probe"},           {NUD_STALE, "stale"},  {NUD_DELAY, "delay"},
-	    {NUD_INCOMPLETE, "incomplete"}, {NUD_FAILED, "failed"}};
-	for (const auto &[bit, name] : names)
-		if (state & bit)
-			return name;
-	return "none";
-}
 
 Napi::Object js_link(Napi::Env env, const LinkState &state)
 {
@@ -130,23 +80,32 @@ Napi::Object js_path(Napi::Env env, const PathView &view)
 	return object;
 }
 
+Napi::Object js_audit(Napi::Env env, const AuditReport &report)
+{
+	Napi::Object object = Napi::Object::New(env);
+	object.Set("startedAt", js_u53(env, report.started_ms));
+	object.Set("milliseconds", js_u53(env, report.ns / 1000000));
+	object.Set("prefixes", js_u53(env, report.prefixes));
+	object.Set("addresses", js_u53(env, report.addresses));
+	object.Set("compiled", report.compiled);
+	object.Set("divergences", js_u53(env, report.divergences));
+	object.Set("repaired", js_u53(env, report.repaired));
+	Napi::Array last = Napi::Array::New(env);
+	for (const Divergence &divergence : report.last) {
+		Napi::Object item = Napi::Object::New(env);
+		item.Set("prefix", divergence.prefix.text());
+		item.Set("between", divergence.compiled ? "rib-fib" : "kernel-rib");
+		item.Set("expected", divergence.expected);
+		item.Set("got", divergence.got);
+		last.Set(last.Length(), item);
+	}
+	object.Set("last", last);
+	return object;
+}
+
 std::string route_line(const RouteView &view, const std::map<uint32_t, std::string> &names)
 {
-	std::string line = view.prefix.text() + " " + type_name(view.type);
-	for (const RouteView::Hop &hop : view.hops) {
-		const auto name = names.find(hop.ifindex);
-		if (hop.gateway.family != 0)
-			line += " via " + hop.gateway.text();
-		line += " dev " + (name != names.end() ? name->second : std::to_string(hop.ifindex));
-		if (view.hops.size() > 1)
-			line += " weight " + std::to_string(hop.weight);
-		if (hop.dead)
-			line += " dead";
-	}
-	line += " proto " + (view.by_operator ? "netmill" : protocol_name(view.protocol));
-	if (view.metric != 0)
-		line += " metric " + std::to_string(view.metric);
-	return line + "\n";
+	return view.prefix.text() + " " + route_words(view, names) + "\n";
 }
 
 /* Routes that refuse answer with an error of their own. */

@@ -4,6 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import {
+  type AuditReport,
   type EngineConfiguration,
   type EngineLink,
   type EngineNotice,
@@ -18,10 +19,16 @@ export interface Request {
 }
 
 const addon = native();
-const rib: Rib = addon.createRib({ receiveBuffer: Number(process.argv[2] ?? 1 << 25), arpMaxTries: 3 });
+const rib: Rib = addon.createRib({
+  receiveBuffer: Number(process.argv[2] ?? 1 << 25),
+  arpMaxTries: 3,
+  audit: 0,
+});
 let link: EngineLink | undefined;
 let old: EngineLink | undefined;
 const notices: EngineNotice[] = [];
+const audits: AuditReport[] = [];
+rib.onAudit((report) => audits.push(report));
 let linkChanges = 0;
 rib.onLinks(() => linkChanges++);
 
@@ -45,6 +52,8 @@ const agent: Record<string, (...args: never[]) => unknown> = {
   releaseOld: () => old?.release(),
   notices: () => notices.splice(0),
   linkChanges: () => linkChanges,
+  pid: () => process.pid,
+  audits: () => audits.splice(0),
   prepare: (config: EngineConfiguration, path: string) => link!.prepare(config, path),
   facts: () => ({
     pid: link!.pid,

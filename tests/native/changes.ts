@@ -153,6 +153,21 @@ export function handful(random: Random, neighbours: boolean): string[] {
   });
 }
 
+/** `ip` ends at a neighbour that it cannot change, `-force` or not: so each of those is the last of its batch. */
+function batches(lines: readonly string[]): string[] {
+  const all: string[][] = [[]];
+  for (const line of lines) {
+    all.at(-1)!.push(line);
+    if (line.startsWith('neigh')) all.push([]);
+  }
+  return all.filter((batch) => batch.length > 0).map((batch) => batch.join('\n'));
+}
+
+/** Wrong lines among them change nothing, and the rest is done. */
 export async function runAll(node: Node, lines: readonly string[]): Promise<void> {
-  await node.run('sh', '-c', `printf '%s\\n' "$@" | ip -force -batch - 2>/dev/null || true`, 'sh', ...lines);
+  const runs = batches(lines).map((batch) => `ip -force -batch - 2>/dev/null <<'END'\n${batch}\nEND\n`);
+  const most = 100; // so that a script fits into an argument
+  for (let at = 0; at < runs.length; at += most) {
+    await node.run('sh', '-c', `${runs.slice(at, at + most).join('')}true`);
+  }
 }

@@ -4,11 +4,11 @@
  */
 import type { ExecutionContext } from 'ava';
 import type { CompiledRoute, Link, Neighbour, RibRoute, RibStatus } from '../../runtime/native.js';
-import { Lab, type Node } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
-import { addressesOf, handful, runAll, topology } from './changes.js';
+import { addressesOf, handful, runAll } from './changes.js';
 import { buildForwarder, pipeConfiguration, startEngine } from './engine.js';
-import { type Remote, RemoteError, seeded, startAgent } from './remote.js';
+import { type Remote, RemoteError, seeded } from './remote.js';
+import { follow, inPlace, OURS, type Place } from './scene.js';
 
 interface Answer {
   readonly address: string;
@@ -16,41 +16,9 @@ interface Answer {
   readonly compiled: CompiledRoute;
 }
 
-interface Scene {
-  readonly lab: Lab;
-  readonly router: Node;
-  readonly peer: Node;
-}
-
-const OURS = ['v0', 'v1', 'v2']; // v3 is the kernel's
-
-async function inScene(body: (scene: Scene) => Promise<void>): Promise<void> {
-  const lab = await Lab.create();
-  try {
-    await body({ lab, ...(await topology(lab)) });
-  } finally {
-    await lab.close();
-  }
-}
-
-async function mapInterfaces(remote: Remote): Promise<void> {
-  const links = await remote.call<Link[]>('rib', 'links');
-  const map = OURS.map((name, slot) => ({ ifindex: links.find((l) => l.name === name)!.ifindex, slot }));
-  await remote.call('rib', 'setInterfaces', map);
-}
-
-async function connected(scene: Scene, name: string): Promise<Remote> {
-  const engine = await startEngine(scene.lab, scene.router, name);
-  return follow(scene, engine.socket);
-}
-
-async function follow({ lab, router }: Scene, socket: string): Promise<Remote> {
-  const remote = startAgent(lab, router);
-  await remote.call('rib', 'start');
-  await remote.call('agent', 'connect', socket);
-  await mapInterfaces(remote);
-  await remote.call('agent', 'attach');
-  return remote;
+async function connected(place: Place, name: string): Promise<Remote> {
+  const engine = await startEngine(place.lab, place.router, name);
+  return follow(place, engine.socket);
 }
 
 /** What the engine should do with an address, in the words of CompiledRoute, worked out from the RIB's answer. */
@@ -121,7 +89,7 @@ for (const seed of [11, 12]) {
   systemTest(
     `the compiled FIB follows random changes, seed ${seed}`,
     (t) =>
-      inScene(async (scene) => {
+      inPlace(async (scene) => {
         const remote = await connected(scene, 'engine');
         const random = seeded(seed);
         const history: string[] = [];
@@ -139,7 +107,7 @@ for (const seed of [11, 12]) {
 }
 
 systemTest('a frozen FIB keeps what it has, and coupling applies the difference', (t) =>
-  inScene(async (scene) => {
+  inPlace(async (scene) => {
     const remote = await connected(scene, 'engine');
     const ask = async () => (await remote.call<Answer[]>('agent', 'ask', ['10.9.8.1']))[0]!;
     await scene.router.ip('route add 10.9.8.0/24 via 10.1.0.2');
@@ -164,7 +132,7 @@ systemTest('a frozen FIB keeps what it has, and coupling applies the difference'
 );
 
 systemTest("the operator's routes win, follow their gateway and go when told", (t) =>
-  inScene(async (scene) => {
+  inPlace(async (scene) => {
     const remote = await connected(scene, 'engine');
     await scene.router.ip('route add 10.9.8.0/24 via 10.1.0.2', 'route add 10.20.0.0/16 via 10.1.2.2');
     await remote.call('rib', 'addLocal', '10.9.8.0/24', '10.20.1.1');
@@ -185,7 +153,7 @@ systemTest("the operator's routes win, follow their gateway and go when told", (
 );
 
 systemTest('another daemon takes the engine over after a kill', (t) =>
-  inScene(async (scene) => {
+  inPlace(async (scene) => {
     const random = seeded(21);
     const engine = await startEngine(scene.lab, scene.router, 'engine');
     for (let i = 0; i < scaled(5); i++) {
@@ -200,7 +168,7 @@ systemTest('another daemon takes the engine over after a kill', (t) =>
 );
 
 systemTest('configurations go to the engine and come back, and a dead engine is adopted', (t) =>
-  inScene(async (scene) => {
+  inPlace(async (scene) => {
     const forwarder = buildForwarder(scene.lab);
     const engine = await startEngine(scene.lab, scene.router, 'engine');
     const remote = await follow(scene, engine.socket);

@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 export interface TestEngine {
   readonly socket: string;
+  readonly pid: number;
   kill(): Promise<void>;
 }
 
@@ -31,6 +32,7 @@ export async function startEngine(
   if (!existsSync(socket)) throw new Error(`the engine did not start: ${(await child).stderr}`);
   return {
     socket,
+    pid: child.pid!,
     kill: async () => {
       child.kill('SIGKILL');
       await child;

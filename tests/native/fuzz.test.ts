@@ -16,6 +16,7 @@ test.before(async (t) => {
   const native = join(root, 'runtime/native');
   const parts = [
     'address',
+    'compare',
     'engine_feed',
     'meaning',
     'messages',
@@ -23,6 +24,7 @@ test.before(async (t) => {
     'queue',
     'rib',
     'rib_events',
+    'text',
     'trie',
   ];
   const sources = [

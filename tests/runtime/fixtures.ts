@@ -59,6 +59,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
       maxClients: 10,
       routeDumpFile: '/tmp/dump',
       arpMaxTries: 5,
+      audit: 60,
     },
     ...change,
   };

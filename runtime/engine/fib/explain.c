@@ -34,8 +34,13 @@ static uint32_t lookup(const struct mill_fib *fib, const struct mill_lookup *que
 void mill_fib_explain(const struct mill_fib *fib, const struct mill_lookup *query,
                       struct mill_lookup_answer *answer)
 {
+	mill_fib_explain_group(fib, lookup(fib, query), answer);
+}
+
+void mill_fib_explain_group(const struct mill_fib *fib, uint32_t group, struct mill_lookup_answer *answer)
+{
 	memset(answer, 0, sizeof(*answer));
-	answer->group = lookup(fib, query);
+	answer->group = group;
 	const uint64_t word = MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET)[answer->group];
 	const uint32_t mask = (uint32_t)(word >> 32);
 	const uint32_t *bucket = MILL_FIB_AT(fib, uint32_t, MILL_FIB_BUCKET_OFFSET) + (uint32_t)word;

@@ -5,3 +5,5 @@
 
 /* query->family is 4 or 6. Legs in order of first appearance in the buckets, at most 16. */
 void mill_fib_explain(const struct mill_fib *, const struct mill_lookup *query, struct mill_lookup_answer *);
+/* The same of one group; its number is below MILL_FIB_GROUPS. */
+void mill_fib_explain_group(const struct mill_fib *, uint32_t group, struct mill_lookup_answer *);

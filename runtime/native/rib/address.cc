@@ -104,6 +104,22 @@ Address Prefix::last() const
 	return last;
 }
 
+Address Address::next() const
+{
+	Address next = *this;
+	for (size_t i = size(); i > 0 && ++next.bytes[i - 1] == 0; i--) {
+	}
+	return next;
+}
+
+Address Address::previous() const
+{
+	Address previous = *this;
+	for (size_t i = size(); i > 0 && previous.bytes[i - 1]-- == 0; i--) {
+	}
+	return previous;
+}
+
 bool parse_mac(const std::string &text, uint8_t mac[6])
 {
 	unsigned part[6];

@@ -50,6 +50,9 @@ struct Address {
 		                              : memcmp(bytes, other.bytes, sizeof bytes) < 0;
 	}
 	uint64_t hash() const;
+	/* The addresses after and before; the first follows the last. */
+	Address next() const;
+	Address previous() const;
 };
 
 struct Prefix {

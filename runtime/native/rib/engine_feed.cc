@@ -18,6 +18,13 @@ static constexpr uint64_t needed_room = 1024; /* more than one change with all i
 static constexpr uint64_t batch_records = 8192;
 static constexpr size_t max_legs = 256;
 
+static void put_prefix(mill_fib_record &record, const Prefix &prefix)
+{
+	record.family = prefix.address.family;
+	record.length = prefix.length;
+	memcpy(record.address, prefix.address.bytes, sizeof record.address);
+}
+
 /* --- adjacencies -------------------------------------------------------------------------------------------- */
 
 Adjacency &Rib::adjacency(AdjacencyClass kind, uint32_t ifindex, const Address &address)
@@ -166,7 +173,8 @@ void Rib::send_group(Path &path)
 		leg.adjacency->refs++;
 	for (const GroupLeg &leg : path.sent_legs)
 		drop_adjacency(leg.adjacency);
-	const bool same = path.sent && legs == path.sent_legs;
+	const bool again = std::exchange(path.untold, false);
+	const bool same = path.sent && !again && legs == path.sent_legs;
 	path.sent_legs = std::move(legs);
 	if (same)
 		return;
@@ -181,6 +189,27 @@ void Rib::send_group(Path &path)
 			record.leg[k] = {path.sent_legs[i + k].adjacency->id, path.sent_legs[i + k].weight};
 	}
 	path.sent = true;
+}
+
+void Rib::tell_again(Adjacency &adjacency)
+{
+	adjacency.sent = false;
+	mark_adjacency(adjacency);
+}
+
+void Rib::tell_again(Path &path)
+{
+	path.untold = true;
+	mark_path(path);
+}
+
+void Rib::tell_again(Node &node)
+{
+	if (node.fed == nullptr)
+		return;
+	put_prefix(queue_->push(MILL_FIB_ROUTE_DEL), node.prefix);
+	feed_unref(std::exchange(node.fed, nullptr));
+	touch(node);
 }
 
 void Rib::feed_ref(Path *path)
@@ -238,13 +267,6 @@ bool Rib::free_adjacencies()
 }
 
 /* --- routes and gateways ------------------------------------------------------------------------------------ */
-
-static void put_prefix(mill_fib_record &record, const Prefix &prefix)
-{
-	record.family = prefix.address.family;
-	record.length = prefix.length;
-	memcpy(record.address, prefix.address.bytes, sizeof record.address);
-}
 
 void Rib::feed_node(Node &node)
 {
@@ -332,6 +354,12 @@ void Rib::couple(bool on)
 bool Rib::synced() const
 {
 	return queue_ && replayed_ && queue_->applied() >= replay_end_;
+}
+
+bool Rib::still() const
+{
+	return feeding() && synced() && !replay_wanted_ && dirty_nodes_.empty() && dirty_paths_.empty() &&
+	       dirty_adjacencies_.empty() && queue_->applied() == queue_->position();
 }
 
 size_t Rib::pending() const

@@ -77,6 +77,7 @@ struct Path {
 	uint32_t refs = 0, fed_refs = 0;
 	Prefix last_fed; /* the last prefix that the engine was told to send this way; family 0: none */
 	bool dirty = false, checked = false, purged = false, sent = false;
+	bool untold = false; /* to be told to the engine again, whatever it was told */
 	std::vector<GroupLeg> sent_legs;
 	std::string key;
 };

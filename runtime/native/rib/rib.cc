@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <ctime>
 #include <functional>
+#include "rib/compare.h"
 
 namespace mill
 {
@@ -35,9 +36,11 @@ void Rib::take(const nlmsghdr *message, bool from_dump)
 		RouteMessage route;
 		if (!parse_route(message, route) || route.cloned)
 			return;
-		if (route.table != RT_TABLE_MAIN && route.table != RT_TABLE_LOCAL)
+		Rank rank;
+		if (!rank_of(route.table, rank))
 			return;
-		const Rank rank = route.table == RT_TABLE_LOCAL ? Rank::LocalTable : Rank::Main;
+		if (comparison_ != nullptr)
+			comparison_->touched(route.prefix);
 		if (route.remove)
 			delete_route(route, rank);
 		else
@@ -77,6 +80,12 @@ void Rib::take(const nlmsghdr *message, bool from_dump)
 	}
 }
 
+bool Rib::rank_of(uint32_t table, Rank &rank) const
+{
+	rank = table == RT_TABLE_LOCAL ? Rank::LocalTable : Rank::Main;
+	return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN;
+}
+
 /* --- references and changes --------------------------------------------------------------------------------- */
 
 void Rib::check_path(Path *path)
@@ -108,6 +117,8 @@ void Rib::route_changed(Node &node, Rank rank)
 	touch(node);
 	routes_changed_ = true;
 	const Prefix &prefix = node.prefix;
+	if (comparison_ != nullptr)
+		comparison_->touched(prefix);
 	if (rank == Rank::LocalTable && prefix.length < prefix.address.bits())
 		trie(prefix.address.family).inside(prefix, [this](Node &inner) { touch(inner); });
 	if (neighbours_.empty())
@@ -119,29 +130,11 @@ void Rib::route_changed(Node &node, Rank rank)
 
 /* --- lists of candidates ------------------------------------------------------------------------------------ */
 
-/* The kernel's order: table, then TOS (larger first), then metric. */
-static bool same_class(const Candidate &a, const Candidate &b)
-{
-	return a.rank == b.rank && a.tos == b.tos && a.metric == b.metric;
-}
-
-static bool before(const Candidate &a, const Candidate &b)
-{
-	if (a.rank != b.rank)
-		return a.rank < b.rank;
-	return a.tos != b.tos ? a.tos > b.tos : a.metric < b.metric;
-}
-
-static bool same_route(const Candidate &a, const Candidate &b)
-{
-	return same_class(a, b) && a.path == b.path && a.protocol == b.protocol;
-}
-
 static Candidate **find_candidate(Node &node, const Candidate &wanted,
-                                  bool (*equal)(const Candidate &, const Candidate &))
+                                  bool (Candidate::*equal)(const Candidate &) const)
 {
 	Candidate **place = &node.first;
-	while (*place != nullptr && !equal(**place, wanted))
+	while (*place != nullptr && !((*place)->*equal)(wanted))
 		place = &(*place)->next;
 	return *place != nullptr ? place : nullptr;
 }
@@ -149,7 +142,7 @@ static Candidate **find_candidate(Node &node, const Candidate &wanted,
 static Candidate **class_start(Node &node, const Candidate &wanted)
 {
 	Candidate **place = &node.first;
-	while (*place != nullptr && before(**place, wanted))
+	while (*place != nullptr && (*place)->before(wanted))
 		place = &(*place)->next;
 	return place;
 }
@@ -157,7 +150,7 @@ static Candidate **class_start(Node &node, const Candidate &wanted)
 static Candidate **class_end(Node &node, const Candidate &wanted)
 {
 	Candidate **place = &node.first;
-	while (*place != nullptr && !before(wanted, **place))
+	while (*place != nullptr && !wanted.before(**place))
 		place = &(*place)->next;
 	return place;
 }
@@ -221,6 +214,18 @@ void Rib::remove_matching(Node &node, const std::function<bool(const Candidate &
 	}
 }
 
+void Rib::replace_candidates(Node &node, Rank rank, const std::vector<Candidate> &wanted)
+{
+	for (const Candidate &candidate : wanted)
+		ref_path(candidate.path); /* stays, whatever is removed */
+	remove_matching(node, [rank](const Candidate &candidate) { return candidate.rank == rank; });
+	for (const Candidate &candidate : wanted)
+		insert_candidate(node, class_end(node, candidate), candidate);
+	for (const Candidate &candidate : wanted)
+		unref_path(candidate.path);
+	touch(node);
+}
+
 /* The one candidate of a rank that has at most one; null takes it away. */
 void Rib::put_single(const Prefix &prefix, Rank rank, Path *path)
 {
@@ -229,7 +234,7 @@ void Rib::put_single(const Prefix &prefix, Rank rank, Path *path)
 	if (node == nullptr)
 		return;
 	const Candidate wanted = {nullptr, path, 0, 0, 0, 0, rank};
-	Candidate **old = find_candidate(*node, wanted, same_class);
+	Candidate **old = find_candidate(*node, wanted, &Candidate::same_class);
 	if (old != nullptr && (*old)->path == path)
 		return;
 	if (old != nullptr)
@@ -267,11 +272,11 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 
 void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
 {
-	Candidate **exact = find_candidate(node, wanted, same_route);
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route);
 	if (exact != nullptr)
 		(*exact)->stamp = stamp_;
 	if (flags & NLM_F_REPLACE) {
-		Candidate **first = find_candidate(node, wanted, same_class);
+		Candidate **first = find_candidate(node, wanted, &Candidate::same_class);
 		if (first == nullptr) {
 			insert_candidate(node, class_start(node, wanted), wanted);
 		} else if (first != exact) {
@@ -288,7 +293,7 @@ void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool f
 		return;
 	}
 	/* a dump lists them in order: each goes to its class's end, and the order is the kernel's again */
-	if (from_dump && ((*exact)->next != nullptr && same_class(*(*exact)->next, wanted))) {
+	if (from_dump && ((*exact)->next != nullptr && (*exact)->next->same_class(wanted))) {
 		Candidate same = wanted;
 		same.since = (*exact)->since;
 		remove_candidate(node, exact);
@@ -324,7 +329,7 @@ void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags)
 {
 	const bool shares = may_share(*wanted.path);
 	const bool replace = (flags & NLM_F_REPLACE) != 0;
-	Candidate **exact = find_candidate(node, wanted, same_route);
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route);
 	if (exact != nullptr)
 		(*exact)->stamp = stamp_;
 	if (exact != nullptr && !replace)
@@ -332,7 +337,7 @@ void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags)
 	if (replace) {
 		Candidate **alike = class_start(node, wanted), **first = alike;
 		const auto in_class = [&](Candidate **place) {
-			return *place != nullptr && same_class(**place, wanted);
+			return *place != nullptr && (*place)->same_class(wanted);
 		};
 		while (in_class(alike) && may_share(*(*alike)->path) != shares)
 			alike = &(*alike)->next;
@@ -344,10 +349,10 @@ void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags)
 	}
 	if (shares) /* what was one leg is told again as all of them */
 		remove_matching(node, [&](const Candidate &other) {
-			return same_class(other, wanted) && other.path != wanted.path &&
+			return other.same_class(wanted) && other.path != wanted.path &&
 			       may_share(*other.path) && has_legs(wanted.path->legs, other.path->legs);
 		});
-	if (find_candidate(node, wanted, same_route) == nullptr)
+	if (find_candidate(node, wanted, &Candidate::same_route) == nullptr)
 		insert_candidate(node, class_end(node, wanted), wanted);
 }
 
@@ -357,12 +362,12 @@ void Rib::delete_route(const RouteMessage &route, Rank rank)
 	if (node == nullptr)
 		return;
 	const Candidate wanted = {nullptr, path_of(route), route.metric, 0, route.tos, route.protocol, rank};
-	Candidate **exact = find_candidate(*node, wanted, same_route);
+	Candidate **exact = find_candidate(*node, wanted, &Candidate::same_route);
 	if (exact != nullptr)
 		remove_candidate(*node, exact);
 	else if (route.prefix.address.family == 6)
 		subtract_route6(*node, route, rank);
-	else if (find_candidate(*node, wanted, same_class) != nullptr)
+	else if (find_candidate(*node, wanted, &Candidate::same_class) != nullptr)
 		doubt_ = true; /* not the one that we know: look */
 	if (wanted.path->refs == 0)
 		check_path(wanted.path);
@@ -383,7 +388,7 @@ void Rib::subtract_route6(Node &node, const RouteMessage &route, Rank rank)
 		Candidate shorter = **place;
 		shorter.path = paths_.intern(6, path.type, 0, Address(), left);
 		remove_candidate(node, place);
-		if (!left.empty() && find_candidate(node, shorter, same_route) == nullptr)
+		if (!left.empty() && find_candidate(node, shorter, &Candidate::same_route) == nullptr)
 			insert_candidate(node, class_end(node, shorter), shorter);
 		if (shorter.path->refs == 0)
 			check_path(shorter.path);
@@ -401,8 +406,7 @@ void Rib::sweep_routes(uint8_t family)
 {
 	trie(family).all([this](Node &node) {
 		remove_matching(node, [this](const Candidate &candidate) {
-			return (candidate.rank == Rank::Main || candidate.rank == Rank::LocalTable) &&
-			       candidate.stamp != stamp_;
+			return of_kernel(candidate.rank) && candidate.stamp != stamp_;
 		});
 	});
 }

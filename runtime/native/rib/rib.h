@@ -30,6 +30,11 @@ namespace mill
 
 enum class Rank : uint8_t { LocalTable, Operator, Main, Neighbour };
 
+inline bool of_kernel(Rank rank)
+{
+	return rank == Rank::LocalTable || rank == Rank::Main;
+}
+
 struct Candidate {
 	Candidate *next;
 	Path *path;
@@ -38,6 +43,22 @@ struct Candidate {
 	uint8_t tos, protocol;
 	Rank rank;
 	uint32_t since = 0; /* known so, in seconds of CLOCK_MONOTONIC; 0: not in the table yet */
+
+	/* The kernel's order: table, then TOS (larger first), then metric. */
+	bool same_class(const Candidate &other) const
+	{
+		return rank == other.rank && tos == other.tos && metric == other.metric;
+	}
+	bool before(const Candidate &other) const
+	{
+		if (rank != other.rank)
+			return rank < other.rank;
+		return tos != other.tos ? tos > other.tos : metric < other.metric;
+	}
+	bool same_route(const Candidate &other) const
+	{
+		return same_class(other) && path == other.path && protocol == other.protocol;
+	}
 };
 
 struct LinkState {
@@ -112,10 +133,19 @@ struct Statistics {
 	uint64_t routes[2] = {}; /* candidates of kernel and operator, IPv4 and IPv6 */
 	uint64_t messages = 0, batches = 0;
 	uint32_t overruns = 0, resyncs = 0;
+	uint64_t corrections = 0; /* by dumps, of what had changed without an event */
+	uint32_t audits = 0;
+	uint64_t divergences = 0, repaired = 0; /* found by audits */
 };
+
+class Comparison;
+class CompiledCheck;
 
 class Rib
 {
+	friend class Comparison;
+	friend class CompiledCheck;
+
       public:
 	Rib();
 	~Rib();
@@ -128,7 +158,14 @@ class Rib
 	void sweep_addresses();
 	void sweep_neighbours();
 	void sweep_nexthops();
-	void sweep_routes(uint8_t family);
+	void sweep_routes4()
+	{
+		sweep_routes(4);
+	}
+	void sweep_routes6()
+	{
+		sweep_routes(6);
+	}
 	/* Something was derived, or did not fit: a dump should verify. Cleared by reading. */
 	bool take_doubt();
 	/* Links or addresses changed since the last call. */
@@ -160,6 +197,8 @@ class Rib
 		return coupled_;
 	}
 	bool synced() const;
+	/* The engine has applied all that is known. */
+	bool still() const;
 	size_t pending() const;
 	/* Neighbours to ask for now: in use and stale, or not resolved yet; at most `most`. */
 	std::vector<NeighbourKey> to_refresh(uint64_t now_ns, uint32_t max_tries, size_t most);
@@ -188,6 +227,8 @@ class Rib
 	}
 
 	/* rib.cc: candidates */
+	void sweep_routes(uint8_t family);
+	bool rank_of(uint32_t table, Rank &rank) const;
 	void add_route(const RouteMessage &route, Rank rank, bool from_dump);
 	void delete_route(const RouteMessage &route, Rank rank);
 	void add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
@@ -195,6 +236,8 @@ class Rib
 	void subtract_route6(Node &node, const RouteMessage &route, Rank rank);
 	void insert_candidate(Node &node, Candidate **place, const Candidate &candidate);
 	void remove_candidate(Node &node, Candidate **place);
+	/* All of a rank, by these in their order. */
+	void replace_candidates(Node &node, Rank rank, const std::vector<Candidate> &wanted);
 	void remove_matching(Node &node, const std::function<bool(const Candidate &)> &match);
 	void put_single(const Prefix &prefix, Rank rank, Path *path);
 	void touch(Node &node);
@@ -239,6 +282,10 @@ class Rib
 	void send_group(Path &path);
 	void feed_node(Node &node);
 	void feed_gateway(uint32_t slot, GatewayState &gateway);
+	/* As if the engine had lost it. */
+	void tell_again(Adjacency &adjacency);
+	void tell_again(Path &path);
+	void tell_again(Node &node);
 	void mark_path(Path &path);
 	void mark_all_paths();
 	void mark_adjacency(Adjacency &adjacency);
@@ -265,6 +312,7 @@ class Rib
 	uint32_t stamp_ = 1;
 	uint32_t hiding_[2] = {}; /* candidates of the local table that are no host's */
 	bool doubt_ = false, link_change_ = false;
+	Comparison *comparison_ = nullptr; /* that wants to know what events change */
 
 	/* changes not yet handed over */
 	std::vector<Node *> dirty_nodes_;

@@ -51,8 +51,7 @@ template <typename Match> void Rib::purge(Match match)
 		return;
 	const auto remove = [this](Node &node) {
 		remove_matching(node, [](const Candidate &candidate) {
-			return candidate.path->purged &&
-			       (candidate.rank == Rank::Main || candidate.rank == Rank::LocalTable);
+			return candidate.path->purged && of_kernel(candidate.rank);
 		});
 	};
 	if (family[0])

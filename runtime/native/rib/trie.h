@@ -83,7 +83,53 @@ class Trie
 		walk_after(root_, after, visit);
 	}
 
+	/*
+	 * The address space from `from` on, cut where prefixes begin and end: `enter(node, above)` gives the value of
+	 * a node, `visit(first, last, value)` gets each interval with the value of the node it belongs to (`none`
+	 * outside of all). `from` moves along; visit returns false to stop. False: the end was reached.
+	 */
+	template <typename Value, typename Enter, typename Visit>
+	bool intervals(Address &from, const Value &none, Enter enter, Visit visit) const
+	{
+		Cutter<Value, Enter, Visit> cutter = {from, enter, visit, false};
+		const Address end = Prefix(Address::of(from.family, Address().bytes), 0).last();
+		if (root_ != nullptr && !cutter.cover(*root_, none))
+			return !cutter.over;
+		if (!cutter.over)
+			cutter.emit(end, none);
+		return !cutter.over;
+	}
+
       private:
+	template <typename Value, typename Enter, typename Visit> struct Cutter {
+		Address &from;
+		Enter &enter;
+		Visit &visit;
+		bool over;
+
+		/* Up to and with `last`; false to stop. */
+		bool emit(const Address &last, const Value &value)
+		{
+			const Address first = from;
+			from = last.next();
+			over = from.is_zero();
+			return visit(first, last, value) && !over;
+		}
+		bool cover(const Node &node, const Value &above)
+		{
+			const Address last = node.prefix.last();
+			if (last < from)
+				return true;
+			if (from < node.prefix.address && !emit(node.prefix.address.previous(), above))
+				return false;
+			const Value value = enter(node, above);
+			for (const Node *child : node.child)
+				if (child != nullptr && !cover(*child, value))
+					return false;
+			return last < from || emit(last, value);
+		}
+	};
+
 	template <typename Visit> static void walk(Node *node, Visit &visit)
 	{
 		if (node == nullptr)

@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 			break;
 		case 2:
 			rib.mark();
-			rib.sweep_routes(random() % 2 ? 4 : 6);
+			random() % 2 ? rib.sweep_routes4() : rib.sweep_routes6();
 			break;
 		case 3:
 			rib.set_interfaces({{1 + random() % 4, 0}, {2, 1}});

@@ -1,0 +1,151 @@
+/* compare.h. */
+#include "rib/compare.h"
+#include <linux/rtnetlink.h>
+#include <algorithm>
+#include "rib/text.h"
+
+namespace mill
+{
+
+static constexpr size_t most_told = 16;
+static constexpr size_t most_touched = 1 << 19;
+static constexpr size_t nodes_at_once = 1 << 13;
+
+void AuditReport::add(const Prefix &prefix, bool between_compiled, std::string expected, std::string got)
+{
+	divergences++;
+	if (last.size() < most_told)
+		last.push_back({prefix, between_compiled, std::move(expected), std::move(got)});
+}
+
+Comparison::Comparison(Rib &rib) : rib_(rib)
+{
+	rib_.mark();
+	rib_.comparison_ = this;
+}
+
+Comparison::~Comparison()
+{
+	rib_.comparison_ = nullptr;
+}
+
+void Comparison::touched(const Prefix &prefix)
+{
+	if (touched_.size() < most_touched)
+		touched_.insert(prefix);
+	else
+		flooded_ = true;
+}
+
+void Comparison::take(const nlmsghdr *message)
+{
+	RouteMessage route;
+	Key key;
+	if (message->nlmsg_type != RTM_NEWROUTE || !parse_route(message, route) || route.cloned ||
+	    !rib_.rank_of(route.table, key.second))
+		return;
+	key.first = route.prefix;
+	if (!routes_.empty() && !(group_ == key))
+		judge();
+	group_ = key;
+	routes_.push_back(std::move(route));
+}
+
+void Comparison::end_dump()
+{
+	judge();
+}
+
+std::vector<Candidate> Comparison::candidates(const Key &key, const std::vector<RouteMessage> &routes)
+{
+	std::vector<Candidate> list;
+	for (const RouteMessage &route : routes)
+		list.push_back({nullptr, rib_.path_of(route), route.metric, rib_.stamp_, route.tos,
+		                route.protocol, key.second});
+	return list;
+}
+
+/* IPv4's order decides which route counts; IPv6's dump says nothing of the order within a metric. */
+bool Comparison::equal(const Node *node, const std::vector<Candidate> &wanted) const
+{
+	std::vector<const Candidate *> have;
+	for (const Candidate *c = node != nullptr ? node->first : nullptr; c != nullptr; c = c->next)
+		if (c->rank == group_.second)
+			have.push_back(c);
+	const auto alike = [](const Candidate *a, const Candidate &b) { return a->same_route(b); };
+	if (have.size() != wanted.size())
+		return false;
+	if (group_.first.address.family == 4)
+		return std::equal(have.begin(), have.end(), wanted.begin(), alike);
+	return std::all_of(wanted.begin(), wanted.end(), [&](const Candidate &one) {
+		return std::any_of(have.begin(), have.end(),
+		                   [&](const Candidate *other) { return alike(other, one); });
+	});
+}
+
+void Comparison::judge()
+{
+	if (routes_.empty())
+		return;
+	prefixes_++;
+	Node *node = rib_.trie(group_.first.address.family).find(group_.first);
+	const std::vector<Candidate> wanted = candidates(group_, routes_);
+	if (!equal(node, wanted))
+		suspects_[group_] = routes_;
+	for (Candidate *c = node != nullptr ? node->first : nullptr; c != nullptr; c = c->next)
+		if (c->rank == group_.second)
+			c->stamp = rib_.stamp_;
+	for (const Candidate &candidate : wanted)
+		if (candidate.path->refs == 0)
+			rib_.check_path(candidate.path);
+	routes_.clear();
+}
+
+bool Comparison::find_unconfirmed(uint8_t family)
+{
+	size_t seen = 0;
+	const bool first = std::exchange(walking_, family) != family;
+	rib_.trie(family).page(first ? nullptr : &after_, [&](const Node &node) {
+		for (const Candidate *c = node.first; c != nullptr; c = c->next)
+			if (of_kernel(c->rank) && c->stamp != rib_.stamp_)
+				suspects_.try_emplace({node.prefix, c->rank});
+		after_ = node.prefix;
+		return ++seen < nodes_at_once;
+	});
+	return seen < nodes_at_once;
+}
+
+std::string Comparison::words(const Node &node, Rank rank, const Candidate *first) const
+{
+	std::map<uint32_t, std::string> names;
+	for (const auto &[ifindex, state] : rib_.links_)
+		names[ifindex] = state.link.name;
+	std::string all;
+	for (const Candidate *c = first; c != nullptr; c = c->next)
+		if (c->rank == rank)
+			all += (all.empty() ? "" : "; ") + route_words(rib_.view_of(node, *c), names);
+	return all.empty() ? "no route" : all;
+}
+
+size_t Comparison::settle(AuditReport &report)
+{
+	size_t explained = 0;
+	for (auto &[key, routes] : suspects_) {
+		if (flooded_ || touched_.count(key.first) != 0) {
+			explained++;
+			continue;
+		}
+		std::vector<Candidate> wanted = candidates(key, routes);
+		for (size_t i = 0; i + 1 < wanted.size(); i++)
+			wanted[i].next = &wanted[i + 1];
+		Node &node = rib_.trie(key.first.address.family).insert(key.first);
+		report.add(key.first, false,
+		           words(node, key.second, wanted.empty() ? nullptr : wanted.data()),
+		           words(node, key.second, node.first));
+		rib_.replace_candidates(node, key.second, wanted);
+		report.repaired++;
+	}
+	return explained;
+}
+
+} // namespace mill

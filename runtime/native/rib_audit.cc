@@ -1,0 +1,217 @@
+/*
+ * The RIB's thread looking whether all is as it should be: after something happened that the kernel does not tell of
+ * (verify), and from time to time (audit). Both go in small steps, between which the thread does its other work, so
+ * that a change waits for milliseconds at most.
+ */
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <optional>
+#include "error.h"
+#include "monotonic.h"
+#include "rib_thread.h"
+
+namespace mill
+{
+
+static constexpr uint64_t patience = 5 * second; /* with changes that never pause */
+static constexpr uint64_t again =
+    second / 2; /* after which a verification that came to nothing is repeated */
+
+static uint64_t since_epoch_ms()
+{
+	timespec time;
+	clock_gettime(CLOCK_REALTIME, &time);
+	return static_cast<uint64_t>(time.tv_sec) * 1000 + static_cast<uint64_t>(time.tv_nsec) / ms;
+}
+
+/* A turn of the thread's other work. False: events were lost, so there is nothing to compare with, or it is to stop. */
+bool RibThread::breathe()
+{
+	if (overrun_ || stopping_)
+		return false;
+	serve_requests();
+	drained_ = false;
+	read_events();
+	if (overrun_)
+		return false;
+	flush();
+	advance_waits();
+	refresh_neighbours();
+	return true;
+}
+
+/* False: it could not be compared. */
+bool RibThread::compare_routes(Comparison &comparison)
+{
+	bool whole = true;
+	for (const int family : {AF_INET, AF_INET6}) {
+		whole &= dump(
+		    RTM_GETROUTE, static_cast<uint8_t>(family),
+		    [&](Rib &, const nlmsghdr *message) { comparison.take(message); },
+		    [&] { whole = whole && breathe(); });
+		if (!whole)
+			return false;
+		work([&](Rib &) { comparison.end_dump(); });
+		const uint8_t number = family == AF_INET ? 4 : 6;
+		while (!work([&](Rib &) { return comparison.find_unconfirmed(number); }))
+			if (!breathe())
+				return false;
+	}
+	const uint64_t until = now() + patience;
+	do { /* what happened before the dump was over waits in the socket */
+		if (!breathe() || now() > until)
+			return false;
+	} while (!drained_);
+	return true;
+}
+
+bool RibThread::compare_with_kernel(AuditReport &report)
+{
+	const uint64_t begin = now();
+	std::optional<Comparison> comparison;
+	bool compared = false;
+	try {
+		dump_links();
+		dump_nexthops();
+		work([&](Rib &rib) { comparison.emplace(rib); });
+		compared = compare_routes(*comparison);
+	} catch (const Failure &) {
+		/* the kernel's answer was cut short */
+	}
+	const bool settled = work([&](Rib &) {
+		if (!comparison)
+			return false;
+		report.prefixes = comparison->prefixes();
+		const bool all = compared && comparison->settle(report) == 0;
+		comparison.reset();
+		return all;
+	});
+	last_dump_ = now();
+	dump_ns_ = last_dump_ - begin;
+	return settled;
+}
+
+/* After a doubt. */
+void RibThread::verify()
+{
+	AuditReport report;
+	verify_at_ = 0;
+	const bool settled = compare_with_kernel(report);
+	work([&](Rib &rib) { rib.statistics.corrections += report.repaired; });
+	if (!settled)
+		verify_at_ = std::max(now() + again, last_dump_ + 10 * dump_ns_);
+}
+
+/* Waits until the engine has applied everything. False: it does not come to that. */
+bool RibThread::quiet()
+{
+	const uint64_t until = now() + patience;
+	for (;;) {
+		if (!breathe())
+			return false;
+		int done = -1;
+		const bool still = work([&](Rib &rib) {
+			done = rib.feeding() ? rib.queue()->done_fd() : -1;
+			return rib.still();
+		});
+		if (still || done < 0 || now() > until)
+			return still;
+		pollfd wait = {done, POLLIN, 0};
+		if (poll(&wait, 1, 1) > 0)
+			clear_event(done);
+	}
+}
+
+void RibThread::compare_with_compiled(AuditReport &report)
+{
+	std::shared_ptr<const CompiledFib> fib;
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		fib = compiled_;
+	}
+	if (!fib)
+		return;
+	CompiledCheck check(rib_, *fib);
+	for (bool over = false; !over;) {
+		if (!quiet())
+			return;
+		over = work([&](Rib &rib) { return rib.still() && check.step(report); });
+	}
+	report.compiled = true;
+	if (check.wrong() == 0 || !quiet())
+		return;
+	const auto still_wrong = [&] {
+		return work([&](Rib &rib) { return rib.still() ? check.still_wrong() : check.wrong(); });
+	};
+	size_t left = still_wrong();
+	if (left > 0) {
+		work([](Rib &rib) { rib.replay(); });
+		if (quiet())
+			left = still_wrong();
+	}
+	report.repaired += check.wrong() - left;
+}
+
+void RibThread::audit_if_due()
+{
+	std::vector<uint64_t> tickets;
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		tickets.swap(audits_);
+		if (tickets.empty() && audit_seconds_ != 0 && now() - audited_at_ >= audit_seconds_ * second)
+			tickets.push_back(0);
+	}
+	if (tickets.empty())
+		return;
+	AuditReport report;
+	const uint64_t begin = now();
+	report.started_ms = since_epoch_ms();
+	compare_with_kernel(report);
+	compare_with_compiled(report);
+	audited_at_ = now();
+	report.ns = audited_at_ - begin;
+	work([&](Rib &rib) {
+		rib.statistics.audits++;
+		rib.statistics.divergences += report.divergences;
+		rib.statistics.repaired += report.repaired;
+	});
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		for (const uint64_t ticket : tickets)
+			audited_.emplace_back(ticket, report);
+	}
+	on_event_();
+}
+
+void RibThread::ask_audit(uint64_t ticket)
+{
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		audits_.push_back(ticket);
+	}
+	wake();
+}
+
+std::vector<std::pair<uint64_t, AuditReport>> RibThread::take_audits()
+{
+	const std::lock_guard<std::mutex> guard(requests_lock_);
+	return std::exchange(audited_, {});
+}
+
+void RibThread::set_audit_seconds(uint32_t seconds)
+{
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		audit_seconds_ = seconds;
+	}
+	wake();
+}
+
+void RibThread::set_compiled(std::shared_ptr<const CompiledFib> fib)
+{
+	const std::lock_guard<std::mutex> guard(requests_lock_);
+	compiled_ = std::move(fib);
+}
+
+} // namespace mill
