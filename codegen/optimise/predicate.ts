@@ -5,28 +5,9 @@
 import { formatPrefix } from '../../dsl/address.js';
 import type { Family, Prefix } from '../../dsl/model.js';
 import { arithmetic } from '../predicate/evaluate.js';
-import type { BoolExpr, Compare, NumberExpr, NumberField } from '../predicate/expr.js';
+import type { BoolExpr, Compare, NumberExpr } from '../predicate/expr.js';
 import { unreachable } from '../unreachable.js';
-
-interface Interval {
-  readonly least: number;
-  readonly most: number;
-}
-
-const word: Interval = { least: 0, most: 0xffffffff };
-
-const fieldRange: Readonly<Record<NumberField, Interval>> = {
-  len: { least: 20, most: 65575 },
-  ttl: { least: 0, most: 255 },
-  dscp: { least: 0, most: 63 },
-  proto: { least: 0, most: 255 },
-  family: { least: 4, most: 6 },
-  sport: { least: 0, most: 65535 },
-  dport: { least: 0, most: 65535 },
-  icmpType: { least: 0, most: 255 },
-  icmpCode: { least: 0, most: 255 },
-  vlan: { least: 0, most: 4095 },
-};
+import { type Interval, interval, mayBeEqual, same } from './values.js';
 
 const truth = (value: boolean): BoolExpr => ({ kind: 'constant', value });
 
@@ -122,7 +103,9 @@ function junction(kind: 'and' | 'or', left: BoolExpr, right: BoolExpr): BoolExpr
 }
 
 function comparison(op: Compare, left: NumberExpr, right: NumberExpr): BoolExpr {
-  if (JSON.stringify(left) === JSON.stringify(right)) return truth(op === '==' || op === '<=' || op === '>=');
+  if (same(left, right)) return truth(op === '==' || op === '<=' || op === '>=');
+  if (op === '==' && !mayBeEqual(left, right)) return truth(false);
+  if (op === '!=' && !mayBeEqual(left, right)) return truth(true);
   const decided = decide(op, interval(left), interval(right));
   return decided === undefined ? { kind: 'compare', op, left, right } : truth(decided);
 }
@@ -157,18 +140,4 @@ function simplifyNumber(expr: NumberExpr): NumberExpr {
   if (left.kind === 'number' && right.kind === 'number')
     return { kind: 'number', value: arithmetic(expr.op, left.value, right.value) };
   return { kind: 'arithmetic', op: expr.op, left, right };
-}
-
-function interval(expr: NumberExpr): Interval {
-  if (expr.kind === 'number') return { least: expr.value, most: expr.value };
-  if (expr.kind === 'field') return fieldRange[expr.field];
-  const left = interval(expr.left);
-  const right = interval(expr.right);
-  if (expr.op === '+' && left.most + right.most <= word.most)
-    return { least: left.least + right.least, most: left.most + right.most };
-  if (expr.op === '*' && left.most * right.most <= word.most)
-    return { least: left.least * right.least, most: left.most * right.most };
-  if (expr.op === '&') return { least: 0, most: Math.min(left.most, right.most) };
-  if (expr.op === '%' && right.least > 0) return { least: 0, most: Math.min(left.most, right.most - 1) };
-  return word;
 }

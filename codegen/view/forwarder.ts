@@ -4,7 +4,7 @@ import { place } from '../cite.js';
 import type { Ir, IrPredicate } from '../ir.js';
 import { type SetView, setView } from './addresses.js';
 import { predicateBody } from './expression.js';
-import { type ListView, listView, type Uses } from './lists.js';
+import { canMatch, type ListView, listView, type Uses } from './lists.js';
 import { type InterfaceView, interfaceView, type PortView, portView } from './ports.js';
 import { type ServiceView, serviceView } from './services.js';
 import { comment, commentLines } from './text.js';
@@ -41,7 +41,7 @@ interface PredicateView {
 
 export function forwarderView(ir: Ir): ForwarderView {
   const uses: Uses = { sets: new Set(), services: new Set(), predicates: new Set() };
-  const lists = ir.lists.map((list) => listView(list, ir, uses));
+  const lists = ir.lists.filter(canMatch).map((list) => listView(list, ir, uses));
   return {
     router: comment(ir.router.name),
     policy: comment(ir.policy),

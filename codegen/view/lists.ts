@@ -69,6 +69,11 @@ export interface ListView {
   readonly ipv6: string;
 }
 
+/** Some packet can match one of its rules; of an ACL, its default takes the others. */
+export function canMatch(list: IrList): boolean {
+  return list.kind === 'acl' || list.rules.some((rule) => Object.keys(rule.conditions).length > 0);
+}
+
 export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
   const name = `${list.kind}_${list.function}`;
   const families = ([4, 6] as const).filter(

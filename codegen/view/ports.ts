@@ -4,6 +4,7 @@ import type { Encapsulation } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { IrInterface, IrPort } from '../ir.js';
 import { tagsOf } from '../tags.js';
+import { canMatch } from './lists.js';
 import { comment, fill, tab, width } from './text.js';
 
 export interface InterfaceView {
@@ -57,14 +58,14 @@ export function interfaceView(one: IrInterface): InterfaceView {
 /** The gateway of the ACL first, then the PBR list's: who cannot be reached is as good as not named. */
 function divertsOf(one: IrInterface): InterfaceView['diverts'] {
   const byAcl = 'mill_gateway_path(w, p, p->gateway)';
-  const byPbr = one.pbr && `mill_gateway_path(w, p, pbr_${one.pbr.function}(w, p))`;
+  const byPbr = `mill_gateway_path(w, p, pbr_${one.pbr?.function}(w, p))`;
   if (!diverts(one)) return [];
   const named = {
     name: one.function,
     parameters: parameters(`static const struct mill_adjacency *divert_${one.function}(`),
   };
-  if (!namesGateways(one)) return [{ ...named, first: [], path: byPbr! }];
-  if (byPbr === undefined) return [{ ...named, first: [], path: byAcl }];
+  if (!namesGateways(one)) return [{ ...named, first: [], path: byPbr }];
+  if (!hasPbr(one)) return [{ ...named, first: [], path: byAcl }];
   return [{ ...named, first: [{ path: byAcl }], path: `path != NULL ? path : ${byPbr}` }];
 }
 
@@ -78,12 +79,18 @@ function parameters(before: string): string {
     : `${worker}\n${' '.repeat(before.length)}${packet}`;
 }
 
+/** Its ACL has a nexthop rule that some packet can match. */
 function namesGateways(one: IrInterface): boolean {
-  return one.acl?.rules.some((rule) => rule.action.kind === 'nexthop') ?? false;
+  const { rules = [] } = one.acl ?? {};
+  return rules.some((rule) => Object.values(rule.conditions).some((of) => of.gateway !== undefined));
+}
+
+function hasPbr(one: IrInterface): boolean {
+  return one.pbr !== undefined && canMatch(one.pbr);
 }
 
 function diverts(one: IrInterface): boolean {
-  return one.pbr !== undefined || namesGateways(one);
+  return hasPbr(one) || namesGateways(one);
 }
 
 export function portView(port: IrPort): PortView {

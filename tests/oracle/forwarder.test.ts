@@ -10,6 +10,7 @@ import test from 'ava';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import { check } from '../../codegen/check/check.js';
+import type { CheckedPolicy } from '../../codegen/checked.js';
 import { generate } from '../../codegen/compile.js';
 import { compilerFlags, includeFlags, runCompiler } from '../../codegen/compiler.js';
 import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
@@ -22,6 +23,7 @@ import { selfTest } from '../../codegen/selftest/selftest.js';
 import { acl, allow, deny, nets, predicate, router, tcp } from '../../dsl/index.js';
 import type { Router } from '../../dsl/model.js';
 import { patient, withFiles } from '../codegen/policy.js';
+import { gccSaysOfAll } from '../codegen/render/generated.js';
 import { conditions, conditionsPolicy, randomPolicy } from './random-policy.js';
 
 const seed = 20261121;
@@ -47,9 +49,12 @@ interface Built {
   readonly forwarder: string;
 }
 
+function checkedPolicy(router: Router): CheckedPolicy {
+  return { router, predicates, files: [], policyHash: 'ab'.repeat(32), warnings: [], root: scratch };
+}
+
 async function build(router: Router, name: string, change = (source: string) => source): Promise<Built> {
-  const checked = { router, predicates, files: [], policyHash: 'ab'.repeat(32), warnings: [], root: scratch };
-  const { ir, source } = generate(checked);
+  const { ir, source } = generate(checkedPolicy(router));
   const [c, forwarder] = [join(scratch, `${name}.c`), join(scratch, `${name}.so`)];
   writeFileSync(c, change(source));
   // Not -O2: gcc's time is what this test costs.
@@ -62,6 +67,15 @@ async function build(router: Router, name: string, change = (source: string) => 
 /** Rules that match nothing, and gateways on no interface, are welcome here; what the engine has no room for is not. */
 const isError = (one: Diagnostic) =>
   one.severity === 'error' && !['NM3001', 'NM3004', 'NM4011'].includes(one.code);
+
+test('random policies: gcc has nothing to say about their C', (t) => {
+  t.timeout(120_000);
+  const sources = Array.from(
+    { length: 60 },
+    (_, i) => generate(checkedPolicy(randomPolicy(seed + i))).source,
+  );
+  t.is(gccSaysOfAll(sources), '');
+});
 
 test('random policies: the forwarder does what the evaluator says', async (t) => {
   t.timeout(600_000);

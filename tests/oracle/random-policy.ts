@@ -37,6 +37,12 @@ export const conditions: readonly string[] = [
   "p.src.within(inside) !== (p.l4 === 'udp')",
   '((p.len ^ p.ttl) & 7) === 3 || (p.dscp | 1) === 33',
   "!(p.fragment && p.l4 === 'udp') && p.ttl * 2 + p.dscp >= 130",
+  // always true, and never, in one family or both
+  'p.len >= 20',
+  'p.ttl > 255',
+  'p.family === 6',
+  "p.family === 4 && p.l4 === 'tcp' && p.src.within(inside.v6)",
+  '(p.len & 4) === 3 || (p.dscp | 3) === 4',
 ];
 
 export const inside = nets('10.0.0.0/9', '192.0.2.0/25', '2001:db8::/33');
@@ -49,10 +55,16 @@ export const conditionsPolicy = [
   `export default router('r', { interfaces: { wan: { port: 'eth0' } } })`,
 ].join('\n');
 
-function predicateOf(random: Random): Predicate {
+function predicateAt(index: number): Predicate {
   // The forwarder is made from the compiled condition; the function is never called here.
-  return predicate(`p${random.below(conditions.length)}`, () => true);
+  return predicate(`p${index}`, () => true);
 }
+
+function predicateOf(random: Random): Predicate {
+  return predicateAt(random.below(conditions.length));
+}
+
+const onlyIf = (condition: string): Predicate => predicateAt(conditions.indexOf(condition));
 
 function prefix4(random: Random): string {
   const length = random.pick([8, 9, 12, 16, 20, 23, 24, 25, 30, 31, 32, 32, random.below(33)]);
@@ -115,6 +127,27 @@ function serviceOf(random: Random): Service {
   return random.once(3) ? service(one(), one()) : one();
 }
 
+/** No packet has it: families that exclude each other, or a condition that does not hold. */
+function neverOf(random: Random): AnyMatch {
+  return random.pick<AnyMatch>([
+    { from: nets('10.0.0.0/8'), to: nets('2001:db8::/32') },
+    { from: nets('10.0.0.0/8'), service: icmp('neighbour-solicitation') },
+    { when: onlyIf('p.ttl > 255') },
+    { from: nets('10.0.0.0/8'), when: onlyIf('p.family === 6') },
+  ]);
+}
+
+/** Every packet has it, of one family or of both. */
+function alwaysOf(random: Random): AnyMatch {
+  return random.pick<AnyMatch>([
+    {},
+    { from: nets('0.0.0.0/0', '::/0') },
+    { to: nets('0.0.0.0/0') },
+    { to: nets('::/0') },
+    { when: onlyIf('p.len >= 20') },
+  ]);
+}
+
 interface AnyMatch {
   readonly from?: Nets;
   readonly to?: Nets;
@@ -152,8 +185,16 @@ function nexthopOf(random: Random, match: AnyMatch) {
   return rule(random.pick([v4, v6, [v4, v6]]), match);
 }
 
-function ruleOf(random: Random, kind: 'acl' | 'pbr', predicates: boolean) {
-  const match = matchOf(random, predicates);
+/** What a list's rules are like: mostly anything, and now and then all of them for nothing. */
+type Mood = 'any' | 'never';
+
+function ruleOf(random: Random, kind: 'acl' | 'pbr', predicates: boolean, mood: Mood) {
+  const match =
+    mood === 'never' || random.once(12)
+      ? neverOf(random)
+      : random.once(40)
+        ? alwaysOf(random)
+        : matchOf(random, predicates);
   const make =
     kind === 'pbr' ? nexthopOf : random.pick([nexthopOf, ...Array.from({ length: 6 }, () => undefined)]);
   const rule = make ? make(random, match) : random.once(2) ? allow(match) : deny(match);
@@ -163,6 +204,7 @@ function ruleOf(random: Random, kind: 'acl' | 'pbr', predicates: boolean) {
 function aclOf(random: Random, name: string): Acl {
   const long = random.once(8);
   const count = long ? 220 + random.below(100) : random.below(12);
+  const mood = random.once(8) ? 'never' : 'any';
   return acl(
     name,
     {
@@ -170,15 +212,14 @@ function aclOf(random: Random, name: string): Acl {
       log: random.once(2),
       neighbourDiscovery: random.pick(['builtin', 'explicit']),
     },
-    Array.from({ length: count }, () => ruleOf(random, 'acl', !long || random.once(20))),
+    Array.from({ length: count }, () => ruleOf(random, 'acl', !long || random.once(20), mood)),
   );
 }
 
 function pbrOf(random: Random, name: string): Pbr {
-  const count = 1 + random.below(8);
-  const rules = Array.from({ length: count }, () => ruleOf(random, 'pbr', true));
-  const last = nexthopOf(random, { service: udp(9) });
-  return pbr(name, [...rules, last] as ReturnType<typeof nexthop>[]);
+  const mood = random.once(6) ? 'never' : 'any';
+  const rules = Array.from({ length: random.below(9) }, () => ruleOf(random, 'pbr', true, mood));
+  return pbr(name, rules as ReturnType<typeof nexthop>[]);
 }
 
 export function randomPolicy(seed: number): Router {

@@ -5,7 +5,9 @@
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { generate } from '../../../codegen/compile.js';
 import { loadPolicy } from '../../../codegen/load/load.js';
+import { builtinPredicate } from '../../../codegen/predicate/builtin.js';
 import { asOperatorSees, evaluate } from '../../../codegen/predicate/evaluate.js';
 import type { Arithmetic, NumberField } from '../../../codegen/predicate/expr.js';
 import {
@@ -16,8 +18,9 @@ import {
   rangedNumber,
 } from '../../../codegen/predicate/ranges.js';
 import { edgesOf, samplePacket } from '../../../codegen/predicate/samples.js';
-import { nets } from '../../../dsl/nets.js';
+import { acl, deny, nets, predicate, router } from '../../../dsl/index.js';
 import { patient, withFiles } from '../policy.js';
+import { gccSaysOfAll } from '../render/generated.js';
 
 const seed = 20261121;
 const anywhere = ['len', 'ttl', 'dscp', 'proto', 'family', 'vlan'] as const;
@@ -78,11 +81,7 @@ const { condition } = fc.letrec<{ condition: string; leaf: string; node: string 
   condition: fc.oneof({ depthSize: 'small' }, tie('leaf'), tie('node')),
 }));
 
-test('TypeScript and PredicateExpr agree on random predicates', async (t) => {
-  t.timeout(300_000);
-  const texts = [...new Set(fc.sample(condition, { seed, numRuns: 250 }))].filter(
-    (text) => text.length < 1500,
-  );
+async function compiled(texts: readonly string[]) {
   const inside = nets('10.0.0.0/8', '192.0.2.0/25', '2001:db8::/33');
   const source = [
     `import { nets, predicate, router } from 'netmill'`,
@@ -93,6 +92,15 @@ test('TypeScript and PredicateExpr agree on random predicates', async (t) => {
   const loaded = await withFiles({ 'policy.ts': source }, (directory) =>
     loadPolicy(join(directory, 'policy.ts'), patient),
   );
+  return { inside, loaded };
+}
+
+test('TypeScript and PredicateExpr agree on random predicates', async (t) => {
+  t.timeout(300_000);
+  const texts = [...new Set(fc.sample(condition, { seed, numRuns: 250 }))].filter(
+    (text) => text.length < 1500,
+  );
+  const { inside, loaded } = await compiled(texts);
   // Random conditions compare what TypeScript knows to be different, and may cost too much: neither is a mistake here.
   const wrong = loaded.diagnostics.filter((one) => one.code !== 'NM1002' && one.code !== 'NM2110');
   t.deepEqual(
@@ -118,6 +126,19 @@ test('TypeScript and PredicateExpr agree on random predicates', async (t) => {
   }
   t.true(loaded.predicates.length > 150, `only ${loaded.predicates.length} predicates were compiled`);
   t.true(trues > checked / 10 && trues < (checked * 9) / 10, 'the packets tell nothing');
+});
+
+test('gcc has nothing to say about the C of random predicates', async (t) => {
+  t.timeout(300_000);
+  const texts = [...new Set(fc.sample(condition, { seed: seed + 1, numRuns: 250 }))];
+  const { loaded } = await compiled(texts.filter((text) => text.length < 1500));
+  const rules = loaded.predicates.map(({ name }) => deny({ when: predicate(name, () => true) }));
+  const one = router('r', {
+    interfaces: { a: { port: 'pipe:a', fallback: 'drop', in: acl('a', {}, rules) } },
+  });
+  const predicates = [...loaded.predicates, builtinPredicate];
+  const policy = { router: one, predicates, files: [], policyHash: '00'.repeat(32), warnings: [], root: '/' };
+  t.is(gccSaysOfAll([generate(policy).source]), '');
 });
 
 test('a range holds every value of its expression', (t) => {

@@ -14,6 +14,16 @@ const rows: Readonly<Record<string, string>> = {
   'an empty ACL': withWan("in: acl('a', {}, []),"),
   'an ACL that allows all': withWan("in: acl('a', { default: 'allow' }, [deny()]),"),
   'rules of one family': withWan("in: acl('a', {}, [allow({ from: nets('10.0.0.0/8') })]),"),
+  'an empty PBR list': withWan("pbr: pbr('way', []),"),
+  'a PBR list that never matches': withWan(
+    "pbr: pbr('way', [nexthop('192.0.2.1', { from: nets('10.0.0.0/8'), when: predicate('six', (p) => p.family === 6) })]),",
+  ),
+  'an ACL whose nexthop never matches, and a PBR list that does': withWan(
+    "in: acl('a', {}, [nexthop('192.0.2.1', { when: predicate('no', (p) => p.ttl > 255) })]), pbr: pbr('way', [nexthop('192.0.2.1')]),",
+  ),
+  'predicates that are decided bit by bit': withWan(
+    "in: acl('a', {}, [deny({ when: predicate('no', (p) => (p.len & 4) === 3 || p.len + p.ttl !== p.ttl + p.len) }), allow({ when: predicate('yes', (p) => (p.dscp | 3) !== 4 && ((p.ttl ^ 1) & 1) <= 1) })]),",
+  ),
   'a host and everything': withWan(
     "in: acl('a', {}, [allow({ from: nets('0.0.0.0/0', '::1/128'), to: nets('::/0', '1.2.3.4') })]),",
   ),

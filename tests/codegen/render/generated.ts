@@ -22,6 +22,24 @@ export function gccSays(source: string): string {
   }
 }
 
+/** What gcc's front end alone says, of many at once. */
+export function gccSaysOfAll(sources: readonly string[]): string {
+  const directory = mkdtempSync(join(tmpdir(), 'netmill-gcc-'));
+  try {
+    const files = sources.map((source, i) => {
+      const file = join(directory, `forwarder-${i}.c`);
+      writeFileSync(file, source);
+      return file;
+    });
+    const run = spawnSync('gcc', [...compilerFlags(), '-fsyntax-only', ...includeFlags(), ...files], {
+      encoding: 'utf8',
+    });
+    return run.status === 0 ? '' : run.stderr || String(run.error);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 /** Undefined when there is no clang-format here. */
 export function formatted(source: string): string | undefined {
   const style = `--style=file:${join(packageRoot, '.clang-format')}`;
