@@ -96,7 +96,7 @@ export interface IrList {
   readonly rules: readonly IrRule[];
   /** ACLs only: the rule that stands for the default. */
   readonly fallback?: IrRule;
-  /** Some rule of the family reads the transport header: what hides it is refused (ACL) or not taken (PBR). */
+  /** Some rule of the family reads the transport header. What hides it is refused by an ACL; in a PBR list its fields are 0. */
   readonly readsTransport: Readonly<Record<Family, boolean>>;
   readonly origin: Origin;
 }

@@ -1,4 +1,4 @@
-/** Does a list read the transport header? What hides it is then refused by an ACL, and not taken by a PBR list. */
+/** Does a list read the transport header? What hides it is then refused by an ACL; a PBR list sees zeros in its place. */
 import type { Family } from '../../dsl/model.js';
 import type { IrPredicate, IrRule, ServiceSet } from '../ir.js';
 import type { BoolExpr, NumberExpr } from '../predicate/expr.js';
