@@ -1,43 +1,77 @@
 import { Command, Option, UsageError } from 'clipanion';
 import type { FibReply } from '../control/types.js';
+import type { AuditReport } from '../native.js';
 import { categories, NetmillCommand } from './command.js';
+import type { Painter } from './paint.js';
 import { fibText } from './status.js';
 import { count, facts } from './text.js';
 
-const actions = ['couple', 'decouple', 'recouple', 'status'] as const;
+const actions = ['couple', 'decouple', 'recouple', 'audit', 'status'] as const;
 
 export class FibCommand extends NetmillCommand {
   static override paths = [['fib']];
   static override usage = Command.Usage({
     category: categories.routes,
-    description: "couple the forwarding FIB to the kernel's, freeze it, or read the kernel afresh",
+    description:
+      "couple the forwarding FIB to the kernel's, freeze it, read the kernel afresh, or check all of it",
     details: `
       - \`decouple\` freezes what is forwarded by and goes on tracking the kernel
       - \`couple\` applies what has changed since
       - \`recouple\` dumps the kernel's tables again, and removes what is not there any more
+      - \`audit\` holds the kernel's tables, the RIB and the compiled FIB against each other, prefix by prefix, and repairs what differs; it runs by itself every \`daemon.audit\` seconds
       - \`status\` only looks
     `,
     examples: [
       ['Freeze', '$0 fib decouple'],
       ['Apply the difference', '$0 fib couple'],
+      ['Is everything as the kernel has it?', '$0 fib audit'],
     ],
   });
 
-  action = Option.String({ name: 'couple|decouple|recouple|status' });
+  action = Option.String({ name: 'couple|decouple|recouple|audit|status' });
 
   async run(): Promise<number> {
     const action = actions.find((known) => known === this.action);
     if (action === undefined) throw new UsageError(`expected ${actions.join(', ')}; got '${this.action}'`);
     const reply = await this.ask<FibReply>({ op: 'fib', action });
-    return this.show(reply, (fib) =>
-      facts([
-        ['FIB', fibText(fib, this.paint)],
-        [
-          'netlink',
-          `${count(fib.messages)} messages, ${count(fib.overruns)} overruns, ${count(fib.resyncs)} resyncs`,
-        ],
-        ['engine', `${count(fib.batches)} batches`],
-      ]),
-    );
+    return this.show(reply, (fib) => fibFacts(fib, this.paint));
   }
+}
+
+export function fibFacts(fib: FibReply, paint: Painter): string {
+  const found = fib.divergences === 0 ? 'nothing wrong' : `${count(fib.divergences)} prefixes wrong`;
+  return facts([
+    ['FIB', fibText(fib, paint)],
+    [
+      'netlink',
+      `${count(fib.messages)} messages, ${count(fib.overruns)} overruns, ${count(fib.resyncs)} resyncs, ${count(fib.corrections)} corrections`,
+    ],
+    ['engine', `${count(fib.batches)} batches`],
+    ['audits', `${count(fib.audits)}, found ${found}, ${count(fib.repaired)} repaired`],
+    ...(fib.audit === undefined ? [] : auditFacts(fib.audit, paint)),
+  ]);
+}
+
+function auditFacts(audit: AuditReport, paint: Painter): (readonly [string, string])[] {
+  const asked = audit.compiled
+    ? `${count(audit.addresses)} addresses asked of the compiled FIB`
+    : paint.warn('the compiled FIB was not asked: nothing is fed, or changes did not pause');
+  const verdict =
+    audit.divergences === 0
+      ? paint.good('all agree')
+      : paint.bad(`${count(audit.divergences)} differ, ${count(audit.repaired)} repaired`);
+  return [
+    [
+      'this audit',
+      `${count(audit.prefixes)} prefixes, ${asked}, ${count(Math.round(audit.milliseconds))} ms`,
+    ],
+    ['verdict', verdict],
+    ...audit.last.map(
+      (one) =>
+        [
+          '',
+          `${one.prefix}: ${one.between === 'kernel-rib' ? 'kernel' : 'RIB'} ${one.expected}, ${one.between === 'kernel-rib' ? 'RIB' : 'compiled FIB'} ${one.got}`,
+        ] as const,
+    ),
+  ];
 }

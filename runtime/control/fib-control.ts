@@ -1,5 +1,5 @@
 /** The tie between the kernel's tables and the engine's: held, let go for a while, tied anew. */
-import type { Rib } from '../native.js';
+import type { AuditReport, Rib } from '../native.js';
 import type { FibReply } from './types.js';
 
 export interface FibControl {
@@ -9,11 +9,13 @@ export interface FibControl {
   decouple(): void;
   /** Reads the kernel's tables afresh; what is not there any more goes. */
   recouple(): Promise<void>;
+  /** Holds kernel, RIB and compiled FIB against each other, and repairs what is wrong. */
+  audit(): Promise<AuditReport>;
   status(): FibReply;
 }
 
 export function controlFib(
-  rib: Pick<Rib, 'couple' | 'decouple' | 'recouple' | 'settled' | 'status'>,
+  rib: Pick<Rib, 'couple' | 'decouple' | 'recouple' | 'settled' | 'status' | 'audit'>,
 ): FibControl {
   let decoupledSince: string | undefined;
   return {
@@ -31,6 +33,7 @@ export function controlFib(
       decoupledSince = undefined;
       await rib.settled();
     },
+    audit: () => rib.audit(),
     status: () => {
       const status = rib.status();
       return {

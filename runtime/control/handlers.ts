@@ -16,7 +16,7 @@ import { listInterfaces, listNeighbours } from './read-interfaces.js';
 import { addRoute, deleteRoute, dumpRoutes, getRoute, listRoutes } from './read-routes.js';
 import { readStatus } from './read-status.js';
 import { topRoutes } from './read-use.js';
-import type { GenerationReply } from './types.js';
+import type { FibReply, GenerationReply } from './types.js';
 
 /** What handlers may use. */
 export interface ControlContext {
@@ -98,8 +98,9 @@ function activeSource(context: ControlContext): string {
 
 async function actOnFib(
   { fib, log }: ControlContext,
-  action: 'couple' | 'decouple' | 'recouple' | 'status',
-): Promise<unknown> {
+  action: 'couple' | 'decouple' | 'recouple' | 'audit' | 'status',
+): Promise<FibReply> {
+  if (action === 'audit') return { ...fib.status(), audit: await fib.audit() };
   if (action !== 'status') {
     await fib[action]();
     log.info({ action }, 'FIB');

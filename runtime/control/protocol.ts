@@ -29,7 +29,7 @@ const requestBody = z.discriminatedUnion('op', [
   op('route.add', { prefix: text(64), gateway: text(64).optional(), iface: text(64).optional() }),
   op('route.delete', { prefix: text(64) }),
   op('route.dump', { file: text(4096).optional() }),
-  op('fib', { action: z.enum(['couple', 'decouple', 'recouple', 'status']) }),
+  op('fib', { action: z.enum(['couple', 'decouple', 'recouple', 'audit', 'status']) }),
   op('deploy', { path: text(4096) }),
   op('rollback', { generation: z.int().positive().optional() }),
 ]);

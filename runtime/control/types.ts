@@ -1,6 +1,6 @@
 /** What the daemon answers, by request. Counters are numbers: exact up to 2^53, which is nine million terabytes. */
 import type { DeployResult } from '../deploy/deployer.js';
-import type { CompiledRoute, Neighbour, RibRoute } from '../native.js';
+import type { AuditReport, CompiledRoute, Neighbour, RibRoute } from '../native.js';
 
 export interface Traffic {
   readonly packets: number;
@@ -62,7 +62,15 @@ export interface FibReply {
   readonly batches: number;
   readonly overruns: number;
   readonly resyncs: number;
+  /** Prefixes that a dump found changed without a message. */
+  readonly corrections: number;
+  readonly audits: number;
+  /** Prefixes that audits found wrong, and those of them that they set right. */
+  readonly divergences: number;
+  readonly repaired: number;
   readonly decoupledSince?: string;
+  /** Of `fib audit`. */
+  readonly audit?: AuditReport;
 }
 
 export interface InterfaceReply {

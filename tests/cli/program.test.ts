@@ -81,6 +81,7 @@ test('route dump to a file', asks, 'route dump /tmp/x', { op: 'route.dump', file
 test('fib couple', asks, 'fib couple', { op: 'fib', action: 'couple' });
 test('fib decouple', asks, 'fib decouple', { op: 'fib', action: 'decouple' });
 test('fib recouple', asks, 'fib recouple', { op: 'fib', action: 'recouple' });
+test('fib audit', asks, 'fib audit', { op: 'fib', action: 'audit' });
 test('fib status', asks, 'fib status', { op: 'fib', action: 'status' });
 test('acl list', asks, 'acl list', { op: 'acl.list' });
 test('acl reload', asks, 'acl reload', { op: 'acl.reload' });

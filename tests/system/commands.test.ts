@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RouteReply, TopReply } from '../../runtime/control/types.js';
+import type { FibReply, RouteReply, TopReply } from '../../runtime/control/types.js';
 import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
@@ -105,6 +105,10 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     ];
     t.deepEqual(await ours(), expected);
     t.is((await netmill.run('fib', 'recouple')).code, 0);
+    const audited = await netmill.json<FibReply>('fib', 'audit');
+    t.like(audited.audit, { compiled: true, divergences: 0 });
+    t.true(audited.audit!.prefixes > 20 && audited.audit!.addresses > 20, JSON.stringify(audited));
+    t.regex((await netmill.run('fib', 'audit')).stdout, /addresses asked of the compiled FIB.*\n.*all agree/);
     t.deepEqual(await ours(), expected, 'after the kernel was read afresh');
     await netmill.killDaemon();
     await netmill.startDaemon();
