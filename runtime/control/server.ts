@@ -9,6 +9,7 @@ import { PROTOCOL_VERSION } from './protocol.js';
 export interface ControlServerOptions {
   readonly path: string;
   readonly mode: number;
+  /** Of each of the two sockets: whoever may only look cannot keep others out. */
   readonly maxClients: number;
   readonly handler: Handler;
   /** SO_PEERCRED of a connected socket's descriptor. */
@@ -27,13 +28,20 @@ export interface ControlServer {
 /** Anybody on the machine may look: what the read-only socket tells is what `ip route` and `ss` tell. */
 const READ_ONLY_MODE = 0o666;
 
+/** Clients that were turned away and have not gone yet. */
+const MAX_LEAVING = 64;
+
 export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
   const stopping = new AbortController();
-  const sockets = new Set<Socket>();
+  const served = { main: new Set<Socket>(), readOnly: new Set<Socket>() };
+  const leaving = new Set<Socket>();
   const open = (readOnly: boolean) => (socket: Socket) => {
-    if (sockets.size >= options.maxClients) return turnAway(socket, options.maxClients);
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    const clients = readOnly ? served.readOnly : served.main;
+    if (clients.size >= options.maxClients) {
+      keep(socket, leaving);
+      return turnAway(socket, options.maxClients, leaving.size);
+    }
+    keep(socket, clients);
     serveConnection({
       socket,
       handler: options.handler,
@@ -55,6 +63,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
     stop: async () => {
       stopping.abort();
       const closing = [close(main), close(readOnly)];
+      const sockets = [...served.main, ...served.readOnly, ...leaving];
       for (const socket of sockets) socket.destroySoon();
       const timer = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
@@ -80,14 +89,28 @@ function refusalOf(
   }
 }
 
-function turnAway(socket: Socket, limit: number): void {
+function keep(socket: Socket, among: Set<Socket>): void {
+  among.add(socket);
+  socket.on('close', () => among.delete(socket));
+}
+
+/** Says why, and gives the client a second to hear it; where too many do not go, without a word. */
+function turnAway(socket: Socket, limit: number, leaving: number): void {
   const error = {
     code: 'busy',
     message: `${limit} clients are connected already`,
     fix: 'close one, or raise maxClients',
   };
   socket.on('error', () => socket.destroy());
+  if (leaving > MAX_LEAVING) {
+    socket.destroy();
+    return;
+  }
+  // Unread, its request would keep the end of the stream from being seen, and the socket for good.
+  socket.resume();
   socket.end(encodeFrame({ v: PROTOCOL_VERSION, id: 0, ok: false, error }));
+  const timer = setTimeout(() => socket.destroy(), 1000);
+  socket.on('close', () => clearTimeout(timer));
 }
 
 function listen(path: string, mode: number, onSocket: (socket: Socket) => void): Promise<Server> {

@@ -179,6 +179,45 @@ test('the read-only socket changes nothing, not even for root', async (t) => {
   await t.throwsAsync(call({ op: 'shutdown' }, { socket: `${socket}.ro` }), { message: /read-only/ });
 });
 
+/** Connected, and says half a frame. */
+async function occupy(t: ExecutionContext, path: string): Promise<net.Socket> {
+  const client = net.connect(path);
+  t.teardown(() => client.destroy());
+  await once(client, 'connect');
+  client.write(Buffer.from([0, 0]));
+  return client;
+}
+
+test('clients of the read-only socket do not keep others out', async (t) => {
+  const socket = await serve(t, echo, { maxClients: 2 });
+  await occupy(t, `${socket}.ro`);
+  await occupy(t, `${socket}.ro`);
+  t.is((await t.throwsAsync<MillError>(call({ op: 'arp' }, { socket: `${socket}.ro` })))?.code, 'busy');
+  t.deepEqual(await call({ op: 'arp' }, { socket }), { op: 'arp' });
+});
+
+test('a client that was turned away and stays does not keep the server from stopping', async (t) => {
+  const path = join(mkdtempSync(join(tmpdir(), 'netmill-control-')), 'sock');
+  const credentials = () => ({ uid: process.getuid!() });
+  const server = await startControlServer({ path, mode: 0o660, maxClients: 1, handler: echo, credentials });
+  await occupy(t, path);
+  const away = await occupy(t, path);
+  await once(away, 'readable');
+  await t.notThrowsAsync(server.stop());
+});
+
+test('a thousand clients that do not go are no thousand descriptors', async (t) => {
+  const socket = await serve(t, echo, { maxClients: 1 });
+  await occupy(t, socket);
+  const clients = Array.from({ length: 300 }, () => {
+    const client = net.connect({ path: socket, allowHalfOpen: true });
+    t.teardown(() => client.destroy());
+    return client.on('error', () => undefined).resume();
+  });
+  await Promise.all(clients.map((client) => once(client, 'end').catch(() => undefined)));
+  t.true(clients.filter((client) => client.bytesRead > 0).length <= 65);
+});
+
 test('one client too many is turned away', async (t) => {
   const socket = await serve(t, echo, { maxClients: 1 });
   const first = net.connect(socket);
