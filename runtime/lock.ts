@@ -77,11 +77,15 @@ function read(path: string): string | undefined {
   }
 }
 
-/** Clock ticks after boot at which a process started: field 22 of proc(5) stat; '' when there is none. */
+/**
+ * Clock ticks after boot at which a process started: field 22 of proc(5) stat; '' when there is none. A dead one whose
+ * parent has not asked for it (state Z, forever under some containers' first process) is none.
+ */
 export function startTime(pid: number): string {
   const stat = read(join('/proc', String(pid), 'stat'));
   if (stat === undefined) return '';
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return state === 'Z' || state === 'X' ? '' : (rest[18] ?? '');
 }
 
 /** The pidfile is for others; the lock is what counts. */
