@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import type { Origin, Router } from '../dsl/model.js';
 import { check } from './check/check.js';
+import { listsOf } from './check/limits.js';
 import type { FrontResult, PolicyFile } from './checked.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
+import { findings } from './findings/findings.js';
 import type { Limits } from './load/evaluate.js';
 import { finishRouter, usedPredicates } from './load/finish.js';
 import { isWithin, type Loaded, loadPolicy, marksName } from './load/load.js';
@@ -16,6 +18,8 @@ export interface FrontOptions {
   readonly limits?: Limits;
   /** `'2027-03-31'`: rules past their date are warned of; today when not said. */
   readonly today?: string;
+  /** Tell what is worth knowing, too, not only what is wrong. */
+  readonly notes?: boolean;
 }
 
 export async function loadAndCheck(path: string, options: FrontOptions = {}): Promise<FrontResult> {
@@ -37,18 +41,40 @@ export async function loadAndCheck(path: string, options: FrontOptions = {}): Pr
   const { router, locator } = loaded;
   if (router === undefined || locator === undefined || diagnostics.some((one) => one.severity === 'error'))
     return { ok: false, diagnostics, files, root: loaded.root };
-  const finished = finishRouter(router, loaded.predicates, locator, name);
-  return {
-    ok: true,
-    policy: {
-      router: finished,
-      predicates: predicatesOf(router, loaded.predicates, name),
-      files,
-      policyHash: hashOf(files),
-      warnings: diagnostics,
-      root: loaded.root,
-    },
+  const policy = {
+    router: finishRouter(router, loaded.predicates, locator, name),
+    predicates: predicatesOf(router, loaded.predicates, name),
+    files,
+    policyHash: hashOf(files),
+    warnings: diagnostics,
+    root: loaded.root,
   };
+  const found = findings(policy, { today, ...(options.notes && { notes: true }) });
+  const marked = marks(found, router, locator, name);
+  const warnings = sorted([...diagnostics, ...marked], loaded, name);
+  if (warnings.some((one) => one.severity === 'error'))
+    return { ok: false, diagnostics: warnings, files, root: loaded.root };
+  return { ok: true, policy: { ...policy, warnings } };
+}
+
+/** Findings know where a rule begins; the locator, where what is to be marked ends. */
+function marks(
+  found: readonly Diagnostic[],
+  router: Router,
+  locator: Locator,
+  name: (file: string) => string,
+): readonly Diagnostic[] {
+  if (found.length === 0) return found;
+  const key = ({ file, line, column }: Origin) => `${file}:${line}:${column}`;
+  const ends = new Map<string, Diagnostic['end']>();
+  for (const { origin } of listsOf(router).flatMap((list) => [list, ...list.rules])) {
+    const place = locator.locate(origin);
+    if (place?.end) ends.set(key({ ...place.origin, file: name(place.origin.file) }), place.end);
+  }
+  return found.map((one) => {
+    const end = ends.get(key(one.origin));
+    return end ? { ...one, end } : one;
+  });
 }
 
 /** By name; a fragment that is called twice makes the same predicate twice. */

@@ -11,6 +11,7 @@ import type {
   Origin,
   PortRange,
   Router,
+  Waiver,
 } from '../dsl/model.js';
 import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
 
@@ -86,6 +87,7 @@ export interface IrRule {
   readonly why?: string;
   readonly counter?: string;
   readonly expires?: string;
+  readonly waivers?: readonly Waiver[];
 }
 
 export interface IrList {

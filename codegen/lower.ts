@@ -126,6 +126,7 @@ function lowerLists(
         ...(rule.why !== undefined && { why: rule.why }),
         ...(rule.counter !== undefined && { counter: rule.counter }),
         ...(rule.expires !== undefined && { expires: rule.expires }),
+        ...(rule.waivers && { waivers: rule.waivers }),
       };
     });
     const fallback = list.kind === 'acl' ? defaultRule(list, local++, enumerator, cite) : undefined;

@@ -106,6 +106,16 @@ export interface LogOptions {
   readonly perSecond: number;
 }
 
+/** A finding that is accepted, with the reason; after the day of `until` it is told again. */
+export interface Waiver {
+  readonly code: WaivableCode;
+  readonly reason: string;
+  readonly until?: string;
+}
+
+/** Findings of the analysis that an operator may have good reasons for. */
+export type WaivableCode = 'NM3001' | 'NM3018' | 'NM3019' | 'NM3020' | 'NM3021';
+
 export interface Rule {
   readonly kind: 'rule';
   readonly action: Action;
@@ -116,8 +126,8 @@ export interface Rule {
   readonly why?: string;
   readonly id?: string;
   readonly expires?: string;
-  /** Why this rule may stand although it never matches. */
-  readonly shadowAllowed?: string;
+  /** Findings about this rule that are accepted. */
+  readonly waivers?: readonly Waiver[];
   readonly origin: Origin;
 }
 

@@ -1,7 +1,18 @@
 /** Rules: what happens to packets that match. Every method gives a new rule; none changes the one it is called on. */
 import { formatAddress, parseAddress, whyNotAddress } from './address.js';
 import type { CheckAddress, FamilyOf } from './literals.js';
-import type { Action, Address, Family, Match, Origin, Predicate, Rule, Service } from './model.js';
+import type {
+  Action,
+  Address,
+  Family,
+  Match,
+  Origin,
+  Predicate,
+  Rule,
+  Service,
+  WaivableCode,
+  Waiver,
+} from './model.js';
 import type { Nets } from './nets.js';
 import { here, inside } from './origin.js';
 import { note, show } from './problems.js';
@@ -31,14 +42,17 @@ export interface RuleDraft<K extends Action['kind'] = Action['kind']> {
   count(name: string): RuleDraft<K>;
   /** Day after which a build warns that the rule is overdue: `'2027-03-31'`. */
   expires(day: `${number}-${number}-${number}`): RuleDraft<K>;
-  /** Lets the rule stand although rules before it take everything that it matches. */
+  /** Lets the rule stand although rules before it take everything that it matches: waives NM3001. */
   allowShadow(reason: string): RuleDraft<K>;
+  /** Accepts a finding about this rule, until a day when one is given: `.waive('NM3019', 'for its counter', '2027-03-31')`. */
+  waive(code: WaivableCode, reason: string, until?: `${number}-${number}-${number}`): RuleDraft<K>;
 }
 
 /** A rule, or a fragment of several. */
 export type RuleTree<K extends Action['kind'] = Action['kind']> = RuleDraft<K> | readonly RuleTree<K>[];
 
 const defaultLogRate = 10;
+const waivable: readonly WaivableCode[] = ['NM3001', 'NM3018', 'NM3019', 'NM3020', 'NM3021'];
 const matchKeys: readonly string[] = ['from', 'to', 'service', 'when'] satisfies (keyof MatchSpec)[];
 
 /** Lets packets pass. Without a match: all. */
@@ -92,6 +106,8 @@ function draft<K extends Action['kind']>(
 ): RuleDraft<K> {
   const data = Object.freeze(rule);
   const having = (more: Partial<Rule>) => draft<K>({ ...data, ...more } as typeof data);
+  const waiving = (code: WaivableCode, reason: string, until?: string) =>
+    having({ waivers: Object.freeze([...(data.waivers ?? []), readWaiver(code, reason, until)]) });
   return Object.freeze<RuleDraft<K>>({
     data,
     id: (id) => having({ id: readText(id, 'an id') }),
@@ -99,7 +115,8 @@ function draft<K extends Action['kind']>(
     log: (options) => having({ log: { perSecond: readRate(options) } }),
     count: (counter) => having({ counter: readText(counter, 'the name of a counter') }),
     expires: (expires) => having({ expires: readDay(expires) }),
-    allowShadow: (reason) => having({ shadowAllowed: readText(reason, 'a reason') }),
+    allowShadow: (reason) => waiving('NM3001', reason),
+    waive: waiving,
   });
 }
 
@@ -173,6 +190,20 @@ function readText(text: unknown, what: string): string {
     got: show(text),
   });
   return '';
+}
+
+function readWaiver(code: unknown, reason: unknown, until: unknown): Waiver {
+  const known = waivable.find((one) => one === code);
+  if (known === undefined)
+    note('NM4014', here(), `${show(code)} is not a finding that can be waived`, {
+      expected: waivable.join(', '),
+      got: show(code),
+    });
+  return Object.freeze({
+    code: known ?? waivable[0]!,
+    reason: readText(reason, 'a reason'),
+    ...(until !== undefined && { until: readDay(until) }),
+  });
 }
 
 function readRate(options: { readonly rate?: unknown } | undefined): number {

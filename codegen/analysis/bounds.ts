@@ -57,17 +57,22 @@ function onlyWay(diagrams: Diagrams, set: Diagram, level: number): Diagram | und
 }
 
 /** Tells which sets may meet something within bounds. */
-export function makeOverlaps(
-  space: Space,
-  sets: readonly PacketSet[],
-): (bounds: Bounds, from: number, before: number) => readonly number[] {
+export interface Overlaps {
+  readonly meets: (index: number, bounds: Bounds) => boolean;
+  readonly within: (bounds: Bounds, from: number, before: number) => readonly number[];
+}
+
+export function makeOverlaps(space: Space, sets: readonly PacketSet[]): Overlaps {
   const table = new Float64Array(sets.length * 2 * sides);
   for (const [i, set] of sets.entries())
     table.set(around(set.map((block) => boundsOf(space, block))), i * 2 * sides);
-  return (bounds, from, before) => {
-    const found: number[] = [];
-    for (let i = from; i < before; i++) if (meets(table, i * 2 * sides, bounds)) found.push(i);
-    return found;
+  return {
+    meets: (index, bounds) => meets(table, index * 2 * sides, bounds),
+    within: (bounds, from, before) => {
+      const found: number[] = [];
+      for (let i = from; i < before; i++) if (meets(table, i * 2 * sides, bounds)) found.push(i);
+      return found;
+    },
   };
 }
 

@@ -4,7 +4,7 @@
  * that one packet answers is answered by the first one found.
  */
 import type { IrList, IrRule } from '../ir.js';
-import { boundsOf, makeOverlaps } from './bounds.js';
+import { type Bounds, boundsOf, makeOverlaps } from './bounds.js';
 import type { Regions } from './regions.js';
 import { type Block, common, everything, type PacketSet, without } from './sets.js';
 
@@ -48,6 +48,10 @@ export interface FirstMatch {
   readonly share: (index: number) => number;
   /** Indices below `before` of rules that may meet the block, ascending. */
   readonly meeting: (block: Block, from: number, before: number) => readonly number[];
+  /** Those of `indices` from position `at` on that may meet it. */
+  readonly still: (block: Block, indices: readonly number[], at: number) => readonly number[];
+  /** Like meeting, by bounds alone. */
+  readonly within: (bounds: Bounds, from: number, before: number) => readonly number[];
   /** What an ACL that reads transport headers refuses before its first rule, or nothing. */
   readonly hidden: Block | undefined;
 }
@@ -70,43 +74,53 @@ export function makeFirstMatch(list: IrList, regions: Regions): FirstMatch {
     regions,
     region: (index) => sets[index]!,
     share: (index) => shares[index]!,
-    meeting: (block, from, before) => overlaps(boundsOf(space, block), from, before),
+    meeting: (block, from, before) => overlaps.within(boundsOf(space, block), from, before),
+    still: (block, indices, at) => {
+      // Bounds cost as much as some meetings.
+      if (indices.length - at < 8) return indices.slice(at);
+      const bounds = boundsOf(space, block);
+      return indices.filter((one, i) => i >= at && overlaps.meets(one, bounds));
+    },
+    within: overlaps.within,
     hidden: refuses ? { ...everything, rest: space.hidden } : undefined,
   };
 }
 
+/** Hears of blocks as they are found; true: enough. */
+export type Listener = (block: Block) => boolean;
+
 /**
- * What is left of the blocks after the given rules, in their order; `taken` hears what each takes, and may end it all by
- * true.
+ * Sends blocks down the given rules, in their order: `taken` hears what each rule takes, `left` what none does.
+ * @returns whether a listener had enough
  */
 export function pass(
   match: FirstMatch,
   blocks: PacketSet,
   indices: readonly number[],
   taken: (index: number, block: Block) => boolean,
+  left: Listener,
   spent: Budget,
-): PacketSet | 'ended' {
+): boolean {
   const { diagrams } = match.regions.space;
-  const left: Block[] = [];
-  const waiting = blocks.map((block) => ({ block, at: 0 }));
+  const waiting = blocks.map((block) => ({ block, open: indices }));
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { block, at } = next;
-    const met = firstMeeting(match, block, indices, at);
+    const { block, open } = next;
+    const met = firstMeeting(match, block, open);
     if (met === undefined) {
-      left.push(block);
+      if (left(block)) return true;
       continue;
     }
     spent.spend();
-    if (taken(indices[met.at]!, met.both)) return 'ended';
+    if (taken(open[met.at]!, met.both)) return true;
     // Other parts of this rule may meet what is left.
     for (const rest of without(diagrams, block, met.part, met.both))
-      waiting.push({ block: rest, at: met.at });
+      waiting.push({ block: rest, open: match.still(rest, open, met.at) });
   }
-  return left;
+  return false;
 }
 
-function firstMeeting(match: FirstMatch, block: Block, indices: readonly number[], from: number) {
-  for (let at = from; at < indices.length; at++)
+function firstMeeting(match: FirstMatch, block: Block, indices: readonly number[]) {
+  for (let at = 0; at < indices.length; at++)
     for (const part of match.region(indices[at]!)) {
       const both = common(match.regions.space.diagrams, block, part);
       if (both !== undefined) return { at, part, both };
@@ -115,26 +129,19 @@ function firstMeeting(match: FirstMatch, block: Block, indices: readonly number[
 }
 
 /**
- * A block that none of the rules takes; undefined: together they take everything. Their order does not matter here, and
- * the largest come first: they leave the fewest pieces.
+ * What none of the rules takes. Who takes what does not matter here, so the largest come first: they leave the fewest
+ * pieces.
+ * @returns whether the listener had enough
  */
-export function notTaken(
+export function remains(
   match: FirstMatch,
   blocks: PacketSet,
   indices: readonly number[],
+  left: Listener,
   spent: Budget,
-): Block | undefined {
-  const { diagrams } = match.regions.space;
+): boolean {
   const largestFirst = [...indices].sort((a, b) => match.share(b) - match.share(a));
-  const waiting = blocks.map((block) => ({ block, at: 0 }));
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const met = firstMeeting(match, next.block, largestFirst, next.at);
-    if (met === undefined) return next.block;
-    spent.spend();
-    for (const rest of without(diagrams, next.block, met.part, met.both))
-      waiting.push({ block: rest, at: met.at });
-  }
-  return undefined;
+  return pass(match, blocks, largestFirst, () => false, left, spent);
 }
 
 /** Every packet of the set with who decides about it. */
@@ -146,12 +153,18 @@ export function decisions(match: FirstMatch, set: PacketSet, spent: Budget = bud
     const hidden = match.hidden && common(match.regions.space.diagrams, block, match.hidden);
     if (hidden) found.push({ by: 'hidden', block: hidden });
     const indices = match.meeting(block, 0, list.rules.length);
-    const take = (index: number, part: Block) => {
-      found.push({ by: list.rules[index]!, block: part });
+    const note = (by: Decider, part: Block) => {
+      found.push({ by, block: part });
       return false;
     };
-    const rest = pass(match, open, indices, take, spent);
-    if (rest !== 'ended') for (const part of rest) found.push({ by: list.fallback, block: part });
+    pass(
+      match,
+      open,
+      indices,
+      (index, part) => note(list.rules[index]!, part),
+      (part) => note(list.fallback, part),
+      spent,
+    );
   }
   return found;
 }
@@ -166,9 +179,19 @@ export function withoutHidden(match: FirstMatch, block: Block): PacketSet {
 /** What the rule at `index` decides: its region without those of the rules before it. */
 export function live(match: FirstMatch, index: number, spent: Budget = budget()): PacketSet {
   const found: Block[] = [];
-  for (const block of match.region(index).flatMap((one) => withoutHidden(match, one))) {
-    const left = pass(match, [block], match.meeting(block, 0, index), () => false, spent);
-    if (left !== 'ended') found.push(...left);
-  }
+  eachLive(match, index, (block) => found.push(block) === 0, spent);
   return found;
+}
+
+/** The same, told block by block. @returns whether the listener had enough */
+export function eachLive(
+  match: FirstMatch,
+  index: number,
+  left: Listener,
+  spent: Budget = budget(),
+): boolean {
+  return match
+    .region(index)
+    .flatMap((block) => withoutHidden(match, block))
+    .some((block) => remains(match, [block], match.meeting(block, 0, index), left, spent));
 }

@@ -65,6 +65,6 @@ export function size(space: Space, set: PacketSet): bigint {
   return set.reduce((sum, block) => sum + blockSize(space, block), 0n);
 }
 
-function blockSize({ diagrams, width, restWidth }: Space, { src, dst, rest }: Block): bigint {
+export function blockSize({ diagrams, width, restWidth }: Space, { src, dst, rest }: Block): bigint {
   return diagrams.count(src, width) * diagrams.count(dst, width) * diagrams.count(rest, restWidth);
 }

@@ -5,7 +5,6 @@ import type { Acl, Family, Pbr, Router, Rule } from '../../dsl/model.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { listsOf } from './limits.js';
 import { duplicates, error, warning } from './report.js';
-import { neverMatching } from './shadow.js';
 
 const families: readonly Family[] = [4, 6];
 
@@ -17,7 +16,6 @@ export function checkLists(router: Router, today: string): readonly Diagnostic[]
       ...sameId(list),
       ...(list.kind === 'pbr' ? onlyNexthop(list) : []),
       ...list.rules.flatMap((rule) => [...checkFamilies(rule), ...pastDate(rule, today)]),
-      ...neverMatching(list),
     ]),
     ...predicateNames(lists),
   ];
@@ -115,8 +113,16 @@ function isEmpty({ match }: Rule): boolean {
 }
 
 function pastDate(rule: Rule, today: string): readonly Diagnostic[] {
-  if (rule.expires === undefined || rule.expires === '' || rule.expires >= today) return [];
+  const isPast = (day: string | undefined) => day !== undefined && day !== '' && day < today;
+  const waivers = (rule.waivers ?? []).filter((one) => isPast(one.until));
+  const ended = waivers.map((one) =>
+    warning('NM3026', rule.origin, `the waiver of ${one.code} ended after ${one.until}: ${one.reason}`, {
+      fix: 'look at the finding again; delete the waiver, or give it another date.',
+    }),
+  );
+  if (!isPast(rule.expires)) return ended;
   return [
+    ...ended,
     warning('NM3012', rule.origin, `this rule was to go after ${rule.expires}`, {
       fix: 'delete it, or give it another date.',
     }),

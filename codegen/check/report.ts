@@ -13,6 +13,11 @@ export function warning(code: DiagnosticCode, origin: Origin, message: string, m
   return { ...error(code, origin, message, more), severity: 'warning' };
 }
 
+/** Worth knowing, and nothing wrong: shown where it is asked for. */
+export function note(code: DiagnosticCode, origin: Origin, message: string, more: More = {}): Diagnostic {
+  return { ...error(code, origin, message, more), severity: 'info' };
+}
+
 /** For each key that several have: the first of them, and each of the others. */
 export function duplicates<T>(
   all: readonly T[],

@@ -42,6 +42,12 @@ export const catalogue = {
   NM3015: 'A list of networks or services is empty.',
   NM3016: 'A prefix has bits set beyond its length.',
   NM3017: 'A nexthop rule has more than one gateway of a family.',
+  NM3018: 'No packet matches a rule: its tests exclude each other.',
+  NM3019: 'A rule could go: rules after it do the same with all of its packets.',
+  NM3020: 'A rule could go: the default of its list does the same.',
+  NM3021: 'Rules before it take a part of a rule.',
+  NM3022: 'The analysis did not decide about a rule or a list.',
+  NM3026: 'A waiver is past its date.',
 
   NM4001: 'Two interfaces or ports have the same name.',
   NM4002: 'Two ports have the same port specification.',

@@ -9,7 +9,7 @@ export interface RelatedPlace {
 
 export interface Diagnostic {
   readonly code: DiagnosticCode;
-  readonly severity: 'error' | 'warning';
+  readonly severity: 'error' | 'warning' | 'info';
   readonly origin: Origin;
   /** Last column marked, exclusive, when it is on another column than the origin's. */
   readonly end?: { readonly line: number; readonly column: number };

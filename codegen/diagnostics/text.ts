@@ -1,6 +1,7 @@
 /** Diagnostics for people: place, code, what is wrong, the line with the marked stretch, what to do. */
 import { relative, resolve } from 'node:path';
 import type { Origin } from '../../dsl/model.js';
+import { builtinOrigin } from '../../dsl/origin.js';
 import type { PolicyFile } from '../checked.js';
 import type { Diagnostic } from './diagnostic.js';
 
@@ -16,6 +17,7 @@ export interface TextOptions {
 type Paint = (text: string, style: 'red' | 'yellow' | 'cyan' | 'grey' | 'bold') => string;
 
 const sgr = { red: '31;1', yellow: '33;1', cyan: '36', grey: '90', bold: '1' } as const;
+const colourOf = { error: 'red', warning: 'yellow', info: 'cyan' } as const;
 const coloured: Paint = (text, style) => `\u001b[${sgr[style]}m${text}\u001b[0m`;
 const plain: Paint = (text) => text;
 
@@ -27,7 +29,7 @@ export function renderText(diagnostics: readonly Diagnostic[], options: TextOpti
 }
 
 function renderOne(one: Diagnostic, options: TextOptions, paint: Paint): string {
-  const kind = paint(one.severity, one.severity === 'error' ? 'red' : 'yellow');
+  const kind = paint(one.severity, colourOf[one.severity]);
   const lines = [
     `${paint(place(one.origin, options), 'cyan')} - ${kind} ${paint(one.code, 'grey')}: ${one.message}`,
   ];
@@ -41,6 +43,7 @@ function renderOne(one: Diagnostic, options: TextOptions, paint: Paint): string 
 }
 
 function place(origin: Origin, { root, cwd = process.cwd() }: TextOptions): string {
+  if (origin.file === builtinOrigin.file) return 'built in';
   return `${relative(cwd, resolve(root, origin.file)) || origin.file}:${origin.line}:${origin.column}`;
 }
 
@@ -54,7 +57,7 @@ function excerpt(one: Diagnostic, options: TextOptions, paint: Paint): readonly 
   const width = Math.max(1, Math.min(end, line.length + 1) - one.origin.column);
   const number = String(one.origin.line);
   const before = line.slice(0, one.origin.column - 1).replace(/[^\t]/g, ' ');
-  const mark = paint('~'.repeat(width), one.severity === 'error' ? 'red' : 'yellow');
+  const mark = paint('~'.repeat(width), colourOf[one.severity]);
   return [`${paint(number, 'grey')} ${line}`, `${' '.repeat(number.length)} ${before}${mark}`];
 }
 
@@ -62,5 +65,12 @@ function summary(diagnostics: readonly Diagnostic[], paint: Paint): string {
   const count = (severity: Diagnostic['severity']) =>
     diagnostics.filter((one) => one.severity === severity).length;
   const say = (n: number, word: string) => (n === 0 ? [] : [`${n} ${word}${n === 1 ? '' : 's'}`]);
-  return paint([...say(count('error'), 'error'), ...say(count('warning'), 'warning')].join(', '), 'bold');
+  return paint(
+    [
+      ...say(count('error'), 'error'),
+      ...say(count('warning'), 'warning'),
+      ...say(count('info'), 'note'),
+    ].join(', '),
+    'bold',
+  );
 }

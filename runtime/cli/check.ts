@@ -21,11 +21,14 @@ export class CheckCommand extends NetmillCommand {
   });
 
   policy = Option.String({ name: 'POLICY' });
+  notes = Option.Boolean('--notes', false, {
+    description: 'show what is worth knowing, too: overlapping rules, and what the default does anyway',
+  });
 
   async run(): Promise<number> {
     const path = requireFile(resolve(this.policy));
     const { loadAndCheck } = await import('../../codegen/front.js');
-    const result = await loadAndCheck(path);
+    const result = await loadAndCheck(path, { notes: this.notes });
     const diagnostics = result.ok ? result.policy.warnings : result.diagnostics;
     if (this.json) {
       this.print(JSON.stringify({ ok: result.ok, diagnostics: toJson(diagnostics) }, null, 2));

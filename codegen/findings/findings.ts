@@ -1,0 +1,170 @@
+/**
+ * What an exact analysis of the policy's lists finds, as diagnostics. Nothing is guessed: where rules are too entangled
+ * for the time given, that is said, and no finding is made.
+ */
+import { shareText } from '../analysis/amount.js';
+import { TooComplex } from '../analysis/diagram.js';
+import { budget, TooManySteps } from '../analysis/first-match.js';
+import { examplePacket } from '../analysis/packet.js';
+import { packetText } from '../analysis/packet-text.js';
+import { size } from '../analysis/sets.js';
+import { error, note, warning } from '../check/report.js';
+import type { CheckedPolicy } from '../checked.js';
+import { place } from '../cite.js';
+import type { Diagnostic, RelatedPlace } from '../diagnostics/diagnostic.js';
+import type { IrList, IrRule } from '../ir.js';
+import { lower } from '../lower.js';
+import { type AnalysedList, analysedList, mostTelling, type Share, shares } from './list.js';
+import { type Overlap, overlaps } from './overlaps.js';
+import { type Idle, idleRules } from './rules.js';
+import { unwaived } from './waivers.js';
+
+export interface FindingOptions {
+  /** `'2027-03-31'`: waivers past their date do not count. */
+  readonly today: string;
+  /** Find what is worth knowing, too: parts that rules take of each other. */
+  readonly notes?: boolean;
+}
+
+export function findings(policy: CheckedPolicy, options: FindingOptions): readonly Diagnostic[] {
+  const ir = lower(policy);
+  return ir.lists.flatMap((list) => {
+    try {
+      return ofList(analysedList(ir, list), options);
+    } catch (thrown) {
+      if (!(thrown instanceof TooComplex)) throw thrown;
+      const message = `the rules of "${list.name}" could not be analysed: ${thrown.message}`;
+      return [
+        warning('NM3022', list.origin, message, { fix: 'make the arithmetic of its predicates simpler.' }),
+      ];
+    }
+  });
+}
+
+function ofList(analysed: AnalysedList, { today, notes }: FindingOptions): readonly Diagnostic[] {
+  const { list } = analysed;
+  const { idle, undecided } = idleRules(analysed);
+  const told = idle.flatMap((one) => unwaived(one.rule, idleDiagnostic(analysed, one), today));
+  const open = undecided.map((rule) => undecidedDiagnostic(list, rule));
+  if (!notes) return [...told.filter((one) => one.severity !== 'info'), ...open];
+  const skip = new Set([...idle.map((one) => one.rule), ...undecided]);
+  const parts = overlaps(analysed, skip);
+  return [
+    ...told,
+    ...open,
+    ...parts.flatMap((one) => unwaived(one.rule, overlapDiagnostic(list, one), today)),
+  ];
+}
+
+/** Rules that a loop makes stand at one place: then their number says which is meant. */
+function nameOf(list: IrList, rule: IrRule): string {
+  const { file, line, column } = rule.origin;
+  const alone = list.rules.every(
+    ({ origin, position }) =>
+      position === rule.position || origin.line !== line || origin.column !== column || origin.file !== file,
+  );
+  const builtin = list.rules.filter((one) => one.name?.startsWith('builtin:')).length;
+  return alone ? `this rule of "${list.name}"` : `rule ${rule.position - builtin} of "${list.name}"`;
+}
+
+function idleDiagnostic(analysed: AnalysedList, found: Idle): Diagnostic {
+  const { list } = analysed;
+  const { rule } = found;
+  const name = nameOf(list, rule);
+  switch (found.kind) {
+    case 'empty':
+      return error('NM3018', rule.origin, `no packet matches ${name}: its tests exclude each other`, {
+        fix: 'correct its match, or delete it.',
+      });
+    case 'dead':
+      return deadDiagnostic(analysed, rule, name);
+    case 'redundant':
+      return redundantDiagnostic(list, rule, name, found.like);
+  }
+}
+
+function deadDiagnostic({ list, matches }: AnalysedList, rule: IrRule, name: string): Diagnostic {
+  const index = list.rules.indexOf(rule);
+  const all = affordable(() =>
+    matches.flatMap((match) => shares(match, match.region(index), index, budget())),
+  );
+  const fix = "move it above, or delete it, or waive it with .allowShadow('reason').";
+  const [first] = all;
+  if (first === undefined)
+    return error('NM3001', rule.origin, `${name} never matches: what it matches is refused before`, {
+      related: [
+        { origin: list.origin, message: 'packets that hide their transport header are refused first.' },
+      ],
+      fix,
+    });
+  return error('NM3001', rule.origin, `${name} never matches: ${shortPlace(first.rule)} catches it first`, {
+    related: mostTelling(all, rule.action.kind).map((one) => takes(one, rule)),
+    fix,
+  });
+}
+
+function affordable(find: () => readonly Share[]): readonly Share[] {
+  try {
+    return find();
+  } catch (thrown) {
+    if (thrown instanceof TooManySteps) return [];
+    throw thrown;
+  }
+}
+
+/** Shares are of one family: IPv6 has so many addresses that those of IPv4 would be no share at all. */
+function takes({ rule, taken, block, match }: Share, of: IrRule): RelatedPlace {
+  const { space } = match.regions;
+  const share = shareText(taken, size(space, match.regions.of(of)));
+  const other = rule.action.kind === of.action.kind ? '' : ', and its action is another';
+  const example = packetText(examplePacket(space, block));
+  return {
+    origin: rule.origin,
+    message: `${rule.action.kind}(…) takes ${share} of its IPv${space.family} packets${other}: ${example}`,
+  };
+}
+
+function shortPlace(rule: IrRule): string {
+  const at = place(rule.origin);
+  return at.slice(at.lastIndexOf('/') + 1);
+}
+
+function redundantDiagnostic(list: IrList, rule: IrRule, name: string, like: readonly IrRule[]): Diagnostic {
+  if (like.length === 0)
+    return note('NM3020', rule.origin, `${name} could go: the default of the list does the same`, {
+      related: [{ origin: list.origin, message: `default: '${list.fallback?.action.kind ?? ''}'` }],
+    });
+  return warning(
+    'NM3019',
+    rule.origin,
+    `${name} could go: rules after it do the same with all of its packets`,
+    {
+      related: like.slice(0, 3).map((one) => ({
+        origin: one.origin,
+        message: `${one.action.kind}(…) would take ${like.length === 1 ? 'them' : 'a part of them'}.`,
+      })),
+      fix: "delete it, or waive it with .waive('NM3019', 'reason'); .count() and .log() make it useful, too.",
+    },
+  );
+}
+
+function overlapDiagnostic(list: IrList, { rule, shares: all, conflicts }: Overlap): Diagnostic {
+  const name = nameOf(list, rule);
+  if (conflicts.length > 0)
+    return note(
+      'NM3021',
+      rule.origin,
+      `rules before it decide otherwise about a part of ${name}: their order matters`,
+      {
+        related: conflicts.slice(0, 3).map((one) => takes(one, rule)),
+      },
+    );
+  return note('NM3021', rule.origin, `rules before it take a part of ${name}`, {
+    related: mostTelling(all, rule.action.kind).map((one) => takes(one, rule)),
+  });
+}
+
+function undecidedDiagnostic(list: IrList, rule: IrRule): Diagnostic {
+  const message = `whether ${nameOf(list, rule)} does something was not decided: too many rules meet in it`;
+  return note('NM3022', rule.origin, message);
+}

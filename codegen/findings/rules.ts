@@ -1,0 +1,106 @@
+/**
+ * Rules that do nothing: that match no packet, that rules before them leave nothing (E. S. Al-Shaer, H. H. Hamed,
+ * "Discovery of Policy Anomalies in Distributed Firewalls", INFOCOM 2004: shadowed, here by unions of rules), and that
+ * could go without any packet noticing (redundant). Exact: a rule that is named here does nothing for every packet.
+ */
+import {
+  budget,
+  eachLive,
+  type FirstMatch,
+  pass,
+  TooManySteps,
+  withoutHidden,
+} from '../analysis/first-match.js';
+import { type Probe, probesOf, taker } from '../analysis/probe.js';
+import type { Block } from '../analysis/sets.js';
+import type { IrRule } from '../ir.js';
+import { type AnalysedList, sameEffect } from './list.js';
+
+export type Idle =
+  | { readonly kind: 'empty'; readonly rule: IrRule }
+  | { readonly kind: 'dead'; readonly rule: IrRule }
+  /** `like`: rules after it that do the same; none: the list's default alone does. */
+  | { readonly kind: 'redundant'; readonly rule: IrRule; readonly like: readonly IrRule[] };
+
+export interface IdleRules {
+  readonly idle: readonly Idle[];
+  /** Rules that too many others meet: nothing is said about them. */
+  readonly undecided: readonly IrRule[];
+}
+
+export function idleRules({ list, matches }: AnalysedList): IdleRules {
+  const idle: Idle[] = [];
+  const undecided: IrRule[] = [];
+  const gone = new Set<number>();
+  const decide = (rule: IrRule, question: () => Idle | undefined, index: number) => {
+    try {
+      const found = question();
+      if (found === undefined) return;
+      idle.push(found);
+      gone.add(index);
+    } catch (error) {
+      if (!(error instanceof TooManySteps)) throw error;
+      undecided.push(rule);
+    }
+  };
+  for (const [index, rule] of list.rules.entries()) decide(rule, () => deadRule(matches, index, rule), index);
+  // From the last to the first, each without those found so far: what is named can go, all of it together.
+  for (const [index, rule] of [...list.rules.entries()].reverse())
+    if (!gone.has(index) && !undecided.includes(rule) && isSilent(rule))
+      decide(rule, () => redundantRule(matches, index, rule, gone), index);
+  return { idle: idle.sort((a, b) => a.rule.position - b.rule.position), undecided };
+}
+
+/** Nobody notices that it takes a packet rather than another rule. */
+function isSilent(rule: IrRule): boolean {
+  return rule.logPerSecond === undefined && rule.counter === undefined && !rule.name?.startsWith('builtin:');
+}
+
+function deadRule(matches: readonly FirstMatch[], index: number, rule: IrRule): Idle | undefined {
+  if (matches.every((match) => match.region(index).length === 0)) return { kind: 'empty', rule };
+  const isAlive = matches.some(
+    (match) => liveProbes(match, index).length > 0 || eachLive(match, index, () => true),
+  );
+  return isAlive ? undefined : { kind: 'dead', rule };
+}
+
+/** Packets that the rule decides, if looking at a few finds some. */
+function liveProbes(match: FirstMatch, index: number): readonly Probe[] {
+  return match
+    .region(index)
+    .slice(0, 4)
+    .flatMap((block) => withoutHidden(match, block))
+    .flatMap((block) => probesOf(match.regions.space, block))
+    .filter((one) => taker(match, one, 0, index) === undefined);
+}
+
+function redundantRule(
+  matches: readonly FirstMatch[],
+  index: number,
+  rule: IrRule,
+  gone: ReadonlySet<number>,
+): Idle | undefined {
+  const like = new Set<IrRule>();
+  const needed = matches.some((match) => {
+    const { list, regions } = match;
+    const isOther = (by: IrRule | undefined) =>
+      by === undefined || !sameEffect(rule, by, regions.space.family);
+    const probeDiffers = (probe: Probe) => {
+      const later = taker(match, probe, index + 1, list.rules.length, gone);
+      return isOther(later === undefined ? list.fallback : list.rules[later]);
+    };
+    if (liveProbes(match, index).some(probeDiffers)) return true;
+    const spent = budget();
+    const laterDiffers = (block: Block) => {
+      const after = match.meeting(block, index + 1, list.rules.length).filter((one) => !gone.has(one));
+      const take = (at: number) => {
+        if (isOther(list.rules[at])) return true;
+        like.add(list.rules[at]!);
+        return false;
+      };
+      return pass(match, [block], after, take, () => isOther(list.fallback), spent);
+    };
+    return eachLive(match, index, laterDiffers, spent);
+  });
+  return needed ? undefined : { kind: 'redundant', rule, like: [...like] };
+}
