@@ -79,6 +79,7 @@ export interface IrRule {
   readonly action: Action;
   readonly match: Match;
   readonly conditions: Readonly<Partial<Record<Family, Condition>>>;
+  /** Its policy line, or `default deny`. */
   readonly text: string;
   readonly origin: Origin;
   readonly logPerSecond?: number;

@@ -129,7 +129,7 @@ function lowerLists(
         ...(rule.waivers && { waivers: rule.waivers }),
       };
     });
-    const fallback = list.kind === 'acl' ? defaultRule(list, local++, enumerator, cite) : undefined;
+    const fallback = list.kind === 'acl' ? defaultRule(list, local++, enumerator) : undefined;
     return {
       kind: list.kind,
       name: list.name,
@@ -142,12 +142,8 @@ function lowerLists(
   });
 }
 
-function defaultRule(
-  list: Acl,
-  local: number,
-  enumerator: (id: string) => string,
-  cite: (origin: Acl['origin']) => string | undefined,
-): IrRule {
+/** Its line is the list's: what stands there is not a rule. */
+function defaultRule(list: Acl, local: number, enumerator: (id: string) => string): IrRule {
   const id = defaultIdentity(list);
   return {
     local,
@@ -159,7 +155,7 @@ function defaultRule(
     action: { kind: list.default },
     match: {},
     conditions: { 4: {}, 6: {} },
-    text: cite(list.origin) ?? `default ${list.default}`,
+    text: `default ${list.default}`,
     origin: list.origin,
     ...(list.log && { logPerSecond: defaultLogRate }),
   };

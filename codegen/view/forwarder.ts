@@ -60,9 +60,7 @@ export function forwarderView(ir: Ir): ForwarderView {
     ruleEnum: some(
       ir.rules.map((rule) => ({
         enumerator: rule.enumerator,
-        comment: comment(
-          `${place(rule.origin)}  ${rule.position === 0 ? `default ${rule.action.kind}` : rule.text}`,
-        ),
+        comment: comment(`${place(rule.origin)}  ${rule.text}`),
       })),
     ),
     counts: {

@@ -120,10 +120,9 @@ function ending(rule: IrRule | undefined, family: Family, ir: Ir): Pick<FamilyVi
   if (rule === undefined)
     return { endLog: [], end: { place: 'no rule:', text: 'by the FIB', call: 'MILL_NO_GATEWAY' } };
   const taken = take(rule, family, ir);
-  const what = rule.position === 0 ? `default ${rule.action.kind}` : comment(rule.text);
   return {
     endLog: rule.logPerSecond === undefined ? [] : [taken],
-    end: { place: comment(place(rule.origin)), text: what, call: taken.call },
+    end: { place: comment(place(rule.origin)), text: comment(rule.text), call: taken.call },
   };
 }
 

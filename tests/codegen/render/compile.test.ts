@@ -71,6 +71,7 @@ test('a generation is written whole, and says what it is', async (t) => {
       'from-wan 4 allow 4',
       'from-wan 0 deny 7',
     ]);
+    t.is(manifest.rules[4]?.text, 'default deny');
     t.deepEqual(manifest.rules[2]?.text, "deny({ from: nets('10.0.0.0/8') }).why('spoofed')");
     t.deepEqual(manifest.interfaces[1], {
       local: 1,
