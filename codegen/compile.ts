@@ -159,12 +159,30 @@ function write(
     forwarder: put(forwarder, code),
     manifest: put('forwarder.json', `${JSON.stringify(manifest, undefined, 2)}\n`),
   };
+  removeOld(options.outDir, forwarder);
   return { files, manifest };
 }
 
+/** Shared objects of a directory that are kept: who has just read the manifest before finds what it names. */
+const kept = 3;
+
+/** Their numbers by name. */
+function forwardersIn(directory: string): readonly { readonly name: string; readonly sequence: number }[] {
+  return readdirSync(directory).flatMap((name) => {
+    const found = /^fwd-(\d+)-[0-9a-f]{12}\.so$/.exec(name);
+    return found ? [{ name, sequence: Number(found[1]) }] : [];
+  });
+}
+
 function nextSequence(directory: string): number {
-  const numbers = readdirSync(directory).map((name) => Number(/^fwd-(\d+)-/.exec(name)?.[1] ?? 0));
-  return Math.max(0, ...numbers) + 1;
+  return Math.max(0, ...forwardersIn(directory).map((one) => one.sequence)) + 1;
+}
+
+/** Engines have copies of their own: the daemon's store takes a bundle in, and loads it from there. */
+function removeOld(directory: string, newest: string): void {
+  const others = forwardersIn(directory).filter((one) => one.name !== newest);
+  const oldest = [...others].sort((a, b) => b.sequence - a.sequence).slice(kept - 1);
+  for (const { name } of oldest) rmSync(join(directory, name), { force: true });
 }
 
 function stopwatch(report: BuildOptions['onProgress']) {

@@ -87,6 +87,28 @@ test('a generation is written whole, and says what it is', async (t) => {
   });
 });
 
+test('of the shared objects of builds before, the newest two stay', async (t) => {
+  t.timeout(120_000);
+  const old = (n: number) => `fwd-${n}-${'0'.repeat(11)}${n % 10}.so`;
+  const other = 'fwd-1-mine.so';
+  const before = [old(1), old(2), old(9), old(10), other];
+  const files = Object.fromEntries(before.map((name) => [`out/${name}`, '']));
+  await withFiles({ 'policy.ts': policy, ...files }, async (directory) => {
+    const outDir = join(directory, 'out');
+    const compiler = { optimise: '1' } as const;
+    const result = await compile(join(directory, 'policy.ts'), {
+      outDir,
+      compiler,
+      limits: patient,
+      selfTest: false,
+    });
+    if (!result.ok) return t.fail(JSON.stringify(result.diagnostics));
+    t.is(result.manifest.sequence, 11);
+    const left = readdirSync(outDir).filter((name) => name.startsWith('fwd-'));
+    t.deepEqual(left.sort(), [other, old(10), old(9), result.manifest.forwarder].sort());
+  });
+});
+
 test('a rule keeps its identity when another one is put before it', async (t) => {
   t.timeout(120_000);
   const ids = (text: string) =>
