@@ -5,7 +5,7 @@
  */
 import { type Levels, levelsOf } from './bits.js';
 import { all, type Diagram, type Diagrams, none } from './diagram.js';
-import type { Block, PacketSet } from './sets.js';
+import { type Block, difference, type PacketSet } from './sets.js';
 import type { Space } from './space.js';
 
 /** src, dst, protocol, destination port: [first, last] each. */
@@ -90,4 +90,33 @@ function around(all: readonly Bounds[]): Bounds {
       i % 2 === 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY,
     ),
   );
+}
+
+/** Collects blocks that may overlap into disjoint ones. */
+export interface Collector {
+  readonly add: (block: Block) => void;
+  readonly blocks: () => PacketSet;
+}
+
+export function makeCollector(space: Space): Collector {
+  const blocks: Block[] = [];
+  let table = new Float64Array(1024);
+  const append = (block: Block) => {
+    const at = blocks.length * 2 * sides;
+    if (at === table.length) {
+      const larger = new Float64Array(2 * table.length);
+      larger.set(table);
+      table = larger;
+    }
+    table.set(boundsOf(space, block), at);
+    blocks.push(block);
+  };
+  return {
+    blocks: () => blocks,
+    add: (block) => {
+      const bounds = boundsOf(space, block);
+      const near = blocks.filter((_, i) => meets(table, i * 2 * sides, bounds));
+      for (const one of difference(space.diagrams, [block], near)) append(one);
+    },
+  };
 }

@@ -195,3 +195,9 @@ export function eachLive(
     .flatMap((block) => withoutHidden(match, block))
     .some((block) => remains(match, [block], match.meeting(block, 0, index), left, spent));
 }
+
+/** What no rule of the list takes. @returns whether the listener had enough */
+export function eachDefault(match: FirstMatch, left: Listener, spent: Budget = budget()): boolean {
+  const rules = [...match.list.rules.keys()];
+  return withoutHidden(match, everything).some((block) => remains(match, [block], rules, left, spent));
+}

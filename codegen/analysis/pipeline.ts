@@ -1,0 +1,215 @@
+/**
+ * A whole router over sets of packets: codegen/evaluate/evaluate.ts, for all packets at once. What is on an interface's
+ * wire is judged by its addresses, its ACL, the router's own addresses, and what diverts it. The routing table is not the
+ * policy's: what nothing diverts is `routed`.
+ */
+import { formatAddress, network, parseInterfaceAddress } from '../../dsl/address.js';
+import type { Family, InterfaceAddress, Prefix } from '../../dsl/model.js';
+import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
+import { tagsOf } from '../tags.js';
+import { equals, prefixed, union } from './bits.js';
+import { all, type Diagram } from './diagram.js';
+import { type Budget, type Decider, decisions, type FirstMatch, makeFirstMatch } from './first-match.js';
+import { makeRegions, type Regions } from './regions.js';
+import { type Block, blockOf, type PacketSet } from './sets.js';
+import type { Space } from './space.js';
+
+export type Fate =
+  /** Dropped for its addresses: RFC 1812 §5.3.7, RFC 4291 §2. */
+  | { readonly kind: 'martian' }
+  | { readonly kind: 'denied' }
+  /** For the router itself. */
+  | { readonly kind: 'host' }
+  | { readonly kind: 'diverted'; readonly gateway: string }
+  | { readonly kind: 'routed' };
+
+export interface Judged {
+  readonly fate: Fate;
+  readonly block: Block;
+  /** What the ACL's rule, its default or its refusal of hidden headers was; undefined: there is no ACL, or it was not asked. */
+  readonly acl: Decider;
+  readonly pbr: IrRule | undefined;
+}
+
+/** One family of one policy. Sets of two pipelines of the same space can be compared. */
+export interface Pipeline {
+  readonly ir: Ir;
+  readonly space: Space;
+  /** Everything that can come in there. */
+  readonly arriving: (iface: IrInterface) => PacketSet;
+  readonly list: (list: IrList) => FirstMatch;
+  /** The router's own addresses. */
+  readonly own: Diagram;
+  readonly judge: (iface: IrInterface, set: PacketSet, spent: Budget) => readonly Judged[];
+}
+
+export function makePipeline(ir: Ir, space: Space): Pipeline {
+  const regions = makeRegions(space);
+  const lists = new Map<IrList, FirstMatch>();
+  const list = (one: IrList) => {
+    const match = lists.get(one) ?? makeFirstMatch(one, regions);
+    lists.set(one, match);
+    return match;
+  };
+  const checks = makeChecks(ir, regions);
+  return {
+    ir,
+    space,
+    list,
+    own: checks.own,
+    arriving: (iface) => {
+      const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
+      const { diagrams } = space;
+      return blockOf(all, all, diagrams.and(space.valid, equals(diagrams, 'vlan', vlan)));
+    },
+    judge: (iface, set, spent) => judge(ir, space, checks, list, iface, set, spent),
+  };
+}
+
+interface Checks {
+  /** Sources that nobody sends from, and destinations that nobody sends to. */
+  readonly martianSources: Diagram;
+  readonly martianDestinations: Diagram;
+  /** Both unspecified: a question for an address (IPv4). */
+  readonly unspecified: Diagram;
+  readonly forMany: Diagram;
+  readonly own: Diagram;
+}
+
+const texts = {
+  4: {
+    sources: ['224.0.0.0/4', '127.0.0.0/8', '255.255.255.255/32'],
+    destinations: ['127.0.0.0/8'],
+    forMany: ['224.0.0.0/4', '255.255.255.255/32'],
+  },
+  6: {
+    sources: ['ff00::/8', '::1/128'],
+    // Multicast of scopes 0 and 1, whatever its flags: RFC 4291 §2.7.
+    destinations: [
+      '::1/128',
+      ...Array.from({ length: 32 }, (_, i) => `ff${(i >> 1).toString(16)}${i % 2}::/16`),
+    ],
+    forMany: ['ff00::/8', 'fe80::/10'],
+  },
+} as const;
+
+function makeChecks(ir: Ir, { space }: Regions): Checks {
+  const { diagrams, addresses, family } = space;
+  const set = (prefixes: readonly Prefix[]) =>
+    union(
+      diagrams,
+      prefixes.map((one) => prefixed(diagrams, addresses, one.bits, one.length)),
+    );
+  const parsed = (list: readonly string[]) => set(list.map((text) => network(parseInterfaceAddress(text)!)));
+  return {
+    martianSources: parsed(texts[family].sources),
+    martianDestinations: parsed(texts[family].destinations),
+    unspecified: set([{ family, bits: 0n, length: space.width }]),
+    forMany: parsed(texts[family].forMany),
+    own: set(ownAddresses(ir, family)),
+  };
+}
+
+/** Addresses at which the router is reached, as far as the policy gives them, with the broadcast ones of its networks. */
+function ownAddresses(ir: Ir, family: Family): readonly Prefix[] {
+  return ir.router.interfaces.flatMap((face) =>
+    face.addresses
+      .filter((one) => one.family === family)
+      .flatMap((one): Prefix[] => [
+        { family, bits: one.bits, length: family === 4 ? 32 : 128 },
+        ...(family === 4 && one.length < 31 ? [broadcast(one)] : []),
+      ]),
+  );
+}
+
+function broadcast(one: InterfaceAddress): Prefix {
+  return { family: 4, bits: one.bits | ((1n << BigInt(32 - one.length)) - 1n), length: 32 };
+}
+
+type Say = (fate: Fate, blocks: PacketSet, acl?: Decider, pbr?: IrRule) => void;
+
+function judge(
+  ir: Ir,
+  space: Space,
+  checks: Checks,
+  list: (list: IrList) => FirstMatch,
+  iface: IrInterface,
+  set: PacketSet,
+  spent: Budget,
+): readonly Judged[] {
+  const found: Judged[] = [];
+  const say: Say = (fate, blocks, acl, pbr) => {
+    for (const block of blocks) found.push({ fate, block, acl, pbr });
+  };
+  const open = addressed(space, checks, set, say);
+  const passed = iface.acl
+    ? decisions(list(iface.acl), open, spent)
+    : open.map((block) => ({ by: undefined, block }));
+  for (const { by, block } of passed) {
+    if (by === 'hidden' || by?.action.kind === 'deny') {
+      say({ kind: 'denied' }, [block], by);
+      continue;
+    }
+    const through = passing(space, checks, block, by, say);
+    const gateway = by && gatewayOf(ir, by, space.family);
+    if (gateway !== undefined) say({ kind: 'diverted', gateway }, through, by);
+    else if (iface.pbr === undefined) say({ kind: 'routed' }, through, by);
+    else
+      for (const { by: rule, block: part } of decisions(list(iface.pbr), through, spent)) {
+        const way = rule === 'hidden' ? undefined : rule;
+        const to = way && gatewayOf(ir, way, space.family);
+        say(to === undefined ? { kind: 'routed' } : { kind: 'diverted', gateway: to }, [part], by, way);
+      }
+  }
+  return found;
+}
+
+function onto({ diagrams }: Space, blocks: PacketSet, src: Diagram, dst: Diagram): PacketSet {
+  return blocks.flatMap((one) => blockOf(diagrams.and(one.src, src), diagrams.and(one.dst, dst), one.rest));
+}
+
+/** What has addresses that may be on a wire. */
+function addressed(space: Space, checks: Checks, set: PacketSet, say: Say): PacketSet {
+  const { diagrams, family } = space;
+  const { martianSources, martianDestinations, unspecified, forMany } = checks;
+  const martian = (blocks: PacketSet) => say({ kind: 'martian' }, blocks);
+  martian(onto(space, set, martianSources, all));
+  const sources = onto(space, set, diagrams.not(martianSources), all);
+  if (family === 6) {
+    martian(onto(space, sources, all, martianDestinations));
+    return onto(space, sources, all, diagrams.not(martianDestinations));
+  }
+  // RFC 1812 §5.3.7: nothing is sent from 0.0.0.0 but to everybody, or to nobody.
+  const specified = diagrams.not(unspecified);
+  const asked = diagrams.or(forMany, unspecified);
+  const wrong = diagrams.or(martianDestinations, unspecified);
+  martian(onto(space, sources, unspecified, diagrams.not(asked)));
+  martian(onto(space, sources, specified, wrong));
+  return [
+    ...onto(space, sources, unspecified, asked),
+    ...onto(space, sources, specified, diagrams.not(wrong)),
+  ];
+}
+
+/** What passed the ACL and is not for the router itself. */
+function passing(space: Space, checks: Checks, block: Block, acl: Decider, say: Say): PacketSet {
+  const { diagrams, family } = space;
+  const many = family === 4 ? diagrams.or(checks.forMany, checks.unspecified) : checks.forMany;
+  say({ kind: 'host' }, onto(space, [block], all, many), acl);
+  const one = onto(space, [block], all, diagrams.not(many));
+  // RFC 1812 §5.3.8, which the kernel asks for IPv4 alone.
+  if (family === 4) say({ kind: 'martian' }, onto(space, one, checks.own, all), acl);
+  const foreign = family === 4 ? onto(space, one, diagrams.not(checks.own), all) : one;
+  say({ kind: 'host' }, onto(space, foreign, all, checks.own), acl);
+  return onto(space, foreign, all, diagrams.not(checks.own));
+}
+
+function gatewayOf(ir: Ir, rule: IrRule, family: Family): string | undefined {
+  const local = rule.conditions[family]?.gateway;
+  const gateway = ir.gateways.find((one) => one.local === local);
+  return gateway && formatAddress(gateway.address);
+}
+
+export function sameFate(a: Fate, b: Fate): boolean {
+  return a.kind === b.kind && (a.kind !== 'diverted' || (b.kind === 'diverted' && a.gateway === b.gateway));
+}

@@ -1,0 +1,174 @@
+/** What two policies do differently with packets: for every interface that both have, as sets. */
+import type { Family } from '../../dsl/model.js';
+import { union } from '../analysis/bits.js';
+import { makeCollector } from '../analysis/bounds.js';
+import { all } from '../analysis/diagram.js';
+import {
+  type Budget,
+  budget,
+  type Decider,
+  eachDefault,
+  eachLive,
+  TooManySteps,
+} from '../analysis/first-match.js';
+import { examplePacket, type PacketPoint } from '../analysis/packet.js';
+import { type Fate, makePipeline, type Pipeline, sameFate } from '../analysis/pipeline.js';
+import { type Block, blockOf, common, everything, type PacketSet, size } from '../analysis/sets.js';
+import { makeSpace, type Space } from '../analysis/space.js';
+import type { Ir, IrInterface, IrRule } from '../ir.js';
+import { tagsOf } from '../tags.js';
+import { changedRules, ruleKeys } from './changed-rules.js';
+
+export interface Way {
+  readonly fate: Fate;
+  /** Who decided: a rule, the list's default, its refusal of hidden headers; undefined: no rule was asked. */
+  readonly rule: Decider;
+}
+
+export interface PacketChange {
+  readonly interface: string;
+  readonly family: Family;
+  readonly from: Way;
+  readonly to: Way;
+  readonly packets: bigint;
+  readonly sources: bigint;
+  readonly destinations: bigint;
+  readonly example: PacketPoint;
+  readonly space: Space;
+  readonly set: PacketSet;
+}
+
+export interface PacketChanges {
+  readonly changes: readonly PacketChange[];
+  /** Interfaces about which nothing exact can be said in the steps given. */
+  readonly undecided: readonly { readonly interface: string; readonly family: Family }[];
+}
+
+const families: readonly Family[] = [4, 6];
+const steps = 2_000_000;
+
+export function packetChanges(old: Ir, fresh: Ir): PacketChanges {
+  const changes: PacketChange[] = [];
+  const undecided: { interface: string; family: Family }[] = [];
+  const keys = { old: ruleKeys(old), new: ruleKeys(fresh) };
+  for (const family of families) {
+    const space = makeSpace(family);
+    const pipes = { old: makePipeline(old, space), new: makePipeline(fresh, space) };
+    for (const [was, now] of bothHave(old, fresh))
+      try {
+        const spent = budget(steps);
+        const set = candidates(pipes, was, now, keys, spent);
+        changes.push(...changesIn(pipes, was, now, set, spent));
+      } catch (thrown) {
+        if (!(thrown instanceof TooManySteps)) throw thrown;
+        undecided.push({ interface: now.name, family });
+      }
+  }
+  return { changes, undecided };
+}
+
+type Both<T> = { readonly old: T; readonly new: T };
+
+/** Of the same name and the same tags: others are new interfaces. */
+export function bothHave(old: Ir, fresh: Ir): readonly (readonly [IrInterface, IrInterface])[] {
+  const tags = (one: IrInterface) => JSON.stringify(tagsOf(one.encapsulation));
+  return fresh.interfaces.flatMap((now) => {
+    const was = old.interfaces.find((one) => one.name === now.name && tags(one) === tags(now));
+    return was === undefined ? [] : [[was, now] as const];
+  });
+}
+
+/** All packets that may fare differently, and others: what rules decide that are not in both versions. */
+function candidates(
+  pipes: Both<Pipeline>,
+  was: IrInterface,
+  now: IrInterface,
+  keys: Both<(rule: IrRule) => string>,
+  spent: Budget,
+): PacketSet {
+  const { space } = pipes.new;
+  const { diagrams } = space;
+  const found = makeCollector(space);
+  const add = (block: Block): boolean => {
+    found.add(block);
+    return false;
+  };
+  const own = diagrams.xor(pipes.old.own, pipes.new.own);
+  for (const block of [...blockOf(own, all, all), ...blockOf(all, own, all)]) add(block);
+  for (const kind of ['acl', 'pbr'] as const) {
+    const [a, b] = [was[kind], now[kind]];
+    if (a === undefined && b === undefined) continue;
+    if (a === undefined || b === undefined) {
+      add(everything);
+      continue;
+    }
+    if (a.fallback?.action.kind !== b.fallback?.action.kind) eachDefault(pipes.new.list(b), add, spent);
+    if (a.readsTransport[space.family] !== b.readsTransport[space.family])
+      add({ ...everything, rest: space.hidden });
+    const changed = changedRules(a, b, keys.old, keys.new);
+    for (const index of changed.old) eachLive(pipes.old.list(a), index, add, spent);
+    for (const index of changed.new) eachLive(pipes.new.list(b), index, add, spent);
+  }
+  return found.blocks();
+}
+
+function changesIn(
+  pipes: Both<Pipeline>,
+  was: IrInterface,
+  now: IrInterface,
+  set: PacketSet,
+  spent: Budget,
+): readonly PacketChange[] {
+  const { space } = pipes.new;
+  const { diagrams } = space;
+  const here = pipes.new
+    .arriving(now)
+    .flatMap((one) => set.flatMap((other) => common(diagrams, one, other) ?? []));
+  const groups = new Map<string, { from: Way; to: Way; blocks: Block[] }>();
+  for (const before of pipes.old.judge(was, here, spent))
+    for (const after of pipes.new.judge(now, [before.block], spent)) {
+      if (sameFate(before.fate, after.fate)) continue;
+      const [from, to] = [before, after].map(
+        (one): Way => ({ fate: one.fate, rule: one.pbr ?? one.acl }),
+      ) as [Way, Way];
+      const key = `${wayKey(from)} > ${wayKey(to)}`;
+      const group = groups.get(key) ?? { from, to, blocks: [] };
+      group.blocks.push(after.block);
+      groups.set(key, group);
+    }
+  return [...groups.values()].map((group) => describe(space, now, group));
+}
+
+function wayKey({ fate, rule }: Way): string {
+  const by =
+    rule === undefined ? '' : rule === 'hidden' ? rule : `${rule.listKind} ${rule.list} ${rule.position}`;
+  return `${fate.kind} ${fate.kind === 'diverted' ? fate.gateway : ''} ${by}`;
+}
+
+function describe(
+  space: Space,
+  iface: IrInterface,
+  { from, to, blocks }: { from: Way; to: Way; blocks: readonly Block[] },
+): PacketChange {
+  const { diagrams, width } = space;
+  const addresses = (side: 'src' | 'dst') =>
+    diagrams.count(
+      union(
+        diagrams,
+        blocks.map((one) => one[side]),
+      ),
+      width,
+    );
+  return {
+    interface: iface.name,
+    family: space.family,
+    from,
+    to,
+    packets: size(space, blocks),
+    sources: addresses('src'),
+    destinations: addresses('dst'),
+    example: examplePacket(space, blocks[0]!),
+    space,
+    set: blocks,
+  };
+}
