@@ -1,4 +1,4 @@
-/** Evaluates a policy's modules in a child process with limits of time and memory. */
+/** Evaluates a policy's modules in a child process that can do nothing else, with limits of time and memory. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { PredicateExpr } from '../predicate/expr.js';
 import type { Mismatch } from '../predicate/samples.js';
 import { packageRoot } from './compiler.js';
+import { confined } from './confine.js';
 import type { Module } from './modules.js';
 import type { Evaluated, Reply, Request } from './protocol.js';
 
@@ -25,6 +26,7 @@ export type NoOutcome =
 
 /** A child with one policy in it. */
 export interface Evaluator {
+  readonly pid: number | undefined;
   evaluate(entry: string, modules: readonly Module[]): Promise<Outcome<Evaluated>>;
   /** Predicates by their number in `Evaluated.predicates`. */
   compare(
@@ -34,17 +36,10 @@ export interface Evaluator {
 }
 
 export function startEvaluator(limits: Limits): Evaluator {
+  const [execPath, ...execArgv] = confined(limits, [process.execPath, ...nodeFlags(limits)]);
   const child = fork(fileURLToPath(new URL('./sandbox.js', import.meta.url)), [], {
-    execArgv: [
-      '--no-warnings',
-      '--experimental-vm-modules',
-      '--disallow-code-generation-from-strings',
-      // It reads its own program, and can neither write, nor start processes or threads, nor load addons.
-      '--experimental-permission',
-      `--allow-fs-read=${realpathSync(join(packageRoot, 'dist'))}/*`,
-      `--allow-fs-read=${realpathSync(packageRoot)}/package.json`,
-      `--max-old-space-size=${limits.megabytes}`,
-    ],
+    execPath: execPath!,
+    execArgv,
     // Nothing of the caller's environment may change what a policy means.
     env: { TZ: 'UTC', LC_ALL: 'C' },
     serialization: 'advanced',
@@ -56,6 +51,7 @@ export function startEvaluator(limits: Limits): Evaluator {
   });
   const ask = (request: Request) => exchange(child, request, limits, () => complaints);
   return {
+    pid: child.pid,
     async evaluate(entry, modules) {
       const sent = modules.map(({ text: _, ...module }) => module);
       return (await ask({ kind: 'evaluate', entry, modules: sent })) as Outcome<Evaluated>;
@@ -69,6 +65,19 @@ export function startEvaluator(limits: Limits): Evaluator {
       child.kill('SIGKILL');
     },
   };
+}
+
+function nodeFlags(limits: Limits): readonly string[] {
+  return [
+    '--no-warnings',
+    '--experimental-vm-modules',
+    '--disallow-code-generation-from-strings',
+    // It reads its own program, and can neither write, nor start processes or threads, nor load addons.
+    '--experimental-permission',
+    `--allow-fs-read=${realpathSync(join(packageRoot, 'dist'))}/*`,
+    `--allow-fs-read=${realpathSync(packageRoot)}/package.json`,
+    `--max-old-space-size=${limits.megabytes}`,
+  ];
 }
 
 /** One question, one answer, or the reason why there is none. */
