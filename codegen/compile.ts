@@ -35,6 +35,7 @@ import type { Ir } from './ir.js';
 import { lower } from './lower.js';
 import { makeManifest } from './make-manifest.js';
 import type { Manifest } from './manifest.js';
+import { policyFile, policyToJson } from './policy-json.js';
 import { renderForwarder } from './render.js';
 import { selfTest } from './selftest/selftest.js';
 import { forwarderView } from './view/forwarder.js';
@@ -100,7 +101,7 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
       if (differences.length > 0) return refuse(differences);
     }
     const version = await compilerVersion(options.compiler);
-    const written = await timed('write', () => write(ir, source, scratch, version, options));
+    const written = await timed('write', () => write(policy, ir, source, scratch, version, options));
     return {
       ok: true,
       ...written,
@@ -126,6 +127,7 @@ function compileC(directory: string, options: CompilerOptions | undefined): Prom
 
 /** The manifest comes last: a directory with one is whole. */
 function write(
+  policy: CheckedPolicy,
   ir: Ir,
   source: string,
   scratch: string,
@@ -154,6 +156,7 @@ function write(
     renameSync(`${path}.new`, path);
     return path;
   };
+  put(policyFile, policyToJson(policy));
   const files = {
     source: put('forwarder.c', source),
     forwarder: put(forwarder, code),

@@ -18,6 +18,7 @@ import { IfconfigCommand } from './ifconfig.js';
 import { InteractiveCommand } from './interactive.js';
 import { LogCommand } from './log.js';
 import { isTerminal } from './paint.js';
+import { PlanCommand } from './plan.js';
 import { RollbackCommand } from './rollback.js';
 import { RouteCommand } from './route.js';
 import { RouteAddCommand } from './route-add.js';
@@ -33,6 +34,7 @@ import { VersionCommand } from './version.js';
 const commands = [
   BuildCommand,
   CheckCommand,
+  PlanCommand,
   DeployCommand,
   GenerationsCommand,
   RollbackCommand,

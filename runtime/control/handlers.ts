@@ -60,7 +60,7 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
     case 'acl.reload':
       return context.deployer.deploy(activeSource(context), exchange.progress);
     case 'deploy':
-      return context.deployer.deploy(body.path, exchange.progress);
+      return context.deployer.deploy(body.path, exchange.progress, undefined, body.expect);
     case 'rollback':
       return context.deployer.rollback(body.generation, 'rolled back by an operator');
     case 'generations':
@@ -126,6 +126,7 @@ function listGenerations(context: ControlContext): readonly GenerationReply[] {
       state,
       source: record.source,
       policyHash: stored.bundle.plan.policyHash,
+      directory: stored.bundle.dir,
       builtAt: record.builtAt,
       committedAt: record.committedAt,
       note: record.note,

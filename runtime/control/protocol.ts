@@ -12,6 +12,9 @@ const op = <N extends string, S extends z.ZodRawShape>(name: N, shape: S) =>
   z.strictObject({ op: z.literal(name), ...shape });
 const plain = <N extends string>(name: N) => z.strictObject({ op: z.literal(name) });
 
+/** SHA-256. */
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+
 const requestBody = z.discriminatedUnion('op', [
   plain('status'),
   plain('ifconfig'),
@@ -30,7 +33,11 @@ const requestBody = z.discriminatedUnion('op', [
   op('route.delete', { prefix: text(64) }),
   op('route.dump', { file: text(4096).optional() }),
   op('fib', { action: z.enum(['couple', 'decouple', 'recouple', 'audit', 'status']) }),
-  op('deploy', { path: text(4096) }),
+  op('deploy', {
+    path: text(4096),
+    /** Hashes that a plan was made for: anything else is refused. */
+    expect: z.strictObject({ policyHash: hash, againstHash: hash.optional() }).optional(),
+  }),
   op('rollback', { generation: z.int().positive().optional() }),
 ]);
 

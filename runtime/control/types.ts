@@ -180,6 +180,8 @@ export interface GenerationReply {
   readonly state: 'running' | 'retained' | 'stored';
   readonly source: string;
   readonly policyHash: string;
+  /** Where its bundle is kept. */
+  readonly directory: string;
   readonly builtAt: string;
   readonly committedAt: string | undefined;
   readonly note: string | undefined;

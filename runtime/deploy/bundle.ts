@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Manifest, parseManifest } from '../../codegen/manifest.js';
+import { policyFile } from '../../codegen/policy-json.js';
 import { MillError, messageOf } from '../errors.js';
 import type { Plan } from './plan.js';
 
@@ -32,7 +33,8 @@ export function readBundle(dir: string): Bundle {
       'build it again',
     );
   }
-  const files = [MANIFEST, basename(forwarder), ...(existsSync(join(dir, SOURCE)) ? [SOURCE] : [])];
+  const more = [SOURCE, policyFile].filter((name) => existsSync(join(dir, name)));
+  const files = [MANIFEST, basename(forwarder), ...more];
   return { dir, plan: planOf(manifest), forwarder, abi: manifest.abi, layout: manifest.layout, files };
 }
 

@@ -37,10 +37,22 @@ export interface Active extends StoredGeneration {
   readonly faces: ReadonlyMap<string, Face>;
 }
 
+/** What a plan was made for. */
+export interface Expected {
+  readonly policyHash: string;
+  /** Of the policy that runs; absent: whatever runs. */
+  readonly againstHash?: string | undefined;
+}
+
 export interface Deployer {
   readonly active: Active | undefined;
   /** A policy file is built, a directory is taken as a bundle; `built` is a build of `source` made before. */
-  deploy(source: string, onStep: (text: string) => void, built?: string): Promise<DeployResult>;
+  deploy(
+    source: string,
+    onStep: (text: string) => void,
+    built?: string,
+    expect?: Expected,
+  ): Promise<DeployResult>;
   /** A generation that the engine still has; absent: the newest of them. */
   rollback(generation: number | undefined, note: string): Promise<DeployResult>;
   /** The engine runs `generation` already. False when its manifest is not known here. */
@@ -160,15 +172,19 @@ export function createDeployer(options: DeployerOptions): Deployer {
     return { generation: number, previous, policyHash: bundle.plan.policyHash, milliseconds };
   };
 
+  const runningHash = () => store.find(options.link().running)?.bundle.plan.policyHash;
+
   const deploySource = async (
     source: string,
     onStep: (text: string) => void,
     built: string | undefined,
+    expect: Expected | undefined,
   ): Promise<DeployResult> => {
     const link = options.link();
     const number = store.nextNumber([link.running, ...link.retained]);
     const started = performance.now();
     return withBundle({ ...options, source, onStep, number, built }, (bundle) => {
+      if (expect) checkExpected(expect, bundle.plan.policyHash, runningHash());
       onStep('load');
       return deployBundle(bundle, source, number, ms(performance.now() - started));
     });
@@ -199,7 +215,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
     get active() {
       return active;
     },
-    deploy: (source, onStep, built) => inTurn(() => deploySource(source, onStep, built)),
+    deploy: (source, onStep, built, expect) => inTurn(() => deploySource(source, onStep, built, expect)),
     rollback: (generation, note) => inTurn(() => rollBack(generation, note)),
     resume: (generation) =>
       inTurn(async () => {
@@ -246,6 +262,19 @@ export async function withBundle<T>(request: BundleRequest, use: (bundle: Bundle
 function facesOfRunning(link: EngineLink): ReadonlyMap<string, Face> {
   const { interfaces } = link.runningConfiguration();
   return new Map(interfaces.map((iface) => [iface.name, { kind: iface.host, device: iface.hostName }]));
+}
+
+/** Plan and deploy are two moments: between them files may have been edited, and something else deployed. */
+function checkExpected(expect: Expected, policyHash: string, running: string | undefined): void {
+  const short = (hash: string | undefined) => hash?.slice(0, 12) ?? 'nothing';
+  const { againstHash } = expect;
+  let wrong: string | undefined;
+  if (expect.policyHash !== policyHash)
+    wrong = `expected the policy of the plan, ${short(expect.policyHash)}; got ${short(policyHash)}`;
+  else if (againstHash !== undefined && againstHash !== running)
+    wrong = `expected ${short(againstHash)} to run, as when the plan was made; got ${short(running)}`;
+  if (wrong !== undefined)
+    throw new MillError('policy', wrong, 'make a new plan: netmill plan POLICY -o FILE');
 }
 
 function checkAbi(bundle: Bundle, native: Pick<Native, 'abi' | 'layout'>): void {

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import test from 'ava';
+import { execa } from 'execa';
 import { completions, splitLine } from '../../runtime/cli/interactive.js';
 import { commandFirst, createProgram, runProgram } from '../../runtime/cli/program.js';
 import type { Handler } from '../../runtime/control/connection.js';
@@ -269,7 +270,7 @@ const policyOf = (interfaces: string): string => {
   const file = join(directory, `policy-${++sockets}.ts`);
   writeFileSync(
     file,
-    `import { router } from 'netmill'\nexport default router('r', { interfaces: { ${interfaces} } })\n`,
+    `import { acl, allow, nets, router, tcp } from 'netmill'\nexport default router('r', { interfaces: { ${interfaces} } })\n`,
   );
   return file;
 };
@@ -291,6 +292,56 @@ test('check of a policy that is wrong ends with 65 and says where', async (t) =>
   t.false(json.ok);
   t.is(json.diagnostics[0]?.line, 2);
 });
+
+test('plan tells what another version does differently, and binds a deploy to it', async (t) => {
+  const guarded = (rule: string) =>
+    policyOf(
+      `wan: { port: 'xdp:eth9', fallback: 'drop', in: acl('in', {}, [allow({ to: nets('192.0.2.0/24'), service: ${rule} })]) }`,
+    );
+  const [old, fresh] = [guarded('tcp(22)'), guarded('tcp(22, 443)')];
+  const file = join(directory, 'bound.plan');
+  const text = await netmill(['plan', fresh, '--against', old, '--no-build', '-o', file]);
+  t.is(text.code, 0, text.err);
+  t.regex(text.out, /newly allowed:\n {2}in wan tcp 198.51.100.10:40000 > 192.0.2.10:443 syn\n/);
+  t.regex(text.out, /4\.0 × 10⁹ sources, 256 destinations/);
+  t.regex(text.out, /- denied {2}policy-\d+.ts:2 {2}default of "in"\n {4}\+ routed {2}policy-\d+.ts:2 /);
+  const json = JSON.parse((await netmill(['plan', fresh, '--against', old, '--no-build', '--json'])).out);
+  t.like(json.packets[0], { effect: 'allowed', interface: 'wan', family: 4, destinations: '256' });
+  const planned = JSON.parse(readFileSync(file, 'utf8'));
+  t.is(planned.againstHash, undefined, 'it was not made against what runs');
+  let asked: unknown;
+  const handler: Handler = async (body) => {
+    asked = body;
+    throw new MillError('busy', 'seen');
+  };
+  await withDaemon(handler, (socket) => netmill(['-s', socket, 'deploy', fresh, '--plan', file]));
+  t.deepEqual(asked, { op: 'deploy', path: fresh, expect: { policyHash: planned.policyHash } });
+});
+
+test('plan against git finds the policy as it was', async (t) => {
+  const repository = mkdtempSync(join(directory, 'repository-'));
+  const policy = join(repository, 'edge.ts');
+  const git = (...args: string[]) =>
+    execa('git', ['-C', repository, '-c', 'user.name=n', '-c', 'user.email=n@example.org', ...args]);
+  await git('init', '-q');
+  copyFileSync(policyOf("wan: { port: 'xdp:eth9', mtu: 1400 }"), policy);
+  await git('add', '.');
+  await git('commit', '-q', '-m', 'first');
+  copyFileSync(policyOf("wan: { port: 'xdp:eth9', mtu: 1500 }"), policy);
+  const ran = await netmill(['plan', policy, '--against', 'git:HEAD', '--no-build']);
+  t.regex(ran.out, /interface wan changed\n {4}- mtu 1400\n {4}\+ mtu 1500/, ran.err);
+  const wrong = await netmill(['plan', policy, '--against', 'git:nowhere', '--no-build']);
+  t.is(wrong.code, 66);
+  t.regex(wrong.err, /git knows no 'nowhere'/);
+});
+
+test(
+  'a file that is no plan is refused',
+  refuses,
+  `deploy . --plan ${process.cwd()}/package.json`,
+  65,
+  /is not a plan/,
+);
 
 const first = test.macro((t, given: string, expected: string) => {
   t.deepEqual(commandFirst(given.split(' ')), expected.split(' '));

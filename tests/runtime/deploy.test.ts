@@ -300,6 +300,28 @@ test(
   /layout 7; got ABI 1, layout 8/,
 );
 test(
+  'another policy than that of the plan changes nothing',
+  unchanged,
+  ({ dir, deployer }) => deployer.deploy(version(dir, 'b'), quiet, undefined, { policyHash: 'c'.repeat(64) }),
+  /expected the policy of the plan, cccccccccccc; got bbbbbbbbbbbb/,
+);
+test(
+  'a plan that was made against what runs no more changes nothing',
+  unchanged,
+  ({ dir, deployer }) =>
+    deployer.deploy(version(dir, 'b'), quiet, undefined, {
+      policyHash: 'b'.repeat(64),
+      againstHash: 'c'.repeat(64),
+    }),
+  /expected cccccccccccc to run, as when the plan was made; got aaaaaaaaaaaa/,
+);
+test('what was planned is deployed', async (t) => {
+  const { dir, deployer } = bed(t);
+  await deployer.deploy(version(dir, 'a'), quiet);
+  const expect = { policyHash: 'b'.repeat(64), againstHash: 'a'.repeat(64) };
+  t.like(await deployer.deploy(version(dir, 'b'), quiet, undefined, expect), { generation: 2 });
+});
+test(
   'an engine that cannot prepare changes nothing',
   unchanged,
   ({ dir, deployer, engine }) => {

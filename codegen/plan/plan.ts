@@ -1,0 +1,98 @@
+/** What a new policy would change: for packets, exactly; and in what the policy says of interfaces, routes and objects. */
+import { packetText } from '../analysis/packet-text.js';
+import type { CheckedPolicy } from '../checked.js';
+import { place } from '../cite.js';
+import type { IrRule } from '../ir.js';
+import { lower } from '../lower.js';
+import { type ListCost, listCosts } from './cost.js';
+import { bothHave, type PacketChange, packetChanges, type Way } from './packet-changes.js';
+import { type SettingsChange, settingsChanges } from './settings-changes.js';
+
+export type Effect = 'allowed' | 'denied' | 'rerouted';
+
+/** JSON as it is: numbers of packets are decimal text, since they have up to a hundred digits. */
+export interface PlannedChange {
+  readonly effect: Effect;
+  readonly interface: string;
+  readonly family: 4 | 6;
+  readonly packets: string;
+  readonly sources: string;
+  readonly destinations: string;
+  /** As `netmill explain` reads it. */
+  readonly example: string;
+  readonly old: PlannedWay;
+  readonly new: PlannedWay;
+}
+
+export interface PlannedWay {
+  /** `denied`, `routed`, `host`, `martian`, `via 198.51.100.9` */
+  readonly fate: string;
+  /** `edge.ts:14`; absent: no rule was asked. */
+  readonly place?: string;
+  readonly text?: string;
+}
+
+export interface Planned {
+  readonly router: string;
+  readonly policyHash: string;
+  readonly againstHash: string;
+  readonly packets: readonly PlannedChange[];
+  /** Interfaces for which the change could not be told exactly. */
+  readonly undecided: readonly string[];
+  readonly settings: readonly SettingsChange[];
+  /** Interfaces with their tags that only one of both has: all packets there are new, or gone. */
+  readonly newInterfaces: readonly string[];
+  readonly goneInterfaces: readonly string[];
+  readonly costs: readonly ListCost[];
+}
+
+export function makePlan(old: CheckedPolicy, fresh: CheckedPolicy): Planned {
+  const [was, now] = [lower(old), lower(fresh)];
+  const { changes, undecided } = packetChanges(was, now);
+  const both = bothHave(was, now);
+  return {
+    router: fresh.router.name,
+    policyHash: fresh.policyHash,
+    againstHash: old.policyHash,
+    packets: changes.map(planned).sort((a, b) => order.indexOf(a.effect) - order.indexOf(b.effect)),
+    undecided: undecided.map((one) => `${one.interface} IPv${one.family}`),
+    settings: settingsChanges(old.router, fresh.router),
+    newInterfaces: now.interfaces.filter((one) => !both.some(([, b]) => b === one)).map((one) => one.name),
+    goneInterfaces: was.interfaces.filter((one) => !both.some(([a]) => a === one)).map((one) => one.name),
+    costs: listCosts(now),
+  };
+}
+
+const order: readonly Effect[] = ['allowed', 'denied', 'rerouted'];
+
+function planned(change: PacketChange): PlannedChange {
+  return {
+    effect: effectOf(change),
+    interface: change.interface,
+    family: change.family,
+    packets: change.packets.toString(),
+    sources: change.sources.toString(),
+    destinations: change.destinations.toString(),
+    example: `in ${change.interface} ${packetText(change.example)}`,
+    old: wayOf(change.from),
+    new: wayOf(change.to),
+  };
+}
+
+function effectOf({ from, to }: PacketChange): Effect {
+  const passes = ({ fate }: Way) => fate.kind !== 'denied' && fate.kind !== 'martian';
+  if (passes(from) === passes(to)) return passes(to) ? 'rerouted' : 'denied';
+  return passes(to) ? 'allowed' : 'denied';
+}
+
+function wayOf({ fate, rule }: Way): PlannedWay {
+  const text = fate.kind === 'diverted' ? `via ${fate.gateway}` : fate.kind;
+  if (rule === undefined) return { fate: text };
+  if (rule === 'hidden') return { fate: text, text: 'hides its transport header' };
+  return { fate: text, place: place(rule.origin), text: ruleText(rule) };
+}
+
+/** Its policy line; what stands for a default says so. */
+export function ruleText(rule: IrRule): string {
+  return rule.position === 0 && rule.listKind === 'acl' ? `default of "${rule.list}"` : rule.text;
+}

@@ -1,0 +1,117 @@
+/** What two policies say differently about interfaces, routes, settings, and objects by their names. */
+import { formatAddress, formatPrefix } from '../../dsl/address.js';
+import type { LogicalInterface, Match, NetSet, Router, Service } from '../../dsl/model.js';
+
+export interface SettingsChange {
+  readonly kind: 'interface' | 'port' | 'route' | 'networks' | 'service' | 'setting';
+  readonly name: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  /** What went and what came, for what changed: `mtu 1500`. */
+  readonly old: readonly string[];
+  readonly new: readonly string[];
+}
+
+type Facts = ReadonlyMap<string, readonly string[]>;
+
+export function settingsChanges(old: Router, fresh: Router): readonly SettingsChange[] {
+  const compare = (kind: SettingsChange['kind'], of: (router: Router) => Facts) =>
+    changedFacts(kind, of(old), of(fresh));
+  return [
+    ...compare('port', ports),
+    ...compare('interface', interfaces),
+    ...compare('route', routes),
+    ...compare('networks', (router) => objects(router).networks),
+    ...compare('service', (router) => objects(router).services),
+    ...compare('setting', settings),
+  ];
+}
+
+function changedFacts(kind: SettingsChange['kind'], old: Facts, fresh: Facts): readonly SettingsChange[] {
+  const names = [...new Set([...old.keys(), ...fresh.keys()])].sort();
+  return names.flatMap((name): SettingsChange[] => {
+    const [was, now] = [old.get(name), fresh.get(name)];
+    const gone = (was ?? []).filter((one) => !now?.includes(one));
+    const come = (now ?? []).filter((one) => !was?.includes(one));
+    if (was === undefined) return [{ kind, name, change: 'added', old: [], new: come }];
+    if (now === undefined) return [{ kind, name, change: 'removed', old: gone, new: [] }];
+    return gone.length + come.length === 0 ? [] : [{ kind, name, change: 'changed', old: gone, new: come }];
+  });
+}
+
+function ports(router: Router): Facts {
+  return new Map(
+    router.ports.map((port) => [
+      port.name,
+      [
+        `port ${port.spec}`,
+        `fallback ${port.fallback ?? 'not said'}`,
+        ...port.offloadsOff.map((one) => `${one} off`),
+      ],
+    ]),
+  );
+}
+
+function interfaces(router: Router): Facts {
+  return new Map(router.interfaces.map((one) => [one.name, face(one)]));
+}
+
+function face(one: LogicalInterface): readonly string[] {
+  const { encapsulation: tags } = one;
+  const tag =
+    tags.kind === 'untagged'
+      ? 'untagged'
+      : tags.kind === 'vlan'
+        ? `VLAN ${tags.id}`
+        : `VLAN ${tags.inner.id} in ${tags.outer.id} (0x${tags.outer.tpid.toString(16)})`;
+  return [
+    `on ${one.port}`,
+    tag,
+    `host ${one.host}`,
+    ...one.addresses.map((address) => `address ${formatPrefix(address)}`),
+    ...(one.mtu === undefined ? [] : [`mtu ${one.mtu}`]),
+    ...(one.in ? [`in ${one.in.name}`] : []),
+    ...(one.pbr ? [`pbr ${one.pbr.name}`] : []),
+  ];
+}
+
+function routes(router: Router): Facts {
+  return new Map(
+    router.routes.map((one) => [formatPrefix(one.prefix), [`via ${formatAddress(one.gateway)}`]]),
+  );
+}
+
+function settings({ engine, daemon }: Router): Facts {
+  const entries = Object.entries({ ...engine, ...daemon });
+  return new Map(entries.map(([name, value]) => [name, [JSON.stringify(value)]]));
+}
+
+/** Objects that have a name of their own and that some rule uses. */
+function objects(router: Router): { readonly networks: Facts; readonly services: Facts } {
+  const networks = new Map<string, readonly string[]>();
+  const services = new Map<string, readonly string[]>();
+  for (const match of matches(router)) {
+    for (const set of [match.from, match.to]) if (set?.name) networks.set(set.name, prefixes(set));
+    if (match.service?.name) services.set(match.service.name, alternatives(match.service));
+  }
+  return { networks, services };
+}
+
+function matches(router: Router): readonly Match[] {
+  return router.interfaces.flatMap((one) =>
+    [...(one.in?.rules ?? []), ...(one.pbr?.rules ?? [])].map((rule) => rule.match),
+  );
+}
+
+function prefixes(set: NetSet): readonly string[] {
+  return set.prefixes.map(formatPrefix);
+}
+
+function alternatives(service: Service): readonly string[] {
+  return service.alternatives.flatMap((one) => {
+    if (one.l4 !== 'icmp')
+      return one.dports.map(({ from, to }) => `${one.l4} ${from === to ? from : `${from}-${to}`}`);
+    return one.types.length === 0
+      ? ['icmp']
+      : one.types.map((type) => `icmp IPv${type.family} type ${type.type} code ${type.code ?? 'any'}`);
+  });
+}
