@@ -89,6 +89,7 @@ void RibThread::run()
 			continue;
 		}
 		flush();
+		replay_if_behind();
 		advance_waits();
 		refresh_neighbours();
 		if (verify_due())
@@ -280,6 +281,26 @@ void RibThread::flush()
 		links_changed_ = true;
 		on_event_();
 	}
+}
+
+/* Something found no room in the engine, which goes on with what it had: all is told again, less and less often while
+ * that does not help. */
+void RibThread::replay_if_behind()
+{
+	const uint64_t at = now();
+	work([&](Rib &rib) {
+		if (!rib.feeding() || !rib.synced())
+			return;
+		if (!rib.queue()->behind()) {
+			replay_pause_ = second;
+			return;
+		}
+		if (at < replay_at_)
+			return;
+		replay_at_ = at + replay_pause_;
+		replay_pause_ = std::min(2 * replay_pause_, 60 * second);
+		rib.replay();
+	});
 }
 
 void RibThread::serve_requests()

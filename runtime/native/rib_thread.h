@@ -97,6 +97,7 @@ class RibThread
 	void verify();
 	void audit_if_due();
 	void flush();
+	void replay_if_behind();
 	void serve_requests();
 	void serve_recouples();
 	void advance_waits();
@@ -135,6 +136,7 @@ class RibThread
 	bool overrun_ = false, all_flushed_ = true, drained_ = false, need_resync_ = true;
 	uint64_t verify_at_ = 0, refreshed_at_ = 0, flushed_at_ = 0, dump_ns_ = 0, last_dump_ = 0,
 	         audited_at_ = 0;
+	uint64_t replay_at_ = 0, replay_pause_ = 1000000000; /* for an engine that had no room, ns */
 };
 
 } // namespace mill

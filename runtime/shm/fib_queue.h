@@ -66,5 +66,9 @@ struct mill_fib_queue {
 	_Alignas(64) uint64_t committed; /* producer, release: records below this are whole batches */
 	_Alignas(64) uint64_t applied;   /* consumer, release: records below this may be overwritten */
 	uint64_t batches;                /* consumer: number of the last batch applied */
+	uint64_t failed;                 /* consumer: records that found no room, ever */
+	/* consumer: something found no room since the last SYNC_BEGIN. What was there before is in force; a replay, a
+	 * little later, is what brings the rest. */
+	uint32_t behind;
 	_Alignas(64) struct mill_fib_record record[MILL_FIB_RECORDS];
 };

@@ -40,6 +40,8 @@ for (const seed of ['1', '2', '3'])
   );
 test.serial('random routes leave memory sound', says, 'build-address,undefined', 'fib_oracle', '4', '24');
 test.serial('room, grace periods and use', says, 'build-address,undefined', 'fib_cases');
+test.serial('what finds no room', says, 'build-address,undefined', 'fib_room', '1', '40');
+test.serial('killed engines', says, 'build', 'fib_crash', '30');
 test.serial('legs that are lost and come back', says, 'build-address,undefined', 'fib_paths');
 test.serial('flows are spread by weight', says, 'build', 'fib_flows');
 test.serial('flows and their answers are spread alike', says, 'build', 'fib_flows_symmetric');

@@ -2,11 +2,14 @@
  * The engine behind the addon: its compiled FIB must say what the RIB means, through random changes, freezing,
  * daemons and engines that die; and the link must carry configurations there and back.
  */
+import { unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { CompiledRoute, Link, Neighbour, RibRoute, RibStatus } from '../../runtime/native.js';
+import { until } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
 import { addressesOf, handful, runAll } from './changes.js';
-import { buildForwarder, pipeConfiguration, startEngine } from './engine.js';
+import { buildForwarder, pipeConfiguration, refusingMemory, startEngine } from './engine.js';
 import { type Remote, RemoteError, seeded } from './remote.js';
 import { follow, inPlace, OURS, type Place } from './scene.js';
 
@@ -152,6 +155,31 @@ systemTest("the operator's routes win, follow their gateway and go when told", (
   }),
 );
 
+systemTest('what the engine had no room for comes when it has', (t) =>
+  inPlace(async (scene) => {
+    const refuse = join(scene.lab.directory, 'refuse');
+    const environment = refusingMemory(scene.lab, refuse);
+    const engine = await startEngine(scene.lab, scene.router, 'engine', [], environment);
+    const remote = await follow(scene, engine.socket);
+    await scene.router.ip('route add 10.9.8.0/24 via 10.1.0.2');
+    t.true(await agree(t, remote, ['10.9.8.1'], 'before'));
+    await writeFile(refuse, '');
+    const nets = Array.from({ length: 3000 }, (_, i) => `10.${100 + (i >> 8)}.${i & 255}`);
+    await scene.router.ip(
+      ...nets.map((net) => `route add ${net}.0/24 via 10.1.1.2`),
+      'route replace 10.9.8.0/24 via 10.1.2.2',
+    );
+    const ends = nets.map((net) => `${net}.1`);
+    const missing = await differences(remote, ends);
+    t.true(missing.length > 1000, `${missing.length} are missing`);
+    const unsaid = await differences(remote, ['10.9.8.1', '10.1.0.2']);
+    t.deepEqual(unsaid, [], 'what needs no room is done');
+    await unlink(refuse);
+    await until('the missing routes', async () => (await differences(remote, ends)).length === 0, 20_000);
+    t.pass();
+  }),
+);
+
 systemTest('another daemon takes the engine over after a kill', (t) =>
   inPlace(async (scene) => {
     const random = seeded(21);
@@ -199,7 +227,7 @@ systemTest('configurations go to the engine and come back, and a dead engine is 
       !(await remote.call<{ kind: string }[]>('agent', 'notices')).some((n) => n.kind === 'closed');
       i++
     );
-    const successor = await startEngine(scene.lab, scene.router, 'successor', '--adopt');
+    const successor = await startEngine(scene.lab, scene.router, 'successor', ['--adopt']);
     await remote.call('agent', 'adopt', successor.socket);
     await remote.call('agent', 'releaseOld');
     await remote.call('agent', 'attach');

@@ -16,18 +16,20 @@ export interface TestEngine {
   kill(): Promise<void>;
 }
 
+/** @param environment `NAME=value` */
 export async function startEngine(
   lab: Lab,
   node: Node,
   name: string,
-  ...flags: string[]
+  flags: readonly string[] = [],
+  environment: readonly string[] = [],
 ): Promise<TestEngine> {
   const rundir = join(lab.directory, name);
   const socket = join(rundir, 'engine.sock');
   await mkdir(rundir, { recursive: true });
   const program = join(root, 'runtime/engine/build/netmill-engine');
   const args = ['--rundir', rundir, '--buffers', '16384', ...flags];
-  const child = lab.own(node.start(program, args));
+  const child = lab.own(node.start('env', [...environment, program, ...args]));
   for (let i = 0; i < 500 && !existsSync(socket); i++) await delay(10);
   if (!existsSync(socket)) throw new Error(`the engine did not start: ${(await child).stderr}`);
   return {
@@ -38,6 +40,13 @@ export async function startEngine(
       await child;
     },
   };
+}
+
+/** An engine finds no memory for larger tables while `file` exists: the environment that does it. */
+export function refusingMemory(lab: Lab, file: string): readonly string[] {
+  const library = join(lab.directory, 'refuse.so');
+  execFileSync('gcc', ['-O1', '-shared', '-fPIC', '-o', library, join(root, 'tests/native/refuse.c')]);
+  return [`LD_PRELOAD=${library}`, `REFUSE_MEMORY=${file}`];
 }
 
 /** The forwarder of the engine's own tests: two ports, each sends to the other. */

@@ -219,11 +219,12 @@ void mill_adjacencies_new_session(struct mill_adjacencies *adjacencies)
 	mill_id_map_clear(&adjacencies->map);
 }
 
-void mill_adjacencies_sweep(struct mill_adjacencies *adjacencies)
+void mill_adjacencies_sweep(struct mill_adjacencies *adjacencies, bool keep_used)
 {
 	for (uint32_t id = 1; id < adjacencies->ids.next; id++) {
 		const uint32_t session = adjacencies->owner[id].session;
-		if (session != 0 && session != adjacencies->session)
+		if (session != 0 && session != adjacencies->session &&
+		    !(keep_used && adjacencies->owner[id].references != 0))
 			retire(adjacencies, id);
 	}
 }

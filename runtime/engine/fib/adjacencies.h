@@ -46,4 +46,5 @@ bool mill_adjacencies_rebuild(struct mill_adjacencies *, uint16_t iface);
 
 /* The daemon starts its numbers afresh; what it had stays until the sweep. */
 void mill_adjacencies_new_session(struct mill_adjacencies *);
-void mill_adjacencies_sweep(struct mill_adjacencies *);
+/* Those of earlier sessions go; with `keep_used` only those that nothing names. */
+void mill_adjacencies_sweep(struct mill_adjacencies *, bool keep_used);

@@ -90,11 +90,12 @@ static void apply_record(struct mill_fib_thread *self, const struct mill_fib_rec
 		return;
 	self->skipping = false;
 	enum mill_fib_result result = mill_fib_writer_apply(&self->writer, record);
-	if (result == MILL_FIB_NO_ROOM) {
+	if (result == MILL_FIB_NO_ROOM && record->op != MILL_FIB_SYNC_END && !self->writer.behind) {
 		mill_qsbr_drain(&self->qsbr, RETRY_WAIT_MS);
 		result = mill_fib_writer_apply(&self->writer, record);
-		self->writer.failed += result == MILL_FIB_NO_ROOM;
 	}
+	if (result == MILL_FIB_NO_ROOM)
+		mill_fib_writer_give_up(&self->writer);
 	self->changes++;
 	if (record->op == MILL_FIB_SYNC_END && result == MILL_FIB_APPLIED)
 		put_in_force(self);
@@ -131,6 +132,8 @@ static bool apply_slice(struct mill_fib_thread *self)
 		apply_record(self, &self->queue->record[at & (MILL_FIB_RECORDS - 1)]);
 	mill_qsbr_poll(&self->qsbr);
 	pthread_mutex_unlock(&self->lock);
+	__atomic_store_n(&self->queue->failed, self->writer.failed, __ATOMIC_RELAXED);
+	__atomic_store_n(&self->queue->behind, self->writer.behind, __ATOMIC_RELAXED);
 	__atomic_store_n(&self->queue->applied, at, __ATOMIC_RELEASE);
 	return true;
 }
@@ -320,7 +323,8 @@ void mill_fib_iface_changed(struct mill_fib_thread *self, uint16_t iface_slot)
 	pthread_mutex_lock(&self->lock);
 	if (!mill_fib_writer_iface_changed(&self->writer, iface_slot)) {
 		mill_qsbr_drain(&self->qsbr, RETRY_WAIT_MS);
-		self->writer.failed += !mill_fib_writer_iface_changed(&self->writer, iface_slot);
+		if (!mill_fib_writer_iface_changed(&self->writer, iface_slot))
+			mill_fib_writer_give_up(&self->writer);
 	}
 	pthread_mutex_unlock(&self->lock);
 }

@@ -127,6 +127,8 @@ static enum mill_fib_result set_route(struct mill_fib_writer *writer, const stru
 	const struct mill_prefix prefix = mill_prefix_of(record->address, record->family, record->length);
 	const uint32_t group = mill_groups_slot(&writer->groups, record->id);
 	const uint32_t was = mill_prefixes_get(family.prefixes, &prefix);
+	if (group == MILL_GROUP_VOID && writer->behind)
+		return MILL_FIB_NO_ROOM; /* there was none for the group */
 	if (!mill_prefixes_put(family.prefixes, &prefix, group))
 		return MILL_FIB_NO_ROOM;
 	if (was == group)
@@ -178,6 +180,15 @@ static enum mill_fib_result change_route(struct mill_fib_writer *writer, const s
 	return MILL_FIB_APPLIED;
 }
 
+/* While some did not find room, a group is not given legs that lead nowhere: it stays as it is. */
+static bool lacks_legs(const struct mill_fib_writer *writer)
+{
+	bool lacks = false;
+	for (uint32_t i = 0; writer->behind && i < writer->want_legs; i++)
+		lacks = lacks || mill_adjacencies_id(&writer->adjacencies, writer->leg[i].adjacency) == 0;
+	return lacks;
+}
+
 /* Collects legs until there are as many as the first record said. */
 static enum mill_fib_result add_legs(struct mill_fib_writer *writer, const struct mill_fib_record *record)
 {
@@ -191,7 +202,8 @@ static enum mill_fib_result add_legs(struct mill_fib_writer *writer, const struc
 		return MILL_FIB_REFUSED;
 	memcpy(&writer->leg[writer->n_legs], record->leg, record->length * sizeof(record->leg[0]));
 	if (writer->n_legs + record->length == writer->want_legs &&
-	    !mill_groups_set(&writer->groups, writer->group_key, writer->leg, writer->want_legs))
+	    (lacks_legs(writer) ||
+	     !mill_groups_set(&writer->groups, writer->group_key, writer->leg, writer->want_legs)))
 		return MILL_FIB_NO_ROOM;
 	writer->n_legs += record->length;
 	return MILL_FIB_APPLIED;
@@ -216,6 +228,8 @@ static enum mill_fib_result set_gateway(struct mill_fib_writer *writer, const st
 		return MILL_FIB_REFUSED;
 	const uint32_t group =
 	    record->value == 0 ? 0 : mill_groups_slot(&writer->groups, (uint32_t)record->value);
+	if (group == MILL_GROUP_VOID && writer->behind)
+		return MILL_FIB_NO_ROOM;
 	writer->gateway_session[record->id] = writer->groups.session;
 	point_gateway(writer, record->id, group == MILL_GROUP_VOID ? 0 : group);
 	return group == MILL_GROUP_VOID ? MILL_FIB_REFUSED : MILL_FIB_APPLIED;
@@ -224,6 +238,7 @@ static enum mill_fib_result set_gateway(struct mill_fib_writer *writer, const st
 static void begin_replay(struct mill_fib_writer *writer)
 {
 	writer->replaying = true;
+	writer->behind = false;
 	writer->want_legs = writer->n_legs = 0;
 	mill_prefixes_unmark(&writer->prefixes4);
 	mill_prefixes_unmark(&writer->prefixes6);
@@ -247,14 +262,19 @@ static enum mill_fib_result end_replay(struct mill_fib_writer *writer)
 {
 	if (!writer->replaying)
 		return MILL_FIB_REFUSED;
+	writer->replaying = false;
+	if (writer->behind) { /* what was there before stays in force, beside what did find room */
+		mill_groups_sweep(&writer->groups, true);
+		mill_adjacencies_sweep(&writer->adjacencies, true);
+		return MILL_FIB_NO_ROOM;
+	}
 	sweep_routes(writer, 4);
 	sweep_routes(writer, 6);
 	for (uint32_t slot = 0; slot < MILL_MAX_GATEWAYS; slot++)
 		if (writer->gateway_session[slot] != writer->groups.session)
 			point_gateway(writer, slot, 0);
-	mill_groups_sweep(&writer->groups);
-	mill_adjacencies_sweep(&writer->adjacencies);
-	writer->replaying = false;
+	mill_groups_sweep(&writer->groups, false);
+	mill_adjacencies_sweep(&writer->adjacencies, false);
 	__atomic_store_n(&writer->fib->complete, 1, __ATOMIC_RELEASE);
 	return MILL_FIB_APPLIED;
 }
@@ -299,6 +319,12 @@ enum mill_fib_result mill_fib_writer_apply(struct mill_fib_writer *writer,
 	const enum mill_fib_result result = apply(writer, record);
 	writer->refused += result == MILL_FIB_REFUSED;
 	return result;
+}
+
+void mill_fib_writer_give_up(struct mill_fib_writer *writer)
+{
+	writer->failed++;
+	writer->behind = true;
 }
 
 bool mill_fib_writer_iface_changed(struct mill_fib_writer *writer, uint16_t iface)

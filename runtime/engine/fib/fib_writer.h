@@ -27,6 +27,7 @@ struct mill_fib_writer {
 	uint32_t n_legs, want_legs, group_key;
 	const struct mill_fib *before; /* what readers go by while this one is being filled, or NULL */
 	bool replaying;
+	bool behind;      /* something found no room: what it would have changed is as it was before */
 	uint64_t refused; /* records that were wrong in themselves */
 	uint64_t failed;  /* records that found no room: the old state stands */
 };
@@ -43,6 +44,10 @@ void mill_fib_writer_finish(struct mill_fib_writer *);
 /* True when a FIB that somebody else wrote can be read by this program. */
 bool mill_fib_valid(const struct mill_fib *);
 
-/* NO_ROOM: nothing was changed, and it may be tried again after a grace period. */
+/* NO_ROOM: nothing was changed, and it may be tried again after a grace period; but for SYNC_END, which then leaves in
+ * force what was there before the replay and was not set anew. */
 enum mill_fib_result mill_fib_writer_apply(struct mill_fib_writer *, const struct mill_fib_record *);
+/* A record that found no room will not be tried again. From here on what depends on it finds no room either, until a
+ * replay begins: the routes of before stay. */
+void mill_fib_writer_give_up(struct mill_fib_writer *);
 bool mill_fib_writer_iface_changed(struct mill_fib_writer *, uint16_t iface);

@@ -355,11 +355,12 @@ void mill_groups_new_session(struct mill_groups *groups)
 		publish_key(groups, slot, 0);
 }
 
-void mill_groups_sweep(struct mill_groups *groups)
+void mill_groups_sweep(struct mill_groups *groups, bool keep_used)
 {
 	for (uint32_t slot = MILL_GROUP_VOID + 1; slot < groups->slots.next; slot++) {
 		const uint32_t session = groups->group[slot].session;
-		if (session != 0 && session != groups->session)
+		if (session != 0 && session != groups->session &&
+		    !(keep_used && groups->group[slot].references != 0))
 			retire(groups, slot);
 	}
 }

@@ -60,4 +60,5 @@ void mill_groups_hold(struct mill_groups *, uint32_t slot);
 void mill_groups_drop(struct mill_groups *, uint32_t slot);
 
 void mill_groups_new_session(struct mill_groups *);
-void mill_groups_sweep(struct mill_groups *);
+/* Those of earlier sessions go; with `keep_used` only those that nothing names. */
+void mill_groups_sweep(struct mill_groups *, bool keep_used);

@@ -146,11 +146,14 @@ uint32_t mill_prefixes_get(const struct mill_prefixes *prefixes, const struct mi
 
 bool mill_prefixes_put(struct mill_prefixes *prefixes, const struct mill_prefix *prefix, uint32_t group)
 {
-	struct place place;
-	if ((uint64_t)(prefixes->n + 1) * 3 > (uint64_t)prefixes->capacity * 2 && !grow(prefixes))
-		return false;
-	const uint32_t i = find(prefixes, prefix, &place);
-	if (!place.used) {
+	struct place place = {.used = false};
+	uint32_t i = prefixes->capacity == 0 ? 0 : find(prefixes, prefix, &place);
+	if (!place.used) { /* only a new one may need more room */
+		if ((uint64_t)(prefixes->n + 1) * 3 > (uint64_t)prefixes->capacity * 2) {
+			if (!grow(prefixes))
+				return false;
+			i = find(prefixes, prefix, &place);
+		}
 		prefixes->n++;
 		prefixes->by_length[prefix->length]++;
 	}

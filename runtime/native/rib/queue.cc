@@ -17,6 +17,11 @@ uint64_t FibQueue::applied() const
 	return __atomic_load_n(&queue().applied, __ATOMIC_ACQUIRE);
 }
 
+bool FibQueue::behind() const
+{
+	return __atomic_load_n(&queue().behind, __ATOMIC_RELAXED) != 0;
+}
+
 uint64_t FibQueue::room() const
 {
 	const uint64_t used = position_ - applied();

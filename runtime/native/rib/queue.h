@@ -25,6 +25,8 @@ class FibQueue
 		return position_;
 	}
 	uint64_t applied() const;
+	/* The engine found no room for something since the last replay. */
+	bool behind() const;
 	int done_fd() const
 	{
 		return done_.get();

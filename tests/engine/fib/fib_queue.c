@@ -192,6 +192,77 @@ static void killed_producer_leaves_no_trace(void)
 	peer_free(peer);
 }
 
+#define MANY 30000u
+
+/* A child writes one batch of many routes, again and again, and is killed at any moment: of the batch in hand, the FIB has
+ * all or nothing. `batches` says which. */
+static void batch_of_a_killed_producer_is_applied_whole_or_not_at_all(void)
+{
+	struct peer *peer = peer_new();
+	begin(peer);
+	push(peer, record_simple(MILL_FIB_SYNC_END, 0, 0));
+	commit(peer);
+	settle(peer);
+	for (uint32_t round = 0; round < 12; round++) {
+		const pid_t child = fork();
+		if (child == 0) {
+			for (;;) {
+				for (uint32_t i = 0; i < MANY; i++)
+					push_host(peer, MILL_FIB_ROUTE_SET, i,
+					          1 + (uint32_t)((peer->batch + 1) % 4));
+				commit(peer);
+			}
+		}
+		usleep(3000 + round * 3700);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		/* the successor: what is committed is the FIB's, sooner or later; the rest was never said */
+		peer->next = __atomic_load_n(&peer->queue->committed, __ATOMIC_ACQUIRE);
+		for (uint32_t i = 0; applied(peer) != peer->next; i++, usleep(1000))
+			CHECK(i < 5000, "what was committed is applied without its producer");
+		peer->batch = peer->queue->batches;
+		const uint32_t way = peer->batch > 1 ? 1 + (uint32_t)(peer->batch % 4) : 0;
+		for (uint32_t i = 0; i < MANY; i += 7)
+			CHECK(ask(peer, i) == way, "route %u of batch %llu", i,
+			      (unsigned long long)peer->batch);
+	}
+	CHECK(peer->batch > 5, "some batches: %llu", (unsigned long long)peer->batch);
+	peer_free(peer);
+}
+
+/* No memory for a larger prefix store: what was there stays, it is said, and a replay brings the rest. */
+static void batch_without_room_changes_nothing_and_says_so(void)
+{
+	struct peer *peer = peer_new();
+	begin(peer);
+	push_host(peer, MILL_FIB_ROUTE_SET, 42, 3);
+	push(peer, record_simple(MILL_FIB_SYNC_END, 0, 0));
+	commit(peer);
+	settle(peer);
+	refuse_memory = 1;
+	for (uint32_t i = 0; i < 3000; i++)
+		push_host(peer, MILL_FIB_ROUTE_SET, 100 + i, 1);
+	push_host(peer, MILL_FIB_ROUTE_SET, 42, 2);
+	commit(peer);
+	settle(peer);
+	refuse_memory = 0;
+	CHECK(peer->queue->behind == 1 && peer->queue->failed > 1000, "%llu failed",
+	      (unsigned long long)peer->queue->failed);
+	CHECK(ask(peer, 42) != 0 && ask(peer, 100) == 1 && ask(peer, 3099) == 0, "what had room is there");
+	begin(peer);
+	push_host(peer, MILL_FIB_ROUTE_SET, 42, 2);
+	for (uint32_t i = 0; i < 3000; i++)
+		push_host(peer, MILL_FIB_ROUTE_SET, 100 + i, 4);
+	push(peer, record_simple(MILL_FIB_SYNC_END, 0, 0));
+	commit(peer);
+	settle(peer);
+	CHECK(peer->queue->behind == 0, "nothing is missing");
+	for (uint32_t i = 0; i < 3000; i++)
+		CHECK(ask(peer, 100 + i) == 4, "route %u", i);
+	CHECK(ask(peer, 42) == 2, "the old one's new way");
+	peer_free(peer);
+}
+
 static void ring_wraps_around_and_fills_up(void)
 {
 	struct peer *peer = peer_new();
@@ -302,6 +373,10 @@ int main(void)
 	} cases[] = {
 	    {"a batch is applied whole", batch_is_applied_whole},
 	    {"a killed producer leaves no trace", killed_producer_leaves_no_trace},
+	    {"a batch of a killed producer is applied whole or not at all",
+	     batch_of_a_killed_producer_is_applied_whole_or_not_at_all},
+	    {"a batch without room changes nothing and says so",
+	     batch_without_room_changes_nothing_and_says_so},
 	    {"the ring wraps around and fills up", ring_wraps_around_and_fills_up},
 	    {"adopted tables forward until the replay is complete",
 	     adopted_tables_forward_until_the_replay_is_complete},

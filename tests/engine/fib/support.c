@@ -3,6 +3,31 @@
 #include <time.h>
 #include "support.h"
 
+_Atomic int refuse_memory;
+
+/* The linker puts these before the C library's: Makefile, --wrap. */
+void *__real_malloc(size_t);
+void *__real_calloc(size_t, size_t);
+void *__real_realloc(void *, size_t);
+void *__wrap_malloc(size_t);
+void *__wrap_calloc(size_t, size_t);
+void *__wrap_realloc(void *, size_t);
+
+void *__wrap_malloc(size_t size)
+{
+	return refuse_memory ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return refuse_memory ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return refuse_memory ? NULL : __real_realloc(p, size);
+}
+
 void fixture_ifaces(struct mill_iface *iface)
 {
 	for (uint16_t i = 0; i < MILL_MAX_IFACES; i++) {

@@ -16,6 +16,9 @@
 		}                                                                                            \
 	} while (0)
 
+/* 1: malloc, calloc and realloc find no memory, in the programs' own code and the FIB's. */
+extern _Atomic int refuse_memory;
+
 struct fixture {
 	struct mill_state *state;
 	struct mill_iface iface[MILL_MAX_IFACES];
