@@ -96,6 +96,7 @@ export const manifestSchema = z.object({
     routeDumpFile: z.string(),
     arpMaxTries: z.number().int(),
     audit: z.number().int(),
+    fpm: z.object({ host: z.string(), port: z.number().int(), grace: z.number().int() }).optional(),
   }),
 });
 

@@ -218,6 +218,14 @@ export interface EngineConfig {
   readonly flowHash: FlowHash;
 }
 
+export interface FpmConfig {
+  /** A loopback address. */
+  readonly host: string;
+  readonly port: number;
+  /** Seconds. */
+  readonly grace: number;
+}
+
 /** What netmap-rt.conf had for the daemon itself. */
 export interface DaemonConfig {
   readonly pidfile: string;
@@ -227,6 +235,8 @@ export interface DaemonConfig {
   readonly arpMaxTries: number;
   /** Seconds between two audits, 0: none by itself. */
   readonly audit: number;
+  /** Where zebra may tell its routes by FPM. */
+  readonly fpm?: FpmConfig;
 }
 
 export interface Router {

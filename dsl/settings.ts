@@ -1,9 +1,12 @@
 /** Settings of the engine and the daemon. */
+
+import { formatAddress, parseAddress } from './address.js';
 import type {
   DaemonConfig,
   EngineConfig,
   EventMode,
   FlowHash,
+  FpmConfig,
   LookupMethod,
   Origin,
   WorkerConfig,
@@ -44,6 +47,15 @@ export interface DaemonSpec {
   readonly arpMaxTries?: number;
   /** Seconds between two audits of kernel, RIB and compiled FIB against each other; 0: none by itself. */
   readonly audit?: number;
+  /** Takes routes from zebra's module dplane_fpm_nl too. */
+  readonly fpm?: FpmSpec;
+}
+
+export interface FpmSpec {
+  /** A port of 127.0.0.1, or a loopback address with a port: `'[::1]:2620'`. 2620 when not said. */
+  readonly listen?: number | string;
+  /** Seconds that routes stay when zebra has gone: 120 when not said. */
+  readonly grace?: number;
 }
 
 /** MILL_MAX_WORKERS and MILL_MAX_RINGS of runtime/shm/limits.h. */
@@ -72,7 +84,7 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
 }
 
 export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
-  const keys = ['pidfile', 'socket', 'maxClients', 'routeDumpFile', 'arpMaxTries', 'audit'];
+  const keys = ['pidfile', 'socket', 'maxClients', 'routeDumpFile', 'arpMaxTries', 'audit', 'fpm'];
   const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the daemon');
   const at = inside(origin, 'socket');
   const socket =
@@ -87,7 +99,38 @@ export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
     routeDumpFile: line(given.routeDumpFile, '/var/lib/netmill/routes.dump', inside(origin, 'routeDumpFile')),
     arpMaxTries: wholeNumber(given.arpMaxTries, 1, 100, inside(origin, 'arpMaxTries')) ?? 5,
     audit: wholeNumber(given.audit, 0, 86_400, inside(origin, 'audit')) ?? 60,
+    ...(given.fpm !== undefined && { fpm: readFpm(given.fpm, inside(origin, 'fpm')) }),
   });
+}
+
+/** zebra's own choice, and that of others who speak FPM. */
+const fpmPort = 2620;
+
+function readFpm(spec: unknown, origin: Origin): FpmConfig {
+  const given = knownKeys(spec, ['listen', 'grace'], origin, 'the FPM listener');
+  return Object.freeze({
+    ...readListen(given.listen, inside(origin, 'listen')),
+    grace: wholeNumber(given.grace, 1, 3600, inside(origin, 'grace')) ?? 120,
+  });
+}
+
+/** Whoever may connect may change every route, and FPM asks nobody who he is: so it is for this machine only. */
+function readListen(listen: unknown, origin: Origin): { readonly host: string; readonly port: number } {
+  if (listen === undefined) return { host: '127.0.0.1', port: fpmPort };
+  const text = typeof listen === 'number' ? `127.0.0.1:${listen}` : listen;
+  const [, v6, v4, digits] =
+    (typeof text === 'string' && /^(?:\[([\da-f:]+)\]|([\d.]+)):(\d{1,5})$/i.exec(text)) || [];
+  const address = parseAddress(v6 ?? v4 ?? '');
+  const port = Number(digits);
+  const loopback = address?.family === 4 ? address.bits >> 24n === 127n : address?.bits === 1n;
+  if (address !== undefined && loopback && port >= 1 && port <= 65_535)
+    return { host: formatAddress(address), port };
+  note('NM4014', origin, `${show(listen)} is no place where FPM may listen`, {
+    expected: "a port, or a loopback address with one, such as '127.0.0.1:2620'",
+    got: show(listen),
+    fix: 'FPM knows no passwords: let zebra run on this machine, or bring its connection here by a tunnel.',
+  });
+  return { host: '127.0.0.1', port: fpmPort };
 }
 
 function readWorkers(spec: unknown, origin: Origin): readonly WorkerConfig[] {

@@ -18,6 +18,7 @@ import { createDeployer, type Deployer, withBundle } from './deploy/deployer.js'
 import { type GenerationStore, openStore } from './deploy/store.js';
 import { type EngineProcesses, engineProcesses } from './engine-process.js';
 import { messageOf } from './errors.js';
+import { startFpm } from './fpm.js';
 import { keepInterfaces } from './interfaces.js';
 import { openJournal } from './journal.js';
 import { removePidfile, takeLock, writePidfile } from './lock.js';
@@ -200,6 +201,8 @@ async function run(
   else {
     await deployer.deploy(options.source, (step) => log.info(step), bundle.dir);
   }
+  const fpm = settings.fpm && (await startFpm({ ...settings.fpm, rib, log }));
+  if (fpm) stops.push(() => fpm.stop());
   rib.onLinks(refresh);
   refresh();
 
@@ -227,7 +230,7 @@ async function run(
     startedAt,
     link,
     rib,
-    fib: controlFib(rib),
+    fib: controlFib(rib, fpm),
     localRoutes,
     deployer,
     store,

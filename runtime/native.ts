@@ -189,7 +189,7 @@ export interface Neighbour {
 
 export interface RibRoute {
   readonly prefix: string;
-  readonly source: 'kernel' | 'local'; // local: `netmill route add`
+  readonly source: 'kernel' | 'fpm' | 'local'; // fpm: zebra by FPM; local: `netmill route add`
   readonly protocol: string; // kernel's: bird, static, …
   readonly type:
     | 'unicast'
@@ -227,6 +227,7 @@ export interface RibPath {
 export interface RibStatus {
   readonly coupled: boolean;
   readonly routes4: number;
+  readonly fpmRoutes: number; // of all routes, those that zebra told by FPM
   readonly routes6: number;
   readonly neighbours: number;
   readonly messages: bigint;
@@ -282,6 +283,15 @@ export interface Rib {
   recouple(): Promise<void>;
   addLocal(prefix: string, gateway: string | undefined, ifindex: number | undefined): void;
   deleteLocal(prefix: string): boolean;
+  /** A new connection of zebra's module dplane_fpm_nl: what it does not tell goes with the next `fpmSweep`. */
+  fpmOpen(): void;
+  /**
+   * Bytes of that connection, cut anywhere. Returns the frames that tell zebra of the routes in them, to be sent when the
+   * engine forwards by them (`settled`). @throws EPROTO when they are no FPM stream: the connection is to be closed.
+   */
+  fpmTake(bytes: Uint8Array): Buffer;
+  /** @returns how many routes went */
+  fpmSweep(): number;
   /** Best route of the RIB for an address. */
   lookup(address: string): RibRoute | undefined;
   /** The kernel's answer (RTM_GETROUTE). */

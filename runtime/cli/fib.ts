@@ -1,10 +1,11 @@
 import { Command, Option, UsageError } from 'clipanion';
 import type { FibReply } from '../control/types.js';
+import type { FpmStatus } from '../fpm.js';
 import type { AuditReport } from '../native.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
 import { fibText } from './status.js';
-import { count, facts } from './text.js';
+import { count, facts, time } from './text.js';
 
 const actions = ['couple', 'decouple', 'recouple', 'audit', 'status'] as const;
 
@@ -46,10 +47,16 @@ export function fibFacts(fib: FibReply, paint: Painter): string {
       'netlink',
       `${count(fib.messages)} messages, ${count(fib.overruns)} overruns, ${count(fib.resyncs)} resyncs, ${count(fib.corrections)} corrections`,
     ],
+    ...(fib.fpm === undefined ? [] : [['FPM', fpmText(fib.fpm, paint)] as const]),
     ['engine', `${count(fib.batches)} batches`],
     ['audits', `${count(fib.audits)}, found ${found}, ${count(fib.repaired)} repaired`],
     ...(fib.audit === undefined ? [] : auditFacts(fib.audit, paint)),
   ]);
+}
+
+function fpmText(fpm: FpmStatus, paint: Painter): string {
+  const state = fpm.connected ? paint.good('zebra is connected') : paint.warn('zebra is not connected');
+  return `${state}, since ${time(fpm.since)}; ${count(fpm.routes)} routes; ${fpm.listen}`;
 }
 
 function auditFacts(audit: AuditReport, paint: Painter): (readonly [string, string])[] {

@@ -33,7 +33,12 @@ export class RouteCommand extends NetmillCommand {
 
   private line(route: RouteReply): string {
     if (this.json) return JSON.stringify(route);
-    const by = route.source === 'local' ? 'netmill' : route.protocol;
+    const by =
+      route.source === 'local'
+        ? 'netmill'
+        : route.source === 'fpm'
+          ? `${route.protocol} by fpm`
+          : route.protocol;
     const type = route.type === 'unicast' ? '' : `${route.type} `;
     const metric = route.metric > 0 ? ` metric ${route.metric}` : '';
     const waits = route.waiting ? ' (not in force: no way there)' : '';

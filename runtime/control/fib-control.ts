@@ -1,4 +1,5 @@
 /** The tie between the kernel's tables and the engine's: held, let go for a while, tied anew. */
+import type { Fpm } from '../fpm.js';
 import type { AuditReport, Rib } from '../native.js';
 import type { FibReply } from './types.js';
 
@@ -16,6 +17,7 @@ export interface FibControl {
 
 export function controlFib(
   rib: Pick<Rib, 'couple' | 'decouple' | 'recouple' | 'settled' | 'status' | 'audit'>,
+  fpm: Pick<Fpm, 'status'> | undefined,
 ): FibControl {
   let decoupledSince: string | undefined;
   return {
@@ -41,6 +43,7 @@ export function controlFib(
         messages: Number(status.messages),
         batches: Number(status.batches),
         ...(decoupledSince !== undefined && { decoupledSince }),
+        ...(fpm && { fpm: fpm.status() }),
       };
     },
   };

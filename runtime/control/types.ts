@@ -1,5 +1,6 @@
 /** What the daemon answers, by request. Counters are numbers: exact up to 2^53, which is nine million terabytes. */
 import type { DeployResult } from '../deploy/deployer.js';
+import type { FpmStatus } from '../fpm.js';
 import type { AuditReport, CompiledRoute, Neighbour, RibRoute } from '../native.js';
 
 export interface Traffic {
@@ -69,6 +70,10 @@ export interface FibReply {
   readonly divergences: number;
   readonly repaired: number;
   readonly decoupledSince?: string;
+  /** Of all routes, those that zebra told by FPM. */
+  readonly fpmRoutes: number;
+  /** Where the policy has a listener. */
+  readonly fpm?: FpmStatus;
   /** Of `fib audit`. */
   readonly audit?: AuditReport;
 }

@@ -69,6 +69,7 @@ export interface Plan {
     readonly routeDumpFile: string;
     readonly arpMaxTries: number;
     readonly audit: number; // seconds between two audits, 0: none by itself
+    readonly fpm?: { readonly host: string; readonly port: number; readonly grace: number } | undefined;
   };
 }
 

@@ -21,6 +21,8 @@
         'rib/compare.cc',
         'rib/compiled.cc',
         'rib/engine_feed.cc',
+        'rib/fpm.cc',
+        'rib/fpm_routes.cc',
         'rib/meaning.cc',
         'rib/messages.cc',
         'rib/paths.cc',

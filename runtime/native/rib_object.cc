@@ -11,6 +11,7 @@
 #include "js.h"
 #include "rib/text.h"
 #include "rib_thread.h"
+#include "rib/fpm.h"
 #include "rib_views.h"
 #include "signal.h"
 
@@ -122,6 +123,9 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	Napi::Value kernel_lookup(const Napi::CallbackInfo &info);
 	Napi::Value routes(const Napi::CallbackInfo &info);
 	Napi::Value paths(const Napi::CallbackInfo &info);
+	Napi::Value fpm_open(const Napi::CallbackInfo &info);
+	Napi::Value fpm_take(const Napi::CallbackInfo &info);
+	Napi::Value fpm_sweep(const Napi::CallbackInfo &info);
 	Napi::Value dump(const Napi::CallbackInfo &info);
 	Napi::Value links(const Napi::CallbackInfo &info);
 	Napi::Value neighbours(const Napi::CallbackInfo &info);
@@ -144,6 +148,7 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	std::shared_ptr<Signal> signal_;
 	std::map<uint64_t, Napi::Promise::Deferred> waits_;
 	uint64_t ticket_ = 0;
+	FpmStream fpm_;
 	Napi::FunctionReference listener_, audit_listener_;
 };
 
@@ -191,6 +196,9 @@ Napi::Function RibObject::define(Napi::Env env)
 	                    InstanceMethod<&RibObject::kernel_lookup>("kernelLookup"),
 	                    InstanceMethod<&RibObject::routes>("routes"),
 	                    InstanceMethod<&RibObject::paths>("paths"),
+	                    InstanceMethod<&RibObject::fpm_open>("fpmOpen"),
+	                    InstanceMethod<&RibObject::fpm_take>("fpmTake"),
+	                    InstanceMethod<&RibObject::fpm_sweep>("fpmSweep"),
 	                    InstanceMethod<&RibObject::dump>("dump"),
 	                    InstanceMethod<&RibObject::links>("links"),
 	                    InstanceMethod<&RibObject::neighbours>("neighbours"),
@@ -434,6 +442,41 @@ Napi::Value RibObject::on_links(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+/* --- zebra's routes by FPM ------------------------------------------------------------------------------------- */
+
+Napi::Value RibObject::fpm_open(const Napi::CallbackInfo &info)
+{
+	fpm_ = FpmStream();
+	rib_->locked([](Rib &rib) { rib.begin_fpm(); });
+	return info.Env().Undefined();
+}
+
+Napi::Value RibObject::fpm_take(const Napi::CallbackInfo &info)
+{
+	return guarded(info.Env(), [&]() -> Napi::Value {
+		if (!info[0].IsTypedArray() ||
+		    info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+			throw bad_argument("bytes of an FPM stream");
+		const auto bytes = info[0].As<Napi::Uint8Array>();
+		std::vector<uint8_t> acknowledged;
+		rib_->locked([&](Rib &rib) {
+			fpm_.push(bytes.Data(), bytes.ByteLength(), [&](const nlmsghdr *message) {
+				if (rib.take_fpm(message))
+					acknowledge_fpm_route(message, acknowledged);
+			});
+		});
+		rib_->wake();
+		return Napi::Buffer<uint8_t>::Copy(info.Env(), acknowledged.data(), acknowledged.size());
+	});
+}
+
+Napi::Value RibObject::fpm_sweep(const Napi::CallbackInfo &info)
+{
+	const size_t gone = rib_->locked([](Rib &rib) { return rib.sweep_fpm(); });
+	rib_->wake();
+	return js_u53(info.Env(), gone);
+}
+
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
 Napi::Value RibObject::lookup(const Napi::CallbackInfo &info)
@@ -541,6 +584,7 @@ Napi::Value RibObject::status(const Napi::CallbackInfo &info)
 		object.Set("coupled", rib.coupled());
 		object.Set("routes4", js_u53(env, statistics.routes[0]));
 		object.Set("routes6", js_u53(env, statistics.routes[1]));
+		object.Set("fpmRoutes", js_u53(env, statistics.fpm_routes));
 		object.Set("neighbours", js_u53(env, rib.neighbours().size()));
 		object.Set("messages", js_u64(env, statistics.messages));
 		object.Set("batches", js_u64(env, statistics.batches));

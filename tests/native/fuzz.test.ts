@@ -18,6 +18,8 @@ test.before(async (t) => {
     'address',
     'compare',
     'engine_feed',
+    'fpm',
+    'fpm_routes',
     'meaning',
     'messages',
     'paths',

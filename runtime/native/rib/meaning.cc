@@ -68,11 +68,11 @@ static bool has_way(const Candidate &candidate, const std::map<uint32_t, Nexthop
 	return candidate.path->nexthop_id == 0 || nexthops.count(candidate.path->nexthop_id) != 0;
 }
 
-/* Of the operator's and the main table's; routes for other TOS than 0 are kept, but no packet is asked its TOS. */
+/* Of the operator's, zebra's and the main table's; routes for other TOS than 0 are kept, but no packet is asked its TOS. */
 const Candidate *Rib::best_main(const Node &node) const
 {
 	for (const Candidate *c = node.first; c != nullptr; c = c->next)
-		if ((c->rank == Rank::Operator || c->rank == Rank::Main) && c->tos == 0 &&
+		if (c->rank != Rank::LocalTable && c->rank != Rank::Neighbour && c->tos == 0 &&
 		    forwardable(c->path->type) && has_way(*c, nexthops_))
 			return c;
 	return nullptr;

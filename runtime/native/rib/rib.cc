@@ -179,6 +179,7 @@ void Rib::insert_candidate(Node &node, Candidate **place, const Candidate &candi
 	const uint8_t family = node.prefix.address.family;
 	if (counts(fresh->rank))
 		statistics.routes[family == 6]++;
+	statistics.fpm_routes += fresh->rank == Rank::Fpm;
 	if (fresh->rank == Rank::LocalTable && node.prefix.length < node.prefix.address.bits())
 		hiding_[family == 6]++;
 	if (fresh->rank == Rank::Neighbour)
@@ -194,6 +195,7 @@ void Rib::remove_candidate(Node &node, Candidate **place)
 	const uint8_t family = node.prefix.address.family;
 	if (counts(gone->rank))
 		statistics.routes[family == 6]--;
+	statistics.fpm_routes -= gone->rank == Rank::Fpm;
 	if (gone->rank == Rank::LocalTable && node.prefix.length < node.prefix.address.bits())
 		hiding_[family == 6]--;
 	if (gone->rank == Rank::Neighbour)
@@ -227,16 +229,19 @@ void Rib::replace_candidates(Node &node, Rank rank, const std::vector<Candidate>
 }
 
 /* The one candidate of a rank that has at most one; null takes it away. */
-void Rib::put_single(const Prefix &prefix, Rank rank, Path *path)
+void Rib::put_single(const Prefix &prefix, Rank rank, Path *path, uint8_t protocol, uint32_t stamp)
 {
 	Trie &table = trie(prefix.address.family);
 	Node *node = path != nullptr ? &table.insert(prefix) : table.find(prefix);
 	if (node == nullptr)
 		return;
-	const Candidate wanted = {nullptr, path, 0, 0, 0, 0, rank};
+	const Candidate wanted = {nullptr, path, 0, stamp, 0, protocol, rank};
 	Candidate **old = find_candidate(*node, wanted, &Candidate::same_class);
-	if (old != nullptr && (*old)->path == path)
+	if (old != nullptr && (*old)->path == path) {
+		(*old)->protocol = protocol;
+		(*old)->stamp = stamp;
 		return;
+	}
 	if (old != nullptr)
 		remove_candidate(*node, old);
 	if (path != nullptr)
@@ -479,6 +484,7 @@ RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
 	bool blackhole = false;
 	view.prefix = node.prefix;
 	view.by_operator = candidate.rank == Rank::Operator;
+	view.by_fpm = candidate.rank == Rank::Fpm;
 	view.protocol = candidate.protocol;
 	view.type = candidate.path->type;
 	view.metric = candidate.metric;

@@ -7,7 +7,7 @@
  *
  * All candidates are kept, because the kernel does not announce the next best when the best goes. Of a prefix, the
  * kernel's local table comes first (it is looked up first, so that it also hides longer prefixes of the main
- * table), then routes of the operator, the main table, and last the host routes of neighbours on connected
+ * table), then routes of the operator, zebra's by FPM, the main table, and last the host routes of neighbours on connected
  * prefixes. Whatever the kernel does silently is derived here from the event that causes it (rib_events.cc).
  *
  * One lock, the owner's (rib_thread.h), covers everything here; nothing here blocks or allocates descriptors.
@@ -28,7 +28,10 @@
 namespace mill
 {
 
-enum class Rank : uint8_t { LocalTable, Operator, Main, Neighbour };
+enum class Rank : uint8_t { LocalTable, Operator, Fpm, Main, Neighbour };
+
+/* Nexthop objects that came by FPM have this bit in their number. */
+constexpr uint32_t fpm_nexthop = 1u << 31;
 
 inline bool of_kernel(Rank rank)
 {
@@ -100,7 +103,7 @@ struct GatewayState {
 /* One route for people. */
 struct RouteView {
 	Prefix prefix;
-	bool by_operator = false;
+	bool by_operator = false, by_fpm = false;
 	uint8_t protocol = 0, type = 0;
 	uint32_t metric = 0;
 	uint32_t age = 0;   /* seconds since it came, or came to be so */
@@ -130,7 +133,8 @@ struct NeighbourView {
 };
 
 struct Statistics {
-	uint64_t routes[2] = {}; /* candidates of kernel and operator, IPv4 and IPv6 */
+	uint64_t routes[2] = {}; /* candidates of kernel, FPM and operator, IPv4 and IPv6 */
+	uint64_t fpm_routes = 0; /* of those, by FPM */
 	uint64_t messages = 0, batches = 0;
 	uint32_t overruns = 0, resyncs = 0;
 	uint64_t corrections = 0; /* by dumps, of what had changed without an event */
@@ -170,6 +174,12 @@ class Rib
 	bool take_doubt();
 	/* Links or addresses changed since the last call. */
 	bool take_link_change();
+
+	/* --- from zebra (fpm_routes.cc) --- */
+	void begin_fpm();
+	bool take_fpm(const nlmsghdr *message);
+	/* What was not told since begin_fpm goes; returns how many routes. */
+	size_t sweep_fpm();
 
 	/* --- from the operator --- */
 	void set_interfaces(std::unordered_map<uint32_t, uint16_t> slots);
@@ -239,12 +249,16 @@ class Rib
 	/* All of a rank, by these in their order. */
 	void replace_candidates(Node &node, Rank rank, const std::vector<Candidate> &wanted);
 	void remove_matching(Node &node, const std::function<bool(const Candidate &)> &match);
-	void put_single(const Prefix &prefix, Rank rank, Path *path);
+	void put_single(const Prefix &prefix, Rank rank, Path *path, uint8_t protocol = 0,
+	                uint32_t stamp = 0);
 	void touch(Node &node);
 	void route_changed(Node &node, Rank rank);
 	Path *path_of(const RouteMessage &route);
 	void ref_path(Path *path);
 	void unref_path(Path *path);
+
+	bool take_fpm_route(RouteMessage &route);
+	void take_fpm_nexthop(NexthopMessage &nexthop);
 
 	/* rib_events.cc */
 	void take_link(const LinkMessage &message);
@@ -309,7 +323,7 @@ class Rib
 	std::map<uint32_t, GatewayState> gateways_;
 	std::vector<uint32_t> gone_gateways_;
 	std::unordered_map<uint32_t, uint16_t> slots_; /* ifindex → interface slot */
-	uint32_t stamp_ = 1;
+	uint32_t stamp_ = 1, fpm_stamp_ = 1;
 	uint32_t hiding_[2] = {}; /* candidates of the local table that are no host's */
 	bool doubt_ = false, link_change_ = false;
 	Comparison *comparison_ = nullptr; /* that wants to know what events change */

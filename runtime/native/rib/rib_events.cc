@@ -237,7 +237,8 @@ void Rib::drop_nexthops_of(uint32_t ifindex)
 {
 	std::vector<uint32_t> gone;
 	for (const auto &[id, object] : nexthops_)
-		if (object.message.group.empty() && object.message.leg.ifindex == ifindex)
+		if ((id & fpm_nexthop) == 0 && object.message.group.empty() &&
+		    object.message.leg.ifindex == ifindex)
 			gone.push_back(id);
 	for (const uint32_t id : gone)
 		nexthop_gone(id);
@@ -249,7 +250,7 @@ void Rib::sweep_nexthops()
 {
 	std::vector<uint32_t> gone;
 	for (const auto &[id, object] : nexthops_)
-		if (object.stamp != stamp_)
+		if ((id & fpm_nexthop) == 0 && object.stamp != stamp_)
 			gone.push_back(id);
 	for (const uint32_t id : gone)
 		nexthop_gone(id);

@@ -417,6 +417,13 @@ test(
   "'trie'",
 );
 test(
+  'FPM for anybody',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, daemon: { fpm: {\nlisten: '0.0.0.0:2620' } } })`,
+  ['3:9 NM4014'],
+  'FPM',
+);
+test(
   'too many workers',
   wrong,
   `export default router('r', { interfaces: { ${wan} }, engine: {\nworkers: 17 } })`,

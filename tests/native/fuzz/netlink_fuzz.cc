@@ -2,7 +2,8 @@
  * netlink_fuzz SEED ROUNDS: mutated rtnetlink messages into the RIB, under ASan and UBSan. The corpus is what this
  * machine's kernel dumps, and hand-made multipath routes and nexthop groups. Each message lies in memory of exactly
  * its size, so that reading one byte beyond it is seen. The feed goes into a queue that a make-believe engine
- * drains: each record must be one that the contract allows, and name only what it was told before.
+ * drains: each record must be one that the contract allows, and name only what it was told before. One message in
+ * four comes by FPM instead: in frames of a stream that is cut anywhere, and now and then damaged itself.
  */
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
@@ -17,6 +18,7 @@
 #include <set>
 #include "error.h"
 #include "netlink_socket.h"
+#include "rib/fpm.h"
 #include "rib/rib.h"
 
 using namespace mill;
@@ -172,6 +174,55 @@ static std::unique_ptr<FibQueue> open_queue(int memory)
 	return std::make_unique<FibQueue>(Fd(dup(memory)), make_event(), make_event());
 }
 
+/* zebra's stream: what is damaged ends it, as a connection would end. */
+struct Zebra {
+	FpmStream stream;
+	Bytes unsent;
+	long taken = 0, acknowledged = 0, broken = 0;
+
+	void say(Rib &rib, const Bytes &message, std::mt19937 &random)
+	{
+		const size_t length = 4 + message.size();
+		const Bytes head = {1, 1, static_cast<char>(length >> 8), static_cast<char>(length)};
+		unsent.insert(unsent.end(), head.begin(), head.end());
+		unsent.insert(unsent.end(), message.begin(), message.end());
+		if (random() % 64 == 0)
+			unsent[random() % unsent.size()] = static_cast<char>(random());
+		while (!unsent.empty() && random() % 8 != 0)
+			send_some(rib, random);
+	}
+	void send_some(Rib &rib, std::mt19937 &random)
+	{
+		const size_t size = 1 + random() % std::min<size_t>(unsent.size(), 200);
+		const std::unique_ptr<uint8_t[]> exact(new uint8_t[size]);
+		memcpy(exact.get(), unsent.data(), size);
+		unsent.erase(unsent.begin(), unsent.begin() + static_cast<ptrdiff_t>(size));
+		try {
+			stream.push(exact.get(), size, [&](const nlmsghdr *m) { take(rib, m); });
+		} catch (const Failure &) {
+			stream = FpmStream();
+			unsent.clear();
+			broken++;
+			rib.begin_fpm();
+			if (random() % 2)
+				rib.sweep_fpm();
+		}
+	}
+	void take(Rib &rib, const nlmsghdr *message)
+	{
+		const Bytes copy = bytes_of(message);
+		const std::unique_ptr<char[]> exact(new char[copy.size()]);
+		memcpy(exact.get(), copy.data(), copy.size());
+		const auto *own = reinterpret_cast<const nlmsghdr *>(exact.get());
+		taken++;
+		if (!rib.take_fpm(own))
+			return;
+		std::vector<uint8_t> frame;
+		acknowledge_fpm_route(own, frame);
+		FpmStream().push(frame.data(), frame.size(), [this](const nlmsghdr *) { acknowledged++; });
+	}
+};
+
 int main(int argc, char **argv)
 {
 	std::mt19937 random(argc > 1 ? static_cast<unsigned>(atoi(argv[1])) : 1);
@@ -189,6 +240,7 @@ int main(int argc, char **argv)
 		fail("no memory for the queue");
 	const Mapping mapping = map_shared(memory, sizeof(mill_fib_queue), true, "queue");
 	Engine engine;
+	Zebra zebra;
 	Rib rib;
 	rib.set_interfaces({{1, 0}, {2, 1}, {4, 2}});
 	rib.set_gateways({{1, Address::parse("192.0.2.7")},
@@ -200,6 +252,8 @@ int main(int argc, char **argv)
 	for (long round = 0; round < rounds; round++) {
 		Bytes message = corpus[random() % corpus.size()];
 		mutate(message, random);
+		if (round % 4 == 3)
+			zebra.say(rib, message, random);
 		/* the kernel's own framing is checked before the RIB sees a message */
 		const std::unique_ptr<char[]> exact(new char[message.size()]);
 		memcpy(exact.get(), message.data(), message.size());
@@ -238,6 +292,14 @@ int main(int argc, char **argv)
 	rib.couple(true);
 	while (!rib.flush())
 		engine.drain(mapping.as<mill_fib_queue>());
-	printf("ok %ld messages, %zu groups and %zu adjacencies at the end\n", rounds, engine.groups.size(),
-	       engine.adjacencies.size());
+	rib.begin_fpm();
+	rib.sweep_fpm();
+	if (rib.statistics.fpm_routes != 0)
+		fail("routes by FPM are left, or wrongly counted");
+	if (zebra.taken < rounds / 16 || zebra.acknowledged < rounds / 400 || zebra.broken == 0)
+		fail("the FPM stream was not tried");
+	printf("ok %ld messages, %zu groups and %zu adjacencies at the end; by FPM %ld, of which %ld "
+	       "acknowledged, in %ld streams\n",
+	       rounds, engine.groups.size(), engine.adjacencies.size(), zebra.taken, zebra.acknowledged,
+	       zebra.broken + 1);
 }
