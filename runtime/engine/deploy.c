@@ -159,25 +159,16 @@ static bool common_ownership(const struct mill_ownership *before, const struct m
 	return moves;
 }
 
-static bool reopen(struct mill_engine *engine, const struct mill_generation *next, uint64_t replaced,
-                   struct mill_error *error)
-{
-	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
-		if ((replaced >> slot & 1) != 0 &&
-		    !mill_port_reopen(engine, mill_config_port(next->config, slot), error))
-			return false;
-	return true;
-}
-
 /* Back to the running generation, after a failure on the way to another. */
 static void go_back(struct mill_engine *engine)
 {
 	struct mill_error error = {0};
 	if (engine->running != NULL) {
-		uint64_t replaced = mill_ports_replaced(engine, engine->running);
+		const uint64_t replaced = mill_ports_replaced(engine, engine->running);
 		mill_ownership_of(engine, engine->running->config, &engine->ownership);
 		if (replaced != 0)
-			reopen(engine, engine->running, replaced, &error);
+			mill_ports_reopen(engine, engine->running, replaced, &error);
+		mill_ports_recover(engine, engine->running, &error);
 		mill_ports_configure(engine, engine->running, &error);
 		mill_ifaces_apply(engine, engine->running);
 		mill_ownership_of(engine, engine->running->config, &engine->ownership);
@@ -198,7 +189,7 @@ static bool swap(struct mill_engine *engine, const struct mill_generation *next,
 	mill_ownership_of(engine, next->config, &after);
 	if (engine->running != NULL && common_ownership(&engine->ownership, &after, replaced, &common)) {
 		if (!publish(engine, engine->running, &common, error) ||
-		    !reopen(engine, next, replaced, error))
+		    !mill_ports_reopen(engine, next, replaced, error))
 			return false;
 		mill_ownership_of(engine, next->config, &after);
 	}
@@ -293,6 +284,29 @@ bool mill_deploy_commit(struct mill_engine *engine, const struct mill_commit *co
 		go_back(engine);
 	}
 	return false;
+}
+
+/* Nothing to do is the rule: any change of any device of the machine leads here. */
+void mill_deploy_follow_devices(struct mill_engine *engine)
+{
+	static char last[sizeof(((struct mill_error *)0)->text)];
+	struct mill_error error = {0}, why = {0};
+	if (engine->running == NULL)
+		return;
+	const uint64_t opened = mill_ports_recover(engine, engine->running, &error);
+	const uint64_t replaced = mill_ports_replaced(engine, engine->running);
+	if ((opened | replaced) != 0) {
+		last[0] = '\0';
+		if (!swap(engine, engine->running, &why)) {
+			error = why;
+			go_back(engine);
+		}
+		mill_notice_links(engine, opened | replaced);
+	}
+	if (error.code != 0 && strcmp(error.text, last) != 0) {
+		mill_log("%s", error.text);
+		memcpy(last, error.text, sizeof(last));
+	}
 }
 
 /* The ports go back to the kernel first: what arrives from now on is its own, what came before is still forwarded. */

@@ -143,6 +143,7 @@ struct mill_engine {
 	uint32_t n_wants;
 	struct mill_resolve want[MILL_WANTS];
 	_Atomic uint64_t link_changed; /* bit p */
+	atomic_bool devices_changed;
 
 	int daemon_fd;                  /* control connection, -1 none */
 	struct mill_adoption *adoption; /* adopt.c, while adopting */
@@ -171,10 +172,12 @@ bool mill_config_check(const struct mill_config *, struct mill_error *);
 bool mill_ports_open(struct mill_engine *, const struct mill_generation *, uint64_t *opened,
                      struct mill_error *);
 void mill_ports_close(struct mill_engine *, uint64_t slots);
-bool mill_port_reopen(struct mill_engine *, const struct mill_port_config *, struct mill_error *);
+bool mill_ports_reopen(struct mill_engine *, const struct mill_generation *, uint64_t slots,
+                       struct mill_error *);
 bool mill_port_start(struct mill_engine *, const struct mill_port_config *, const struct mill_held_fd *held,
                      struct mill_error *);
 uint64_t mill_ports_replaced(const struct mill_engine *, const struct mill_generation *);
+uint64_t mill_ports_recover(struct mill_engine *, const struct mill_generation *, struct mill_error *);
 uint64_t mill_ports_gone(const struct mill_engine *, const struct mill_generation *);
 bool mill_ports_configure(struct mill_engine *, const struct mill_generation *, struct mill_error *);
 const struct mill_port_config *mill_config_port(const struct mill_config *, uint16_t slot);
@@ -203,6 +206,8 @@ bool mill_deploy_discard(struct mill_engine *, uint64_t generation, struct mill_
 /* First plan of a generation that is loaded and whose ports are open. */
 bool mill_deploy_start(struct mill_engine *, struct mill_generation *, struct mill_error *);
 void mill_deploy_stop(struct mill_engine *);
+/* Devices came or took other names: ports of the running generation follow their names. */
+void mill_deploy_follow_devices(struct mill_engine *);
 
 /* worker.c */
 bool mill_worker_start(struct mill_engine *, uint32_t number, struct mill_error *);
@@ -274,3 +279,5 @@ bool mill_notices_create(struct mill_engine *, struct mill_error *);
 void mill_notices_serve(struct mill_engine *);
 /* Any thread: the carrier of these ports (bits) changed; state->port[].flags say how it is now. */
 void mill_notice_links(struct mill_engine *, uint64_t ports);
+/* Any thread: a device may be there that was not, or have another name. */
+void mill_notice_devices(struct mill_engine *);

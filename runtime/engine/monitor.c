@@ -1,6 +1,7 @@
 /*
  * The thread `monitor`: hears from the kernel (rtnetlink(7), RTMGRP_LINK) when a port's device gains or loses its
- * carrier, and turns the FIB's paths over it off or on at once, whether or not a daemon lives. Lost messages
+ * carrier, and turns the FIB's paths over it off or on at once, whether or not a daemon lives. That a device is there or
+ * has changed is told to the control thread, which looks whether a port has to be opened on it. Lost messages
  * (ENOBUFS) and new ports are covered by asking for all links. Only this thread changes MILL_PORT_UP of ports that have
  * a device.
  */
@@ -49,12 +50,14 @@ static void set_carrier(struct mill_engine *engine, uint32_t ifindex, bool up)
 		if (engine->fib != NULL)
 			mill_fib_port_down(engine->fib, slot, !up);
 		mill_notice_links(engine, 1ull << slot);
-		mill_log("port slot %u: carrier %s", slot, up ? "up" : "lost");
+		mill_log("port %.*s: carrier %s", MILL_NAME_SIZE, engine->state->port_name[slot],
+		         up ? "up" : "lost");
 	}
 }
 
 static void read_links(struct mill_engine *engine, const void *buffer, size_t length)
 {
+	bool devices = false;
 	for (const struct nlmsghdr *header = buffer; NLMSG_OK(header, length);
 	     header = NLMSG_NEXT(header, length)) {
 		if (header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK)
@@ -67,7 +70,10 @@ static void read_links(struct mill_engine *engine, const void *buffer, size_t le
 			continue;
 		const bool carrier = (link->ifi_flags & IFF_UP) != 0 && (link->ifi_flags & IFF_LOWER_UP) != 0;
 		set_carrier(engine, (uint32_t)link->ifi_index, header->nlmsg_type == RTM_NEWLINK && carrier);
+		devices |= header->nlmsg_type == RTM_NEWLINK;
 	}
+	if (devices)
+		mill_notice_devices(engine);
 }
 
 static void *run(void *argument)

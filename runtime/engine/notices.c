@@ -1,6 +1,6 @@
 /*
  * What other threads have to say to the control thread, and it to the daemon: neighbours that workers want resolved,
- * carriers that changed. A short list under a mutex and a bit mask, with one eventfd; nobody waits for anybody, and the
+ * carriers and devices that changed. A short list under a mutex and a bit mask, with one eventfd; nobody waits for anybody, and the
  * daemon hears of a neighbour at most once a second.
  */
 #include <errno.h>
@@ -54,6 +54,12 @@ void mill_notice_links(struct mill_engine *engine, uint64_t ports)
 	ring(engine);
 }
 
+void mill_notice_devices(struct mill_engine *engine)
+{
+	atomic_store(&engine->devices_changed, true);
+	ring(engine);
+}
+
 static bool is_new(const struct mill_resolve *want)
 {
 	static struct recent recent[RECENT]; /* control thread */
@@ -87,6 +93,8 @@ void mill_notices_serve(struct mill_engine *engine)
 	uint64_t value, ports = atomic_exchange(&engine->link_changed, 0);
 	const ssize_t n = read(engine->notice_fd, &value, sizeof(value));
 	(void)n;
+	if (atomic_exchange(&engine->devices_changed, false))
+		mill_deploy_follow_devices(engine);
 	ports |= atomic_exchange(&engine->link_changed, 0);
 	while (ports != 0) {
 		const uint16_t slot = (uint16_t)__builtin_ctzll(ports);

@@ -1,6 +1,7 @@
 /*
  * Ports of a generation: which are new, which change, which are gone. A port belongs to its slot; it is the same port
- * as long as its spec is the same, so a deploy that leaves it alone never touches it. Control thread only.
+ * as long as its spec is the same and names the same device, so a deploy that leaves it alone never touches it.
+ * Control thread only.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,7 +117,7 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 	const struct mill_config *config = generation->config;
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		const uint16_t slot = config->port[i].slot;
-		/* A port of another spec in that slot is exchanged at the swap: mill_port_reopen. */
+		/* A port of another spec in that slot is exchanged at the swap: mill_ports_reopen. */
 		if (engine->port[slot] != NULL && back_end(&config->port[i], error) != NULL)
 			continue;
 		if (error->code != 0 || !mill_port_start(engine, &config->port[i], NULL, error)) {
@@ -129,18 +130,25 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 	return true;
 }
 
-/* A port whose spec changes: nobody serves it now. When the new one does not open, the old one comes back. */
-bool mill_port_reopen(struct mill_engine *engine, const struct mill_port_config *config,
-                      struct mill_error *error)
+/* Ports whose spec or device changes: nobody serves them now. All are closed before one is opened, because two may
+ * change places. Those that are not open afterwards are for mill_ports_recover. */
+bool mill_ports_reopen(struct mill_engine *engine, const struct mill_generation *generation, uint64_t slots,
+                       struct mill_error *error)
 {
-	const struct mill_port_config before = engine->port[config->slot]->config;
-	struct mill_error again = {0};
-	stop_port(engine, config->slot, true);
-	if (mill_port_start(engine, config, NULL, error))
-		return true;
-	if (!mill_port_start(engine, &before, NULL, &again))
-		mill_log("port %s: lost: %s", before.name, again.text);
-	return false;
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
+		if ((slots >> slot & 1) != 0)
+			stop_port(engine, slot, true);
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
+		if ((slots >> slot & 1) != 0 &&
+		    !mill_port_start(engine, mill_config_port(generation->config, slot), NULL, error))
+			return false;
+	return true;
+}
+
+static bool is_replaced(const struct mill_port *port, const struct mill_port_config *config)
+{
+	return strcmp(port->config.spec, config->spec) != 0 ||
+	       (port->ops->outdated != NULL && port->ops->outdated(port));
 }
 
 uint64_t mill_ports_replaced(const struct mill_engine *engine, const struct mill_generation *generation)
@@ -149,10 +157,28 @@ uint64_t mill_ports_replaced(const struct mill_engine *engine, const struct mill
 	for (uint32_t i = 0; i < generation->config->n_ports; i++) {
 		const struct mill_port_config *config = &generation->config->port[i];
 		const struct mill_port *port = engine->port[config->slot];
-		if (port != NULL && strcmp(port->config.spec, config->spec) != 0)
+		if (port != NULL && is_replaced(port, config))
 			slots |= 1ull << config->slot;
 	}
 	return slots;
+}
+
+/* Ports that were lost: their device may be there again, or free. */
+uint64_t mill_ports_recover(struct mill_engine *engine, const struct mill_generation *generation,
+                            struct mill_error *error)
+{
+	uint64_t opened = 0;
+	for (uint32_t i = 0; i < generation->config->n_ports; i++) {
+		const struct mill_port_config *config = &generation->config->port[i];
+		struct mill_error why = {0};
+		if (engine->port[config->slot] != NULL)
+			continue;
+		if (mill_port_start(engine, config, NULL, &why))
+			opened |= 1ull << config->slot;
+		else
+			*error = why;
+	}
+	return opened;
 }
 
 uint64_t mill_ports_gone(const struct mill_engine *engine, const struct mill_generation *generation)
@@ -171,7 +197,7 @@ bool mill_ports_configure(struct mill_engine *engine, const struct mill_generati
 		const struct mill_port_config *config = &generation->config->port[i];
 		struct mill_port *port = engine->port[config->slot];
 		if (port == NULL || memcmp(&port->config, config, sizeof(*config)) == 0 ||
-		    strcmp(port->config.spec, config->spec) != 0)
+		    is_replaced(port, config))
 			continue;
 		if (port->ops->configure != NULL && !port->ops->configure(port, config, error))
 			return false;

@@ -1,5 +1,6 @@
 /*
- * The link monitor: the engine itself sees a port's device lose and regain its carrier, whether a daemon is there or not.
+ * The link monitor: the engine itself sees a port's device lose and regain its carrier, whether a daemon is there or not,
+ * and opens the port again when its name belongs to another device.
  *
  *   A ─ veth ─ [ left | engine | right ] ─ veth ─ B
  *
@@ -18,6 +19,11 @@ static struct test_engine engine;
 static bool is_up(uint32_t port)
 {
 	return (__atomic_load_n(&engine.state->port[port].flags, __ATOMIC_ACQUIRE) & MILL_PORT_UP) != 0;
+}
+
+static bool is_open(uint32_t port)
+{
+	return (__atomic_load_n(&engine.state->port[port].flags, __ATOMIC_ACQUIRE) & MILL_PORT_OPEN) != 0;
 }
 
 static void expect_carrier(uint32_t port, bool up)
@@ -99,6 +105,77 @@ static void an_adopted_port_is_watched(void)
 	printf("ok and after an adoption\n");
 }
 
+static void expect_device(uint32_t port, const char *name, uint32_t ifindex)
+{
+	const uint64_t start = test_now();
+	while (__atomic_load_n(&engine.state->port[port].ifindex, __ATOMIC_ACQUIRE) != ifindex ||
+	       !is_up(port) || !is_open(port)) {
+		CHECK(test_now() - start < 5000000000u, "port %u to be on device %u: it is on %u", port,
+		      ifindex, engine.state->port[port].ifindex);
+		engine_listen(&engine, 5); /* lets go of the descriptors of what was closed */
+	}
+	CHECK(shell("ip link show %s | grep -q netmill_port", name) == 0, "the program is on %s", name);
+}
+
+static void make_left(uint32_t ifindex)
+{
+	CHECK(shell("set -e; ip link del left; ip link add left index %u type veth peer name wire netns %s;"
+	            "ip -n %s link set wire up; ip link set left up",
+	            ifindex, space_a, space_a) == 0,
+	      "left is made again");
+}
+
+static void a_device_that_is_made_again_is_opened(void)
+{
+	make_left(60);
+	expect_device(0, "left", 60);
+	CHECK(is_up(1) && engine.state->port[1].ifindex == 51, "the other port is as it was");
+	CHECK(shell("ip -n %s link set wire down", space_a) == 0, "down");
+	expect_carrier(0, false);
+	CHECK(shell("ip -n %s link set wire up", space_a) == 0, "up");
+	expect_carrier(0, true);
+	printf("ok a device that is deleted and made again is opened again\n");
+}
+
+static void one_that_cannot_be_opened_is_tried_again(void)
+{
+	CHECK(shell("set -e; ip link del left; ip link add left index 61 mtu 9000 type veth peer name wire "
+	            "mtu 9000 netns %s; ip -n %s link set wire up; ip link set left up; sleep 0.3",
+	            space_a, space_a) == 0,
+	      "left is made again, too large");
+	CHECK(!is_up(0) && is_up(1), "port 0 is lost, port 1 is not");
+	CHECK(shell("ip -n %s link set wire mtu 1500; ip link set left mtu 1500", space_a) == 0, "MTU");
+	expect_device(0, "left", 61);
+	printf("ok and once it can be\n");
+}
+
+static void ports_follow_their_names(void)
+{
+	CHECK(shell("set -e; ip link set left down; ip link set right down; ip link set left name other;"
+	            "ip link set right name left; ip link set other name right; ip link set left up; ip link "
+	            "set right up") == 0,
+	      "names are exchanged");
+	expect_device(0, "left", 51);
+	expect_device(1, "right", 61);
+	CHECK(shell("set -e; ip link set left down; ip link set right down; ip link set left name other;"
+	            "ip link set right name left; ip link set other name right; ip link set left up; ip link "
+	            "set right up") == 0,
+	      "and back");
+	expect_device(0, "left", 61);
+	expect_device(1, "right", 51);
+	printf("ok and ports follow their names\n");
+}
+
+static void a_device_made_again_is_not_adopted(void)
+{
+	shell("kill -9 %d", (int)engine.pid);
+	make_left(62);
+	engine_adopt(&engine);
+	expect_device(0, "left", 62);
+	expect_device(1, "right", 51);
+	printf("ok and while no engine lived\n");
+}
+
 static int run_tests(void)
 {
 	static const char *const specs[] = {"xdp:left", "xdp:right"};
@@ -120,6 +197,10 @@ static int run_tests(void)
 	nobody_is_told();
 	a_flood();
 	an_adopted_port_is_watched();
+	a_device_that_is_made_again_is_opened();
+	one_that_cannot_be_opened_is_tried_again();
+	ports_follow_their_names();
+	a_device_made_again_is_not_adopted();
 	engine_stop(&engine);
 	return 0;
 }

@@ -68,6 +68,9 @@ struct mill_port_ops {
 	/* Control thread: the same port with another fallback or other offloads (same name, slot and spec). On error
 	 * nothing changed. NULL: nothing of that matters to this back end. */
 	bool (*configure)(struct mill_port *, const struct mill_port_config *, struct mill_error *);
+	/* Control thread: what the spec names is another device than the one that was opened, so the port is to be opened
+	 * again. NULL: never. */
+	bool (*outdated)(const struct mill_port *);
 	/* Called about every 5 ms while the ring's owner is alive; `now_ns` 0: it is served no more, fall back at once.
 	 * NULL where nothing needs it. */
 	void (*heartbeat)(struct mill_port *, uint32_t ring, uint64_t now_ns);

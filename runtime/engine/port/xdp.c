@@ -239,6 +239,14 @@ static bool adopt_queues(struct mill_port *port, const int *sockets, struct mill
 	return true;
 }
 
+/* The device of a link; 0 when that has gone. */
+static uint32_t attached_to(int link)
+{
+	struct bpf_link_info info = {0};
+	uint32_t size = sizeof(info);
+	return bpf_obj_get_info_by_fd(link, &info, &size) == 0 ? info.xdp.ifindex : 0;
+}
+
 static bool adopt_steps(struct mill_port *port, const int *sockets, struct mill_error *error)
 {
 	struct mill_xdp *xdp = port->backend;
@@ -248,6 +256,10 @@ static bool adopt_steps(struct mill_port *port, const int *sockets, struct mill_
 	}
 	if (!mill_xdp_device_read(port, error) || !mill_xdp_map_shared(xdp, error))
 		return false;
+	if (attached_to(xdp->link) != xdp->ifindex) {
+		mill_fail(error, ENODEV, "xdp:%s: the device to adopt is another one now", xdp->ifname);
+		return false;
+	}
 	port->rx_rings = (uint16_t)xdp->shared->rx_rings;
 	port->tx_rings = (uint16_t)xdp->shared->tx_rings;
 	if (port->rx_rings > MILL_MAX_RINGS || port->tx_rings > port->rx_rings) {
@@ -345,6 +357,14 @@ static bool xdp_configure(struct mill_port *port, const struct mill_port_config 
 	return true;
 }
 
+/* Names outlive devices: an interface may be deleted and made again, or another may take its name. */
+static bool xdp_outdated(const struct mill_port *port)
+{
+	const struct mill_xdp *xdp = port->backend;
+	const uint32_t ifindex = if_nametoindex(xdp->ifname);
+	return ifindex != 0 && ifindex != xdp->ifindex;
+}
+
 static void xdp_untagged_tap(struct mill_port *port, bool has_tap)
 {
 	struct mill_xdp *xdp = port->backend;
@@ -396,6 +416,7 @@ const struct mill_port_ops mill_port_xdp = {
     .rx_fd = xdp_rx_fd,
     .rx_arm = mill_xdp_rx_arm,
     .configure = xdp_configure,
+    .outdated = xdp_outdated,
     .heartbeat = xdp_heartbeat,
     .untagged_tap = xdp_untagged_tap,
     .inject = mill_xdp_inject,
