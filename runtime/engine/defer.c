@@ -2,7 +2,7 @@
  * Frames whose neighbour is not resolved yet (RFC 1812 §3.3.2, RFC 4861 §7.2.2: keep a few, send them when the answer
  * comes). Per worker: a table of neighbours, hashed by interface and address, each with a short FIFO of copied frames
  * from one pool. While any wait, the worker looks each millisecond whether the FIB has the neighbour; frames
- * older than three seconds are dropped and counted on the egress interface. Everything runs on its worker.
+ * older than three seconds are dropped and counted on the egress interface, and their sources told (icmp.c). Everything runs on its worker.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +157,14 @@ static const struct mill_adjacency *resolved(const struct mill_fib *fib, const s
 	return is_it(adjacency, n) ? adjacency : NULL;
 }
 
+/* RFC 1812 §5.2.7.1, RFC 4443 §3.1: host unreachable, address unreachable. */
+static void tell_source(struct mill_worker_thread *worker, const struct deferred_frame *frame)
+{
+	const bool v6 = frame->data[frame->l3] >> 4 == 6;
+	mill_service_icmp_error(&worker->base, MILL_NONE, v6 ? 1 : 3, v6 ? 3 : 1, 0, frame->data, frame->len,
+	                        frame->l3);
+}
+
 static void release_first(struct mill_defer *defer, struct neighbour *n)
 {
 	const uint16_t index = n->first;
@@ -188,6 +196,8 @@ static void serve(struct mill_worker_thread *worker, struct neighbour *n)
 			ask(worker->engine, n, now);
 			return;
 		}
+		if (why == MILL_DROP_UNRESOLVED)
+			tell_source(worker, frame);
 		worker->base.if_counters[n->iface].drop[why]++;
 		release_first(defer, n);
 	}

@@ -228,6 +228,7 @@ bool mill_service_defer(struct mill_worker *, uint32_t adjacency, const uint8_t 
                         const uint8_t *frame, uint16_t len, uint16_t l3);
 bool mill_service_fragment(struct mill_worker *, uint32_t adjacency, const uint8_t *frame, uint16_t len,
                            uint16_t l3);
+/* iface: MILL_NONE when it is not known any more */
 void mill_service_icmp_error(struct mill_worker *, uint16_t iface, uint8_t type, uint8_t code, uint32_t mtu,
                              const uint8_t *frame, uint16_t len, uint16_t l3);
 void mill_service_log(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface,

@@ -2,7 +2,7 @@
  * ICMP errors that the engine sends itself, where the kernel cannot be asked: it would judge the packet by its own
  * table (a rule has diverted it), or there is no kernel behind the interface. The message goes by the FIB to the
  * packet's source; it comes from an address of the interface that the packet came in on (RFC 1812 §4.3.2.4, RFC 4443
- * §2.2 (b)), or of another one if that has none. At most so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
+ * §2.2 (b)) or, where that is not known any more, that the message leaves by; or of another one if that has none. At most so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
  * Everything runs on its worker.
  */
 #include "engine.h"
@@ -76,11 +76,13 @@ void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t t
 	const struct mill_icmp_error error = {.type = type, .code = code, .mtu = mtu};
 	uint8_t out[LINK + MILL_ICMP_LARGEST6] = {0};
 	struct mill_packet about;
-	if (iface >= MILL_MAX_IFACES || !mill_icmp_answerable(&about, frame, len, l3))
+	if (!mill_icmp_answerable(&about, frame, len, l3))
 		return;
 	const struct mill_adjacency *path = way_back(base, &about);
-	const uint8_t *source = source_of(base, iface, about.family);
-	if (path == NULL || source == NULL || !conforms(worker))
+	if (path == NULL || path->iface >= MILL_MAX_IFACES)
+		return;
+	const uint8_t *source = source_of(base, iface < MILL_MAX_IFACES ? iface : path->iface, about.family);
+	if (source == NULL || !conforms(worker))
 		return;
 	const uint32_t most = about.family == 4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6;
 	const uint32_t largest = path->mtu < most ? path->mtu : most;

@@ -148,20 +148,39 @@ static void a_gleaned_neighbour(void)
 	printf("ok frames wait for a neighbour on the link, sixteen at most\n");
 }
 
+static void expect_unreachable(uint8_t last)
+{
+	uint8_t frame[2048];
+	const uint8_t *ip = frame + 14;
+	CHECK(take_frame(frame, 1000) == 14 + 20 + 8 + 120, "a message with all of the packet");
+	CHECK(ip[9] == 1 && ip[20] == 3 && ip[21] == 1, "host unreachable: %u, %u", ip[20], ip[21]);
+	CHECK(ip[12] == 198 && ip[15] == 7, "from where it leaves");
+	CHECK(ip[28] == 0x45 && ip[28 + 19] == last && ip[48] == 'd', "what it is about");
+	CHECK(sum16(ip + 20, 128) == 0xffff && sum16(ip, 20) == 0xffff, "its checksums");
+}
+
 static void nobody_answers(void)
 {
 	const uint64_t start = test_now(), before = unresolved(1);
+	uint8_t frame[2048];
 	engine.n_resolves = 0;
+	feed_route(&feed, 0xc0000000, 24, 4);
 	send_one(NET(77), 'd', 100);
+	send_one(NET(77), 'd', 100);
+	send_frame(frame, make_frame(frame, NET(77), 'd', 100, NULL, 0, 1)); /* a later fragment */
 	while (unresolved(1) == before)
 		CHECK(test_now() - start < 4000000000u, "the frame is given up");
 	CHECK(test_now() - start > 2900000000u, "but not before three seconds");
 	engine_listen(&engine, 20);
 	CHECK(engine.n_resolves == 3 || engine.n_resolves == 4, "asked once a second, %u times",
 	      engine.n_resolves);
+	expect_unreachable(77);
+	expect_unreachable(77);
+	CHECK(take_frame(frame, 50) == 0, "never about a later fragment");
+	feed_route_delete(&feed, 0xc0000000, 24);
 	for (uint32_t i = 0; i < 1000; i++) /* a scan of the network: bounded, and the engine goes on */
 		send_one(0x0a010000u + i, 'd', 100);
-	printf("ok a frame is dropped and counted after three seconds\n");
+	printf("ok a frame is dropped and counted after three seconds, and its source is told\n");
 }
 
 /* Sends `what` as fragments and puts together what comes. */
