@@ -17,7 +17,7 @@ export interface PacketPoint {
 /** Addresses for documentation: RFC 5737, RFC 3849. */
 const usualAddresses = {
   4: { src: 0xc633640an, dst: 0xcb00710an },
-  6: { src: (0x20010db8n << 96n) + 0xa0010n, dst: (0x20010db8n << 96n) + 0xb0010n },
+  6: { src: (0x20010db8000an << 80n) + 0x10n, dst: (0x20010db8000bn << 80n) + 0x10n },
 } as const;
 /** The address of a host rather than that of a network, where it does not matter. */
 const hostBits = 10n;

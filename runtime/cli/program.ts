@@ -11,6 +11,7 @@ import { BuildCommand } from './build.js';
 import { CheckCommand } from './check.js';
 import { CounterCommand } from './counter.js';
 import { DeployCommand } from './deploy.js';
+import { ExplainCommand } from './explain.js';
 import { FibCommand } from './fib.js';
 import { GenerationsCommand } from './generations.js';
 import { HelpCommand } from './help.js';
@@ -35,6 +36,7 @@ const commands = [
   BuildCommand,
   CheckCommand,
   PlanCommand,
+  ExplainCommand,
   DeployCommand,
   GenerationsCommand,
   RollbackCommand,

@@ -335,6 +335,22 @@ test('plan against git finds the policy as it was', async (t) => {
   t.regex(wrong.err, /git knows no 'nowhere'/);
 });
 
+test('explain shows every line that was tried, and why', async (t) => {
+  const policy = policyOf(
+    `wan: { port: 'xdp:eth9', fallback: 'drop', in: acl('in', {}, [allow({ to: nets('192.0.2.0/24'), service: tcp(22) })]) }`,
+  );
+  const ran = await netmill(['explain', policy, 'in wan tcp 9.9.9.9:1234 > 192.0.2.10:443 syn']);
+  t.is(ran.code, 0, ran.err);
+  t.regex(ran.out, /ACL "in": deny\n/);
+  t.regex(ran.out, /· policy-\d+.ts:2 .*\n {6}tcp port 443 is not the service of the rule\n/);
+  t.regex(ran.out, /✔ policy-\d+.ts:2 {2}default of "in"\nfate: denied\n/);
+  const json = await netmill(['explain', policy, 'in wan tcp 9.9.9.9:1 > 192.0.2.10:22', '--json']);
+  t.like(JSON.parse(json.out), { interface: 'wan', fate: 'routed' });
+  const wrong = await netmill(['explain', policy, 'in lan udp 9.9.9.9:1 > 192.0.2.10:22']);
+  t.is(wrong.code, 64);
+  t.regex(wrong.err, /expected an interface \(wan\), got 'lan'/);
+});
+
 test(
   'a file that is no plan is refused',
   refuses,

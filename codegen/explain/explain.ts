@@ -1,0 +1,128 @@
+/** The way of one packet through a router, with every line of the policy that was asked, and why it did not take it. */
+import { contains, formatAddress, formatPrefix, network } from '../../dsl/address.js';
+import { place } from '../cite.js';
+import { judgeAddresses } from '../evaluate/checks.js';
+import { firstMatch, isHiddenFrom, type Seen } from '../evaluate/rules.js';
+import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
+import { ruleText } from '../plan/plan.js';
+import { whyNot } from './why-not.js';
+
+export interface Tried {
+  /** `edge.ts:14` */
+  readonly place: string;
+  readonly text: string;
+  /** Absent: this rule takes the packet. */
+  readonly not?: string;
+}
+
+export interface Step {
+  readonly stage: 'addresses' | 'acl' | 'host' | 'pbr' | 'route';
+  readonly list?: string;
+  readonly tried: readonly Tried[];
+  readonly result: string;
+}
+
+export interface Explanation {
+  readonly interface: string;
+  readonly steps: readonly Step[];
+  /** `denied`, `martian`, `host`, `via GATEWAY`, `routed` */
+  readonly fate: string;
+}
+
+export function explain(ir: Ir, iface: IrInterface, seen: Seen): Explanation {
+  const steps: Step[] = [];
+  const done = (fate: string): Explanation => ({ interface: iface.name, steps, fate });
+  const say = (stage: Step['stage'], result: string) => steps.push({ stage, tried: [], result });
+  const { packet } = seen;
+  const judged = judgeAddresses(packet);
+  if ('drop' in judged) {
+    say('addresses', `dropped: ${judged.drop}`);
+    return done('martian');
+  }
+  let taken: IrRule | undefined;
+  if (iface.acl) {
+    const asked = ask(ir, iface.acl, seen);
+    steps.push(asked.step);
+    taken = asked.rule;
+    if (taken === undefined || taken.action.kind === 'deny') return done('denied');
+  } else say('acl', 'the interface has no ACL');
+  // RFC 1812 §5.3.8, which the kernel asks for IPv4 alone; what is for everybody is delivered before.
+  if (!judged.toHost && packet.family === 4 && isOwn(ir, packet.src)) {
+    say('addresses', 'dropped: nobody else sends from an address of the router');
+    return done('martian');
+  }
+  if (judged.toHost || isOwn(ir, packet.dst)) {
+    say('host', 'it is for the router itself: multicast, broadcast, link-local or its own address');
+    return done('host');
+  }
+  let gateway = gatewayOf(ir, taken, seen);
+  if (gateway === undefined && iface.pbr) {
+    const asked = ask(ir, iface.pbr, seen);
+    steps.push(asked.step);
+    gateway = gatewayOf(ir, asked.rule, seen);
+  }
+  if (gateway !== undefined) {
+    say('route', `to ${gateway}; if that cannot be resolved, as the routing table says`);
+    return done(`via ${gateway}`);
+  }
+  say('route', routeText(ir, seen));
+  return done('routed');
+}
+
+function ask(ir: Ir, list: IrList, seen: Seen): { readonly step: Step; readonly rule: IrRule | undefined } {
+  const about = { stage: list.kind, list: list.name } as const;
+  if (list.kind === 'acl' && isHiddenFrom(list, seen)) {
+    const result = 'denied: its transport header cannot be read, and the list reads it';
+    return { step: { ...about, tried: [], result }, rule: undefined };
+  }
+  const rule = firstMatch(ir, list, seen);
+  const last = rule === undefined || rule === list.fallback ? list.rules.length : list.rules.indexOf(rule);
+  const passed = list.rules
+    .slice(0, last)
+    .map((one): Tried => ({ ...lineOf(one), not: whyNot(ir, list, one, seen)! }));
+  const tried = rule === undefined ? passed : [...passed, lineOf(rule)];
+  return { step: { ...about, tried, result: rule?.action.kind ?? 'no rule takes it' }, rule };
+}
+
+function lineOf(rule: IrRule): Tried {
+  return { place: place(rule.origin), text: ruleText(rule) };
+}
+
+function gatewayOf(ir: Ir, rule: IrRule | undefined, { packet }: Seen): string | undefined {
+  const local = rule?.conditions[packet.family]?.gateway;
+  const gateway = ir.gateways.find((one) => one.local === local);
+  return gateway && formatAddress(gateway.address);
+}
+
+/** An address of the router that the policy gives, or the broadcast address of one of its networks. */
+function isOwn(ir: Ir, address: Seen['packet']['dst']): boolean {
+  return ir.router.interfaces.some((face) =>
+    face.addresses.some(
+      (one) =>
+        one.family === address.family &&
+        (one.bits === address.bits ||
+          (one.family === 4 &&
+            one.length < 31 &&
+            address.bits === (one.bits | ((1n << BigInt(32 - one.length)) - 1n)))),
+    ),
+  );
+}
+
+/** By the policy's own routes and networks; the kernel may have better ones. */
+function routeText(ir: Ir, { packet }: Seen): string {
+  const connected = ir.router.interfaces.flatMap((face) =>
+    face.addresses.map((one) => ({
+      prefix: network(one),
+      text: `${formatPrefix(network(one))} on ${face.name}`,
+    })),
+  );
+  const given = ir.router.routes.map((one) => ({
+    prefix: one.prefix,
+    text: `${formatPrefix(one.prefix)} via ${formatAddress(one.gateway)}`,
+  }));
+  const [best] = [...connected, ...given]
+    .filter((one) => contains(one.prefix, packet.dst))
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+  const rest = 'the kernel may know a better route: see netmill route get';
+  return best ? `by ${best.text} of the policy; ${rest}` : `by the kernel's routes: see netmill route get`;
+}
