@@ -27,10 +27,11 @@ export interface AddressSet {
   readonly origin: Origin;
 }
 
-/** What a service is in one family. Ports: merged ranges, absent when every port is meant. */
+/** What a service is in one family, or in both. Ports: merged ranges, absent when every port is meant. */
 export interface ServiceSet {
   readonly kind: 'service';
-  readonly family: Family;
+  /** Absent where ICMP, whose types are a family's own, is no part of it. */
+  readonly family?: Family;
   readonly name: string;
   readonly tcp?: PortTest;
   readonly udp?: PortTest;
@@ -56,10 +57,11 @@ export interface Condition {
   readonly gateway?: number;
 }
 
-/** A predicate for packets of one family, simplified: the same truth value for every one of them. */
+/** A predicate for packets of one family, or of both, simplified: the same truth value for every one of them. */
 export interface IrPredicate {
   readonly name: string;
-  readonly family: Family;
+  /** Absent where it is the same in both. */
+  readonly family?: Family;
   /** The C function's name. */
   readonly function: string;
   readonly source: PredicateExpr;

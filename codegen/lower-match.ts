@@ -5,7 +5,7 @@ import { mergePorts, mergeRanges, outermost, prefixRange } from './addresses.js'
 import type { AddressSet, Condition, IcmpTest, IrPredicate, PortTest, ServiceSet } from './ir.js';
 import { hash, type Namer, shorten, snake, words } from './names.js';
 import { setKey, simplify, specialise, withins } from './optimise/predicate.js';
-import type { PredicateExpr } from './predicate/expr.js';
+import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
 
 export interface MatchContext {
   readonly predicates: ReadonlyMap<string, PredicateExpr>;
@@ -42,17 +42,32 @@ export function lowerMatch(rule: Rule, family: Family, context: MatchContext): C
 function predicate(name: string, family: Family, context: MatchContext): IrPredicate {
   const source = context.predicates.get(name);
   if (source === undefined) throw new Error(`predicate ${name} was not compiled`);
-  return memoized(context, `${family} predicate ${name}`, () => {
-    const expr = simplify(specialise(source.expr, family));
-    const word = `when_${shorten(snake(name), 40)}_ipv${family}`;
+  const expr = simplify(specialise(source.expr, family));
+  const other = simplify(specialise(source.expr, family === 4 ? 6 : 4));
+  const scope = isSame(expr, other) ? undefined : family;
+  return memoized(context, `predicate ${name} ${scope ?? ''}`, () => {
+    const word = `when_${shorten(snake(name), 40)}${scope === undefined ? '' : `_ipv${scope}`}`;
     const sets = withins(expr).map((prefixes): [string, AddressSet] => {
       const set = addressSet({ prefixes, labels: [], origin: source.origin }, family, context);
       if (!set) throw new Error(`predicate ${name}: a test of all or no addresses was not folded`);
       return [setKey(prefixes), set];
     });
     const named = context.predicateNames.name(word, name);
-    return { name, family, function: named, source, expr, sets: new Map(sets) };
+    return {
+      name,
+      ...(scope !== undefined && { family: scope }),
+      function: named,
+      source,
+      expr,
+      sets: new Map(sets),
+    };
   });
+}
+
+/** Sets of addresses are of one family. */
+function isSame(one: BoolExpr, other: BoolExpr): boolean {
+  if (withins(one).length + withins(other).length > 0) return false;
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** Undefined: every address; null: none of this family. */
@@ -92,11 +107,12 @@ function serviceSet(service: Service, family: Family, context: MatchContext): Se
   const icmp = icmpTest(service, family);
   if (tcp === undefined && udp === undefined && icmp === undefined) return null;
   const tests = { ...(tcp && { tcp }), ...(udp && { udp }), ...(icmp && { icmp }) };
-  const key = `${family} ${JSON.stringify(tests)}`;
+  const scope = icmp === undefined ? '' : `_ipv${family}`;
+  const key = `service${scope} ${JSON.stringify(tests)}`;
   return memoized(context, key, () => ({
     kind: 'service',
-    family,
-    name: context.serviceNames.name(`${serviceName(service, tests)}_ipv${family}`, key),
+    ...(icmp && { family }),
+    name: context.serviceNames.name(`${serviceName(service, tests)}${scope}`, key),
     ...tests,
     origin: service.origin,
   }));

@@ -14,6 +14,7 @@ import { firstMatch, isHiddenFrom, type Seen, see } from './rules.js';
 
 /** What changes from one packet to the next. */
 export interface Circumstances {
+  /** Rules are applied: ACLs and PBR lists. */
   readonly aclEnabled: boolean;
   /** The host queue, the neighbour queue and the fragmenter take what they are given. */
   readonly servicesTake: boolean;
@@ -128,7 +129,7 @@ function ruled(way: Way, forMany: boolean): Fate {
 
 function byPbr(way: Way, seen: Seen): Path | undefined {
   const { pbr } = way.iface;
-  if (pbr === undefined) return undefined;
+  if (pbr === undefined || !way.now.aclEnabled) return undefined;
   const taken = firstMatch(way.ir, pbr, seen);
   if (taken) way.hits.push(taken);
   return gatewayPath(way, taken);

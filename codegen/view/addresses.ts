@@ -79,6 +79,7 @@ function prefixTest(family: 4 | 6, bits: bigint, length: number): string {
 /** The first `length` bits of a word of `size` bits. */
 function part(word: string, bits: bigint, length: number, size: number): string {
   if (length === 0) return 'true';
-  const value = `0x${(bits >> BigInt(size - length)).toString(16)}`;
+  const first = bits >> BigInt(size - length);
+  const value = first < 10n ? `${first}` : `0x${first.toString(16)}`;
   return length === size ? `${word} == ${value}` : `${word} >> ${size - length} == ${value}`;
 }

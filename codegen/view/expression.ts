@@ -22,6 +22,14 @@ const fields: Readonly<Record<NumberField, string>> = {
   vlan: 'p->vlan',
 };
 
+/** As parse.h has them. */
+export const protocolNames: ReadonlyMap<number, string> = new Map([
+  [1, 'MILL_ICMP'],
+  [6, 'MILL_TCP'],
+  [17, 'MILL_UDP'],
+  [58, 'MILL_ICMPV6'],
+]);
+
 const opposite: Readonly<Record<Compare, Compare>> = {
   '==': '!=',
   '!=': '==',
@@ -163,6 +171,9 @@ class Printer {
   }
 
   compare(op: Compare, left: NumberExpr, right: NumberExpr): string {
+    const protocol = left.kind === 'field' && left.field === 'proto' && right.kind === 'number';
+    const name = protocol && (op === '==' || op === '!=') ? protocolNames.get(right.value) : undefined;
+    if (name !== undefined) return `p->proto ${op} ${name}`;
     const wide = left.kind === 'arithmetic' || right.kind === 'arithmetic';
     return `${this.number(left, wide)} ${op} ${this.number(right, wide)}`;
   }

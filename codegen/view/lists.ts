@@ -57,7 +57,7 @@ export interface FamilyView {
   readonly reads: readonly { readonly read: string }[];
   readonly items: readonly ItemView[];
   readonly endLog: readonly Taken[];
-  readonly end: { readonly place: string; readonly text: string; readonly call: string };
+  readonly end: { readonly comment: string; readonly call: string };
 }
 
 export interface ListView {
@@ -65,6 +65,8 @@ export interface ListView {
   readonly title: string;
   readonly returns: string;
   readonly families: readonly FamilyView[];
+  /** What it returns when rules are switched off. */
+  readonly skipped: string;
   readonly ipv4: string;
   readonly ipv6: string;
 }
@@ -86,6 +88,7 @@ export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
     title: comment(`${list.kind} ${list.name}, ${place(list.origin)}`),
     returns: returns(list),
     families: families.map((family) => familyView(list, `${name}_ipv${family}`, family, ir, uses)),
+    skipped: list.kind === 'acl' ? 'true' : 'MILL_NO_GATEWAY',
     ipv4: call(4),
     ipv6: call(6),
   };
@@ -118,11 +121,11 @@ function isEmpty(condition: Condition): boolean {
 
 function ending(rule: IrRule | undefined, family: Family, ir: Ir): Pick<FamilyView, 'endLog' | 'end'> {
   if (rule === undefined)
-    return { endLog: [], end: { place: 'no rule:', text: 'by the FIB', call: 'MILL_NO_GATEWAY' } };
+    return { endLog: [], end: { comment: 'no rule: by the FIB', call: 'MILL_NO_GATEWAY' } };
   const taken = take(rule, family, ir);
   return {
     endLog: rule.logPerSecond === undefined ? [] : [taken],
-    end: { place: comment(place(rule.origin)), text: comment(rule.text), call: taken.call },
+    end: { comment: comment(`${place(rule.origin)}  ${rule.text}`), call: taken.call },
   };
 }
 

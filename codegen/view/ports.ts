@@ -48,9 +48,7 @@ export function interfaceView(one: IrInterface): InterfaceView {
   return {
     function: name,
     title: comment(`${one.name}, ${place(one.origin)}`),
-    accepts: one.acl
-      ? fill([enter, `(!w->acl_enabled || acl_${one.acl.function}(w, p))`], '&&', tab + 7, 1)
-      : enter,
+    accepts: one.acl ? fill([enter, `acl_${one.acl.function}(w, p)`], '&&', tab + 7, 1) : enter,
     diverts: divertsOf(one),
   };
 }

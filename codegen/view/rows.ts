@@ -45,7 +45,7 @@ function selectionsOf(service: ServiceSet | undefined): readonly Selection[] {
   if (service === undefined) return [{}];
   const ports = (proto: number, test: ServiceSet['tcp']): readonly Selection[] =>
     test === undefined ? [] : (test.ranges?.map((range) => ({ proto, range })) ?? [{ proto }]);
-  const proto = service.family === 4 ? 1 : 58;
+  const proto = service.family === 6 ? 58 : 1;
   const icmp =
     service.icmp === undefined
       ? []

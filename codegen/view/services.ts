@@ -11,16 +11,28 @@ const widest = 84;
 export interface ServiceView {
   readonly function: string;
   readonly comment: string;
-  /** One of the two has an element: a single test, or a switch over the protocol. */
+  /** One of the three has an element: a single test, a single protocol, or a switch over the protocol. */
   readonly single: readonly { readonly test: string }[];
+  readonly guarded: readonly (Tests & { readonly otherwise: string })[];
   readonly several: readonly { readonly protocols: readonly ProtocolView[] }[];
 }
 
-interface ProtocolView {
-  readonly protocol: string;
-  /** Each one suffices; empty when `otherwise` says all. */
+/** Each one suffices. */
+interface Tests {
   readonly tests: readonly { readonly test: string }[];
-  readonly otherwise: string;
+  readonly last: string;
+}
+
+interface ProtocolView extends Tests {
+  readonly protocol: string;
+  /** Its only element says that the transport header must have been read first. */
+  readonly reads: readonly { readonly state: string }[];
+}
+
+interface Protocol {
+  readonly name: string;
+  /** Undefined: the protocol suffices. */
+  readonly tests: readonly string[] | undefined;
 }
 
 export function serviceFunction(service: ServiceSet): string {
@@ -28,35 +40,50 @@ export function serviceFunction(service: ServiceSet): string {
 }
 
 export function serviceView(service: ServiceSet): ServiceView {
-  const icmp = service.family === 4 ? 'MILL_ICMP' : 'MILL_ICMPV6';
-  const protocols = [
-    ...(service.tcp ? [protocol('MILL_TCP', portTests(service.tcp))] : []),
-    ...(service.udp ? [protocol('MILL_UDP', portTests(service.udp))] : []),
-    ...(service.icmp ? [protocol(icmp, icmpTests(service.icmp))] : []),
+  const icmp = service.family === 6 ? 'MILL_ICMPV6' : 'MILL_ICMP';
+  const protocols: readonly Protocol[] = [
+    ...(service.tcp ? [{ name: 'MILL_TCP', tests: portTests(service.tcp) }] : []),
+    ...(service.udp ? [{ name: 'MILL_UDP', tests: portTests(service.udp) }] : []),
+    ...(service.icmp ? [{ name: icmp, tests: icmpTests(service.icmp) }] : []),
   ];
-  const single = protocols.length === 1 ? inOneLine(protocols[0]!) : undefined;
+  const [only] = protocols.length === 1 ? protocols : [];
+  const single = only && inOneLine(only);
   return {
     function: serviceFunction(service),
     comment: comment(place(service.origin)),
     single: single === undefined ? [] : [{ test: single }],
-    several: single === undefined ? [{ protocols }] : [],
+    guarded: only && single === undefined ? [guarded(only)] : [],
+    several: only ? [] : [{ protocols: protocols.map(protocolView) }],
   };
 }
 
-function inOneLine({ protocol: name, tests, otherwise }: ProtocolView): string | undefined {
-  if (tests.length > 0) return undefined;
-  const test = otherwise === 'true' ? `p->proto == ${name}` : `p->proto == ${name} && ${otherwise}`;
+const read = 'MILL_L4_READ';
+
+function inOneLine({ name, tests }: Protocol): string | undefined {
+  if (tests === undefined) return `p->proto == ${name}`;
+  const test = `p->proto == ${name} && p->l4 == ${read} && ${anyOf(tests)}`;
   return test.length > widest + tab ? undefined : test;
 }
 
-const read = 'p->l4 == MILL_L4_READ';
+function guarded({ name, tests }: Protocol): ServiceView['guarded'][number] {
+  return { otherwise: `p->proto != ${name} || p->l4 != ${read}`, ...listed(tests!) };
+}
 
-/** `tests` undefined: the protocol suffices. */
-function protocol(name: string, tests: readonly string[] | undefined): ProtocolView {
-  if (tests === undefined) return { protocol: name, tests: [], otherwise: 'true' };
-  const together = tests.length === 1 ? `${read} && ${tests[0]}` : `${read} && (${tests.join(' || ')})`;
-  if (together.length <= widest) return { protocol: name, tests: [], otherwise: together };
-  return { protocol: name, tests: tests.map((test) => ({ test: `${read} && ${test}` })), otherwise: 'false' };
+function protocolView({ name: protocol, tests }: Protocol): ProtocolView {
+  if (tests === undefined) return { protocol, reads: [], tests: [], last: 'true' };
+  const together = `p->l4 == ${read} && ${anyOf(tests)}`;
+  if (together.length <= widest) return { protocol, reads: [], tests: [], last: together };
+  return { protocol, reads: [{ state: read }], ...listed(tests) };
+}
+
+function listed(tests: readonly string[]): Tests {
+  const joined = tests.join(' || ');
+  if (joined.length <= widest) return { tests: [], last: joined };
+  return { tests: tests.slice(0, -1).map((test) => ({ test })), last: tests.at(-1)! };
+}
+
+function anyOf(tests: readonly string[]): string {
+  return tests.length === 1 ? tests[0]! : `(${tests.join(' || ')})`;
 }
 
 function portTests(test: PortTest): readonly string[] | undefined {

@@ -118,7 +118,7 @@ struct mill_state {
 	uint32_t abi, size_kib;
 	uint64_t engine_pid, started_ns, adopted; /* adopted: how often an engine took this state over */
 	uint64_t running;                         /* sequence number of the running generation, 0 for none */
-	uint32_t acl_enabled;                     /* 0: every ACL is skipped (`netmill acl disable`) */
+	uint32_t acl_enabled; /* 0: no rule of an ACL or PBR list is applied (`netmill acl disable`) */
 	uint32_t n_workers;
 
 	/* registries, daemon's: a slot is free when its name or id is empty */

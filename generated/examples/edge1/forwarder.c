@@ -71,7 +71,7 @@ enum rule {
 static bool in_bogons_ipv4(uint32_t address)
 {
 	/* 0.0.0.0/8 */
-	if (address >> 24 == 0x0)
+	if (address >> 24 == 0)
 		return true;
 	/* 127.0.0.0/8 */
 	if (address >> 24 == 0x7f)
@@ -156,16 +156,9 @@ static bool in_upstream_ipv4(uint32_t address)
 /* built in */
 static bool is_icmp_130_131_132_143_ipv6(const struct mill_packet *p)
 {
-	switch (p->proto) {
-	case MILL_ICMPV6:
-		if (p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 130, 132))
-			return true;
-		if (p->l4 == MILL_L4_READ && p->icmp_type == 143)
-			return true;
+	if (p->proto != MILL_ICMPV6 || p->l4 != MILL_L4_READ)
 		return false;
-	default:
-		return false;
-	}
+	return mill_between(p->icmp_type, 130, 132) || p->icmp_type == 143;
 }
 
 /* built in */
@@ -177,82 +170,51 @@ static bool is_icmp_133_134_135_136_ipv6(const struct mill_packet *p)
 /* edge1.ts:50 */
 static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
 {
-	switch (p->proto) {
-	case MILL_ICMPV6:
-		return p->l4 == MILL_L4_READ && (p->icmp_type == 2 || p->icmp_type == 128);
-	default:
+	if (p->proto != MILL_ICMPV6 || p->l4 != MILL_L4_READ)
 		return false;
-	}
+	return p->icmp_type == 2 || p->icmp_type == 128;
 }
 
 /* edge1.ts:50 */
 static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 {
-	switch (p->proto) {
-	case MILL_ICMP:
-		return p->l4 == MILL_L4_READ && (mill_is_icmp(p, 3, 4) || p->icmp_type == 8);
-	default:
+	if (p->proto != MILL_ICMP || p->l4 != MILL_L4_READ)
 		return false;
-	}
+	return mill_is_icmp(p, 3, 4) || p->icmp_type == 8;
 }
 
 /* edge1.ts:51 */
-static bool is_tcp_179_ipv4(const struct mill_packet *p)
+static bool is_tcp_179(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 179;
 }
 
 /* edge1.ts:49 */
-static bool is_tcp_22_ipv4(const struct mill_packet *p)
-{
-	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 22;
-}
-
-/* edge1.ts:49 */
-static bool is_tcp_22_ipv6(const struct mill_packet *p)
+static bool is_tcp_22(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 22;
 }
 
 /* edge1.ts:52 */
-static bool is_tcp_25_ipv4(const struct mill_packet *p)
+static bool is_tcp_25(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 25;
 }
 
 /* edge1.ts:45 */
-static bool is_udp_0_to_19_ipv4(const struct mill_packet *p)
-{
-	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
-}
-
-/* edge1.ts:45 */
-static bool is_udp_0_to_19_ipv6(const struct mill_packet *p)
+static bool is_udp_0_to_19(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
 }
 
 /* edge1.ts:57 */
-static bool is_udp_443_ipv6(const struct mill_packet *p)
+static bool is_udp_443(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport == 443;
 }
 
 /* edge1.ts:25 */
-static bool is_web_ipv4(const struct mill_packet *p)
-{
-	switch (p->proto) {
-	case MILL_TCP:
-		return p->l4 == MILL_L4_READ && (p->dport == 80 || p->dport == 443);
-	case MILL_UDP:
-		return p->l4 == MILL_L4_READ && p->dport == 443;
-	default:
-		return false;
-	}
-}
-
-/* edge1.ts:25 */
-static bool is_web_ipv6(const struct mill_packet *p)
+static bool is_web(const struct mill_packet *p)
 {
 	switch (p->proto) {
 	case MILL_TCP:
@@ -268,7 +230,7 @@ static bool is_web_ipv6(const struct mill_packet *p)
  * predicate builtin-on-link, built in
  *   (p) => p.ttl === 255
  */
-static bool when_builtin_on_link_ipv6(const struct mill_packet *p)
+static bool when_builtin_on_link(const struct mill_packet *p)
 {
 	return mill_ttl(p) == 255;
 }
@@ -279,7 +241,7 @@ static bool when_builtin_on_link_ipv6(const struct mill_packet *p)
  */
 static bool when_odd_dns_ipv4(const struct mill_packet *p)
 {
-	return p->proto == 17 && (p->sport == 53 || p->dport <= 19) && !in_customers_ipv4(p->src4);
+	return p->proto == MILL_UDP && (p->sport == 53 || p->dport <= 19) && !in_customers_ipv4(p->src4);
 }
 
 /*
@@ -288,31 +250,16 @@ static bool when_odd_dns_ipv4(const struct mill_packet *p)
  */
 static bool when_odd_dns_ipv6(const struct mill_packet *p)
 {
-	return p->proto == 17 && (p->sport == 53 || p->dport <= 19) && !in_customers_ipv6(&p->src6);
+	return p->proto == MILL_UDP && (p->sport == 53 || p->dport <= 19) && !in_customers_ipv6(&p->src6);
 }
 
 /*
  * predicate tiny-syn, edge1.ts:27
  *   (p) => p.l4 === 'tcp' && p.flags.syn && !p.flags.ack && (p.len < 40 || p.ttl < 3)
  */
-static bool when_tiny_syn_ipv4(const struct mill_packet *p)
+static bool when_tiny_syn(const struct mill_packet *p)
 {
-	if (p->proto != 6)
-		return false;
-	if ((p->tcp_flags & MILL_TCP_SYN) == 0)
-		return false;
-	if ((p->tcp_flags & MILL_TCP_ACK) != 0)
-		return false;
-	return p->ip_len < 40 || mill_ttl(p) < 3;
-}
-
-/*
- * predicate tiny-syn, edge1.ts:27
- *   (p) => p.l4 === 'tcp' && p.flags.syn && !p.flags.ack && (p.len < 40 || p.ttl < 3)
- */
-static bool when_tiny_syn_ipv6(const struct mill_packet *p)
-{
-	if (p->proto != 6)
+	if (p->proto != MILL_TCP)
 		return false;
 	if ((p->tcp_flags & MILL_TCP_SYN) == 0)
 		return false;
@@ -335,12 +282,12 @@ static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
 	if (in_bogons_ipv4(p->src4))
 		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
 	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
-	if (is_udp_0_to_19_ipv4(p)) {
+	if (is_udp_0_to_19(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
 	}
 	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
-	if (when_tiny_syn_ipv4(p))
+	if (when_tiny_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
 	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	if (when_odd_dns_ipv4(p)) {
@@ -348,23 +295,23 @@ static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
 		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
 	}
 	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
-	if (in_servers_ipv4(p->dst4) && is_web_ipv4(p))
+	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
 	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
-	if (in_mgmt_ipv4(p->src4) && is_tcp_22_ipv4(p))
+	if (in_mgmt_ipv4(p->src4) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
 	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
 	if (is_icmp_3_4_8_ipv4(p))
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
 	/* edge1.ts:51  allow({ from: hosts({ upstream: '198.51.100.1' }), service: tcp(179) }).why('eBGP') */
-	if (in_upstream_ipv4(p->src4) && is_tcp_179_ipv4(p))
+	if (in_upstream_ipv4(p->src4) && is_tcp_179(p))
 		return mill_allow(w, p, RULE_FROM_WAN_9934E1B9);
 	/* edge1.ts:52  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
-	if (in_customers_ipv4(p->dst4) && is_tcp_25_ipv4(p)) {
+	if (in_customers_ipv4(p->dst4) && is_tcp_25(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_84EFC9D7, 10);
 		return mill_divert(w, p, RULE_FROM_WAN_84EFC9D7, GATEWAY_198_51_100_9);
 	}
-	/* edge1.ts:42 default deny */
+	/* edge1.ts:42  default deny */
 	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
 	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
 }
@@ -374,7 +321,7 @@ static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL);
 	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
-	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link_ipv6(p))
+	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link(p))
 		return mill_allow(w, p, RULE_FROM_WAN_0DCA1C2F);
 	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
 	if (in_ff00_0_8_ipv6(&p->dst6) && is_icmp_130_131_132_143_ipv6(p))
@@ -388,12 +335,12 @@ static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
 	if (in_bogons_ipv6(&p->src6))
 		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
 	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
-	if (is_udp_0_to_19_ipv6(p)) {
+	if (is_udp_0_to_19(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
 	}
 	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
-	if (when_tiny_syn_ipv6(p))
+	if (when_tiny_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
 	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	if (when_odd_dns_ipv6(p)) {
@@ -401,21 +348,23 @@ static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
 		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
 	}
 	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
-	if (in_servers_ipv6(&p->dst6) && is_web_ipv6(p))
+	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
 	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
-	if (in_mgmt_ipv6(&p->src6) && is_tcp_22_ipv6(p))
+	if (in_mgmt_ipv6(&p->src6) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
 	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
 	if (is_icmp_2_128_ipv6(p))
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
-	/* edge1.ts:42 default deny */
+	/* edge1.ts:42  default deny */
 	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
 	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
 }
 
 static bool acl_from_wan(struct mill_worker *w, struct mill_packet *p)
 {
+	if (!w->acl_enabled)
+		return true;
 	if (p->family == 4)
 		return acl_from_wan_ipv4(w, p);
 	return acl_from_wan_ipv6(w, p);
@@ -426,7 +375,7 @@ static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *
 {
 	mill_read_l4(p);
 	/* edge1.ts:56  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
-	if (in_customers_ipv4(p->src4) && is_web_ipv4(p))
+	if (in_customers_ipv4(p->src4) && is_web(p))
 		return mill_via(w, p, RULE_TENANT_PATH_855CF024, GATEWAY_198_51_100_9);
 	/* no rule: by the FIB */
 	return MILL_NO_GATEWAY;
@@ -436,7 +385,7 @@ static uint16_t pbr_tenant_path_ipv6(struct mill_worker *w, struct mill_packet *
 {
 	mill_read_l4(p);
 	/* edge1.ts:57  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
-	if (in_customers_ipv6(&p->src6) && is_udp_443_ipv6(p))
+	if (in_customers_ipv6(&p->src6) && is_udp_443(p))
 		return mill_via(w, p, RULE_TENANT_PATH_C842E3DF, GATEWAY_2001_DB8_0_2__1);
 	/* no rule: by the FIB */
 	return MILL_NO_GATEWAY;
@@ -444,6 +393,8 @@ static uint16_t pbr_tenant_path_ipv6(struct mill_worker *w, struct mill_packet *
 
 static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 {
+	if (!w->acl_enabled)
+		return MILL_NO_GATEWAY;
 	if (p->family == 4)
 		return pbr_tenant_path_ipv4(w, p);
 	return pbr_tenant_path_ipv6(w, p);
@@ -452,7 +403,7 @@ static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 /* wan, edge1.ts:62 */
 static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter(w, p, IF_WAN) && (!w->acl_enabled || acl_from_wan(w, p));
+	return mill_enter(w, p, IF_WAN) && acl_from_wan(w, p);
 }
 
 static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mill_packet *p)

@@ -58,16 +58,9 @@ static bool in_office_ipv6(const struct mill_address6 *address)
 /* built in */
 static bool is_icmp_130_131_132_143_ipv6(const struct mill_packet *p)
 {
-	switch (p->proto) {
-	case MILL_ICMPV6:
-		if (p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 130, 132))
-			return true;
-		if (p->l4 == MILL_L4_READ && p->icmp_type == 143)
-			return true;
+	if (p->proto != MILL_ICMPV6 || p->l4 != MILL_L4_READ)
 		return false;
-	default:
-		return false;
-	}
+	return mill_between(p->icmp_type, 130, 132) || p->icmp_type == 143;
 }
 
 /* built in */
@@ -89,13 +82,7 @@ static bool is_icmp_ipv6(const struct mill_packet *p)
 }
 
 /* small.ts:8 */
-static bool is_tcp_22_443_ipv4(const struct mill_packet *p)
-{
-	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && (p->dport == 22 || p->dport == 443);
-}
-
-/* small.ts:8 */
-static bool is_tcp_22_443_ipv6(const struct mill_packet *p)
+static bool is_tcp_22_443(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && (p->dport == 22 || p->dport == 443);
 }
@@ -104,7 +91,7 @@ static bool is_tcp_22_443_ipv6(const struct mill_packet *p)
  * predicate builtin-on-link, built in
  *   (p) => p.ttl === 255
  */
-static bool when_builtin_on_link_ipv6(const struct mill_packet *p)
+static bool when_builtin_on_link(const struct mill_packet *p)
 {
 	return mill_ttl(p) == 255;
 }
@@ -118,12 +105,12 @@ static bool acl_from_outside_ipv4(struct mill_worker *w, struct mill_packet *p)
 	if (in_office_ipv4(p->src4))
 		return mill_deny(w, p, RULE_FROM_OUTSIDE_91F109BC);
 	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
-	if (in_office_ipv4(p->dst4) && is_tcp_22_443_ipv4(p))
+	if (in_office_ipv4(p->dst4) && is_tcp_22_443(p))
 		return mill_allow(w, p, RULE_FROM_OUTSIDE_A49C6F1C);
 	/* small.ts:9  allow({ service: icmp() }) */
 	if (is_icmp_ipv4(p))
 		return mill_allow(w, p, RULE_FROM_OUTSIDE_3B7B6D72);
-	/* small.ts:6 default deny */
+	/* small.ts:6  default deny */
 	return mill_deny(w, p, RULE_FROM_OUTSIDE_7CB183A4);
 }
 
@@ -132,7 +119,7 @@ static bool acl_from_outside_ipv6(struct mill_worker *w, struct mill_packet *p)
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL);
 	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
-	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link_ipv6(p))
+	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link(p))
 		return mill_allow(w, p, RULE_FROM_OUTSIDE_F7AA1812);
 	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
 	if (in_ff00_0_8_ipv6(&p->dst6) && is_icmp_130_131_132_143_ipv6(p))
@@ -141,17 +128,19 @@ static bool acl_from_outside_ipv6(struct mill_worker *w, struct mill_packet *p)
 	if (in_office_ipv6(&p->src6))
 		return mill_deny(w, p, RULE_FROM_OUTSIDE_91F109BC);
 	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
-	if (in_office_ipv6(&p->dst6) && is_tcp_22_443_ipv6(p))
+	if (in_office_ipv6(&p->dst6) && is_tcp_22_443(p))
 		return mill_allow(w, p, RULE_FROM_OUTSIDE_A49C6F1C);
 	/* small.ts:9  allow({ service: icmp() }) */
 	if (is_icmp_ipv6(p))
 		return mill_allow(w, p, RULE_FROM_OUTSIDE_3B7B6D72);
-	/* small.ts:6 default deny */
+	/* small.ts:6  default deny */
 	return mill_deny(w, p, RULE_FROM_OUTSIDE_7CB183A4);
 }
 
 static bool acl_from_outside(struct mill_worker *w, struct mill_packet *p)
 {
+	if (!w->acl_enabled)
+		return true;
 	if (p->family == 4)
 		return acl_from_outside_ipv4(w, p);
 	return acl_from_outside_ipv6(w, p);
@@ -160,7 +149,7 @@ static bool acl_from_outside(struct mill_worker *w, struct mill_packet *p)
 /* outside, small.ts:14 */
 static bool accept_outside(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter(w, p, IF_OUTSIDE) && (!w->acl_enabled || acl_from_outside(w, p));
+	return mill_enter(w, p, IF_OUTSIDE) && acl_from_outside(w, p);
 }
 
 /* inside, small.ts:15 */

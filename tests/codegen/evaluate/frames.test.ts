@@ -493,6 +493,12 @@ const circumstances: Readonly<
     { aclEnabled: false },
     'forward metro.a',
   ],
+  'rules of a PBR list switched off': [
+    1,
+    `${lan} ${v4('10.1.2.3', '10.1.9.9', { body: tcp(1) })}`,
+    { aclEnabled: false },
+    'forward metro.a',
+  ],
   'a full transmit ring': [0, `${wan} ${web}`, { room: false }, 'drop tx-full from-wan:2'],
   'a full host queue': [0, `${wan} 0806 0001`, { servicesTake: false }, 'drop punt-full'],
   'no host at all': [1, `${lan} 0806 0001`, { servicesTake: false }, 'drop host-refused'],
