@@ -50,7 +50,7 @@ test('a generation is written whole, and says what it is', async (t) => {
   await built(policy, { sequence: 7, onProgress }, undefined, (result, outDir) => {
     if (!result.ok) return t.fail(JSON.stringify(result.diagnostics));
     const { forwarder } = result.manifest;
-    t.deepEqual(readdirSync(outDir).sort(), ['forwarder.c', 'forwarder.json', forwarder]);
+    t.deepEqual(readdirSync(outDir).sort(), ['forwarder.c', 'forwarder.json', forwarder, 'policy.json']);
     t.deepEqual(stages, ['check', 'generate', 'compile', 'self-test', 'write']);
     const manifest = parseManifest(readFileSync(join(outDir, 'forwarder.json'), 'utf8'));
     t.deepEqual(manifest, result.manifest);
