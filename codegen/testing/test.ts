@@ -1,0 +1,234 @@
+/**
+ * `netmill/test`: what an operator's tests ask of a policy, with any test runner. `simulate` looks at one packet, `prove`
+ * decides about all of them, `equivalent` about two policies, `packets` gives one of every kind.
+ *
+ * @example
+ * const edge = await load('routers/edge.ts')
+ * t.is(simulate(edge, 'in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn').fate, 'routed')
+ * const proof = prove(edge, { in: 'guests', to: inside, is: 'denied' })
+ * t.true(proof.holds, proof.text)
+ */
+import type { Family, NetSet, Service } from '../../dsl/model.js';
+import { problemsSoFar } from '../../dsl/problems.js';
+import { askedCondition } from '../analysis/asked.js';
+import { budget, TooManySteps } from '../analysis/first-match.js';
+import { examplePacket, seenAs } from '../analysis/packet.js';
+import { packetText } from '../analysis/packet-text.js';
+import { type Fate, type Judged, makePipeline, type Pipeline } from '../analysis/pipeline.js';
+import { makeRegions } from '../analysis/regions.js';
+import { difference, intersection, type PacketSet, size } from '../analysis/sets.js';
+import { makeSpace } from '../analysis/space.js';
+import type { CheckedPolicy } from '../checked.js';
+import { place } from '../cite.js';
+import { renderText } from '../diagnostics/text.js';
+import { type Explanation, explain } from '../explain/explain.js';
+import { readPacket } from '../explain/read-packet.js';
+import { loadAndCheck } from '../front.js';
+import type { Ir, IrInterface } from '../ir.js';
+import { lower } from '../lower.js';
+import { makePlan, type PlannedChange, ruleText } from '../plan/plan.js';
+import { tagsOf } from '../tags.js';
+
+/** A policy file that was loaded, checked and found right. */
+export interface LoadedPolicy {
+  readonly policy: CheckedPolicy;
+  readonly ir: Ir;
+}
+
+/** Packets: all that is given must hold. */
+export interface Packets {
+  readonly from?: NetSet;
+  readonly to?: NetSet;
+  readonly service?: Service;
+}
+
+/** `allowed`: routed, diverted or delivered to the router. `via 198.51.100.9`: diverted to that gateway. */
+export type Claim = 'allowed' | 'denied' | 'host' | 'routed' | 'diverted' | `via ${string}`;
+
+export interface Question extends Packets {
+  /** Interface, or interfaces, on which they come in; all of them when not said. */
+  readonly in?: string | readonly string[];
+  /** Packets that are not asked about. */
+  readonly except?: Packets | readonly Packets[];
+}
+
+export interface Proof {
+  readonly holds: boolean;
+  /** How many packets were decided about. */
+  readonly packets: bigint;
+  /** A packet that fares otherwise, as `netmill explain` reads it. */
+  readonly counterexample?: string;
+  readonly fate?: string;
+  /** The line that decides about it. */
+  readonly place?: string;
+  /** All of it in a sentence, for the message of an assertion. */
+  readonly text: string;
+}
+
+export interface Kind {
+  readonly packet: string;
+  readonly fate: string;
+  readonly place?: string;
+  readonly text?: string;
+  readonly packets: bigint;
+}
+
+const families: readonly Family[] = [4, 6];
+const steps = 2_000_000;
+
+/** @throws Error with all diagnostics when the policy is refused */
+export async function load(path: string): Promise<LoadedPolicy> {
+  const result = await loadAndCheck(path);
+  if (!result.ok) {
+    const { diagnostics, root, files } = result;
+    throw new Error(renderText(diagnostics, { root, files, colour: false }));
+  }
+  return { policy: result.policy, ir: lower(result.policy) };
+}
+
+/** The way of one packet: `in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn`. @throws Error when it is not understood */
+export function simulate({ ir }: LoadedPolicy, packet: string): Explanation {
+  const read = readPacket(packet);
+  if ('expected' in read) throw new Error(`${packet}: expected ${read.expected}, got ${read.got}`);
+  const iface = faceOf(ir, read.interface);
+  const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
+  return explain(ir, iface, seenAs({ ...read.packet, fields: { ...read.packet.fields, vlan } }));
+}
+
+/** Decides for every packet of the question whether it fares as claimed. @throws Error when there is none, or no answer */
+export function prove(policy: LoadedPolicy, question: Question & { readonly is: Claim }): Proof {
+  let packets = 0n;
+  for (const { pipe, iface, judged } of judgedAll(policy, question))
+    for (const one of judged) {
+      packets += size(pipe.space, [one.block]);
+      if (!fares(one.fate, question.is)) return refuted(pipe, iface, one, question.is, packets);
+    }
+  return { holds: true, packets, text: `all ${packets} packets are ${question.is}` };
+}
+
+/** One packet of every kind: by interface, what becomes of it, and the line that decides. */
+export function packets(policy: LoadedPolicy, question: Question = {}): readonly Kind[] {
+  return judgedAll(policy, question).flatMap(({ pipe, iface, judged }) => {
+    const kinds = new Map<string, Kind>();
+    for (const one of judged) {
+      const kind = kindOf(pipe, iface, one);
+      const key = `${kind.fate} ${kind.place} ${kind.text}`;
+      const known = kinds.get(key);
+      kinds.set(key, known ? { ...known, packets: known.packets + kind.packets } : kind);
+    }
+    return [...kinds.values()];
+  });
+}
+
+export interface Equivalence {
+  readonly equivalent: boolean;
+  /** What fares differently in `b`. */
+  readonly changes: readonly PlannedChange[];
+  readonly text: string;
+}
+
+/** Do two policies do the same with every packet? @throws Error when it cannot be decided */
+export function equivalent(a: LoadedPolicy, b: LoadedPolicy): Equivalence {
+  const plan = makePlan(a.policy, b.policy);
+  if (plan.undecided.length > 0)
+    throw new Error(`not decided: too many rules meet on ${plan.undecided.join(', ')}`);
+  const faces = [...plan.newInterfaces, ...plan.goneInterfaces];
+  const [first] = plan.packets;
+  const text = first
+    ? `${first.example} is ${first.old.fate} in one and ${first.new.fate} in the other`
+    : faces.length > 0
+      ? `only one of them has ${faces.join(', ')}`
+      : 'they do the same with every packet';
+  return { equivalent: first === undefined && faces.length === 0, changes: plan.packets, text };
+}
+
+interface JudgedFace {
+  readonly pipe: Pipeline;
+  readonly iface: IrInterface;
+  readonly judged: readonly Judged[];
+}
+
+function judgedAll({ ir }: LoadedPolicy, question: Question): readonly JudgedFace[] {
+  const [problem] = problemsSoFar();
+  if (problem) throw new Error(`${problem.origin.file}:${problem.origin.line}: ${problem.message}`);
+  const names = question.in === undefined ? ir.interfaces.map((one) => one.name) : [question.in].flat();
+  const faces = names.map((name) => faceOf(ir, name));
+  try {
+    const all = families.flatMap((family) => judgedOf(ir, family, faces, question));
+    if (all.every((one) => one.judged.length === 0)) throw new Error('no packet is asked about');
+    return all;
+  } catch (error) {
+    if (error instanceof TooManySteps) throw new Error('not decided: too many rules meet in these packets');
+    throw error;
+  }
+}
+
+function judgedOf(
+  ir: Ir,
+  family: Family,
+  faces: readonly IrInterface[],
+  question: Question,
+): readonly JudgedFace[] {
+  const space = makeSpace(family);
+  const regions = makeRegions(space);
+  const setOf = (packets: Packets): PacketSet => {
+    const condition = askedCondition(packets, family);
+    return condition === undefined ? [] : regions.ofCondition(condition);
+  };
+  const excepted = [question.except ?? []].flat().flatMap(setOf);
+  const asked = difference(space.diagrams, setOf(question), excepted);
+  const pipe = makePipeline(ir, space);
+  return faces.map((iface) => {
+    const here = intersection(space.diagrams, pipe.arriving(iface), asked);
+    return { pipe, iface, judged: pipe.judge(iface, here, budget(steps)) };
+  });
+}
+
+function faceOf(ir: Ir, name: string | undefined): IrInterface {
+  const found = ir.interfaces.find((one) => one.name === name);
+  if (found) return found;
+  const names = ir.interfaces.map((one) => one.name).join(', ');
+  throw new Error(
+    `expected an interface of the policy (${names}), got ${name === undefined ? 'none' : `'${name}'`}`,
+  );
+}
+
+function fares(fate: Fate, is: Claim): boolean {
+  const denied = fate.kind === 'denied' || fate.kind === 'martian';
+  if (is === 'denied') return denied;
+  if (is === 'allowed') return !denied;
+  return is === fate.kind || is === fateText(fate);
+}
+
+function fateText(fate: Fate): string {
+  return fate.kind === 'diverted' ? `via ${fate.gateway}` : fate.kind;
+}
+
+function kindOf({ space }: Pipeline, iface: IrInterface, one: Judged): Kind {
+  const rule = one.pbr ?? one.acl;
+  const by =
+    rule === undefined
+      ? {}
+      : rule === 'hidden'
+        ? { text: 'hides its transport header' }
+        : { place: place(rule.origin), text: ruleText(rule) };
+  return {
+    packet: `in ${iface.name} ${packetText(examplePacket(space, one.block))}`,
+    fate: fateText(one.fate),
+    ...by,
+    packets: size(space, [one.block]),
+  };
+}
+
+function refuted(pipe: Pipeline, iface: IrInterface, one: Judged, is: Claim, packets: bigint): Proof {
+  const { packet, fate, place: at, text: line } = kindOf(pipe, iface, one);
+  const by = [at, line].filter((part) => part !== undefined).join(' ');
+  return {
+    holds: false,
+    packets,
+    counterexample: packet,
+    fate,
+    ...(at !== undefined && { place: at }),
+    text: `expected ${is}, got ${fate} for ${packet}${by === '' ? '' : ` by ${by}`}`,
+  };
+}

@@ -1,0 +1,111 @@
+/** What operators' tests ask, asked of a policy of which the answers are known. */
+import { join } from 'node:path';
+import test from 'ava';
+import { equivalent, type LoadedPolicy, load, packets, prove, simulate } from 'netmill/test';
+import { nets, service, tcp, udp } from '../../../dsl/index.js';
+import { withFiles } from '../policy.js';
+
+const policy = `import { acl, allow, deny, nets, nexthop, pbr, predicate, router, tcp, udp } from 'netmill'
+const servers = nets('192.0.2.0/25', '2001:db8:1::/64')
+const spoofed = predicate('late', (p) => p.ttl < 3)
+export default router('r', { interfaces: {
+  wan: { port: 'xdp:eth0', fallback: 'drop', address: ['198.51.100.2/30'], in: acl('in', {}, [
+    deny({ from: servers }),
+    deny({ when: spoofed }),
+    allow({ to: servers, service: tcp(80, 443) }),
+    allow({ to: nets('198.51.100.2'), service: tcp(179) }).id('bgp'),
+  ]) },
+  lan: { port: 'xdp:eth1', fallback: 'drop', vlans: { guests: { id: 7, pbr: pbr('out', [
+    nexthop('198.51.100.1', { service: udp(53) }),
+  ]) } } },
+} })
+`;
+
+let edge: LoadedPolicy;
+let changed: LoadedPolicy;
+
+test.before(async (t) => {
+  t.timeout(120_000);
+  const files = { 'edge.ts': policy, 'changed.ts': policy.replace('tcp(80, 443)', 'tcp(80, 8443)') };
+  await withFiles(files, async (directory) => {
+    edge = await load(join(directory, 'edge.ts'));
+    changed = await load(join(directory, 'changed.ts'));
+  });
+});
+
+const servers = nets('192.0.2.0/25', '2001:db8:1::/64');
+
+test('one packet', (t) => {
+  t.is(simulate(edge, 'in wan tcp 9.9.9.9:1234 > 192.0.2.10:443 syn').fate, 'routed');
+  t.is(simulate(edge, 'in wan tcp 9.9.9.9:1234 > 192.0.2.10:443 syn ttl 2').fate, 'denied');
+  t.is(simulate(edge, 'in lan.guests udp 10.0.0.1:1234 > 9.9.9.9:53').fate, 'via 198.51.100.1');
+  t.throws(() => simulate(edge, 'in nowhere udp 10.0.0.1:1 > 9.9.9.9:53'), { message: /wan, lan.guests/ });
+  t.throws(() => simulate(edge, 'in wan udp 10.0.0.1:1'), { message: /expected '>'/ });
+});
+
+const holds = test.macro((t, question: Parameters<typeof prove>[1]) => {
+  const proof = prove(edge, question);
+  t.true(proof.holds, proof.text);
+});
+
+const inside = { from: nets('10.0.0.0/8'), to: nets('9.0.0.0/8') };
+test('sources of our own are denied', holds, { in: 'wan', from: servers.v4, is: 'denied' });
+test('all of UDP is denied', holds, { in: 'wan', service: udp(), is: 'denied' });
+test('a half of a network is denied', holds, { in: 'wan', to: nets('192.0.2.128/25'), is: 'denied' });
+test('DNS is diverted', holds, { in: 'lan.guests', service: udp(53), ...inside, is: 'via 198.51.100.1' });
+test('the router hears guests', holds, {
+  in: 'lan.guests',
+  ...inside,
+  to: nets('198.51.100.2'),
+  is: 'host',
+});
+
+test('what does not hold, with a packet', (t) => {
+  const proof = prove(edge, {
+    in: 'wan',
+    to: servers,
+    service: tcp(443),
+    from: nets('203.0.113.0/24'),
+    is: 'allowed',
+  });
+  t.false(proof.holds);
+  t.is(proof.fate, 'denied');
+  t.is(proof.place, 'edge.ts:7');
+  t.regex(proof.counterexample!, /^in wan tcp 203\.0\.113\.10:40000 > 192\.0\.2\.10:443 syn ttl [012]$/);
+  t.is(simulate(edge, proof.counterexample!).fate, 'denied', 'the packet says so itself');
+});
+
+test('exceptions are not asked about', (t) => {
+  const asked = { in: 'wan', to: servers, is: 'denied' } as const;
+  t.false(prove(edge, asked).holds);
+  t.true(
+    prove(edge, { ...asked, except: { service: tcp(80, 443) } }).holds === false,
+    'Neighbour Discovery passes',
+  );
+  const except = [{ service: tcp(80, 443) }, { to: nets('2001:db8:1::/64') }];
+  t.true(prove(edge, { ...asked, except }).holds);
+  t.false(
+    prove(edge, { ...asked, except: [{ service: service(tcp(80)) }, { to: nets('2001:db8:1::/64') }] }).holds,
+  );
+});
+
+test('a question about nothing proves nothing', (t) => {
+  const asked = nets('10.0.0.0/8');
+  t.throws(() => prove(edge, { in: 'wan', from: asked, except: { from: asked }, is: 'denied' }), {
+    message: 'no packet is asked about',
+  });
+});
+
+test('a policy is equivalent to itself, and not to another', (t) => {
+  t.true(equivalent(edge, edge).equivalent);
+  const found = equivalent(edge, changed);
+  t.false(found.equivalent);
+  t.deepEqual([...new Set(found.changes.map((one) => one.effect))].sort(), ['allowed', 'denied']);
+  t.regex(found.text, /in wan tcp .* is denied in one and routed in the other/);
+});
+
+test('one packet of every kind', (t) => {
+  const kinds = packets(edge, { in: 'wan', service: tcp(), from: nets('10.0.0.0/8') });
+  t.deepEqual([...new Set(kinds.map((one) => one.fate))].sort(), ['denied', 'host', 'martian', 'routed']);
+  for (const { packet, fate } of kinds) t.is(simulate(edge, packet).fate, fate, packet);
+});
