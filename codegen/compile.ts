@@ -27,6 +27,7 @@ import {
   compilerVersion,
   includeFlags,
   runCompiler,
+  tablesFlag,
 } from './compiler.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import { forwarderHeader } from './elf.js';
@@ -38,6 +39,7 @@ import type { Manifest } from './manifest.js';
 import { policyFile, policyToJson } from './policy-json.js';
 import { renderForwarder } from './render.js';
 import { selfTest } from './selftest/selftest.js';
+import { Tables, type Unclassified } from './view/classifiers.js';
 import { forwarderView } from './view/forwarder.js';
 
 export type Stage = 'check' | 'generate' | 'compile' | 'self-test' | 'write';
@@ -89,10 +91,11 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
     root: policy.root,
   });
 
-  const { ir, source } = await timed('generate', () => generate(policy));
+  const { ir, source, tables, warnings } = await timed('generate', () => generate(policy));
   const scratch = mkdtempSync(join(tmpdir(), 'netmill-build-'));
   try {
     writeFileSync(join(scratch, 'forwarder.c'), source);
+    writeFileSync(join(scratch, tablesFile), tables);
     const compiled = await timed('compile', () => compileC(scratch, options.compiler));
     const refused = bugReport(compiled, source, ir);
     if (refused.length > 0) return refuse(refused);
@@ -105,7 +108,7 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
     return {
       ok: true,
       ...written,
-      warnings: policy.warnings,
+      warnings: [...policy.warnings, ...warnings],
       policyFiles: policy.files,
       root: policy.root,
     };
@@ -114,15 +117,43 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
   }
 }
 
-/** A checked policy as C: no clock, no random numbers, no absolute path. */
-export function generate(policy: CheckedPolicy): { readonly ir: Ir; readonly source: string } {
-  const ir = lower(policy);
-  return { ir, source: renderForwarder(forwarderView(ir)) };
+export interface Generated {
+  readonly ir: Ir;
+  readonly source: string;
+  /** What MILL_TABLES of the source names: the tables of long lists. */
+  readonly tables: Uint8Array;
+  readonly warnings: readonly Diagnostic[];
 }
+
+/**
+ * A checked policy as C: no clock, no random numbers, no absolute path.
+ *
+ * @param longest lists of more rules become tables; for tests
+ */
+export function generate(policy: CheckedPolicy, longest?: number): Generated {
+  const ir = lower(policy);
+  const tables = new Tables(policy.router.engine.aclMemory * 2 ** 20, longest);
+  const source = renderForwarder(forwarderView(ir, tables));
+  return { ir, source, tables: tables.bytes(), warnings: tables.unclassified.map(slower) };
+}
+
+function slower({ list, family, why }: Unclassified): Diagnostic {
+  return {
+    code: 'NM5009',
+    severity: 'warning',
+    origin: list.origin,
+    message: `${list.kind} list '${list.name}' is searched rule by rule for IPv${family}: ${why}`,
+    related: [],
+    fix: 'grant it more memory by engine.aclMemory, or take rules or networks out of it.',
+  };
+}
+
+const tablesFile = 'forwarder.tables';
 
 function compileC(directory: string, options: CompilerOptions | undefined): Promise<CompilerResult> {
   const files = [join(directory, 'forwarder.c'), '-o', join(directory, 'forwarder.so')];
-  return runCompiler([...compilerFlags(options), ...includeFlags(), ...files], options);
+  const tables = tablesFlag(join(directory, tablesFile));
+  return runCompiler([...compilerFlags(options), ...includeFlags(), tables, ...files], options);
 }
 
 /** The manifest comes last: a directory with one is whole. */

@@ -37,6 +37,11 @@ export function includeFlags(): readonly string[] {
   return ['runtime', 'runtime/engine/include'].flatMap((path) => ['-I', join(packageRoot, path)]);
 }
 
+/** Where the assembler finds the tables of long lists. runtime/engine/include/netmill/classify_packet.h */
+export function tablesFlag(path: string): string {
+  return `-DMILL_TABLES="${path.replaceAll(/["\\]/g, '\\$&')}"`;
+}
+
 export function compilerName(options: CompilerOptions = {}): string {
   return options.cc ?? process.env.CC ?? 'gcc';
 }

@@ -216,6 +216,8 @@ export interface EngineConfig {
   readonly lookup: LookupMethod;
   readonly events: EventMode;
   readonly flowHash: FlowHash;
+  /** Megabytes that the tables of one list may take. */
+  readonly aclMemory: number;
 }
 
 export interface FpmConfig {

@@ -34,6 +34,8 @@ export interface EngineSpec<N extends string = string> {
    * flow take the leg of the same position.
    */
   readonly flowHash?: FlowHash;
+  /** Megabytes that the tables of a long list may take: 256 when not said. A list that needs more is searched rule by rule. */
+  readonly aclMemory?: number;
 }
 
 export interface DaemonSpec {
@@ -61,9 +63,11 @@ export interface FpmSpec {
 /** MILL_MAX_WORKERS and MILL_MAX_RINGS of runtime/shm/limits.h. */
 const mostWorkers = 16;
 const mostRings = 16;
+/** Offsets in tables have 32 bits. */
+const mostAclMemory = 2048;
 
 export function readEngine(spec: unknown, origin: Origin): EngineConfig {
-  const keys = ['workers', 'lookup', 'events', 'flowHash'];
+  const keys = ['workers', 'lookup', 'events', 'flowHash', 'aclMemory'];
   const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the engine');
   return Object.freeze({
     workers: readWorkers(given.workers, inside(origin, 'workers')),
@@ -80,6 +84,9 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
       'directed',
       inside(origin, 'flowHash'),
     ),
+    aclMemory:
+      wholeNumber(given.aclMemory, 1, mostAclMemory, inside(origin, 'aclMemory'), 'NM4014', 'megabytes') ??
+      256,
   });
 }
 

@@ -77,6 +77,7 @@ export const catalogue = {
   NM5006: 'The forwarder and the policy disagree about a packet: a bug of netmill.',
   NM5007: 'The C compiler is missing, or did not finish in time.',
   NM5008: 'The compiled forwarder could not be tested.',
+  NM5009: 'The tables of a long list would be too large: it is searched rule by rule.',
 } as const;
 
 export type DiagnosticCode = keyof typeof catalogue;

@@ -3,6 +3,7 @@ import { formatAddress } from '../../dsl/address.js';
 import { place } from '../cite.js';
 import type { Ir, IrPredicate } from '../ir.js';
 import { type SetView, setView } from './addresses.js';
+import type { Tables } from './classifiers.js';
 import { predicateBody } from './expression.js';
 import { canMatch, type ListView, listView, type Uses } from './lists.js';
 import { type InterfaceView, interfaceView, type PortView, portView } from './ports.js';
@@ -23,6 +24,7 @@ export interface ForwarderView {
   readonly gatewayEnum: readonly { readonly names: readonly Named[] }[];
   readonly ruleEnum: readonly { readonly names: readonly Named[] }[];
   readonly counts: Readonly<Record<'ports' | 'interfaces' | 'rules' | 'gateways', number>>;
+  readonly tables: readonly { readonly name: string }[];
   readonly sets: readonly SetView[];
   readonly services: readonly ServiceView[];
   readonly predicates: readonly PredicateView[];
@@ -39,8 +41,8 @@ interface PredicateView {
   readonly body: readonly string[];
 }
 
-export function forwarderView(ir: Ir): ForwarderView {
-  const uses: Uses = { sets: new Set(), services: new Set(), predicates: new Set() };
+export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
+  const uses: Uses = { tables, sets: new Set(), services: new Set(), predicates: new Set() };
   const lists = ir.lists.filter(canMatch).map((list) => listView(list, ir, uses));
   return {
     router: comment(ir.router.name),
@@ -69,6 +71,7 @@ export function forwarderView(ir: Ir): ForwarderView {
       rules: ir.rules.length,
       gateways: ir.gateways.length,
     },
+    tables: tables.bytes().length === 0 ? [] : [{ name: 'forwarder_tables' }],
     sets: byName([...uses.sets].map(setView)),
     services: byName([...uses.services].map(serviceView)),
     predicates: byName([...uses.predicates].map(predicateView)),

@@ -3,15 +3,14 @@ import type { Family } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { AddressSet, Condition, Ir, IrList, IrPredicate, IrRule, ServiceSet } from '../ir.js';
 import { setCall } from './addresses.js';
+import { type ClassifierView, classifierView, type Tables } from './classifiers.js';
 import { rowsOf } from './rows.js';
 import { serviceFunction } from './services.js';
 import { comment, fill } from './text.js';
 
-/** Beyond this a list is data: STYLE, and gcc's time for long chains. */
-const mostIfs = 200;
-
 /** What the emitted tests call, so that nothing else is emitted. */
 export interface Uses {
+  readonly tables: Tables;
   readonly sets: Set<AddressSet>;
   readonly services: Set<ServiceSet>;
   readonly predicates: Set<IrPredicate>;
@@ -51,6 +50,7 @@ export interface FamilyView {
     readonly type: string;
     readonly rows: readonly string[];
   }[];
+  readonly classifiers: readonly ClassifierView[];
   readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly row: readonly { readonly type: string }[];
   readonly refuses: readonly { readonly verdict: string }[];
@@ -102,7 +102,9 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
   const tested = catchAll < 0 ? rules : rules.slice(0, catchAll);
   const last = catchAll < 0 ? list.fallback : rules[catchAll]!;
   const body =
-    tested.length > mostIfs ? tables(tested, name, family, ir, uses, list) : plain(tested, family, ir, uses);
+    tested.length > uses.tables.mostIfs
+      ? (classified(tested, name, family, ir, uses, list) ?? tables(tested, name, family, ir, uses, list))
+      : plain(tested, family, ir, uses);
   const reads = list.readsTransport[family];
   return {
     function: name,
@@ -139,13 +141,15 @@ function callOf(rule: IrRule, family: Family, ir: Ir): string {
   return `mill_${rule.listKind === 'pbr' ? 'via' : 'divert'}(w, p, ${rule.enumerator}, ${gateway})`;
 }
 
-function plain(
-  rules: readonly IrRule[],
-  family: Family,
-  ir: Ir,
-  uses: Uses,
-): Pick<FamilyView, 'items' | 'tables' | 'actions'> {
-  return { items: rules.map((rule) => test(rule, family, ir, uses)), tables: [], actions: [] };
+type Body = Pick<FamilyView, 'items' | 'tables' | 'classifiers' | 'actions'>;
+
+function plain(rules: readonly IrRule[], family: Family, ir: Ir, uses: Uses): Body {
+  return {
+    items: rules.map((rule) => test(rule, family, ir, uses)),
+    tables: [],
+    classifiers: [],
+    actions: [],
+  };
 }
 
 function test(rule: IrRule, family: Family, ir: Ir, uses: Uses): ItemView {
@@ -183,11 +187,47 @@ function condition(of: Condition, uses: Uses, braces: boolean): string {
     tests.push(`${serviceFunction(of.service)}(p)`);
   }
   if (of.when) {
-    uses.predicates.add(of.when);
-    for (const set of of.when.sets.values()) uses.sets.add(set);
+    usePredicate(of.when, uses);
     tests.push(`${of.when.function}(p)`);
   }
   return fill(tests, '&&', 12, braces ? 3 : 1);
+}
+
+/** Undefined: its tables would be too large. */
+function classified(
+  rules: readonly IrRule[],
+  name: string,
+  family: Family,
+  ir: Ir,
+  uses: Uses,
+  list: IrList,
+): Body | undefined {
+  const actions = `${name}_actions`;
+  const classifier = classifierView(list, rules, name, family, uses.tables, {
+    act: actOf(list),
+    actions,
+  });
+  if (classifier === undefined) return undefined;
+  for (const { conditions } of rules)
+    if (conditions[family]!.when) usePredicate(conditions[family]!.when, uses);
+  return {
+    items: [],
+    tables: [],
+    classifiers: [classifier],
+    actions: [
+      {
+        name: actions,
+        rows: rules.map((rule) => `{${action(rule, family, ir)}}, /* ${comment(place(rule.origin))} */`),
+      },
+    ],
+  };
+}
+
+const actOf = (list: IrList) => (list.kind === 'acl' ? 'mill_act' : 'mill_act_via');
+
+function usePredicate(predicate: IrPredicate, uses: Uses): void {
+  uses.predicates.add(predicate);
+  for (const set of predicate.sets.values()) uses.sets.add(set);
 }
 
 type Segment = { readonly rule: IrRule } | { readonly rows: string[]; readonly number: number };
@@ -200,7 +240,7 @@ function tables(
   ir: Ir,
   uses: Uses,
   list: IrList,
-): Pick<FamilyView, 'items' | 'tables' | 'actions'> {
+): Body {
   const actions: string[] = [];
   const segments: Segment[] = [];
   for (const rule of rules) {
@@ -224,6 +264,7 @@ function tables(
         ? test(one.rule, family, ir, uses)
         : { rule: [], table: [tableUse(tableName(one.number), one.rows.length, name, family, list)] },
     ),
+    classifiers: [],
     tables: made.map(({ rows, number }) => ({ name: tableName(number), type: `mill_row${family}`, rows })),
     actions: made.length === 0 ? [] : [{ name: `${name}_actions`, rows: actions }],
   };
@@ -234,7 +275,7 @@ function tableUse(table: string, count: number, name: string, family: Family, li
     scan: `mill_scan${family}`,
     table,
     count,
-    act: list.kind === 'acl' ? 'mill_act' : 'mill_act_via',
+    act: actOf(list),
     actions: `${name}_actions`,
   };
 }

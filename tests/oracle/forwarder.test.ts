@@ -12,7 +12,7 @@ import fc from 'fast-check';
 import { check } from '../../codegen/check/check.js';
 import type { CheckedPolicy } from '../../codegen/checked.js';
 import { generate } from '../../codegen/compile.js';
-import { compilerFlags, includeFlags, runCompiler } from '../../codegen/compiler.js';
+import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../../codegen/compiler.js';
 import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
 import type { Ir } from '../../codegen/ir.js';
 import { packageRoot } from '../../codegen/load/compiler.js';
@@ -53,12 +53,18 @@ function checkedPolicy(router: Router): CheckedPolicy {
   return { router, predicates, files: [], policyHash: 'ab'.repeat(32), warnings: [], root: scratch };
 }
 
-async function build(router: Router, name: string, change = (source: string) => source): Promise<Built> {
-  const { ir, source } = generate(checkedPolicy(router));
+async function build(
+  router: Router,
+  name: string,
+  change = (source: string) => source,
+  longest?: number,
+): Promise<Built> {
+  const { ir, source, tables } = generate(checkedPolicy(router), longest);
   const [c, forwarder] = [join(scratch, `${name}.c`), join(scratch, `${name}.so`)];
   writeFileSync(c, change(source));
+  writeFileSync(`${c}.tables`, tables);
   // Not -O2: gcc's time is what this test costs.
-  const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags()];
+  const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags(), tablesFlag(`${c}.tables`)];
   const compiled = await runCompiler([...flags, c, '-o', forwarder]);
   if (compiled.kind !== 'done') throw new Error(JSON.stringify(compiled));
   return { ir, forwarder };
@@ -93,6 +99,40 @@ test('random policies: the forwarder does what the evaluator says', async (t) =>
     { seed, numRuns: policies, endOnFailure: true, includeErrorInReport: true },
   );
   t.true(rules > 5 * policies, `only ${rules} rules in ${policies} policies`);
+});
+
+test('random policies whose lists are all tables: the forwarder does what the evaluator says', async (t) => {
+  t.timeout(600_000);
+  for (let i = 0; i < policies / 4; i++) {
+    const policySeed = seed + 1000 + i;
+    const { ir, forwarder } = await build(randomPolicy(policySeed), `tables-${i}`, undefined, 0);
+    t.deepEqual(await selfTest(ir, forwarder, { seed: policySeed }), [], `randomPolicy(${policySeed})`);
+  }
+});
+
+test('a list whose tables would be too large is searched row by row, which is said', async (t) => {
+  t.timeout(60_000);
+  const rules = Array.from({ length: 600 }, (_, i) =>
+    allow({
+      from: nets(`${1 + (i % 200)}.${i & 255}.7.0/24` as '10.0.0.0/8'),
+      to: nets(`${1 + (i % 199)}.${i >> 2}.${i & 255}.9/32` as '10.0.0.0/8'),
+      service: tcp(i),
+    }),
+  );
+  const long = (aclMemory: number) =>
+    router('long', {
+      engine: { aclMemory },
+      interfaces: { a: { port: 'pipe:a', fallback: 'drop', in: acl('long', {}, rules) } },
+    });
+  const { warnings, tables, source } = generate(checkedPolicy(long(1)));
+  t.deepEqual(
+    warnings.map((one) => one.code),
+    ['NM5009'],
+  );
+  t.regex(warnings[0]!.message, /'long'.*IPv4/);
+  t.is(tables.length, 0);
+  t.is(source.match(/ mill_row4 /g)?.length, 2);
+  t.deepEqual(generate(checkedPolicy(long(256))).warnings, []);
 });
 
 /** Ways for generated C to be wrong, and what the self-test says of each. */

@@ -34,8 +34,10 @@ bool mill_fib_valid(const struct mill_fib *fib)
 static uint32_t has_vector(void)
 {
 #ifdef MILL_FIB_HAS_VECTOR
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	       __builtin_cpu_supports("avx512vl");
+	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+	    !__builtin_cpu_supports("avx512vl"))
+		return 0;
+	return MILL_VECTOR_LOOKUP | (__builtin_cpu_supports("avx512vbmi") ? MILL_VECTOR_BYTES : 0);
 #else
 	return 0;
 #endif

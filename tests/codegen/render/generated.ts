@@ -3,16 +3,17 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compilerFlags, includeFlags } from '../../../codegen/compiler.js';
+import { compilerFlags, includeFlags, tablesFlag } from '../../../codegen/compiler.js';
 import { packageRoot } from '../../../codegen/load/compiler.js';
 
 /** What gcc says of it with the flags of a build; '' when it is content. */
-export function gccSays(source: string): string {
+export function gccSays(source: string, tables: Uint8Array = new Uint8Array()): string {
   const directory = mkdtempSync(join(tmpdir(), 'netmill-gcc-'));
   try {
     const file = join(directory, 'forwarder.c');
     writeFileSync(file, source);
-    const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags()];
+    writeFileSync(`${file}.tables`, tables);
+    const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags(), tablesFlag(`${file}.tables`)];
     const run = spawnSync('gcc', [...flags, file, '-o', join(directory, 'forwarder.so')], {
       encoding: 'utf8',
     });
@@ -31,9 +32,13 @@ export function gccSaysOfAll(sources: readonly string[]): string {
       writeFileSync(file, source);
       return file;
     });
-    const run = spawnSync('gcc', [...compilerFlags(), '-fsyntax-only', ...includeFlags(), ...files], {
-      encoding: 'utf8',
-    });
+    const run = spawnSync(
+      'gcc',
+      [...compilerFlags(), '-fsyntax-only', ...includeFlags(), tablesFlag('tables'), ...files],
+      {
+        encoding: 'utf8',
+      },
+    );
     return run.status === 0 ? '' : run.stderr || String(run.error);
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -7,6 +7,7 @@ import { generate } from '../../../codegen/compile.js';
 import { loadAndCheck } from '../../../codegen/front.js';
 import { packageRoot } from '../../../codegen/load/compiler.js';
 import { partials, templateDirectory } from '../../../codegen/render.js';
+import { Tables } from '../../../codegen/view/classifiers.js';
 import { forwarderView } from '../../../codegen/view/forwarder.js';
 import { accepted, patient } from '../policy.js';
 
@@ -86,7 +87,10 @@ async function walked(policy: string): Promise<Walk> {
     await loadAndCheck(join(packageRoot, policy), { limits: patient, today: '2026-01-01' }),
   );
   const walk = new Walk();
-  walk.template('forwarder.c', main, [forwarderView(generate(front).ir)]);
+  const { ir } = generate(front);
+  // Once as it is built, once with tables for all of its lists.
+  walk.template('forwarder.c', main, [forwarderView(ir, new Tables(2 ** 28))]);
+  walk.template('forwarder.c', main, [forwarderView(ir, new Tables(2 ** 28, 0))]);
   return walk;
 }
 

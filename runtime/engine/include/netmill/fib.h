@@ -58,6 +58,12 @@ struct mill_adjacency {
 
 _Static_assert(sizeof(struct mill_adjacency) == 64, "an adjacency is one cache line");
 
+/* What the processor has: code that needs it is compiled in, and asks before it runs. */
+enum mill_vector {
+	MILL_VECTOR_LOOKUP = 1, /* AVX-512 F, BW, VL: lookups */
+	MILL_VECTOR_BYTES = 2,  /* VBMI besides: classification */
+};
+
 struct mill_fib {
 	uint64_t magic;
 	uint32_t abi;
@@ -68,7 +74,7 @@ struct mill_fib {
 	uint32_t wide4, wide6;            /* 1: root and nodes are the 32-bit ones */
 	uint32_t default4;                /* group of 0.0.0.0/0, 0 for none */
 	uint32_t default6;
-	uint32_t vector;     /* the processor has what the AVX-512 lookups need */
+	uint32_t vector;     /* enum mill_vector; 0: no AVX-512 */
 	uint32_t groups_end; /* numbers of groups from here on were never taken: shm/fib_use.h */
 	_Alignas(64) uint32_t gateway[MILL_MAX_GATEWAYS]; /* group by gateway slot, 0: unresolvable */
 };

@@ -1,0 +1,115 @@
+/**
+ * Address → class. IPv4: 16, 8 and 8 bits, three loads and no branch, equal blocks kept once. IPv6: the places where the
+ * class changes, sorted, for a search by halves.
+ */
+import { mostClasses, TooLarge } from './input.js';
+import type { PrefixTree } from './tree.js';
+
+interface Span {
+  readonly from: bigint;
+  readonly class: number;
+}
+
+/** Where the class changes, ascending, the first at address 0. */
+export function spans(tree: PrefixTree, width: number): readonly Span[] {
+  const found: Span[] = [];
+  const put = (from: bigint, node: number) => {
+    if (found.at(-1)?.from === from) found.pop();
+    if (found.at(-1)?.class !== node) found.push({ from, class: node });
+  };
+  const open: number[] = [];
+  const behind = (node: number) => tree.bits[node]! + (1n << BigInt(width - tree.length[node]!));
+  for (let node = 0; node <= tree.size; node++) {
+    while (open.length > 0 && tree.end[open.at(-1)!]! <= node) {
+      const closed = open.pop()!;
+      if (open.length > 0 && behind(closed) < 1n << BigInt(width)) put(behind(closed), open.at(-1)!);
+    }
+    if (node === tree.size) break;
+    put(tree.bits[node]!, node);
+    open.push(node);
+  }
+  return found;
+}
+
+export interface Trie4 {
+  readonly root: Uint16Array;
+  readonly middle: Uint16Array;
+  readonly low: Uint16Array;
+}
+
+export function trie4(tree: PrefixTree): Trie4 {
+  const list = spans(tree, 32);
+  const from = Float64Array.from(list, (one) => Number(one.from));
+  const low = new Level();
+  const middle = new Level();
+  const root = new Uint16Array(0x10000);
+  let at = 0;
+  const classAt = (address: number) => {
+    while (at + 1 < from.length && from[at + 1]! <= address) at++;
+    return list[at]!.class;
+  };
+  const block = (base: number, step: number, below: (address: number) => number) => {
+    const here = classAt(base);
+    const alone = at + 1 === from.length || from[at + 1]! >= base + 256 * step;
+    return {
+      here,
+      alone,
+      values: alone ? [] : Array.from({ length: 256 }, (_, i) => below(base + i * step)),
+    };
+  };
+  const lowBlock = (base: number) => {
+    const { here, alone, values } = block(base, 1, classAt);
+    return alone ? low.uniform(here) : low.id(Uint16Array.from(values));
+  };
+  for (let i = 0; i < root.length; i++) {
+    const { here, alone, values } = block(i * 0x10000, 0x100, lowBlock);
+    root[i] = alone ? middle.uniform(low.uniform(here)) : middle.id(Uint16Array.from(values));
+  }
+  return { root, middle: middle.all(), low: low.all() };
+}
+
+/** Distinct blocks of 256. */
+class Level {
+  readonly #ids = new Map<string, number>();
+  readonly #uniform = new Map<number, number>();
+  readonly #made: Uint16Array[] = [];
+
+  uniform(value: number): number {
+    const known = this.#uniform.get(value);
+    if (known !== undefined) return known;
+    const made = this.id(new Uint16Array(256).fill(value));
+    this.#uniform.set(value, made);
+    return made;
+  }
+
+  id(block: Uint16Array): number {
+    const key = Buffer.from(block.buffer).toString('latin1');
+    const known = this.#ids.get(key);
+    if (known !== undefined) return known;
+    if (this.#made.length > mostClasses) throw new TooLarge('the tables of addresses');
+    this.#ids.set(key, this.#made.length);
+    return this.#made.push(block) - 1;
+  }
+
+  all(): Uint16Array {
+    const all = new Uint16Array(this.#made.length * 256);
+    this.#made.forEach((block, i) => {
+      all.set(block, i * 256);
+    });
+    return all;
+  }
+}
+
+export interface Search6 {
+  /** High and low half of each. */
+  readonly from: BigUint64Array;
+  readonly classes: Uint16Array;
+}
+
+export function search6(tree: PrefixTree): Search6 {
+  const list = spans(tree, 128);
+  return {
+    from: BigUint64Array.from(list.flatMap((one) => [one.from >> 64n, one.from & ((1n << 64n) - 1n)])),
+    classes: Uint16Array.from(list, (one) => one.class),
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * Protocol and ports as rows of bits: bit t of a packet's row says whether test t takes it. Packets with equal rows are one
+ * class; a table from protocol and selector gives it. Source ports have classes and rows of their own, and both rows are
+ * intersected. Lakshman and Stiliadis, High-Speed Policy-based Packet Forwarding, SIGCOMM 1998.
+ */
+import type { PortRange } from '../../dsl/model.js';
+import { type Alternative, mostClasses, type PortTest, TooLarge } from './input.js';
+
+const ports = 0x10000;
+const protocols = 0x100;
+
+export interface PortClasses {
+  /** 32-bit words of a row: a multiple of 16, one cache line a page. */
+  readonly words: number;
+  /** Class by position: rows of 65536 selectors, one for each kind of protocol. */
+  readonly classes: Uint16Array;
+  /** First position of a protocol's row. */
+  readonly kinds: Uint32Array;
+  /** Class by protocol of packets whose transport header was not read. */
+  readonly unread: Uint16Array;
+  readonly rows: Uint32Array;
+  readonly sources?: { readonly classes: Uint16Array; readonly rows: Uint32Array };
+}
+
+/** Bits of a row that one line of a leaf can name. */
+export const pageBits = 512;
+
+export function portClasses(tests: readonly PortTest[]): PortClasses {
+  const words = Math.max(1, Math.ceil(tests.length / pageBits)) * (pageBits / 32);
+  const rows = new Rows(words);
+  const { classes, kinds } = byProtocol(tests, rows, words);
+  const unread = Uint16Array.from({ length: protocols }, (_, proto) => {
+    const row = new Uint32Array(words);
+    tests.forEach((test, t) => {
+      if (test.alternatives.some((one) => takes(one, proto) && one.ranges === undefined)) set(row, t);
+    });
+    return rows.id(row);
+  });
+  const sources = tests.some((test) => test.sources) ? sourceClasses(tests, words) : undefined;
+  return { words, classes, kinds, unread, rows: rows.all(), ...(sources && { sources }) };
+}
+
+function takes(one: Alternative, proto: number): boolean {
+  return one.proto === undefined || one.proto === proto;
+}
+
+/** Protocols that no test tells apart share a row of classes. */
+function byProtocol(tests: readonly PortTest[], rows: Rows, words: number) {
+  const named = new Set(tests.flatMap((test) => test.alternatives.flatMap((one) => one.proto ?? [])));
+  const parts: Uint16Array[] = [];
+  const rowFor = (proto: number) => {
+    const spans = tests.map((test) =>
+      test.alternatives.filter((one) => takes(one, proto)).flatMap((one) => one.ranges ?? [everyPort]),
+    );
+    return parts.push(spread(spans, rows, words)) - 1;
+  };
+  const others = named.size === protocols ? 0 : rowFor(-1);
+  const kinds = new Uint32Array(protocols).fill(others * ports);
+  for (const proto of [...named].sort((a, b) => a - b)) kinds[proto] = rowFor(proto) * ports;
+  const classes = new Uint16Array(parts.length * ports);
+  parts.forEach((part, i) => {
+    classes.set(part, i * ports);
+  });
+  return { classes, kinds };
+}
+
+const everyPort: PortRange = { from: 0, to: ports - 1 };
+
+function sourceClasses(tests: readonly PortTest[], words: number) {
+  const rows = new Rows(words);
+  const classes = spread(
+    tests.map((test) => test.sources ?? [everyPort]),
+    rows,
+    words,
+  );
+  return { classes, rows: rows.all() };
+}
+
+/** The class of each of 65536 values, where test t takes those in spans[t]. */
+function spread(spans: readonly (readonly PortRange[])[], rows: Rows, words: number): Uint16Array {
+  const depth = new Uint32Array(spans.length);
+  const starts = new Map([[0, new Map<number, number>()]]);
+  spans.forEach((ranges, t) => {
+    for (const { from, to } of ranges) {
+      for (const [at, step] of [
+        [from, 1],
+        [to + 1, -1],
+      ] as const) {
+        const here = starts.get(at) ?? new Map<number, number>();
+        here.set(t, (here.get(t) ?? 0) + step);
+        starts.set(at, here);
+      }
+    }
+  });
+  const classes = new Uint16Array(ports);
+  const row = new Uint32Array(words);
+  const cuts = [...starts.keys()].filter((at) => at < ports).sort((a, b) => a - b);
+  cuts.forEach((at, i) => {
+    for (const [t, step] of starts.get(at) ?? []) {
+      depth[t] = depth[t]! + step;
+      if (depth[t] > 0) set(row, t);
+      else clear(row, t);
+    }
+    classes.fill(rows.id(row), at, cuts[i + 1] ?? ports);
+  });
+  return classes;
+}
+
+function set(row: Uint32Array, t: number): void {
+  row[t >>> 5]! |= 1 << (t & 31);
+}
+
+function clear(row: Uint32Array, t: number): void {
+  row[t >>> 5]! &= ~(1 << (t & 31));
+}
+
+/** Distinct rows, numbered in the order of their coming. */
+class Rows {
+  readonly #words: number;
+  readonly #ids = new Map<string, number>();
+  readonly #rows: Uint32Array[] = [];
+
+  constructor(words: number) {
+    this.#words = words;
+  }
+
+  id(row: Uint32Array): number {
+    const key = Buffer.from(row.buffer, row.byteOffset, row.byteLength).toString('latin1');
+    const known = this.#ids.get(key);
+    if (known !== undefined) return known;
+    if (this.#rows.length > mostClasses) throw new TooLarge(`more than ${mostClasses} classes of ports`);
+    this.#ids.set(key, this.#rows.length);
+    return this.#rows.push(row.slice()) - 1;
+  }
+
+  all(): Uint32Array {
+    const all = new Uint32Array(this.#rows.length * this.#words);
+    this.#rows.forEach((row, i) => {
+      all.set(row, i * this.#words);
+    });
+    return all;
+  }
+}
+
+/** Does test a take nothing that test b does not take? As a table: [a * n + b]. */
+export function containment(tests: readonly PortTest[]): (a: number, b: number) => boolean {
+  const memo = new Int8Array(tests.length > 4096 ? 0 : tests.length ** 2).fill(-1);
+  const inside = (a: PortTest, b: PortTest) =>
+    covers(b.sources ?? [everyPort], a.sources ?? [everyPort]) &&
+    a.alternatives.every((one) =>
+      b.alternatives.some(
+        (other) =>
+          (other.proto === undefined || other.proto === one.proto) &&
+          (other.ranges === undefined || (one.ranges !== undefined && covers(other.ranges, one.ranges))),
+      ),
+    );
+  return (a, b) => {
+    if (a === b) return true;
+    const at = a * tests.length + b;
+    if (at >= memo.length) return inside(tests[a]!, tests[b]!);
+    if (memo[at]! < 0) memo[at] = inside(tests[a]!, tests[b]!) ? 1 : 0;
+    return memo[at] === 1;
+  };
+}
+
+function covers(outer: readonly PortRange[], inner: readonly PortRange[]): boolean {
+  return inner.every((one) => outer.some((other) => other.from <= one.from && one.to <= other.to));
+}
