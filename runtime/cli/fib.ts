@@ -40,7 +40,10 @@ export class FibCommand extends NetmillCommand {
 }
 
 export function fibFacts(fib: FibReply, paint: Painter): string {
-  const found = fib.divergences === 0 ? 'nothing wrong' : `${count(fib.divergences)} prefixes wrong`;
+  const found =
+    fib.divergences === 0
+      ? 'nothing wrong'
+      : `${count(fib.divergences)} prefixes wrong, ${count(fib.repaired)} of them repaired`;
   return facts([
     ['FIB', fibText(fib, paint)],
     [
@@ -49,7 +52,7 @@ export function fibFacts(fib: FibReply, paint: Painter): string {
     ],
     ...(fib.fpm === undefined ? [] : [['FPM', fpmText(fib.fpm, paint)] as const]),
     ['engine', `${count(fib.batches)} batches`],
-    ['audits', `${count(fib.audits)}, found ${found}, ${count(fib.repaired)} repaired`],
+    ['audits', fib.audits === 0 ? 'none yet' : `${count(fib.audits)}: ${found}`],
     ...(fib.audit === undefined ? [] : auditFacts(fib.audit, paint)),
   ]);
 }

@@ -47,7 +47,9 @@ export function fibText(fib: StatusReply['fib'], paint: Painter): string {
     ? fib.synced
       ? paint.good('coupled, in sync')
       : paint.warn('coupled, first dump under way')
-    : paint.warn(`decoupled since ${time(fib.decoupledSince)}, ${count(fib.pending)} changes wait`);
+    : paint.warn(
+        `decoupled since ${time(fib.decoupledSince)}, ${fib.pending === 1 ? '1 change waits' : `${count(fib.pending)} changes wait`}`,
+      );
   return `${state}; ${count(fib.routes4)} IPv4 and ${count(fib.routes6)} IPv6 routes, ${count(fib.neighbours)} neighbours`;
 }
 

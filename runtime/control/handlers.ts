@@ -100,7 +100,10 @@ async function actOnFib(
   { fib, log }: ControlContext,
   action: 'couple' | 'decouple' | 'recouple' | 'audit' | 'status',
 ): Promise<FibReply> {
-  if (action === 'audit') return { ...fib.status(), audit: await fib.audit() };
+  if (action === 'audit') {
+    const audit = await fib.audit();
+    return { ...fib.status(), audit };
+  }
   if (action !== 'status') {
     await fib[action]();
     log.info({ action }, 'FIB');

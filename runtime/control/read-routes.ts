@@ -160,8 +160,11 @@ export async function dumpRoutes(
 }
 
 const dumpErrors: Readonly<Record<string, readonly [string, string]>> = {
-  ENOSPC: ['the disk is full', 'make room, or name a file elsewhere: route dump FILE'],
-  EDQUOT: ['the quota is used up', 'make room, or name a file elsewhere: route dump FILE'],
+  ENOSPC: ['the disk is full; no part of it is left', 'make room, or name a file elsewhere: route dump FILE'],
+  EDQUOT: [
+    'the quota is used up; no part of it is left',
+    'make room, or name a file elsewhere: route dump FILE',
+  ],
   ENOENT: ['there is no such directory', 'make it, or name a file elsewhere: route dump FILE'],
   ENOTDIR: ['there is no such directory', 'make it, or name a file elsewhere: route dump FILE'],
   EROFS: ['the file system is read-only', 'name a file elsewhere: route dump FILE'],
@@ -171,7 +174,7 @@ const dumpErrors: Readonly<Record<string, readonly [string, string]>> = {
 function dumpError(path: string, error: unknown): unknown {
   const known = dumpErrors[errnoOf(error)];
   if (known === undefined) return error;
-  return new MillError('system', `${path} was not written: ${known[0]}; no part of it is left`, known[1]);
+  return new MillError('system', `${path} was not written: ${known[0]}`, known[1]);
 }
 
 /** As the RIB has it: the shortest text of the network. */

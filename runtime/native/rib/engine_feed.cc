@@ -279,7 +279,9 @@ void Rib::feed_node(Node &node)
 		mill_fib_record &record = queue_->push(MILL_FIB_ROUTE_SET);
 		put_prefix(record, node.prefix);
 		record.id = path->id;
-		path->last_fed = node.prefix;
+		/* to be named by: rather a route than a neighbour's address */
+		if (node.prefix.length < node.prefix.address.bits() || path->last_fed.address.family == 0)
+			path->last_fed = node.prefix;
 		feed_ref(path);
 	} else {
 		put_prefix(queue_->push(MILL_FIB_ROUTE_DEL), node.prefix);

@@ -75,7 +75,7 @@ struct Path {
 	Address source; /* IPv4's RTA_PREFSRC: its address's end is the route's end */
 	std::vector<Leg> legs;
 	uint32_t refs = 0, fed_refs = 0;
-	Prefix last_fed; /* the last prefix that the engine was told to send this way; family 0: none */
+	Prefix last_fed; /* a prefix that the engine was told to send this way; family 0: none */
 	bool dirty = false, checked = false, purged = false, sent = false;
 	bool untold = false; /* to be told to the engine again, whatever it was told */
 	std::vector<GroupLeg> sent_legs;
