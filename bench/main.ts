@@ -3,9 +3,10 @@
  * Exit code 0 when it ran, whether or not a bar was reached: a bench measures, it does not judge a machine.
  */
 import { forward } from './forward.js';
+import { policy } from './policy.js';
 import { type Bench, describe, result } from './result.js';
 
-const benches: Readonly<Record<string, Bench>> = { forward };
+const benches: Readonly<Record<string, Bench>> = { forward, policy };
 
 function usage(message: string): never {
   process.stderr.write(`${message}\nusage: npm run bench [-- NAME[:CASE]…] [-- --json]\n`);

@@ -38,6 +38,8 @@ export class Diagrams {
   #unique = new Int32Array(2 * firstCapacity);
   /** Results, direct mapped: a later one takes the place of an earlier one. Four words: operation, left, right, result. */
   #cache = new Int32Array(4 * firstCapacity);
+  /** Sizes that were asked for, by width. */
+  readonly #counts = new Map<number, Map<Diagram, bigint>>();
 
   constructor() {
     this.#level.fill(leaf, 0, 2);
@@ -110,7 +112,7 @@ export class Diagrams {
 
   /** How many strings of `width` bits are in it. */
   count(a: Diagram, width: number): bigint {
-    const known = new Map<Diagram, bigint>();
+    const known = this.#countsOf(width);
     const below = (one: Diagram): bigint => {
       if (one === none) return 0n;
       if (one === all) return 1n;
@@ -123,6 +125,12 @@ export class Diagrams {
       return sum;
     };
     return below(a) << BigInt(Math.min(this.#level[a]!, width));
+  }
+
+  #countsOf(width: number): Map<Diagram, bigint> {
+    const known = this.#counts.get(width) ?? new Map<Diagram, bigint>();
+    this.#counts.set(width, known);
+    return known;
   }
 
   /** Strings below a branch, by the bits that it skips. */

@@ -17,7 +17,7 @@ import { lower } from '../lower.js';
 import { type AnalysedList, analysedList, mostTelling, type Share, shares } from './list.js';
 import { type Overlap, overlaps } from './overlaps.js';
 import { type Idle, idleRules } from './rules.js';
-import { unwaived } from './waivers.js';
+import { isWaived } from './waivers.js';
 
 export interface FindingOptions {
   /** `'2027-03-31'`: waivers past their date do not count. */
@@ -44,16 +44,20 @@ export function findings(policy: CheckedPolicy, options: FindingOptions): readon
 function ofList(analysed: AnalysedList, { today, notes }: FindingOptions): readonly Diagnostic[] {
   const { list } = analysed;
   const { idle, undecided } = idleRules(analysed);
-  const told = idle.flatMap((one) => unwaived(one.rule, idleDiagnostic(analysed, one), today));
+  const told = idle
+    .filter((one) => !isWaived(one.rule, codeOf(one), today))
+    .map((one) => idleDiagnostic(analysed, one));
   const open = undecided.map((rule) => undecidedDiagnostic(list, rule));
   if (!notes) return [...told.filter((one) => one.severity !== 'info'), ...open];
   const skip = new Set([...idle.map((one) => one.rule), ...undecided]);
   const parts = overlaps(analysed, skip);
-  return [
-    ...told,
-    ...open,
-    ...parts.flatMap((one) => unwaived(one.rule, overlapDiagnostic(list, one), today)),
-  ];
+  const shown = parts.filter((one) => !isWaived(one.rule, 'NM3021', today));
+  return [...told, ...open, ...shown.map((one) => overlapDiagnostic(list, one))];
+}
+
+function codeOf(found: Idle): 'NM3001' | 'NM3018' | 'NM3019' | 'NM3020' {
+  if (found.kind !== 'redundant') return found.kind === 'dead' ? 'NM3001' : 'NM3018';
+  return found.like.length > 0 ? 'NM3019' : 'NM3020';
 }
 
 /** Rules that a loop makes stand at one place: then their number says which is meant. */
