@@ -159,12 +159,28 @@ const links: readonly Crafted[] = [
   },
   { name: 'an unknown ethertype', frame: ethernet(macs.r0, macs.c0, 0x9000, data(46)) },
   { name: 'an 802.3 length', frame: ethernet(macs.r0, macs.c0, 0x0026, data(46)) },
-  { name: 'IPv4 behind a tag that nobody has', frame: tagged(0x8100, 77) },
-  { name: 'IPv4 behind a service tag that nobody has', frame: tagged(0x88a8, 78) },
+  { name: 'IPv4 behind a tag that nobody has', frame: tagged([0x8100, 77]) },
+  { name: 'IPv4 behind a service tag that nobody has', frame: tagged([0x88a8, 78]) },
+  { name: 'IPv4 behind a priority tag', frame: tagged([0x8100, 0xe000]) },
+  { name: 'IPv4 behind a service tag for a priority', frame: tagged([0x88a8, 0x2000]) },
+  { name: 'IPv4 behind two priority tags', frame: tagged([0x88a8, 0], [0x8100, 0]) },
+  { name: 'IPv4 behind a priority tag and a tag that nobody has', frame: tagged([0x8100, 0], [0x8100, 77]) },
+  { name: 'IPv6 behind a priority tag', frame: tagged6([0x8100, 0xe000]) },
+  { name: 'a priority tag around nothing', frame: ethernet(macs.r0, macs.c0, 0x8100, data(0)) },
 ];
 
-function tagged(tpid: number, vid: number): Buffer {
-  return ethernet(macs.r0, macs.c0, 0x0800, ipv4(far4, udp(far4, 1, 2, data(20))), [{ tpid, vid }]);
+type TagWords = readonly [tpid: number, vid: number];
+
+function tagsOf(tags: readonly TagWords[]) {
+  return tags.map(([tpid, vid]) => ({ tpid, vid }));
+}
+
+function tagged(...tags: readonly TagWords[]): Buffer {
+  return ethernet(macs.r0, macs.c0, 0x0800, ipv4(far4, udp(far4, 1, 2, data(20))), tagsOf(tags));
+}
+
+function tagged6(...tags: readonly TagWords[]): Buffer {
+  return ethernet(macs.r0, macs.c0, 0x86dd, ipv6(far6, udp(far6, 1, 2, data(20))), tagsOf(tags));
 }
 
 /** What does not fit on the way to the server, where the link carries 1,280 bytes. */
