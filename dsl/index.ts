@@ -31,6 +31,7 @@ export {
   type FaceSpec,
   type InterfaceSpec,
   type QinqSpec,
+  type ReachSpec,
   type RouterSpec,
   router,
   type VlanSpec,

@@ -197,6 +197,18 @@ export interface StaticRoute {
   readonly origin: Origin;
 }
 
+/** Packets that the policy must not deny. */
+export interface Reach {
+  readonly name: string;
+  /** Name of the logical interface on which they come in. */
+  readonly in: string;
+  readonly from?: NetSet;
+  /** Absent: the addresses of that interface. */
+  readonly to?: NetSet;
+  readonly service?: Service;
+  readonly origin: Origin;
+}
+
 export type EventMode = 'poll' | 'busy' | 'adaptive';
 /** How addresses are looked up. `flat`: DIR-24-8 and its IPv6 counterpart. `auto`: the build chooses, today always `flat`. */
 export type LookupMethod = 'auto' | 'flat';
@@ -247,6 +259,7 @@ export interface Router {
   readonly ports: readonly PortConfig[];
   readonly interfaces: readonly LogicalInterface[];
   readonly routes: readonly StaticRoute[];
+  readonly mustReach: readonly Reach[];
   readonly engine: EngineConfig;
   readonly daemon: DaemonConfig;
   /** Everything the builders found wrong up to here; empty in a CheckedPolicy. */

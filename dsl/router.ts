@@ -6,10 +6,12 @@ import type { Origin, Router, StaticRoute } from './model.js';
 import { here, inside } from './origin.js';
 import { checkName } from './predicate.js';
 import { note, problemsSoFar, show } from './problems.js';
+import { type ReachSpec, readReach } from './reach.js';
 import { knownKeys } from './read.js';
 import { type DaemonSpec, type EngineSpec, readDaemon, readEngine } from './settings.js';
 
 export type { FaceSpec, InterfaceSpec, QinqSpec, VlanSpec } from './interfaces.js';
+export type { ReachSpec } from './reach.js';
 export type { DaemonSpec, EngineSpec } from './settings.js';
 
 /** N: names of the interfaces, inferred from what is written. */
@@ -17,6 +19,8 @@ export interface RouterSpec<N extends string = string> {
   readonly interfaces: Readonly<Record<N, InterfaceSpec>>;
   /** Gateway by prefix. Added to the routes that the kernel has. */
   readonly routes?: Readonly<Record<string, string>>;
+  /** Who must always reach the router: a policy that denies some of it is refused. */
+  readonly mustReach?: Readonly<Record<string, ReachSpec>>;
   readonly engine?: EngineSpec<NoInfer<N>>;
   readonly daemon?: DaemonSpec;
 }
@@ -30,7 +34,7 @@ export function router<const N extends string>(name: string, spec: RouterSpec<N>
   const origin = here();
   checkName(name, 'router', inside(origin, 0));
   const place = inside(origin, 1);
-  const given = knownKeys(spec, ['interfaces', 'routes', 'engine', 'daemon'], place, 'a router');
+  const given = knownKeys(spec, ['interfaces', 'routes', 'mustReach', 'engine', 'daemon'], place, 'a router');
   const { ports, interfaces } = readInterfaces(given.interfaces, inside(place, 'interfaces'));
   return Object.freeze({
     kind: 'router',
@@ -38,6 +42,7 @@ export function router<const N extends string>(name: string, spec: RouterSpec<N>
     ports,
     interfaces,
     routes: readRoutes(given.routes, inside(place, 'routes')),
+    mustReach: readReach(given.mustReach, inside(place, 'mustReach')),
     engine: readEngine(given.engine, inside(place, 'engine')),
     daemon: readDaemon(given.daemon, inside(place, 'daemon')),
     problems: problemsSoFar(),

@@ -7,6 +7,7 @@ import { checkFallbacks } from './fallback.js';
 import { checkLimits } from './limits.js';
 import { checkLists } from './lists.js';
 import { checkPorts } from './ports.js';
+import { checkReach } from './reach.js';
 import { checkRoutes } from './routes.js';
 
 export interface CheckOptions {
@@ -20,6 +21,7 @@ export function check(router: Router, options: CheckOptions): readonly Diagnosti
     ...checkAddresses(router),
     ...checkFallbacks(router),
     ...checkRoutes(router),
+    ...checkReach(router),
     ...checkLists(router, options.today),
     ...checkEngine(router),
     ...checkLimits(router),

@@ -47,6 +47,8 @@ export const catalogue = {
   NM3020: 'A rule could go: the default of its list does the same.',
   NM3021: 'Rules before it take a part of a rule.',
   NM3022: 'The analysis did not decide about a rule or a list.',
+  NM3023: 'Packets that must reach the router are denied.',
+  NM3024: 'Neighbour Discovery is denied where other IPv6 passes.',
   NM3026: 'A waiver is past its date.',
 
   NM4001: 'Two interfaces or ports have the same name.',

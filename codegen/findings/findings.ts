@@ -15,6 +15,7 @@ import type { Diagnostic, RelatedPlace } from '../diagnostics/diagnostic.js';
 import type { IrList, IrRule } from '../ir.js';
 import { lower } from '../lower.js';
 import { type AnalysedList, analysedList, mostTelling, type Share, shares } from './list.js';
+import { discoveryDenied, lockouts } from './lockout.js';
 import { type Overlap, overlaps } from './overlaps.js';
 import { type Idle, idleRules } from './rules.js';
 import { isWaived } from './waivers.js';
@@ -28,17 +29,27 @@ export interface FindingOptions {
 
 export function findings(policy: CheckedPolicy, options: FindingOptions): readonly Diagnostic[] {
   const ir = lower(policy);
-  return ir.lists.flatMap((list) => {
-    try {
-      return ofList(analysedList(ir, list), options);
-    } catch (thrown) {
-      if (!(thrown instanceof TooComplex)) throw thrown;
-      const message = `the rules of "${list.name}" could not be analysed: ${thrown.message}`;
-      return [
-        warning('NM3022', list.origin, message, { fix: 'make the arithmetic of its predicates simpler.' }),
-      ];
-    }
-  });
+  const lists = ir.lists.flatMap((list) =>
+    unlessTooComplex(list.origin, `the rules of "${list.name}"`, () =>
+      ofList(analysedList(ir, list), options),
+    ),
+  );
+  const { origin } = ir.router;
+  return [...lists, ...unlessTooComplex(origin, 'who must reach the router', () => lockouts(ir))];
+}
+
+function unlessTooComplex(
+  origin: Diagnostic['origin'],
+  what: string,
+  find: () => readonly Diagnostic[],
+): readonly Diagnostic[] {
+  try {
+    return find();
+  } catch (thrown) {
+    if (!(thrown instanceof TooComplex)) throw thrown;
+    const message = `${what} could not be analysed: ${thrown.message}`;
+    return [warning('NM3022', origin, message, { fix: 'make the arithmetic of predicates simpler.' })];
+  }
 }
 
 function ofList(analysed: AnalysedList, { today, notes }: FindingOptions): readonly Diagnostic[] {
@@ -47,7 +58,7 @@ function ofList(analysed: AnalysedList, { today, notes }: FindingOptions): reado
   const told = idle
     .filter((one) => !isWaived(one.rule, codeOf(one), today))
     .map((one) => idleDiagnostic(analysed, one));
-  const open = undecided.map((rule) => undecidedDiagnostic(list, rule));
+  const open = [...discoveryDenied(analysed), ...undecided.map((rule) => undecidedDiagnostic(list, rule))];
   if (!notes) return [...told.filter((one) => one.severity !== 'info'), ...open];
   const skip = new Set([...idle.map((one) => one.rule), ...undecided]);
   const parts = overlaps(analysed, skip);

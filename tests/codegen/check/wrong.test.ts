@@ -34,6 +34,13 @@ test(
   ['3:1 NM4013'],
   "no port 'lan'",
 );
+test(
+  'an unknown interface of who must reach the router',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, mustReach: { ssh: {\nin: 'lan' } } })`,
+  ['3:1 NM4013'],
+  "no interface 'lan'",
+);
 test('an unknown name', wrong, list('deny({ from: nobody })'), ['4:14 NM1002'], "Cannot find name 'nobody'");
 test(
   'process is not known',

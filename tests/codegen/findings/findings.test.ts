@@ -171,6 +171,64 @@ test(
   'its action is another: tcp 192.0.2.138:40000',
 );
 
+const reached = (rules: readonly RuleTree[], mustReach: object) =>
+  router('r', {
+    interfaces: {
+      wan: {
+        port: 'eth0',
+        fallback: 'drop',
+        address: ['198.51.100.2/30', '2001:db8::2/64'],
+        in: acl('in', {}, rules),
+      },
+    },
+    mustReach,
+  } as never);
+const admins = nets('203.0.113.0/24', '2001:db8:99::/48');
+
+test(
+  'who must reach the router does',
+  finds,
+  reached([allow({ from: admins, service: tcp(22) })], {
+    ssh: { in: 'wan', from: admins, service: tcp(22) },
+  }),
+  [],
+);
+test(
+  'a rule before cuts off a part of who must reach the router',
+  finds,
+  reached([deny({ from: nets('203.0.113.128/25') }), allow({ from: admins, service: tcp(22) })], {
+    ssh: { in: 'wan', from: admins, service: tcp(22) },
+  }),
+  ['NM3023'],
+  "'ssh' must reach the router, and the policy denies in wan tcp 203.0.113.138:40000 > 198.51.100.2:22 syn",
+  'deny(…) takes it',
+);
+test(
+  'a peer of one family is forgotten',
+  finds,
+  reached([allow({ from: nets('203.0.113.7'), service: tcp(179) })], {
+    bgp: { in: 'wan', from: nets('203.0.113.7', '2001:db8::7'), service: tcp(179) },
+  }),
+  ['NM3023'],
+  'denies in wan tcp [2001:db8::7]:40000 > [2001:db8::2]:179 syn',
+  'the default takes it',
+);
+test(
+  'Neighbour Discovery is cut off',
+  finds,
+  wan({ in: acl('in', { neighbourDiscovery: 'explicit' }, [allow({ service: tcp(443) })]) }),
+  ['NM3024'],
+  'denies every Neighbour Solicitation and Neighbour Advertisement',
+);
+test(
+  'without IPv6 nobody needs Neighbour Discovery',
+  finds,
+  wan({
+    in: acl('in', { neighbourDiscovery: 'explicit' }, [allow({ from: customers.v4, service: tcp(443) })]),
+  }),
+  [],
+);
+
 /** What happens to a packet: the action, and where it is sent. */
 function effect(
   ir: Ir,

@@ -1,0 +1,138 @@
+/** Policies that cut off who must always reach the router, or Neighbour Discovery, without which IPv6 reaches nobody. */
+import { formatAddress } from '../../dsl/address.js';
+import type { Family, LogicalInterface, NetSet, Reach } from '../../dsl/model.js';
+import { askedCondition } from '../analysis/asked.js';
+import { equals, prefixed } from '../analysis/bits.js';
+import { all } from '../analysis/diagram.js';
+import { budget, decisions, eachLive, type FirstMatch, TooManySteps } from '../analysis/first-match.js';
+import { examplePacket } from '../analysis/packet.js';
+import { packetText } from '../analysis/packet-text.js';
+import { type Judged, makePipeline, type Pipeline } from '../analysis/pipeline.js';
+import { makeRegions } from '../analysis/regions.js';
+import { type Block, blockOf, difference, intersection } from '../analysis/sets.js';
+import { makeSpace } from '../analysis/space.js';
+import { error, warning } from '../check/report.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import type { Ir } from '../ir.js';
+import type { AnalysedList } from './list.js';
+
+const families: readonly Family[] = [4, 6];
+const steps = 200_000;
+
+/** @throws TooComplex */
+export function lockouts(ir: Ir): readonly Diagnostic[] {
+  const { mustReach } = ir.router;
+  if (mustReach.length === 0) return [];
+  return families.flatMap((family) => {
+    const pipe = makePipeline(ir, makeSpace(family));
+    return mustReach.flatMap((one) => lockout(pipe, one));
+  });
+}
+
+function lockout(pipe: Pipeline, one: Reach): readonly Diagnostic[] {
+  const { space, ir } = pipe;
+  const face = ir.router.interfaces.find((face) => face.name === one.in)!;
+  const iface = ir.interfaces.find((face) => face.name === one.in)!;
+  const condition = askedCondition({ ...one, to: one.to ?? addressesOf(face) }, space.family);
+  if (condition === undefined) return [];
+  const asked = makeRegions(space).ofCondition(condition);
+  const here = intersection(space.diagrams, pipe.arriving(iface), asked);
+  try {
+    const denied = pipe.judge(iface, here, budget(steps)).find((judged) => judged.fate.kind === 'denied');
+    return denied === undefined ? [] : [cutOff(pipe, one, denied)];
+  } catch (thrown) {
+    if (!(thrown instanceof TooManySteps)) throw thrown;
+    return [
+      warning(
+        'NM3022',
+        one.origin,
+        `whether '${one.name}' reaches the router was not decided: too many rules meet`,
+      ),
+    ];
+  }
+}
+
+function addressesOf(face: LogicalInterface): NetSet {
+  const prefixes = face.addresses.map(({ family, bits }) => ({
+    family,
+    bits,
+    length: family === 4 ? 32 : 128,
+  }));
+  return { kind: 'nets', prefixes, labels: prefixes.map(() => undefined), origin: face.origin };
+}
+
+function cutOff({ space }: Pipeline, one: Reach, { acl, block }: Judged): Diagnostic {
+  const packet = `in ${one.in} ${packetText(examplePacket(space, block))}`;
+  const rule = acl === 'hidden' ? undefined : acl;
+  return error('NM3023', one.origin, `'${one.name}' must reach the router, and the policy denies ${packet}`, {
+    related: rule
+      ? [{ origin: rule.origin, message: `${rule.position === 0 ? 'the default' : 'deny(…)'} takes it.` }]
+      : [],
+    fix: 'allow it before, or say less in mustReach.',
+  });
+}
+
+const linkLocal = { bits: 0xfe80n << 112n, length: 10 };
+const solicitation = 135;
+const advertisement = 136;
+
+/** Neighbour Discovery is denied altogether by a list that lets other IPv6 pass: RFC 4890 §4.4. */
+export function discoveryDenied({ list, matches }: AnalysedList): readonly Diagnostic[] {
+  const match = matches.find((one) => one.regions.space.family === 6);
+  if (list.kind !== 'acl' || match === undefined) return [];
+  const lost = [solicitation, advertisement].filter((type) => isDenied(match, message(match, type)));
+  if (lost.length === 0 || !passesOthers(match, lost)) return [];
+  const names = lost.map((type) =>
+    type === solicitation ? 'Neighbour Solicitation' : 'Neighbour Advertisement',
+  );
+  return [
+    error('NM3024', list.origin, `"${list.name}" lets IPv6 pass, and denies every ${names.join(' and ')}`, {
+      got: `packets such as icmp ${formatAddress({ family: 6, bits: linkLocal.bits + 1n })} > ff02::1:ff00:1`,
+      fix: "leave out neighbourDiscovery: 'explicit', or allow icmp('neighbour-solicitation', 'neighbour-advertisement').",
+    }),
+  ];
+}
+
+/** From a neighbour on the link: RFC 4861 §7.1. */
+function message({ regions }: FirstMatch, type: number): Block {
+  const { diagrams, addresses, valid } = regions.space;
+  const fields = [
+    equals(diagrams, 'proto', 58),
+    equals(diagrams, 'state', 0),
+    equals(diagrams, 'icmpType', type),
+  ];
+  const rest = [...fields, equals(diagrams, 'ttl', 255), equals(diagrams, 'fragment', 0)].reduce(
+    (set, one) => diagrams.and(set, one),
+    valid,
+  );
+  return { src: prefixed(diagrams, addresses, linkLocal.bits, linkLocal.length), dst: all, rest };
+}
+
+function isDenied(match: FirstMatch, block: Block): boolean {
+  try {
+    return decisions(match, [block]).every(({ by }) => by === 'hidden' || by?.action.kind === 'deny');
+  } catch (thrown) {
+    if (thrown instanceof TooManySteps) return false;
+    throw thrown;
+  }
+}
+
+function passesOthers(match: FirstMatch, lost: readonly number[]): boolean {
+  const { list, regions } = match;
+  if (list.fallback?.action.kind !== 'deny') return true;
+  const denied = lost.flatMap((type) => {
+    const { src, dst, rest } = message(match, type);
+    return blockOf(src, dst, rest);
+  });
+  const other = (block: Block) => difference(regions.space.diagrams, [block], denied).length > 0;
+  return list.rules.some((rule, index) => rule.action.kind !== 'deny' && passes(match, index, other));
+}
+
+function passes(match: FirstMatch, index: number, other: (block: Block) => boolean): boolean {
+  try {
+    return eachLive(match, index, other);
+  } catch (thrown) {
+    if (thrown instanceof TooManySteps) return false;
+    throw thrown;
+  }
+}

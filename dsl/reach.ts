@@ -1,0 +1,54 @@
+/** Who must always reach the router: a policy that denies some of it is refused. */
+import type { NetSet, Origin, Reach, Service } from './model.js';
+import type { Nets } from './nets.js';
+import { inside } from './origin.js';
+import { note, show } from './problems.js';
+import { knownKeys } from './read.js';
+
+export interface ReachSpec {
+  /** Logical interface on which it comes in. */
+  readonly in: string;
+  readonly from?: Nets;
+  /** Where to; the addresses of that interface when not said. */
+  readonly to?: Nets;
+  readonly service?: Service;
+}
+
+export function readReach(spec: unknown, origin: Origin): readonly Reach[] {
+  if (spec === undefined) return Object.freeze([]);
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
+    note('NM4014', origin, `${show(spec)} does not say who must reach the router`, {
+      expected: "{ ssh: { in: 'lan', from: admins, service: tcp(22) } }",
+      got: show(spec),
+    });
+    return Object.freeze([]);
+  }
+  return Object.freeze(Object.entries(spec).map(([name, one]) => readOne(name, one, inside(origin, name))));
+}
+
+function readOne(name: string, spec: unknown, origin: Origin): Reach {
+  const given = knownKeys(spec, ['in', 'from', 'to', 'service'], origin, 'who must reach the router');
+  const part = <T>(key: string, kind: string, expected: string): T | undefined => {
+    const value = given[key];
+    if (value === undefined) return undefined;
+    if ((value as { kind?: unknown } | null)?.kind === kind) return value as T;
+    note('NM3014', inside(origin, key), `'${key}' is ${show(value)}`, { expected, got: show(value) });
+    return undefined;
+  };
+  const from = part<NetSet>('from', 'nets', 'nets(…) or hosts(…)');
+  const to = part<NetSet>('to', 'nets', 'nets(…) or hosts(…)');
+  const service = part<Service>('service', 'service', 'tcp(…), udp(…), icmp(…) or service(…)');
+  if (typeof given.in !== 'string')
+    note('NM4014', inside(origin, 'in'), `'${name}' does not say on which interface it comes in`, {
+      expected: "in: 'lan'",
+      got: show(given.in),
+    });
+  return Object.freeze({
+    name,
+    in: String(given.in),
+    ...(from && { from }),
+    ...(to && { to }),
+    ...(service && { service }),
+    origin,
+  });
+}
