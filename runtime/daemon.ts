@@ -51,6 +51,8 @@ export interface Daemon {
 type Stop = () => void | Promise<void>;
 
 const RECEIVE_BUFFER = 128 * 1024 * 1024;
+/** zebra tries to connect every three seconds. */
+const FPM_WAIT_MS = 5000;
 
 export async function startDaemon(options: DaemonOptions, dependencies: DaemonDependencies): Promise<Daemon> {
   const { log } = dependencies;
@@ -196,13 +198,15 @@ async function run(
   // A RIB that does not know the interfaces yet would send everything by the kernel for a moment.
   const resumed = resume && (await deployer.resume(first.running));
   localRoutes.apply();
+  const fpm = settings.fpm && (await startFpm({ ...settings.fpm, rib, log }));
+  if (fpm) stops.push(() => fpm.stop());
+  if (resumed && fpm && !(await fpm.caughtUp(FPM_WAIT_MS)))
+    log.warn('FPM: zebra has not come back; its routes are the kernel’s until it has');
   rib.attach(first);
   if (resumed) log.info({ generation: first.running }, 'running generation taken over as it is');
   else {
     await deployer.deploy(options.source, (step) => log.info(step), bundle.dir);
   }
-  const fpm = settings.fpm && (await startFpm({ ...settings.fpm, rib, log }));
-  if (fpm) stops.push(() => fpm.stop());
   rib.onLinks(refresh);
   refresh();
 

@@ -28,6 +28,11 @@ export interface FpmStatus {
 }
 
 export interface Fpm {
+  /**
+   * Resolves when zebra is connected and has paused, so has told all that it has; or in vain after so many milliseconds.
+   * For a daemon that takes over an engine: what it does not know when it attaches, the engine forgets.
+   */
+  caughtUp(limitMs: number): Promise<boolean>;
   status(): FpmStatus;
   stop(): Promise<void>;
 }
@@ -36,12 +41,15 @@ export interface Fpm {
 const MAX_WAITING = 16 * 1024 * 1024;
 /** How often a frozen FIB is looked at. */
 const LOOK_MS = 200;
+/** zebra sends what it has without a pause of that length. */
+const PAUSE_MS = 300;
 
 export async function startFpm(options: FpmOptions): Promise<Fpm> {
   const { rib, log, grace } = options;
   let current: Socket | undefined;
   let since = new Date().toISOString();
   let timer: NodeJS.Timeout | undefined;
+  let lastHeard: number | undefined;
 
   const sweepLater = (before: () => void): void => {
     clearTimeout(timer);
@@ -69,6 +77,7 @@ export async function startFpm(options: FpmOptions): Promise<Fpm> {
     const acknowledge = acknowledgeTo(socket, options);
     socket.on('data', (bytes: Buffer) => {
       if (current !== socket) return;
+      lastHeard = performance.now();
       try {
         acknowledge(rib.fpmTake(bytes));
       } catch (error) {
@@ -98,7 +107,14 @@ export async function startFpm(options: FpmOptions): Promise<Fpm> {
   const { address, port } = server.address() as AddressInfo;
   const listen = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
   log.info({ listen }, 'FPM: waiting for zebra');
+  const hasPaused = (): boolean =>
+    current !== undefined && lastHeard !== undefined && performance.now() - lastHeard > PAUSE_MS;
   return {
+    caughtUp: async (limitMs) => {
+      const until = performance.now() + limitMs;
+      while (!hasPaused() && performance.now() < until) await sleep(PAUSE_MS / 10);
+      return hasPaused();
+    },
     status: () => ({ listen, connected: current !== undefined, since, routes: rib.status().fpmRoutes }),
     stop: async () => {
       clearTimeout(timer);

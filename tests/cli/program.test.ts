@@ -243,6 +243,38 @@ test('what is used most is a table, once where nobody looks on', async (t) => {
   t.regex(row!, /81\.2 kpps +55\.0 Mbit\/s +123,456 +9,999 +1,200 +10\.0\.0\.0\/8 +via 192\.0\.2\.1 dev wan/);
 });
 
+test('what is used most is shown again and again on a terminal, until q', async (t) => {
+  const modes: boolean[] = [];
+  const stdin = Object.assign(new PassThrough(), {
+    isTTY: true,
+    setRawMode(mode: boolean) {
+      modes.push(mode);
+      return this;
+    },
+  });
+  const stdout = Object.assign(new PassThrough(), { isTTY: true, rows: 5, columns: 60 });
+  const asked: unknown[] = [];
+  const looks: Handler = async (body) => {
+    asked.push(body);
+    if (asked.length === 3) stdin.write('q');
+    if (asked.length > 3) await new Promise((resolve) => setTimeout(resolve, 1000));
+    return topReply;
+  };
+  const streams = { stdin, stdout, stderr: new PassThrough() };
+  const code = await withDaemon(looks, (socket) =>
+    runProgram(['route', 'top', '-s', socket], streams as never),
+  );
+  t.is(code, 0);
+  t.deepEqual(asked[0], { op: 'route.top', seconds: 1, limit: 3 });
+  t.deepEqual(modes, [true, false], 'the terminal is left as it was');
+  const esc = String.fromCharCode(27);
+  const text = String(stdout.read());
+  t.true(text.startsWith(`${esc}[H${esc}[2J`));
+  const lines = text.split('\n').map((line) => line.replaceAll(new RegExp(`${esc}\\[\\w+`, 'g'), ''));
+  t.true(lines.filter((line) => line.includes('81.2 kpps')).length >= 2);
+  t.true(lines.every((line) => line.length <= 60));
+});
+
 test('what is no terminal gets no colours', async (t) => {
   const ran = await netmill(['help']);
   t.is(ran.code, 0);

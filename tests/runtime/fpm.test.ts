@@ -115,6 +115,15 @@ test('a stream that is not understood ends the connection, and nothing else', as
   await t.notThrowsAsync(until(() => right.heard() === 'ack x'));
 });
 
+test('zebra has told all when it pauses', async (t) => {
+  const { connect, fpm } = await bed(t, 60);
+  t.false(await fpm.caughtUp(200), 'nobody is there');
+  const zebra = await connect();
+  const all = fpm.caughtUp(20_000);
+  zebra.socket.write('x');
+  t.true(await all);
+});
+
 test('a port that is taken is an error that says what to do', async (t) => {
   const { fpm } = await bed(t, 60);
   const port = Number(fpm.status().listen.split(':')[1]);

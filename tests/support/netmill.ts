@@ -57,6 +57,11 @@ export class Netmill {
   /** Starts the daemon (again), and returns when it forwards and its routes are in step with the kernel's. */
   async startDaemon(): Promise<void> {
     this.launch();
+    await this.ready();
+  }
+
+  /** Returns when the daemon that was launched forwards, and is in step with the kernel. */
+  async ready(): Promise<void> {
     await until('netmilld to forward', () => this.isForwarding(), 60_000);
   }
 

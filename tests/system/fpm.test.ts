@@ -95,9 +95,12 @@ router bgp 65001
 
 /** A zebra that says what it is told to, from inside the router. */
 function zebraOf(lab: Lab, node: Node) {
-  const script = `const s = require('net').connect(2620, '127.0.0.1');
-    process.stdin.pipe(s); s.pipe(process.stdout);
-    s.on('close', () => process.exit(0)); s.on('error', () => process.exit(1));`;
+  const script = `(function again() {
+    const s = require('net').connect(2620, '127.0.0.1');
+    s.on('error', () => undefined);
+    s.on('connect', () => { process.stdin.pipe(s); s.pipe(process.stdout); });
+    s.on('close', (failed) => (failed ? setTimeout(again, 100) : process.exit(0)));
+  })()`;
   const child = lab.own(node.start(process.execPath, ['-e', script], { conversation: true }));
   const chunks: Buffer[] = [];
   child.stdout!.on('data', (bytes: Buffer) => chunks.push(bytes));
@@ -200,6 +203,27 @@ systemTest('FPM: nexthops and groups, also behind a lost carrier, beside the ker
     await goesBy(t, netmill, '20.1.1.1', 'server');
     zebra.say(frame(route('20.1.0.0/16', undefined)));
     await goesBy(t, netmill, '20.1.1.1', 'provider');
+  });
+});
+
+systemTest('FPM: the next daemon waits for zebra, and no packet is lost', async (t) => {
+  await withZebra(async (line, netmill, connect, ifindex) => {
+    const routes = frame(route('20.1.0.0/16', { gateway: '10.0.2.2', ifindex: await ifindex('r1') }));
+    connect().say(routes);
+    await goesBy(t, netmill, '20.1.1.1', 'server');
+    const { client, server } = await line.traffic();
+    await client.flow({ id: 1, src: own.client.v4, dst: '20.1.1.1', dmac: macs.r0 });
+    await client.start(2000);
+    await netmill.killDaemon();
+    netmill.launch();
+    await sleep(500);
+    connect().say(routes);
+    await netmill.ready();
+    await goesBy(t, netmill, '20.1.1.1', 'server');
+    await sleep(300);
+    await client.stop();
+    const { sent, lost } = await settled(client, server);
+    t.is(lost, 0, `of ${sent}`);
   });
 });
 

@@ -14,8 +14,7 @@ import { scaled, systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
 import { plain } from './policies.js';
 
-/** 1,000,000 with NETMILL_TEST_SCALE=10. */
-const ROUTES = scaled(100_000);
+const ROUTES = scaled(60_000);
 
 /** Kilobytes of a process in memory. */
 function residentKb(pid: number): number {
