@@ -13,6 +13,8 @@
 #define DEPTH_NS   (MILL_NS_PER_S / 10)
 #define LINK       14u
 
+#define SMALLEST_MTU 68u /* RFC 791: holds the headers and something of the packet */
+
 static const uint8_t *address_of(const struct mill_iface *iface, uint8_t family)
 {
 	static const uint8_t none[16];
@@ -76,13 +78,13 @@ void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t t
 	const struct mill_icmp_error error = {.type = type, .code = code, .mtu = mtu};
 	uint8_t out[LINK + MILL_ICMP_LARGEST6] = {0};
 	struct mill_packet about;
-	if (!mill_icmp_answerable(&about, frame, len, l3))
+	if (!mill_icmp_answerable(&about, frame, len, l3) || !conforms(worker))
 		return;
 	const struct mill_adjacency *path = way_back(base, &about);
-	if (path == NULL || path->iface >= MILL_MAX_IFACES)
+	if (path == NULL || path->iface >= MILL_MAX_IFACES || path->mtu < SMALLEST_MTU)
 		return;
 	const uint8_t *source = source_of(base, iface < MILL_MAX_IFACES ? iface : path->iface, about.family);
-	if (source == NULL || !conforms(worker))
+	if (source == NULL)
 		return;
 	const uint32_t most = about.family == 4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6;
 	const uint32_t largest = path->mtu < most ? path->mtu : most;
