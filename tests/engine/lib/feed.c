@@ -53,16 +53,33 @@ void feed_adjacency(struct feed *feed, uint32_t id, enum mill_adjacency_kind kin
 	commit(feed);
 }
 
-void feed_route(struct feed *feed, uint32_t address, uint8_t length, uint32_t adjacency)
+void feed_group(struct feed *feed, uint32_t group, const uint32_t *adjacencies, uint32_t n)
 {
-	struct mill_fib_record group = {
-	    .op = MILL_FIB_GROUP_SET, .id = adjacency, .leg_count = 1, .length = 1};
-	group.leg[0] = (struct mill_fib_leg){.adjacency = adjacency, .weight = 1};
-	push(feed, group);
-	struct mill_fib_record route = {
-	    .op = MILL_FIB_ROUTE_SET, .family = 4, .length = length, .id = adjacency};
+	struct mill_fib_record record = {
+	    .op = MILL_FIB_GROUP_SET, .id = group, .leg_count = (uint16_t)n, .length = (uint8_t)n};
+	for (uint32_t i = 0; i < n; i++)
+		record.leg[i] = (struct mill_fib_leg){.adjacency = adjacencies[i], .weight = 1};
+	push(feed, record);
+	commit(feed);
+}
+
+void feed_route_by(struct feed *feed, uint32_t address, uint8_t length, uint32_t group)
+{
+	struct mill_fib_record route = {.op = MILL_FIB_ROUTE_SET, .family = 4, .length = length, .id = group};
 	set_address(&route, address);
 	push(feed, route);
+	commit(feed);
+}
+
+void feed_route(struct feed *feed, uint32_t address, uint8_t length, uint32_t adjacency)
+{
+	feed_group(feed, adjacency, &adjacency, 1);
+	feed_route_by(feed, address, length, adjacency);
+}
+
+void feed_mark(struct feed *feed, enum mill_fib_op op)
+{
+	push(feed, (struct mill_fib_record){.op = (uint8_t)op});
 	commit(feed);
 }
 

@@ -15,4 +15,9 @@ void feed_adjacency(struct feed *, uint32_t id, enum mill_adjacency_kind, uint16
                     const uint8_t mac[6]);
 /* Route to one adjacency, by a group of the same number. */
 void feed_route(struct feed *, uint32_t address, uint8_t length, uint32_t adjacency);
+/* At most four legs of weight 1. */
+void feed_group(struct feed *, uint32_t group, const uint32_t *adjacencies, uint32_t n);
+void feed_route_by(struct feed *, uint32_t address, uint8_t length, uint32_t group);
+/* MILL_FIB_SYNC_BEGIN or MILL_FIB_SYNC_END. */
+void feed_mark(struct feed *, enum mill_fib_op);
 void feed_route_delete(struct feed *, uint32_t address, uint8_t length);
