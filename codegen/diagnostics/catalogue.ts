@@ -49,6 +49,7 @@ export const catalogue = {
   NM3022: 'The analysis did not decide about a rule or a list.',
   NM3023: 'Packets that must reach the router are denied.',
   NM3024: 'Neighbour Discovery is denied where other IPv6 passes.',
+  NM3025: 'Something is declared, and nothing uses it.',
   NM3026: 'A waiver is past its date.',
 
   NM4001: 'Two interfaces or ports have the same name.',

@@ -16,6 +16,8 @@ const ownTypes = join(packageRoot, 'dist/dsl/index.d.ts');
 
 const options: ts.CompilerOptions = {
   strict: true,
+  // Told as warnings, by unused.ts.
+  noUnusedLocals: true,
   target: ts.ScriptTarget.ES2022,
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,

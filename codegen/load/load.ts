@@ -24,6 +24,7 @@ import { collectModules, type Module } from './modules.js';
 import { callAt } from './place.js';
 import type { Evaluated } from './protocol.js';
 import { policyFiles, syntaxErrors, typeErrors } from './typescript.js';
+import { unusedObjects } from './unused.js';
 
 export interface Loaded {
   /** Absent when the policy could not be evaluated. Origins are absolute and may have paths: see `locator`. */
@@ -94,7 +95,12 @@ async function afterEvaluation(
   const problems = evaluated.problems.map((problem) => toDiagnostic(problem, locator));
   const compiled = await compilePredicates(compilation, modules, evaluated, evaluator, before.length === 0);
   const found = merge(before, [...problems, ...compiled.diagnostics, ...failures(evaluated, entry)]);
-  return loaded(evaluated.router, compiled.predicates, found);
+  // What is missing because something is wrong is not told.
+  const broken = found.some((one) => one.severity === 'error');
+  return loaded(evaluated.router, compiled.predicates, [
+    ...found,
+    ...(broken ? [] : unusedObjects(compilation)),
+  ]);
 }
 
 async function compilePredicates(

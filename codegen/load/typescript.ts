@@ -4,6 +4,9 @@ import { type Compilation, isOwn, ts } from './compiler.js';
 import { forbidden, isForbidden } from './modules.js';
 import { nodeAt, placeBetween, placeOf } from './place.js';
 
+/** Declarations that are never read: variables, all of an import, types, destructured ones. */
+export const unusedCodes: readonly number[] = [6133, 6192, 6196, 6198, 6199];
+
 const moduleNotFound = [2307, 2792, 7016];
 
 export function syntaxErrors({ program }: Compilation): readonly Diagnostic[] {
@@ -17,7 +20,7 @@ export function typeErrors({ program }: Compilation): readonly Diagnostic[] {
     ...forbiddenImports(file),
     ...program
       .getSemanticDiagnostics(file)
-      .filter((one) => !isForbiddenImport(one))
+      .filter((one) => !isForbiddenImport(one) && !unusedCodes.includes(one.code))
       .map((one) => translate(one, 'NM1002')),
   ]);
 }

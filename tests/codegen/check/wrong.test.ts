@@ -459,6 +459,26 @@ test('all mistakes are told together', async (t) => {
   ]);
 });
 
+test('objects that nothing uses', async (t) => {
+  const text = [
+    "const office = nets('10.0.0.0/8')",
+    'const web = service(tcp(80), udp(443)), dns = udp(53)',
+    "export const others = nets('10.0.0.0/8')",
+    "const rule = deny({ service: dns }).log().why('x')",
+    withWan("in: acl('in', {}, [deny({ from: others }).log()])"),
+  ].join('\n');
+  const result = await front(text);
+  t.true(result.ok);
+  t.deepEqual(
+    diagnosticsOf(result).map((one) => `${summary(one)} ${one.message}`),
+    [
+      "2:7 NM3025 warning 'office' is networks that nothing uses",
+      "3:7 NM3025 warning 'web' is a service that nothing uses",
+      "5:7 NM3025 warning 'rule' is a rule that nothing uses",
+    ],
+  );
+});
+
 test('a waived rule may stand after a catch-all', async (t) => {
   const result = await front(list("deny(),\nallow({ service: tcp(80) }).allowShadow('kept for the audit')"));
   t.true(

@@ -18,6 +18,7 @@ const fromWan = acl('from-wan', { default: 'deny', neighbourDiscovery: 'explicit
   allow({ service: udp() }),
   nexthop(['10.9.0.1', '2001:db8:9::1'], { service: tcp(25) }),
   allow({ when: small }),
+  allow({ from: nets('fe80::/10'), service: icmp('neighbour-solicitation', 'neighbour-advertisement') }),
 ])
 const way = pbr('way', [nexthop('10.9.0.2', { from: nets('10.1.2.0/24') })])
 export default router('r', { interfaces: {
