@@ -2,11 +2,12 @@
  * `npm run bench [-- NAME…] [-- --json]`: every bench, or those named (`forward`, or one case: `forward:veth.linux`).
  * Exit code 0 when it ran, whether or not a bar was reached: a bench measures, it does not judge a machine.
  */
+import { aclBench } from './acl.js';
 import { forward } from './forward.js';
 import { policy } from './policy.js';
 import { type Bench, describe, result } from './result.js';
 
-const benches: Readonly<Record<string, Bench>> = { forward, policy };
+const benches: Readonly<Record<string, Bench>> = { forward, policy, acl: aclBench };
 
 function usage(message: string): never {
   process.stderr.write(`${message}\nusage: npm run bench [-- NAME[:CASE]…] [-- --json]\n`);

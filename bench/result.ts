@@ -79,8 +79,8 @@ function quantity(value: number | null, unit: string): string {
 /** One line for people. */
 export function describe(one: Result): string {
   const name = `${one.bench}: ${one.case}`.padEnd(24);
-  const ours = `netmill ${quantity(one.ours, one.unit)}`.padEnd(22);
-  const peer = one.peer ? `${one.peer} ${quantity(one.peer_value, one.unit)}`.padEnd(22) : ''.padEnd(22);
+  const ours = `netmill ${quantity(one.ours, one.unit)}`.padEnd(29);
+  const peer = one.peer ? `${one.peer} ${quantity(one.peer_value, one.unit)}`.padEnd(29) : ''.padEnd(29);
   const ratio = one.ratio === null ? ''.padEnd(8) : `${one.ratio.toFixed(2)} ×`.padEnd(8);
   const bar =
     one.bar === null ? '' : `bar ${one.bar} ${one.ok === null ? '' : one.ok ? 'reached' : 'MISSED'}`;

@@ -17,14 +17,16 @@ export function packClassifier(made: Classifier): Packed {
   const destination = addresses(made.destination, sections);
   const kinds = sections.put(ports.kinds);
   // What was not read is looked up in the same table, behind all kinds of protocol.
-  const together = Uint16Array.from([...ports.classes, ...ports.unread]);
-  const classes = sections.put(narrow ? Uint8Array.from(together) : together);
+  const together = new Uint16Array(ports.classes.length + ports.unread.length);
+  together.set(ports.classes);
+  together.set(ports.unread, ports.classes.length);
+  const classes = sections.put(narrow ? new Uint8Array(together) : together);
   const unread = classes + ports.classes.length * (narrow ? 1 : 2);
   const rows = sections.put(ports.rows);
   const { sources } = ports;
   const narrowPorts = sources !== undefined && sources.rows.length / ports.words <= narrowest;
   const portClasses =
-    sources && sections.put(narrowPorts ? Uint8Array.from(sources.classes) : sources.classes);
+    sources && sections.put(narrowPorts ? new Uint8Array(sources.classes) : sources.classes);
   const portRows = sources && sections.put(sources.rows);
   const lines = sections.put(made.lines);
   const pairs = made.groups.map(({ source, destination, pairs }) => {

@@ -1,0 +1,91 @@
+/** ClassBench filter sets: `@source destination sports dports proto/mask flags/mask`; the first line that matches counts. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { Entry, PortTest, Prefix } from '../codegen/classify/input.js';
+import { packageRoot } from '../codegen/load/compiler.js';
+import type { PortRange } from '../dsl/model.js';
+
+const directory = join(packageRoot, 'examples/data/acl');
+
+/** Flags are left out: neither rte_acl's five fields nor a service have them. */
+export interface Filter {
+  readonly from: string;
+  readonly to: string;
+  readonly sources: PortRange;
+  readonly ports: PortRange;
+  /** Absent: every protocol. */
+  readonly proto?: number;
+}
+
+export function setNames(): readonly string[] {
+  return readdirSync(directory)
+    .flatMap((file) => /^(.*)\.txt\.gz$/.exec(file)?.[1] ?? [])
+    .sort();
+}
+
+export function readSet(name: string): readonly Filter[] {
+  const text = gunzipSync(readFileSync(join(directory, `${name}.txt.gz`))).toString('latin1');
+  return text.trim().split('\n').map(filter);
+}
+
+function filter(line: string): Filter {
+  const [from, to, sources, ports, protocol] = line.slice(1).trim().split('\t');
+  const [value, mask] = protocol!.split('/').map(Number);
+  return {
+    from: from!,
+    to: to!,
+    sources: range(sources!),
+    ports: range(ports!),
+    ...(mask === 0 ? {} : { proto: value! }),
+  };
+}
+
+function range(text: string): PortRange {
+  const [from, to] = text.split(' : ').map(Number);
+  return { from: from!, to: to! };
+}
+
+/** For the classifier. */
+export function entriesOf(filters: readonly Filter[]): readonly Entry[] {
+  const tests = new Map<string, PortTest>();
+  return filters.map((one) => {
+    const from = prefix(one.from);
+    const to = prefix(one.to);
+    const key = JSON.stringify([one.sources, one.ports, one.proto]);
+    const test = tests.get(key) ?? testOf(one);
+    if (test) tests.set(key, test);
+    return { ...(from && { from: [from] }), ...(to && { to: [to] }), ...(test && { test }), residual: false };
+  });
+}
+
+const isEvery = ({ from, to }: PortRange) => from === 0 && to === 65535;
+
+function testOf({ sources, ports, proto }: Filter): PortTest | undefined {
+  if (proto === undefined && isEvery(sources) && isEvery(ports)) return undefined;
+  return {
+    alternatives: [{ ...(proto !== undefined && { proto }), ...(isEvery(ports) ? {} : { ranges: [ports] }) }],
+    ...(isEvery(sources) ? {} : { sources: [sources] }),
+  };
+}
+
+/** Undefined: every address. */
+function prefix(text: string): Prefix | undefined {
+  const [address, size] = text.split('/');
+  const length = Number(size);
+  if (length === 0) return undefined;
+  const bits = address!.split('.').reduce((sum, octet) => sum * 256n + BigInt(octet), 0n);
+  const rest = BigInt(32 - length);
+  return { bits: (bits >> rest) << rest, length };
+}
+
+/** For bench/peers/acl.c. */
+export function asText(filters: readonly Filter[]): string {
+  const ports = ({ from, to }: PortRange) => `${from}-${to}`;
+  return filters
+    .map(
+      ({ from, to, sources, ports: destination, proto }) =>
+        `${from} ${to} ${ports(sources)} ${ports(destination)} ${proto ?? 0}/${proto === undefined ? 0 : 255}\n`,
+    )
+    .join('');
+}

@@ -1,0 +1,60 @@
+/** The classifier against a scan of the rules, on ClassBench sets; the vector code and the plain one. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { buildProgram, compileSet, judge, type Program } from '../../../bench/acl-program.js';
+import { type Filter, readSet } from '../../../bench/classbench.js';
+import { buildClassifier } from '../../../codegen/classify/build.js';
+import { type Entry, TooLarge } from '../../../codegen/classify/input.js';
+
+let directory: string;
+let program: Program;
+
+test.before(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'netmill-sets-'));
+  program = await buildProgram(directory, false);
+});
+
+test.after.always(() => rmSync(directory, { recursive: true, force: true }));
+
+const few = { packets: 60_000, runs: 0, checked: 60_000 };
+
+/** Every one another port and another network, so that rows of bits have several lines. */
+const manyPorts: readonly Filter[] = Array.from({ length: 3000 }, (_, i) => ({
+  from: i % 3 === 0 ? '0.0.0.0/0' : `${i % 200}.${i % 7}.${i & 255}.0/${20 + (i % 13)}`,
+  to: i % 5 === 0 ? '0.0.0.0/0' : `${i % 199}.${i % 5}.0.0/${8 + (i % 12)}`,
+  sources: i % 11 === 0 ? { from: i, to: i + 500 } : { from: 0, to: 65535 },
+  ports: { from: i * 20, to: i * 20 + (i % 17) },
+  ...(i % 4 === 0 ? {} : { proto: [6, 17, 47][i % 3]! }),
+}));
+
+const sets: Readonly<Record<string, () => readonly Filter[]>> = {
+  acl1_1k: () => readSet('acl1_1k'),
+  acl2_1k: () => readSet('acl2_1k'),
+  fw1_1k: () => readSet('fw1_1k'),
+  ipc1_1k: () => readSet('ipc1_1k'),
+  'fw1_10k, its first 4,000': () => readSet('fw1_10k').slice(0, 4000),
+  'as many ports as rules': () => manyPorts,
+  'one rule': () => readSet('acl1_1k').slice(0, 1),
+  'no rule': () => [],
+};
+
+for (const [name, filters] of Object.entries(sets))
+  test(`every packet of ${name} meets the rule that a scan finds`, async (t) => {
+    t.timeout(120_000);
+    const rules = filters();
+    const set = await compileSet(directory, name.replaceAll(/\W+/g, '-'), rules);
+    if (rules.length === 0) return t.pass();
+    const { differences, plain_differences } = await judge(program, set, few);
+    t.deepEqual([differences, plain_differences], [0, 0]);
+  });
+
+test('tables that need more memory than is granted are not made', (t) => {
+  const entries: readonly Entry[] = Array.from({ length: 2000 }, (_, i) => ({
+    from: [{ bits: BigInt(i) << 12n, length: 20 }],
+    to: [{ bits: BigInt(i) << 13n, length: 19 }],
+    residual: false,
+  }));
+  t.throws(() => buildClassifier({ family: 4, entries, memory: 1000 }), { instanceOf: TooLarge });
+});
