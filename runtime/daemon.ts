@@ -26,6 +26,7 @@ import type { Logger } from './log.js';
 import { followEvents, type SlotNames } from './log-events.js';
 import { openSyslog } from './log-syslog.js';
 import type { EngineLink, Native } from './native.js';
+import { buffersFor } from './packet-memory.js';
 import { type RunPaths, runPaths } from './paths.js';
 import { followRates, type Sample } from './rates.js';
 import { supervise } from './supervisor.js';
@@ -82,8 +83,8 @@ interface Startup {
   readonly found: EngineLink | undefined;
   /** What is to run: the found engine's generation, else the one to deploy. */
   readonly bundle: Bundle;
-  /** The found engine's generation is known and goes on. */
-  readonly resume: boolean;
+  /** Of the bundle that was made; undefined: the found engine's generation is known and goes on. */
+  readonly number: number | undefined;
 }
 
 /** Finds out what there is, and builds what is missing, before anything is started or changed. */
@@ -104,19 +105,19 @@ async function compose(
   const known = found === undefined || found.running === 0 ? undefined : store.find(found.running);
   const common = { stops, stopAll, paths, store, engines, found };
   if (known !== undefined) {
-    return run(options, dependencies, { ...common, bundle: known.bundle, resume: true });
+    return run(options, dependencies, { ...common, bundle: known.bundle, number: undefined });
   }
   const number = store.nextNumber(found === undefined ? [] : [found.running, ...found.retained]);
   const onStep = (step: string): void => log.info(step);
   return withBundle({ source: options.source, number, build: buildInChild, signal, onStep }, (bundle) =>
-    run(options, dependencies, { ...common, bundle, resume: false }),
+    run(options, dependencies, { ...common, bundle, number }),
   );
 }
 
 async function run(
   options: DaemonOptions,
   { native, log, signal }: DaemonDependencies,
-  { stops, stopAll, paths, store, engines, found, bundle, resume }: Startup,
+  { stops, stopAll, paths, store, engines, found, bundle, number }: Startup,
 ): Promise<Daemon> {
   const startedAt = new Date();
   const settings = bundle.plan.daemon;
@@ -131,12 +132,13 @@ async function run(
   rib.start();
   stops.push(() => rib.stop());
 
-  const first = found ?? (await engines.start(signal));
+  const first = found ?? (await engines.start(signal, buffersFor(bundle.plan)));
   log.info({ pid: first.pid, generation: first.running }, found ? 'engine found running' : 'engine started');
 
   const interfaces = keepInterfaces({ kernel: native.kernel, rib, journal: openJournal(paths.journal), log });
   const supervisor = supervise(first, {
     engines,
+    buffers: () => buffersFor(deployer.active?.bundle.plan ?? bundle.plan),
     log,
     signal,
     onEngine: (link, adopted) => serveEngine(link, adopted),
@@ -196,7 +198,7 @@ async function run(
     interfaces.restore();
   });
   // A RIB that does not know the interfaces yet would send everything by the kernel for a moment.
-  const resumed = resume && (await deployer.resume(first.running));
+  const resumed = number === undefined && (await deployer.resume(first.running));
   localRoutes.apply();
   const fpm = settings.fpm && (await startFpm({ ...settings.fpm, rib, log }));
   if (fpm) stops.push(() => fpm.stop());
@@ -205,7 +207,7 @@ async function run(
   rib.attach(first);
   if (resumed) log.info({ generation: first.running }, 'running generation taken over as it is');
   else {
-    await deployer.deploy(options.source, (step) => log.info(step), bundle.dir);
+    await deployer.deploy(options.source, (step) => log.info(step), { dir: bundle.dir, number });
   }
   rib.onLinks(refresh);
   refresh();

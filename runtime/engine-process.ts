@@ -13,7 +13,8 @@ import { engineBinary, type RunPaths } from './paths.js';
 export interface EngineProcesses {
   /** The engine that listens in the run directory; undefined: none does. */
   find(): Promise<EngineLink | undefined>;
-  start(signal: AbortSignal): Promise<EngineLink>;
+  /** @param buffers packet buffers that it starts with */
+  start(signal: AbortSignal, buffers: number): Promise<EngineLink>;
   /** A new engine goes on with what `dead` held: ports, FIB, generations. */
   adopt(dead: EngineLink, signal: AbortSignal): Promise<EngineLink>;
 }
@@ -42,8 +43,8 @@ export function engineProcesses(options: EngineProcessOptions): EngineProcesses 
         throw new MillError('engine', `an engine listens on ${paths.engineSocket}, but: ${messageOf(error)}`);
       }
     },
-    start: async (signal) => {
-      const child = launch(binary, ['--rundir', paths.dir], paths);
+    start: async (signal, buffers) => {
+      const child = launch(binary, ['--rundir', paths.dir, '--buffers', String(buffers)], paths);
       return untilListening(child, paths, signal, () => native.connectEngine(paths.engineSocket));
     },
     adopt: async (dead, signal) => {

@@ -9,6 +9,8 @@ import type { EngineLink, EngineNotice } from './native.js';
 
 export interface SupervisorOptions {
   readonly engines: EngineProcesses;
+  /** Packet buffers for an engine that starts with nothing. */
+  readonly buffers: () => number;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** Another engine serves from now on; `adopted` is false when it starts with nothing. */
@@ -66,7 +68,7 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     } catch (error) {
       log.error({ error: messageOf(error) }, 'adoption failed: a new engine starts with nothing');
       dead.release();
-      return { link: await options.engines.start(signal), adopted: false };
+      return { link: await options.engines.start(signal, options.buffers()), adopted: false };
     }
   };
 

@@ -13,7 +13,7 @@ import type { BuildPolicy } from './build.js';
 import { type Bundle, readBundle } from './bundle.js';
 import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
 import { type Face, resolveFaces } from './faces.js';
-import type { GenerationStore, StoredGeneration } from './store.js';
+import type { GenerationRecord, GenerationStore, StoredGeneration } from './store.js';
 
 export interface DeployerOptions {
   readonly native: Pick<Native, 'abi' | 'layout'>;
@@ -44,13 +44,20 @@ export interface Expected {
   readonly againstHash?: string | undefined;
 }
 
+/** A bundle that was made from the source already. */
+export interface Built {
+  readonly dir: string;
+  /** The number that it was made with; undefined: it gets the next one. */
+  readonly number: number | undefined;
+}
+
 export interface Deployer {
   readonly active: Active | undefined;
-  /** A policy file is built, a directory is taken as a bundle; `built` is a build of `source` made before. */
+  /** A policy file is built, a directory is taken as a bundle; `built` is what `source` gave before. */
   deploy(
     source: string,
     onStep: (text: string) => void,
-    built?: string,
+    built?: Built,
     expect?: Expected,
   ): Promise<DeployResult>;
   /** A generation that the engine still has; absent: the newest of them. */
@@ -129,6 +136,18 @@ export function createDeployer(options: DeployerOptions): Deployer {
     }
   };
 
+  /** The engine has swapped already: that it cannot be written down changes nothing about that. */
+  const note = (record: GenerationRecord): void => {
+    try {
+      store.update(record);
+    } catch (error) {
+      log.error(
+        { generation: record.generation, error: messageOf(error) },
+        'runs, but is not noted as running',
+      );
+    }
+  };
+
   const deployBundle = async (
     bundle: Bundle,
     source: string,
@@ -165,7 +184,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
       commit: ms(performance.now() - preparedAt),
     };
     const committed = { ...record, committedAt: new Date().toISOString() };
-    store.update(committed);
+    note(committed);
     await activate({ ...prepared, record: committed });
     log.info({ generation: number, previous, source, ...milliseconds }, 'generation deployed');
     store.prune(new Set([number, ...options.link().retained, previous]));
@@ -177,20 +196,20 @@ export function createDeployer(options: DeployerOptions): Deployer {
   const deploySource = async (
     source: string,
     onStep: (text: string) => void,
-    built: string | undefined,
+    built: Built | undefined,
     expect: Expected | undefined,
   ): Promise<DeployResult> => {
     const link = options.link();
-    const number = store.nextNumber([link.running, ...link.retained]);
+    const number = built?.number ?? store.nextNumber([link.running, ...link.retained]);
     const started = performance.now();
-    return withBundle({ ...options, source, onStep, number, built }, (bundle) => {
+    return withBundle({ ...options, source, onStep, number, built: built?.dir }, (bundle) => {
       if (expect) checkExpected(expect, bundle.plan.policyHash, runningHash());
       onStep('load');
       return deployBundle(bundle, source, number, ms(performance.now() - started));
     });
   };
 
-  const rollBack = async (wanted: number | undefined, note: string): Promise<DeployResult> => {
+  const rollBack = async (wanted: number | undefined, why: string): Promise<DeployResult> => {
     const link = options.link();
     const previous = link.running;
     const generation = wanted ?? link.retained[0];
@@ -204,9 +223,9 @@ export function createDeployer(options: DeployerOptions): Deployer {
     const started = performance.now();
     await commit({ ...stored, faces }, previous);
     const done = performance.now();
-    store.update({ ...stored.record, committedAt: new Date().toISOString(), note });
+    note({ ...stored.record, committedAt: new Date().toISOString(), note: why });
     await activate({ ...stored, faces });
-    log.warn({ generation, previous, note }, 'rolled back');
+    log.warn({ generation, previous, note: why }, 'rolled back');
     const milliseconds = { build: 0, prepare: 0, commit: ms(done - started) };
     return { generation, previous, policyHash: stored.bundle.plan.policyHash, milliseconds };
   };

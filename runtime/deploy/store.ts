@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { MillError, messageOf } from '../errors.js';
 import { type Bundle, readBundle } from './bundle.js';
 
 const recordSchema = z.object({
@@ -86,17 +87,26 @@ export function openStore(dir: string): GenerationStore {
     nextNumber: (others) => {
       const last = existsSync(counter) ? Number(readFileSync(counter, 'utf8')) || 0 : 0;
       const next = Math.max(0, last, ...numbers(), ...others) + 1;
-      writeWhole(counter, `${next}\n`);
+      try {
+        writeWhole(counter, `${next}\n`);
+      } catch (error) {
+        throw notKept(dir, error);
+      }
       return next;
     },
     add: (bundle, record) => {
       const draft = join(dir, `.draft-${record.generation}`);
-      rmSync(draft, { recursive: true, force: true });
-      mkdirSync(draft, { mode: 0o755 });
-      for (const file of bundle.files) cpSync(join(bundle.dir, file), join(draft, file));
-      writeFileSync(join(draft, 'record.json'), `${JSON.stringify(record, null, 2)}\n`);
-      remove(record.generation);
-      renameSync(draft, join(dir, String(record.generation)));
+      try {
+        rmSync(draft, { recursive: true, force: true });
+        mkdirSync(draft, { mode: 0o755 });
+        for (const file of bundle.files) cpSync(join(bundle.dir, file), join(draft, file));
+        writeFileSync(join(draft, 'record.json'), `${JSON.stringify(record, null, 2)}\n`);
+        remove(record.generation);
+        renameSync(draft, join(dir, String(record.generation)));
+      } catch (error) {
+        rmSync(draft, { recursive: true, force: true });
+        throw notKept(dir, error);
+      }
       return find(record.generation)!;
     },
     update: (record) =>
@@ -112,7 +122,20 @@ export function openStore(dir: string): GenerationStore {
   };
 }
 
+function notKept(dir: string, error: unknown): MillError {
+  return new MillError(
+    'system',
+    `the generation cannot be kept in ${dir}: ${messageOf(error)}`,
+    'make room there, or let netmilld write there: nothing has changed',
+  );
+}
+
 function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text);
-  renameSync(`${path}.new`, path);
+  try {
+    writeFileSync(`${path}.new`, text);
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    rmSync(`${path}.new`, { force: true });
+    throw error;
+  }
 }

@@ -235,7 +235,8 @@ static void serve(struct mill_engine *engine, const struct mill_msg *request, co
 	default:
 		mill_fail(&error, ENOSYS, "message %u is none that this engine knows", request->type);
 	}
-	if (error.code != 0)
+	/* Of interfaces the daemon speaks before the generation that has them runs. */
+	if (error.code != 0 && (request->type != MILL_MSG_SET_IFACE || error.code != ENOENT))
 		mill_log("message %u: %s", request->type, error.text);
 	answer(engine, request, &error, NULL, 0);
 	if (request->type == MILL_MSG_ADOPT_DONE && error.code == 0)

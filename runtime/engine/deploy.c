@@ -159,6 +159,16 @@ static bool common_ownership(const struct mill_ownership *before, const struct m
 	return moves;
 }
 
+/* The running generation, but that nobody serves these ports. */
+static bool let_go(struct mill_engine *engine, uint64_t slots, struct mill_error *error)
+{
+	struct mill_ownership kept = engine->ownership;
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
+		if ((slots >> slot & 1) != 0)
+			memset(kept.owner[slot], 0xff, sizeof(kept.owner[slot]));
+	return publish(engine, engine->running, &kept, error);
+}
+
 /* Back to the running generation, after a failure on the way to another. */
 static void go_back(struct mill_engine *engine)
 {
@@ -166,7 +176,8 @@ static void go_back(struct mill_engine *engine)
 	if (engine->running != NULL) {
 		const uint64_t replaced = mill_ports_replaced(engine, engine->running);
 		mill_ownership_of(engine, engine->running->config, &engine->ownership);
-		if (replaced != 0)
+		/* A device may have changed its name since: such ports are served still. */
+		if (replaced != 0 && let_go(engine, replaced, &error))
 			mill_ports_reopen(engine, engine->running, replaced, &error);
 		mill_ports_recover(engine, engine->running, &error);
 		mill_ports_configure(engine, engine->running, &error);

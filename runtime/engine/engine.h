@@ -130,6 +130,7 @@ struct mill_engine {
 	bool iface_admin_up[MILL_MAX_IFACES];
 	bool tap_open[MILL_MAX_IFACES];
 	struct mill_port *port[MILL_MAX_PORTS]; /* open ports */
+	uint32_t to_open; /* how many are being opened together: they share what buffers are left */
 	struct netmap_ring *handoff[MILL_MAX_PORTS][MILL_MAX_WORKERS];
 	struct mill_worker_thread *worker[MILL_MAX_WORKERS];
 	struct mill_generation *running, *prepared, *retained[MILL_RETAINED];

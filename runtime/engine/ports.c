@@ -42,6 +42,15 @@ static void watch(struct mill_engine *engine, struct mill_port *port, int operat
 		epoll_ctl(engine->epoll_fd, operation, fd, &event);
 }
 
+/* Ports of a configuration that are not open yet. */
+static uint32_t missing(const struct mill_engine *engine, const struct mill_config *config)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < config->n_ports; i++)
+		n += engine->port[config->port[i].slot] == NULL;
+	return n;
+}
+
 bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *config,
                      const struct mill_held_fd *held, struct mill_error *error)
 {
@@ -58,6 +67,7 @@ bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *
 	port->state = &engine->state->port[config->slot];
 	port->region = &engine->region;
 	port->rundir = engine->rundir;
+	port->share = mill_region_n_free(&engine->region) / (engine->to_open + 1);
 	if (!(held != NULL ? ops->adopt(port, held, error) : ops->open(port, error))) {
 		free(port);
 		return false;
@@ -120,6 +130,7 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 		/* A port of another spec in that slot is exchanged at the swap: mill_ports_reopen. */
 		if (engine->port[slot] != NULL && back_end(&config->port[i], error) != NULL)
 			continue;
+		engine->to_open = missing(engine, config);
 		if (error->code != 0 || !mill_port_start(engine, &config->port[i], NULL, error)) {
 			mill_ports_close(engine, *opened);
 			*opened = 0;
@@ -138,6 +149,7 @@ bool mill_ports_reopen(struct mill_engine *engine, const struct mill_generation 
 	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
 		if ((slots >> slot & 1) != 0)
 			stop_port(engine, slot, true);
+	engine->to_open = missing(engine, generation->config);
 	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
 		if ((slots >> slot & 1) != 0 &&
 		    !mill_port_start(engine, mill_config_port(generation->config, slot), NULL, error))
@@ -173,6 +185,7 @@ uint64_t mill_ports_recover(struct mill_engine *engine, const struct mill_genera
 		struct mill_error why = {0};
 		if (engine->port[config->slot] != NULL)
 			continue;
+		engine->to_open = missing(engine, generation->config);
 		if (mill_port_start(engine, config, NULL, &why))
 			opened |= 1ull << config->slot;
 		else

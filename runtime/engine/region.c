@@ -261,6 +261,14 @@ void mill_region_buf_free(struct mill_region *region, uint32_t index)
 	pthread_mutex_unlock(&region->lock);
 }
 
+uint32_t mill_region_n_free(struct mill_region *region)
+{
+	pthread_mutex_lock(&region->lock);
+	const uint32_t n = region->n_free;
+	pthread_mutex_unlock(&region->lock);
+	return n;
+}
+
 uint32_t mill_region_free_kernel(struct mill_region *region, uint16_t port_slot)
 {
 	uint32_t n = 0;

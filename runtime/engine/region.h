@@ -87,6 +87,7 @@ uint64_t mill_region_offset(const struct mill_region *, const void *);
 /* A free buffer, owner set to `owner`; 0 when there is none. */
 uint32_t mill_region_buf_alloc(struct mill_region *, uint8_t owner);
 void mill_region_buf_free(struct mill_region *, uint32_t index);
+uint32_t mill_region_n_free(struct mill_region *);
 /* All buffers that the kernel has of one port, e.g. at close, when the socket is gone. Returns how many. */
 uint32_t mill_region_free_kernel(struct mill_region *, uint16_t port_slot);
 

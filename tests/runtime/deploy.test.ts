@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -210,10 +210,10 @@ interface Bed {
   readonly reconciled: string[][];
 }
 
-function bed(t: ExecutionContext, build?: BuildPolicy): Bed {
+function bed(t: ExecutionContext, build?: BuildPolicy, change: Partial<GenerationStore> = {}): Bed {
   const dir = scratch(t);
   const engine = fakeEngine();
-  const store = openStore(join(dir, 'generations'));
+  const store = { ...openStore(join(dir, 'generations')), ...change };
   const gateways: Bed['gateways'] = [];
   const reconciled: string[][] = [];
   const deployer = createDeployer({
@@ -408,4 +408,35 @@ test('a built policy is deployed under its own path, and the build goes away', a
   t.is(store.records()[0]?.source, policy);
   t.false(existsSync(out));
   t.true(existsSync(join(dir, 'generations/1/forwarder.c')));
+});
+
+test('a generation that runs and cannot be noted runs all the same, and so does a rollback', async (t) => {
+  const full = () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  };
+  const { dir, deployer } = bed(t, undefined, { update: full });
+  await deployer.deploy(version(dir, 'a'), quiet);
+  t.like(await deployer.deploy(version(dir, 'b'), quiet), { generation: 2 });
+  t.is(deployer.active?.record.generation, 2);
+  t.like(await deployer.rollback(undefined, 'test'), { generation: 1, previous: 2 });
+  t.is(deployer.active?.record.generation, 1);
+});
+
+test('what does not fit on the disk leaves nothing behind', (t) => {
+  const dir = scratch(t);
+  const store = openStore(join(dir, 'generations'));
+  const bundle = readBundle(version(dir, 'a'));
+  const files = [...bundle.files, 'missing'];
+  const record = { generation: 7, source: dir, builtAt: new Date().toISOString(), gateways: {} };
+  const error = t.throws<MillError>(() => store.add({ ...bundle, files }, record));
+  t.is(error?.code, 'system');
+  t.regex(error?.message ?? '', /cannot be kept in .*generations: ENOENT/);
+  t.deepEqual(readdirSync(join(dir, 'generations')), []);
+});
+
+test('what was built before a start keeps its number', async (t) => {
+  const { dir, store, deployer } = bed(t);
+  const number = store.nextNumber([]);
+  const built = { dir: version(dir, 'a'), number };
+  t.like(await deployer.deploy(join(dir, 'policy.ts'), quiet, built), { generation: number });
 });

@@ -30,6 +30,7 @@ struct mill_port {
 	struct mill_port_config config;
 	struct mill_port_state *state;
 	struct mill_region *region;
+	uint32_t share; /* of the free packet buffers: others that are opened with it, or later, want some */
 	uint16_t rx_rings, tx_rings;
 	struct netmap_ring *rx[MILL_MAX_RINGS];
 	struct netmap_ring *tx[MILL_MAX_RINGS];

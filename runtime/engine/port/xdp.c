@@ -22,7 +22,7 @@
 #define RX_SLOTS      512u
 #define TX_SLOTS      1024u
 #define FILL_SIZE     4096u /* what a starved worker may leave waiting: 80 ms at 50,000 packets/s */
-#define MIN_SLOTS     128u
+#define MAX_SHRINK    2u    /* RX rings of at least 128 slots */
 #define STATISTICS_NS 250000000ull
 #define DRAIN_ROUNDS  64
 
@@ -99,8 +99,13 @@ static bool open_queues(struct mill_port *port, uint32_t shrink, struct mill_err
 			port->tx[r] = mill_region_alloc_ring(port->region, port->config.slot, MILL_RING_TX, r,
 			                                     TX_SLOTS >> shrink);
 		if (port->rx[r] == NULL || (transmits && port->tx[r] == NULL)) {
-			mill_fail(error, ENOMEM, "xdp:%s: not enough packet buffers for its %u queues",
-			          xdp->ifname, port->rx_rings);
+			mill_fail(
+			    error, ENOMEM,
+			    "xdp:%s: not enough packet buffers for its %u queues: fewer queues "
+			    "(ethtool -L %s "
+			    "combined 1), or stop the engine, which takes more when it starts with this "
+			    "policy",
+			    xdp->ifname, port->rx_rings, xdp->ifname);
 			return false;
 		}
 		if (!mill_xdp_socket_open(port, r, error))
@@ -121,16 +126,32 @@ static void close_queues(struct mill_port *port)
 	mill_region_free_kernel(port->region, port->config.slot);
 }
 
+static uint32_t buffers_for(const struct mill_port *port, uint32_t shrink)
+{
+	return port->rx_rings * ((RX_SLOTS + FILL_SIZE) >> shrink) + port->tx_rings * (TX_SLOTS >> shrink);
+}
+
+/* The largest size for which its share suffices; the smallest may take more. */
+static uint32_t modest_size(const struct mill_port *port)
+{
+	uint32_t shrink = port->rx_rings > 4 ? 1 : 0;
+	while (shrink < MAX_SHRINK && buffers_for(port, shrink) > port->share)
+		shrink++;
+	return shrink;
+}
+
 /* The socket that held the UMEM before lets go of its queue some milliseconds after close, and after the daemon has closed
  * its duplicate, which a busy machine delays: EBUSY is tried again for two seconds. */
 static bool open_all_queues(struct mill_port *port, struct mill_error *error)
 {
-	uint32_t shrink = port->rx_rings > 4 ? 1 : 0;
+	uint32_t shrink = modest_size(port);
 	for (int attempt = 0; attempt < 400; attempt++) {
-		if (open_queues(port, shrink, error))
+		if (open_queues(port, shrink, error)) {
+			*error = (struct mill_error){0};
 			return true;
+		}
 		close_queues(port);
-		if (error->code == ENOMEM && RX_SLOTS >> (shrink + 1) >= MIN_SLOTS)
+		if (error->code == ENOMEM && shrink < MAX_SHRINK)
 			shrink++;
 		else if (error->code == EBUSY)
 			usleep(5000);

@@ -1,0 +1,38 @@
+import test from 'ava';
+import { buffersFor } from '../../runtime/packet-memory.js';
+
+const GIB = 2 ** 30;
+
+function ports(n: number, spec: (i: number) => string = (i) => `xdp:eth${i}`) {
+  return {
+    ports: Array.from({ length: n }, (_, i) => ({
+      name: `p${i}`,
+      spec: spec(i),
+      fallback: undefined,
+      offloadsOff: [],
+    })),
+  };
+}
+
+const row = test.macro(
+  (t, plan: ReturnType<typeof ports>, queues: number, memory: number, buffers: number) => {
+    t.is(
+      buffersFor(plan, () => queues, memory),
+      buffers,
+    );
+  },
+);
+
+test('two ports of one queue take the default', row, ports(2), 1, 8 * GIB, 32_768);
+test(
+  'pipes have no queues',
+  row,
+  ports(40, (i) => `pipe:p${i}`),
+  16,
+  8 * GIB,
+  32_768,
+);
+test('64 ports take what they use', row, ports(64), 1, 8 * GIB, 65 * 2048);
+test('and so do many queues', row, ports(4), 16, 8 * GIB, 65 * 2048);
+test('at most a quarter of the memory', row, ports(64), 4, GIB, 131_072);
+test('but never less than the default', row, ports(64), 4, GIB / 8, 32_768);
