@@ -2,6 +2,7 @@
 import { formatAddress, formatPrefix } from '../dsl/address.js';
 import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
 import type { Ir, IrRule } from './ir.js';
+import { lookupOf } from './lookup.js';
 import { type Manifest, manifestVersion } from './manifest.js';
 import { tagsOf } from './tags.js';
 
@@ -27,7 +28,7 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
     forwarder: built.forwarder,
     forwarderHash: built.forwarderHash,
     compiler: { ...built.compiler, flags: [...built.compiler.flags] },
-    lookup: 'flat',
+    lookup: lookupOf(router.engine),
     eventMode: router.engine.events,
     ports: router.ports.map((port, local) => ({
       local,

@@ -73,7 +73,8 @@ export const manifestSchema = z.object({
   forwarder: z.string(),
   forwarderHash: hex(64),
   compiler: z.object({ name: z.string(), version: z.string(), flags: z.array(z.string()) }),
-  lookup: z.literal('flat'),
+  /** What `auto` was resolved to, too. */
+  lookup: z.enum(['flat', 'radix', 'dxr']),
   eventMode: z.enum(['poll', 'busy', 'adaptive']),
   ports: z.array(port),
   interfaces: z.array(logicalInterface),

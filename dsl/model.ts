@@ -211,7 +211,7 @@ export interface Reach {
 
 export type EventMode = 'poll' | 'busy' | 'adaptive';
 /** How addresses are looked up. `flat`: DIR-24-8 and its IPv6 counterpart. `auto`: the build chooses, today always `flat`. */
-export type LookupMethod = 'auto' | 'flat';
+export type LookupMethod = 'auto' | 'flat' | 'radix' | 'dxr';
 
 /** Whether both directions of a flow take the same leg where a route has several. */
 export type FlowHash = 'directed' | 'symmetric';

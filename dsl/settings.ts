@@ -71,7 +71,12 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
   const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the engine');
   return Object.freeze({
     workers: readWorkers(given.workers, inside(origin, 'workers')),
-    lookup: choice<LookupMethod>(given.lookup, ['auto', 'flat'], 'auto', inside(origin, 'lookup')),
+    lookup: choice<LookupMethod>(
+      given.lookup,
+      ['auto', 'flat', 'radix', 'dxr'],
+      'auto',
+      inside(origin, 'lookup'),
+    ),
     events: choice<EventMode>(
       given.events,
       ['poll', 'busy', 'adaptive'],

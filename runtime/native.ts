@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 export interface EngineConfiguration {
   readonly generation: number;
   readonly eventMode: 'poll' | 'busy' | 'adaptive';
+  readonly lookup: 'flat' | 'radix' | 'dxr';
   readonly policyHash: string; // hex, 64 digits
   readonly ports: readonly {
     readonly name: string;

@@ -2,6 +2,7 @@
 import { formatAddress } from '../../dsl/address.js';
 import { place } from '../cite.js';
 import type { Ir, IrPredicate } from '../ir.js';
+import { lookupOf } from '../lookup.js';
 import { type SetView, setView } from './addresses.js';
 import type { Tables } from './classifiers.js';
 import { predicateBody } from './expression.js';
@@ -84,9 +85,16 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
 
 /** What the pieces that a forwarder is made of have to be told before they are included. */
 function features(ir: Ir): ForwarderView['features'] {
-  return ir.router.engine.flowHash === 'symmetric'
-    ? [{ macro: 'MILL_SYMMETRIC_FLOWS', comment: "engine: { flowHash: 'symmetric' }" }]
-    : [];
+  const { engine } = ir.router;
+  const lookup = lookupOf(engine);
+  return [
+    ...(engine.flowHash === 'symmetric'
+      ? [{ macro: 'MILL_SYMMETRIC_FLOWS', comment: "engine: { flowHash: 'symmetric' }" }]
+      : []),
+    ...(lookup === 'flat'
+      ? []
+      : [{ macro: `MILL_LOOKUP_${lookup.toUpperCase()}`, comment: `engine: { lookup: '${lookup}' }` }]),
+  ];
 }
 
 function some(names: readonly Named[]): readonly { readonly names: readonly Named[] }[] {

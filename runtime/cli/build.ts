@@ -75,7 +75,9 @@ export class BuildCommand extends NetmillCommand {
       this.context.stderr.write(`${renderText(diagnostics, shown)}\n`);
     }
     if (result.ok)
-      this.print(`${result.manifest.router}: built ${outDir} in ${(milliseconds / 1000).toFixed(1)} s`);
+      this.print(
+        `${result.manifest.router}: built ${outDir} in ${(milliseconds / 1000).toFixed(1)} s, lookup ${result.manifest.lookup}`,
+      );
     return code;
   }
 }

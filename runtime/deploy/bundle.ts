@@ -65,6 +65,7 @@ export function planOf(manifest: Manifest): Plan {
     router: manifest.router,
     policyHash: manifest.policyHash,
     eventMode: manifest.eventMode,
+    lookup: manifest.lookup,
     ports: manifest.ports.map(({ name, spec, fallback, offloadsOff }) => ({
       name,
       spec,

@@ -55,6 +55,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
   return {
     generation: input.generation,
     eventMode: plan.eventMode,
+    lookup: plan.lookup,
     policyHash: plan.policyHash,
     ports,
     interfaces: plan.interfaces.map((iface) => ({

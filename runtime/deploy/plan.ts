@@ -54,6 +54,7 @@ export interface Plan {
   readonly router: string;
   readonly policyHash: string;
   readonly eventMode: 'poll' | 'busy' | 'adaptive';
+  readonly lookup: 'flat' | 'radix' | 'dxr';
   readonly ports: readonly PlanPort[];
   readonly interfaces: readonly PlanInterface[];
   readonly workers: readonly PlanWorker[];

@@ -75,10 +75,10 @@ bool mill_config_check(const struct mill_config *config, struct mill_error *erro
 		          MILL_CONFIG_MAGIC, MILL_ABI_VERSION, config->magic, config->abi);
 		return false;
 	}
-	if (config->generation == 0 || config->event_mode > MILL_EVENTS_ADAPTIVE || config->n_workers == 0 ||
-	    config->n_ports > MILL_MAX_PORTS || config->n_ifaces > MILL_MAX_IFACES ||
-	    config->n_workers > MILL_MAX_WORKERS || config->n_gateways > MILL_MAX_GATEWAYS ||
-	    config->n_rules > MILL_MAX_RULES) {
+	if (config->generation == 0 || config->event_mode > MILL_EVENTS_ADAPTIVE ||
+	    config->lookup > MILL_FIB_DXR || config->n_workers == 0 || config->n_ports > MILL_MAX_PORTS ||
+	    config->n_ifaces > MILL_MAX_IFACES || config->n_workers > MILL_MAX_WORKERS ||
+	    config->n_gateways > MILL_MAX_GATEWAYS || config->n_rules > MILL_MAX_RULES) {
 		mill_fail(error, EINVAL,
 		          "configuration: generation %llu, %u ports, %u interfaces, %u workers, %u gateways, "
 		          "%u rules: "

@@ -169,6 +169,18 @@ static bool let_go(struct mill_engine *engine, uint64_t slots, struct mill_error
 	return publish(engine, engine->running, &kept, error);
 }
 
+/* What a generation looks routes up in. */
+static uint32_t methods_of(const struct mill_generation *generation)
+{
+	return generation == NULL ? 0 : 1u << generation->config->lookup;
+}
+
+static void keep_methods(struct mill_engine *engine, uint32_t methods)
+{
+	if (engine->fib != NULL)
+		mill_fib_thread_keep(engine->fib, methods);
+}
+
 /* Back to the running generation, after a failure on the way to another. */
 static void go_back(struct mill_engine *engine)
 {
@@ -241,8 +253,13 @@ static void pin_workers(struct mill_engine *engine)
 
 bool mill_deploy_start(struct mill_engine *engine, struct mill_generation *next, struct mill_error *error)
 {
-	if (!swap(engine, next, error))
+	/* the next one's lookup structure is complete before the swap, the last one's goes after it */
+	keep_methods(engine, methods_of(engine->running) | methods_of(next));
+	if (!swap(engine, next, error)) {
+		keep_methods(engine, methods_of(engine->running));
 		return false;
+	}
+	keep_methods(engine, methods_of(next));
 	retire(engine, next);
 	__atomic_store_n(&engine->state->running, next->number, __ATOMIC_RELEASE);
 	pin_workers(engine);

@@ -15,6 +15,7 @@
 namespace mill
 {
 
+static const char *const lookups[] = {"flat", "radix", "dxr"};
 static const char *const event_modes[] = {"poll", "busy", "adaptive"};
 static const char *const fallbacks[] = {"kernel", "drop"};
 static const char *const host_faces[] = {"none", "netdev", "tap"};
@@ -129,6 +130,7 @@ static void pack(mill_config &config, const Napi::Object &from)
 	config.generation =
 	    static_cast<uint64_t>(as_integer(from.Get("generation"), "generation", 1, 1ll << 53));
 	config.event_mode = index_of(event_modes, from.Get("eventMode"), "event mode");
+	config.lookup = index_of(lookups, from.Get("lookup"), "lookup");
 	put_hash(config.policy_hash, as_string(from.Get("policyHash"), "policyHash"));
 	const Napi::Array ports = list(from, "ports");
 	config.n_ports = static_cast<uint16_t>(counted(ports, "ports", MILL_MAX_PORTS));
@@ -264,6 +266,7 @@ Napi::Object unpack_config(Napi::Env env, const mill_config &config)
 	Napi::Object object = Napi::Object::New(env);
 	object.Set("generation", js_u53(env, config.generation));
 	object.Set("eventMode", name_at(env, event_modes, config.event_mode));
+	object.Set("lookup", name_at(env, lookups, config.lookup));
 	object.Set("policyHash", hex_of(config.policy_hash, sizeof config.policy_hash));
 	Napi::Array ports = Napi::Array::New(env, config.n_ports);
 	for (uint32_t i = 0; i < config.n_ports; i++)

@@ -13,6 +13,7 @@
 
 enum mill_fallback { MILL_FALLBACK_KERNEL, MILL_FALLBACK_DROP };
 enum mill_event_mode { MILL_EVENTS_POLL, MILL_EVENTS_BUSY, MILL_EVENTS_ADAPTIVE };
+enum mill_fib_method { MILL_FIB_FLAT, MILL_FIB_RADIX, MILL_FIB_DXR }; /* lookup structure */
 enum mill_host_face { MILL_HOST_NONE, MILL_HOST_NETDEV, MILL_HOST_TAP };
 
 enum mill_offload {
@@ -59,7 +60,8 @@ struct mill_worker_config {
 struct mill_config {
 	uint32_t magic, abi;
 	uint64_t generation; /* sequence number, unique for the life of the state memfd, never reused */
-	uint32_t event_mode; /* enum mill_event_mode */
+	uint16_t event_mode; /* enum mill_event_mode */
+	uint16_t lookup;     /* enum mill_fib_method */
 	uint16_t n_ports, n_ifaces, n_workers, n_gateways;
 	uint32_t n_rules;
 	uint8_t policy_hash[32]; /* SHA-256, must equal the forwarder's own */

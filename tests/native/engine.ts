@@ -72,6 +72,7 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
   return {
     generation,
     eventMode: 'poll',
+    lookup: 'flat',
     policyHash: '0'.repeat(64),
     ports: names.map((name, slot) => ({
       name,

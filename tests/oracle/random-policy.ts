@@ -248,5 +248,6 @@ export function randomPolicy(seed: number): Router {
     `port${i}`,
     { port: `pipe:p${i}`, fallback: 'drop', ...random.pick(shapes)() },
   ]);
-  return router('random', { interfaces: Object.fromEntries(ports) });
+  const lookup = random.pick(['auto', 'flat', 'radix', 'dxr'] as const);
+  return router('random', { engine: { lookup }, interfaces: Object.fromEntries(ports) });
 }

@@ -28,6 +28,7 @@ export default router('line', {
 export function numbered(
   n: number,
   ports: readonly ('server' | 'provider')[] = ['server', 'provider'],
+  lookup: 'auto' | 'flat' | 'radix' | 'dxr' = 'auto',
 ): string {
   const device = { server: 'r1', provider: 'r2' } as const;
   const more = ports.map((name) => `    ${name}: { port: 'xdp:${device[name]}', fallback: 'kernel' },`);
@@ -38,6 +39,7 @@ const fromClient = acl('from-client', { default: 'allow' }, [
   allow({ from: nets('10.0.1.0/24', '2001:db8:1::/64') }).id('client'),
 ])
 export default router('line', {
+  engine: { lookup: '${lookup}' },
   interfaces: {
     client: { port: 'xdp:r0', in: fromClient, fallback: 'kernel' },
 ${more.join('\n')}

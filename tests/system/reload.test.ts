@@ -137,6 +137,29 @@ systemTest(
   { seconds: 300 },
 );
 
+systemTest(
+  'the lookup method changes by deploy and by rollback, and nothing is lost',
+  async (t) => {
+    const bed = await build();
+    try {
+      const rate = Math.min(await losslessRate(bed, t), 20_000);
+      const seen = await during(bed, rate, async () => {
+        for (let n = 1; n <= 4; n++) {
+          for (const lookup of ['radix', 'dxr'] as const)
+            await bed.netmill.deploy(numbered(n, undefined, lookup));
+          await bed.netmill.rollback(); // radix again
+          await bed.netmill.deploy(numbered(n, undefined, 'flat'));
+        }
+      });
+      t.log(`16 changes of the method, ${seen.sent} packets at ${rate}/s`);
+      t.like(seen, clean);
+    } finally {
+      await bed.line.close();
+    }
+  },
+  { seconds: 180 },
+);
+
 systemTest('a swap by rollback goes to the generation before, and names what runs', async (t) => {
   const bed = await build();
   try {

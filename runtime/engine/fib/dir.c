@@ -92,6 +92,14 @@ static void put(const struct mill_dir *dir, uint32_t table, uint32_t index, uint
 	__atomic_store_n((uint16_t *)entry_of(dir, table, index), narrow, __ATOMIC_RELEASE);
 }
 
+/* Entries of a table are others than before. */
+static void tell_compact(struct mill_dir *dir, uint32_t table, uint32_t first, uint32_t n)
+{
+	const uint32_t position = table == ROOT ? first : MILL_FIB_ROOT + table * MILL_FIB_NODE + first;
+	mill_compact_refresh(&dir->radix, position, n);
+	mill_compact_refresh(&dir->dxr, position, n);
+}
+
 bool mill_dir_init(struct mill_dir *dir, struct mill_fib *fib, struct mill_qsbr *qsbr, int family)
 {
 	const struct tables tables = tables_of(family);
@@ -104,6 +112,8 @@ bool mill_dir_init(struct mill_dir *dir, struct mill_fib *fib, struct mill_qsbr 
 	dir->root = (uint8_t *)fib + tables.narrow_root;
 	dir->nodes = (uint8_t *)fib + tables.narrow_nodes;
 	dir->depths = tables.depths;
+	mill_compact_init(&dir->radix, dir, MILL_FIB_RADIX);
+	mill_compact_init(&dir->dxr, dir, MILL_FIB_DXR);
 	bool slots = mill_slots_init(&dir->slots[0], 0, MILL_FIB_NARROW_LIMIT, tables.capacity);
 	for (uint32_t depth = 1; depth < dir->depths; depth++)
 		slots =
@@ -148,6 +158,8 @@ static uint32_t take_node(struct mill_dir *dir, uint32_t depth)
 static void give_node(void *owner, uint64_t node)
 {
 	struct mill_dir *dir = owner;
+	mill_compact_forget(&dir->radix, (uint32_t)node);
+	mill_compact_forget(&dir->dxr, (uint32_t)node);
 	if (dir->narrow)
 		mill_slots_give(&dir->slots[node / MILL_FIB_NARROW_LIMIT],
 		                (uint32_t)node % MILL_FIB_NARROW_LIMIT);
@@ -207,6 +219,8 @@ static void copy_table(const struct mill_dir *from, const struct mill_dir *to, u
 static void widen(struct mill_dir *dir)
 {
 	const struct tables tables = tables_of(dir->family);
+	mill_compact_drop(&dir->radix);
+	mill_compact_drop(&dir->dxr);
 	struct mill_dir wide = *dir;
 	wide.narrow = false;
 	wide.root = (uint8_t *)dir->fib + tables.root;
@@ -241,7 +255,9 @@ static uint32_t grow_node(struct mill_dir *dir, const struct place *place)
 		put(dir, node, i, entry);
 	memset(length_of(dir, node, 0), *length_of(dir, place->table, place->index), MILL_FIB_NODE);
 	dir->node_prefixes[node] = 0;
+	tell_compact(dir, node, 0, MILL_FIB_NODE);
 	put(dir, place->table, place->index, node | MILL_FIB_IS_NODE);
+	tell_compact(dir, place->table, place->index, 1);
 	return node;
 }
 
@@ -258,6 +274,7 @@ static void fill(struct mill_dir *dir, uint32_t table, uint32_t first, uint32_t 
 			length[i] = change->length;
 		}
 	}
+	tell_compact(dir, table, first, n);
 }
 
 static void fill_place(struct mill_dir *dir, const struct place *place, unsigned length,
@@ -293,6 +310,7 @@ static void collapse(struct mill_dir *dir, const struct place *place)
 	const uint32_t node = get(dir, place->table, place->index) & ~MILL_FIB_IS_NODE;
 	*length_of(dir, place->table, place->index) = *length_of(dir, node, 0);
 	put(dir, place->table, place->index, get(dir, node, 0));
+	tell_compact(dir, place->table, place->index, 1);
 	mill_qsbr_defer(dir->qsbr, give_node, dir, node);
 }
 

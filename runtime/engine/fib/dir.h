@@ -14,6 +14,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "fib/compact.h"
 #include "fib/qsbr.h"
 #include "fib/slots.h"
 #include "netmill/fib.h"
@@ -27,10 +28,11 @@ struct mill_dir {
 	uint8_t *node_length;    /* by node entry */
 	uint32_t *node_prefixes; /* by node: prefixes that need it, here or below */
 	struct mill_slots
-	    slots[MILL_FIB_DEPTHS6]; /* of nodes, by depth; all in the first one when not narrow */
-	uint32_t depths;             /* 1 or MILL_FIB_DEPTHS6 */
-	uint32_t *wide;              /* in the FIB: readers' flag */
-	bool narrow;                 /* entries of 16 bits */
+	    slots[MILL_FIB_DEPTHS6];    /* of nodes, by depth; all in the first one when not narrow */
+	uint32_t depths;                /* 1 or MILL_FIB_DEPTHS6 */
+	uint32_t *wide;                 /* in the FIB: readers' flag */
+	bool narrow;                    /* entries of 16 bits */
+	struct mill_compact radix, dxr; /* follow what changes here, if they are on */
 };
 
 /* family 4 or 6; the FIB's part is zero. False: out of memory. */

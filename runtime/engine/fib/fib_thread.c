@@ -318,6 +318,19 @@ const struct mill_fib *mill_fib_thread_fib(const struct mill_fib_thread *self)
 	return atomic_load_explicit(&self->live, memory_order_acquire);
 }
 
+void mill_fib_thread_keep(struct mill_fib_thread *self, uint32_t methods)
+{
+	pthread_mutex_lock(&self->lock);
+	const uint32_t ready = mill_fib_writer_keep(&self->writer, methods);
+	self->changes += CONDENSE_AT; /* huge pages for what is new */
+	pthread_mutex_unlock(&self->lock);
+	for (uint32_t method = MILL_FIB_RADIX; method <= MILL_FIB_DXR; method++)
+		if ((methods & ~ready) >> method & 1)
+			mill_log(
+			    "fib: lookup '%s' has no room, or more groups than it can name: 'flat' is used",
+			    method == MILL_FIB_RADIX ? "radix" : "dxr");
+}
+
 void mill_fib_iface_changed(struct mill_fib_thread *self, uint16_t iface_slot)
 {
 	pthread_mutex_lock(&self->lock);

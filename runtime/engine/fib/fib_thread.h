@@ -28,6 +28,9 @@ void mill_fib_thread_stop(struct mill_fib_thread *);
 const struct mill_fib *mill_fib_thread_fib(const struct mill_fib_thread *);
 /* Carrier of a port: every path over it is dead, or alive again, when this returns. Any thread. */
 void mill_fib_port_down(struct mill_fib_thread *, uint16_t port_slot, bool down);
+/* Lookup structures of these methods (bit m: enum mill_fib_method m) are there from now on, and no others; forwarding
+ * goes on meanwhile, changes of routes wait. One that finds no room is answered for by the flat tables, and logged. */
+void mill_fib_thread_keep(struct mill_fib_thread *, uint32_t methods);
 /* MAC, port, tags or MTU of ifaces[slot] are others than before: the rewrites over it are made anew when this
  * returns. */
 void mill_fib_iface_changed(struct mill_fib_thread *, uint16_t iface_slot);

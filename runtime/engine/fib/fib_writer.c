@@ -2,6 +2,8 @@
 #include <string.h>
 #include "fib/fib_writer.h"
 
+#define KEEP_WAIT_MS 1000u
+
 /* One family's part. */
 struct family {
 	struct mill_dir *dir;
@@ -37,7 +39,8 @@ static uint32_t has_vector(void)
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
 	    !__builtin_cpu_supports("avx512vl"))
 		return 0;
-	return MILL_VECTOR_LOOKUP | (__builtin_cpu_supports("avx512vbmi") ? MILL_VECTOR_BYTES : 0);
+	return MILL_VECTOR_LOOKUP | (__builtin_cpu_supports("avx512vbmi") ? MILL_VECTOR_BYTES : 0) |
+	       (__builtin_cpu_supports("avx512vpopcntdq") ? MILL_VECTOR_POPCOUNT : 0);
 #else
 	return 0;
 #endif
@@ -332,4 +335,27 @@ void mill_fib_writer_give_up(struct mill_fib_writer *writer)
 bool mill_fib_writer_iface_changed(struct mill_fib_writer *writer, uint16_t iface)
 {
 	return mill_adjacencies_rebuild(&writer->adjacencies, iface);
+}
+
+/* True when it answers. */
+static bool keep(struct mill_fib_writer *writer, struct mill_compact *compact, uint32_t methods)
+{
+	const bool wanted = methods >> compact->method & 1;
+	if (!wanted)
+		mill_compact_drop(compact);
+	else if (!compact->on && compact->dropping)
+		mill_qsbr_drain(writer->qsbr, KEEP_WAIT_MS);
+	if (wanted && !compact->on && !compact->dropping)
+		mill_compact_build(compact);
+	return compact->on;
+}
+
+uint32_t mill_fib_writer_keep(struct mill_fib_writer *writer, uint32_t methods)
+{
+	const bool radix4 = keep(writer, &writer->dir4.radix, methods);
+	const bool radix6 = keep(writer, &writer->dir6.radix, methods);
+	const bool dxr4 = keep(writer, &writer->dir4.dxr, methods);
+	const bool dxr6 = keep(writer, &writer->dir6.dxr, methods);
+	return 1u << MILL_FIB_FLAT | (uint32_t)(radix4 && radix6) << MILL_FIB_RADIX |
+	       (uint32_t)(dxr4 && dxr6) << MILL_FIB_DXR;
 }

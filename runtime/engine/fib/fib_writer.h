@@ -50,4 +50,8 @@ enum mill_fib_result mill_fib_writer_apply(struct mill_fib_writer *, const struc
 /* A record that found no room will not be tried again. From here on what depends on it finds no room either, until a
  * replay begins: the routes of before stay. */
 void mill_fib_writer_give_up(struct mill_fib_writer *);
+/* The compact structures of these methods (bit m: enum mill_fib_method m) are there from now on, the others are not;
+ * readers of one that is not there, for want of room, are answered by the flat tables. Waits for a grace period where
+ * a structure is wanted again that is still being given back. Returns the methods that are ready in both families. */
+uint32_t mill_fib_writer_keep(struct mill_fib_writer *, uint32_t methods);
 bool mill_fib_writer_iface_changed(struct mill_fib_writer *, uint16_t iface);

@@ -95,6 +95,20 @@ test('both directions of a flow have one hash when the policy says so', async (t
   t.notRegex(await sourceOf(policy('directed')), /SYMMETRIC/);
 });
 
+test('the policy’s lookup method is the one that is compiled in', async (t) => {
+  t.timeout(120_000);
+  const policy = (lookup: string) =>
+    `export default router('r', { engine: { lookup: '${lookup}' }, interfaces: { a: { port: 'xdp:e0' } } })`;
+  for (const lookup of ['radix', 'dxr']) {
+    const source = await sourceOf(policy(lookup));
+    const macro = `MILL_LOOKUP_${lookup.toUpperCase()}`;
+    t.true(source.includes(`/* engine: { lookup: '${lookup}' } */\n#define ${macro}\n#include`));
+    t.is(gccSays(source), '');
+    t.deepEqual(misformatted(source), []);
+  }
+  t.notRegex(await sourceOf(policy('auto')), /MILL_LOOKUP/);
+});
+
 test('text in comments', (t) => {
   t.is(comment('a */ b /* c ??/ d…\n e\tf ü'), 'a * / b / * c ? ?/ d...  e f ?');
   t.is(comment('/*/ **/'), '/ * / ** /');

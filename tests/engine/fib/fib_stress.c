@@ -18,6 +18,11 @@
 static const unsigned short4[] = {15, 16, 24, 20}, long4[] = {25, 32, 32, 24};
 static const unsigned short6[] = {22, 32, 48, 64}, long6[] = {28, 48, 128, 96};
 
+static void (*const by_method4[])(const struct mill_fib *, const uint32_t *, uint32_t *,
+                                  unsigned) = {mill_fib_lookup4, mill_radix_lookup4, mill_dxr_lookup4};
+static void (*const by_method6[])(const struct mill_fib *, const uint8_t (*)[16], uint32_t *,
+                                  unsigned) = {mill_fib_lookup6, mill_radix_lookup6, mill_dxr_lookup6};
+
 struct shared {
 	struct fixture *f;
 	uint32_t address4[ADDRESSES];
@@ -29,8 +34,9 @@ struct shared {
 struct reader {
 	struct shared *shared;
 	uint32_t number;
+	uint32_t method;
 	pthread_t thread;
-	uint32_t seen[2][ADDRESSES]; /* key found last */
+	uint32_t seen[3][2][ADDRESSES]; /* key found last, by method */
 };
 
 /* Key of the adjacency that address i of a family gets in a round. */
@@ -53,9 +59,9 @@ static void check(struct reader *reader, uint32_t family, uint32_t i, const stru
 	      key, i);
 	const uint32_t mac = mac_of(key);
 	CHECK(memcmp(found->rewrite + 2, &mac, 4) == 0, "a whole rewrite of key %u", key);
-	CHECK(key >= reader->seen[family][i], "no older answer than before: %u after %u", key,
-	      reader->seen[family][i]);
-	reader->seen[family][i] = key;
+	CHECK(key >= reader->seen[reader->method][family][i], "no older answer than before: %u after %u", key,
+	      reader->seen[reader->method][family][i]);
+	reader->seen[reader->method][family][i] = key;
 }
 
 static void *read_on(void *argument)
@@ -68,16 +74,17 @@ static void *read_on(void *argument)
 	uint32_t group[ADDRESSES];
 	uint64_t n = 0;
 	mill_qsbr_online(epoch);
-	for (; !atomic_load_explicit(&s->stop, memory_order_relaxed); n += 2 * ADDRESSES) {
+	for (; !atomic_load_explicit(&s->stop, memory_order_relaxed); n += 2 * ADDRESSES + 1) {
 		mill_qsbr_quiescent(epoch);
-		if (n % 1024 == 0) { /* asleep for a moment */
+		reader->method = (uint32_t)(n % 3);
+		if (n % 1009 == 0) { /* asleep for a moment */
 			mill_qsbr_offline(epoch);
 			mill_qsbr_online(epoch);
 		}
-		mill_fib_lookup4(fib, s->address4, group, ADDRESSES);
+		by_method4[reader->method](fib, s->address4, group, ADDRESSES);
 		for (uint32_t i = 0; i < ADDRESSES; i++)
 			check(reader, 0, i, mill_fib_select(fib, group[i], (uint32_t)random_next(&random)));
-		mill_fib_lookup6(fib, (const uint8_t(*)[16])s->address6, group, ADDRESSES);
+		by_method6[reader->method](fib, (const uint8_t(*)[16])s->address6, group, ADDRESSES);
 		for (uint32_t i = 0; i < ADDRESSES; i++)
 			check(reader, 1, i, mill_fib_select(fib, group[i], (uint32_t)random_next(&random)));
 	}
@@ -177,9 +184,12 @@ int main(int argc, char **argv)
 		reader[i] = (struct reader){.shared = &s, .number = i};
 		pthread_create(&reader[i].thread, NULL, read_on, &reader[i]);
 	}
-	for (const uint64_t end = now_ns() + seconds * 1000000000ull; now_ns() < end || round <= 24;) {
+	for (const uint64_t end = now_ns() + seconds * 1000000000ull; now_ns() < end || round <= 28;) {
 		condense(&s, round);
-		if (round == 8)
+		if (round % 4 == 3) /* a structure goes or comes back */
+			mill_fib_writer_keep(&s.f->writer,
+			                     ALL_METHODS & ~(round % 8 == 3 ? 1u << (round / 8 % 2 + 1) : 0));
+		if (round == 20)
 			crowd(&s);
 		write_round(&s, round++);
 	}

@@ -53,6 +53,7 @@ struct fixture *fixture_new(void)
 	fixture_ifaces(f->iface);
 	mill_qsbr_init(&f->qsbr, f->state);
 	CHECK(mill_fib_writer_init(&f->writer, f->fib, &f->qsbr, f->iface), "a writer");
+	CHECK(mill_fib_writer_keep(&f->writer, ALL_METHODS) == ALL_METHODS, "all methods");
 	return f;
 }
 
@@ -143,15 +144,22 @@ void fixture_group1(struct fixture *f, uint32_t key, uint32_t adjacency)
 
 uint32_t lookup4(const struct mill_fib *fib, uint32_t address)
 {
-	uint32_t group;
+	uint32_t group, radix, dxr;
 	mill_fib_lookup4(fib, &address, &group, 1);
+	mill_radix_lookup4(fib, &address, &radix, 1);
+	mill_dxr_lookup4(fib, &address, &dxr, 1);
+	CHECK(radix == group && dxr == group, "%08x: flat %u, radix %u, dxr %u", address, group, radix, dxr);
 	return group;
 }
 
 uint32_t lookup6(const struct mill_fib *fib, const uint8_t address[16])
 {
-	uint32_t group;
+	uint32_t group, radix, dxr;
 	mill_fib_lookup6(fib, (const uint8_t(*)[16])address, &group, 1);
+	mill_radix_lookup6(fib, (const uint8_t(*)[16])address, &radix, 1);
+	mill_dxr_lookup6(fib, (const uint8_t(*)[16])address, &dxr, 1);
+	CHECK(radix == group && dxr == group, "%02x%02x…: flat %u, radix %u, dxr %u", address[0], address[1],
+	      group, radix, dxr);
 	return group;
 }
 

@@ -29,6 +29,7 @@ struct fixture {
 };
 
 /* Interface i: port i % 8, MAC 02:00:00:00:01:i, i % 3 tags, MTU 1500 + i. */
+/* With all lookup structures. */
 struct fixture *fixture_new(void);
 void fixture_free(struct fixture *);
 void fixture_ifaces(struct mill_iface *);
@@ -52,6 +53,9 @@ void fixture_group(struct fixture *, uint32_t key, const struct mill_fib_leg *, 
 /* One leg. */
 void fixture_group1(struct fixture *, uint32_t key, uint32_t adjacency);
 
+#define ALL_METHODS (1u << MILL_FIB_FLAT | 1u << MILL_FIB_RADIX | 1u << MILL_FIB_DXR)
+
+/* By the flat tables; checks that the other methods say the same, if they are there. */
 uint32_t lookup4(const struct mill_fib *, uint32_t address);
 uint32_t lookup6(const struct mill_fib *, const uint8_t address[16]);
 /* Daemon's number of the adjacency that a packet to this address would take. */

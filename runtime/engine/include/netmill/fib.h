@@ -10,6 +10,7 @@
  * An entry is 0 (nothing but the default route, which stands in the header: changing it is one store), a group, or
  * a node (top bit set). Entries have 16 bits, as lookups are fast when their tables fit into the caches; nodes of
  * IPv6 are numbered by depth for that. Once 16 bits do not suffice for a family, tables of 32-bit entries take over.
+ * Beside these flat tables there may be a compact structure made from them (netmill/fib_compact.h).
  * A group is one 64-bit word: an adjacency, or a power of two of buckets with one each.
  *
  * Threads: the FIB thread alone writes (fib/fib_writer.h). Everything that a reader follows is published by one
@@ -22,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "shm/config.h"
 #include "shm/fib_queue.h"
 #include "shm/limits.h"
 #include "shm/state.h"
@@ -60,8 +62,9 @@ _Static_assert(sizeof(struct mill_adjacency) == 64, "an adjacency is one cache l
 
 /* What the processor has: code that needs it is compiled in, and asks before it runs. */
 enum mill_vector {
-	MILL_VECTOR_LOOKUP = 1, /* AVX-512 F, BW, VL: lookups */
-	MILL_VECTOR_BYTES = 2,  /* VBMI besides: classification */
+	MILL_VECTOR_LOOKUP = 1,  /* AVX-512 F, BW, VL: lookups */
+	MILL_VECTOR_BYTES = 2,   /* VBMI besides: classification */
+	MILL_VECTOR_POPCOUNT = 4 /* VPOPCNTDQ besides: lookups in compact structures */
 };
 
 struct mill_fib {
@@ -72,7 +75,9 @@ struct mill_fib {
 	uint64_t checksum; /* FNV-1a of the four above without `complete` */
 	_Alignas(64) uint64_t ports_down; /* bit p: port slot p has no carrier */
 	uint32_t wide4, wide6;            /* 1: root and nodes are the 32-bit ones */
-	uint32_t default4;                /* group of 0.0.0.0/0, 0 for none */
+	uint32_t
+	    ready[2]; /* IPv4, IPv6: bit m is set while the structure of enum mill_fib_method m answers */
+	uint32_t default4; /* group of 0.0.0.0/0, 0 for none */
 	uint32_t default6;
 	uint32_t vector;     /* enum mill_vector; 0: no AVX-512 */
 	uint32_t groups_end; /* numbers of groups from here on were never taken: shm/fib_use.h */
@@ -98,7 +103,8 @@ struct mill_fib {
 #define MILL_FIB_NODES6_OFFSET        (MILL_FIB_ROOT6_OFFSET + MILL_FIB_ROOT * 4ull)
 #define MILL_FIB_ROOT4_OFFSET         (MILL_FIB_NODES6_OFFSET + MILL_FIB_NODES6 * MILL_FIB_NODE * 4ull)
 #define MILL_FIB_NODES4_OFFSET        (MILL_FIB_ROOT4_OFFSET + MILL_FIB_ROOT * 4ull)
-#define MILL_FIB_BYTES                (MILL_FIB_NODES4_OFFSET + MILL_FIB_NODES4 * MILL_FIB_NODE * 4ull)
+#define MILL_FIB_COMPACT_OFFSET       (MILL_FIB_NODES4_OFFSET + MILL_FIB_NODES4 * MILL_FIB_NODE * 4ull)
+#define MILL_FIB_BYTES                (MILL_FIB_COMPACT_OFFSET + 4 * MILL_COMPACT_BYTES)
 
 _Static_assert(sizeof(struct mill_fib) <= MILL_FIB_HEADER, "the header has its place");
 
@@ -192,3 +198,4 @@ static inline uint32_t mill_fib_gateway(const struct mill_fib *fib, uint32_t gat
 }
 
 #include "netmill/fib_lookup.h"
+#include "netmill/fib_compact.h"

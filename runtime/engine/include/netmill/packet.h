@@ -101,14 +101,26 @@ static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
 	return p;
 }
 
+/* The method that the policy names: `engine.lookup`. */
+#if defined(MILL_LOOKUP_RADIX)
+#define MILL_LOOKUP4 mill_radix_lookup4
+#define MILL_LOOKUP6 mill_radix_lookup6
+#elif defined(MILL_LOOKUP_DXR)
+#define MILL_LOOKUP4 mill_dxr_lookup4
+#define MILL_LOOKUP6 mill_dxr_lookup6
+#else
+#define MILL_LOOKUP4 mill_fib_lookup4
+#define MILL_LOOKUP6 mill_fib_lookup6
+#endif
+
 static inline void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
 {
 	if (burst->n4 != 0) {
-		mill_fib_lookup4(w->fib, burst->dst4, burst->group4, burst->n4);
-		mill_fib_lookup4(w->fib, burst->src4, burst->from4, burst->n4);
+		MILL_LOOKUP4(w->fib, burst->dst4, burst->group4, burst->n4);
+		MILL_LOOKUP4(w->fib, burst->src4, burst->from4, burst->n4);
 	}
 	if (burst->n6 != 0)
-		mill_fib_lookup6(w->fib, (const uint8_t(*)[16])burst->dst6, burst->group6, burst->n6);
+		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])burst->dst6, burst->group6, burst->n6);
 	burst->n4 = burst->n6 = burst->routed = 0;
 	burst->foreign4 = 0;
 }
