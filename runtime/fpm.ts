@@ -37,7 +37,9 @@ export interface Fpm {
   stop(): Promise<void>;
 }
 
-/** Bytes that may wait: for the engine, and for zebra to read. Beyond, zebra is made to tell all of it again. */
+/** Bytes of acknowledgements that may wait for the engine; with more, zebra is not listened to for a moment. */
+const HOLD_BACK = 4 * 1024 * 1024;
+/** While the FIB is frozen zebra is listened to all the same. Beyond this it has to tell all again afterwards. */
 const MAX_WAITING = 16 * 1024 * 1024;
 /** How often a frozen FIB is looked at. */
 const LOOK_MS = 200;
@@ -129,6 +131,7 @@ export async function startFpm(options: FpmOptions): Promise<Fpm> {
 
 /** Sends acknowledgements when the engine forwards by what they acknowledge, many at a time, in order. */
 function acknowledgeTo(socket: Socket, { rib, log }: FpmOptions): (frames: Buffer) => void {
+  const gone = new Promise((resolve) => socket.once('close', resolve));
   let waiting: Buffer[] = [];
   let size = 0;
   let running = false;
@@ -142,6 +145,7 @@ function acknowledgeTo(socket: Socket, { rib, log }: FpmOptions): (frames: Buffe
       const before = forwards();
       await rib.settled();
       if (before && forwards()) return true;
+      socket.resume();
       await sleep(LOOK_MS);
     }
     return false;
@@ -153,12 +157,14 @@ function acknowledgeTo(socket: Socket, { rib, log }: FpmOptions): (frames: Buffe
       waiting = [];
       size = 0;
       if (!(await inForce())) return;
-      if (!all || socket.writableLength > MAX_WAITING) {
-        log.warn('FPM: too much waited to be acknowledged; zebra is to connect again');
+      if (!all) {
+        log.warn('FPM: too much changed while the FIB was decoupled; zebra is to connect again');
         socket.destroy();
         return;
       }
-      socket.write(Buffer.concat(frames));
+      if (!socket.write(Buffer.concat(frames)))
+        await Promise.race([gone, new Promise((resolve) => socket.once('drain', resolve))]);
+      socket.resume();
     }
   };
   return (frames) => {
@@ -166,6 +172,7 @@ function acknowledgeTo(socket: Socket, { rib, log }: FpmOptions): (frames: Buffe
     size += frames.length;
     if (size <= MAX_WAITING) waiting.push(frames);
     else waiting = [];
+    if (size > HOLD_BACK && forwards()) socket.pause();
     if (running) return;
     running = true;
     // The RIB refuses to be waited for only when the daemon stops.

@@ -8,7 +8,7 @@ import type { Logger } from '../../runtime/log.js';
 /** A RIB that notes what it is told; `settle` says when the engine has it. */
 async function bed(t: ExecutionContext, grace: number) {
   const said: string[] = [];
-  const made = { said, coupled: true, settle: Promise.resolve(), refuse: false };
+  const made = { said, coupled: true, settle: Promise.resolve(), refuse: false, ack: '' };
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined } as unknown as Logger;
   const fpm = await startFpm({
     host: '127.0.0.1',
@@ -20,7 +20,7 @@ async function bed(t: ExecutionContext, grace: number) {
       fpmTake: (bytes) => {
         if (made.refuse) throw new Error('no FPM');
         said.push(`take ${bytes}`);
-        return Buffer.from(`ack ${bytes}`);
+        return Buffer.from(made.ack || `ack ${bytes}`);
       },
       fpmSweep: () => said.push('sweep'),
       settled: () => made.settle,
@@ -113,6 +113,34 @@ test('a stream that is not understood ends the connection, and nothing else', as
   const right = await connect();
   right.socket.write('x');
   await t.notThrowsAsync(until(() => right.heard() === 'ack x'));
+});
+
+test('when much waits to be acknowledged zebra is held back, and not while the FIB is decoupled', async (t) => {
+  const { made, connect } = await bed(t, 60);
+  const say = async (socket: net.Socket, words: readonly string[]) => {
+    for (const word of words) {
+      socket.write(word);
+      await sleep(50);
+    }
+  };
+  made.ack = 'x'.repeat(3 << 20);
+  let inForce = (): void => undefined;
+  made.settle = new Promise((resolve) => {
+    inForce = resolve;
+  });
+  const zebra = await connect();
+  await say(zebra.socket, ['a', 'b', 'c', 'd', 'e']);
+  t.true(made.said.length <= 4, made.said.join());
+  inForce();
+  await until(() => made.said.join('').replaceAll(/open|take| /g, '') === 'abcde');
+  await until(() => zebra.heard().length >= 3 * (3 << 20));
+
+  made.coupled = false;
+  await say(zebra.socket, ['1', '2', '3', '4', '5', '6', '7']);
+  t.true(made.said.join().endsWith('take 7'), made.said.join());
+  t.false(zebra.socket.destroyed);
+  made.coupled = true;
+  await once(zebra.socket, 'close');
 });
 
 test('zebra has told all when it pauses', async (t) => {
