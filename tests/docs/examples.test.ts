@@ -7,7 +7,7 @@ const documents = ['README.md', ...readdirSync('docs').map((name) => `docs/${nam
   name.endsWith('.md'),
 );
 
-/** Blocks marked `ts`, with the line they begin on. */
+/** Blocks marked `ts`, with the line they begin on; what is no policy is marked `typescript`. */
 function examples(text: string): { readonly line: number; readonly code: string }[] {
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => ({
     line: text.slice(0, match.index).split('\n').length,
