@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { z } from 'zod';
 import { type Manifest, parseManifest } from '../../codegen/manifest.js';
 import { policyFile } from '../../codegen/policy-json.js';
-import { MillError, messageOf } from '../errors.js';
+import { builtinOrigin } from '../../dsl/origin.js';
+import { errnoOf, MillError, messageOf } from '../errors.js';
 import type { Plan } from './plan.js';
 
 export interface Bundle {
@@ -42,25 +44,40 @@ function readManifest(path: string): Manifest {
   try {
     return parseManifest(readFileSync(path, 'utf8'));
   } catch (error) {
+    if (errnoOf(error) === 'ENOENT')
+      throw new MillError(
+        'policy',
+        `no bundle: ${path} is missing`,
+        'build one: netmill build POLICY -o DIR',
+      );
     throw new MillError(
       'policy',
-      `no bundle: ${path}: ${messageOf(error)}`,
-      'build one: netmill build POLICY -o DIR',
+      `${path} is no manifest of this netmill: ${whatIsWrong(error)}`,
+      'build the policy again, with the netmill that runs here',
     );
   }
+}
+
+/** The first of what may be a screenful. */
+function whatIsWrong(error: unknown): string {
+  if (!(error instanceof z.ZodError)) return messageOf(error);
+  const [first, ...others] = error.issues;
+  const more = others.length > 0 ? ` (and ${others.length} more)` : '';
+  return `${first!.path.join('.')}: ${first!.message}${more}`;
 }
 
 function hashOf(path: string): string {
   try {
     return createHash('sha256').update(readFileSync(path)).digest('hex');
   } catch (error) {
-    throw new MillError('policy', `no bundle: ${messageOf(error)}`, 'build it again');
+    const why = errnoOf(error) === 'ENOENT' ? `${path} is missing` : messageOf(error);
+    throw new MillError('policy', `no bundle: ${why}`, 'build it again');
   }
 }
 
 export function planOf(manifest: Manifest): Plan {
-  const place = (origin: Manifest['rules'][number]['origin']): string =>
-    `${origin.file}:${origin.line}:${origin.column}`;
+  const place = ({ file, line, column }: Manifest['rules'][number]['origin']): string =>
+    file === builtinOrigin.file ? 'built in' : `${file}:${line}:${column}`;
   return {
     router: manifest.router,
     policyHash: manifest.policyHash,

@@ -178,7 +178,20 @@ test('a bundle whose code is not its manifest’s is refused', (t) => {
 });
 
 test('a directory that is no bundle is refused', (t) => {
-  t.throws(() => readBundle(scratch(t)), { instanceOf: MillError, message: /no bundle/ });
+  t.throws(() => readBundle(scratch(t)), { instanceOf: MillError, message: /no bundle: .* is missing/ });
+});
+
+test('a bundle without its code is refused', (t) => {
+  const dir = writeBundle(join(scratch(t), 'b'));
+  rmSync(join(dir, 'fwd-1-x.so'));
+  t.throws(() => readBundle(dir), { instanceOf: MillError, message: /fwd-1-x.so is missing/ });
+});
+
+test('a manifest of another shape is refused in one line', (t) => {
+  const dir = writeBundle(join(scratch(t), 'b'));
+  writeFileSync(join(dir, 'forwarder.json'), '{"version":1}');
+  const error = t.throws<MillError>(() => readBundle(dir));
+  t.regex(error?.message ?? '', /is no manifest of this netmill: abi: .* \(and \d+ more\)$/);
 });
 
 test('numbers of generations only grow, whatever was removed', (t) => {
