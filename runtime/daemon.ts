@@ -133,7 +133,10 @@ async function run(
   stops.push(() => rib.stop());
 
   const first = found ?? (await engines.start(signal, buffersFor(bundle.plan)));
-  log.info({ pid: first.pid, generation: first.running }, found ? 'engine found running' : 'engine started');
+  log.info(
+    { engine: first.pid, generation: first.running },
+    found ? 'engine found running' : 'engine started',
+  );
 
   const interfaces = keepInterfaces({ kernel: native.kernel, rib, journal: openJournal(paths.journal), log });
   const supervisor = supervise(first, {

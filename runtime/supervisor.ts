@@ -49,14 +49,14 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
   const replace = async (dead: EngineLink): Promise<void> => {
     const died = performance.now();
     const generation = dead.state.running;
-    log.error({ pid: dead.pid, generation }, 'the engine died');
+    log.error({ engine: dead.pid, generation }, 'the engine died');
     crashes.push({ generation, at: Date.now() });
     const next = await successor(dead);
     link = next.link;
     restarts += 1;
     watch(next.link);
     const ms = Math.round(performance.now() - died);
-    log.warn({ pid: next.link.pid, adopted: next.adopted, ms }, 'another engine serves');
+    log.warn({ engine: next.link.pid, adopted: next.adopted, ms }, 'another engine serves');
     await options.onEngine(next.link, next.adopted);
     const recent = crashes.filter((c) => c.generation === generation && c.at > Date.now() - CRASH_WINDOW_MS);
     if (recent.length >= 2) await options.onCrashLoop(generation);

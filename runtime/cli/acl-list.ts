@@ -1,5 +1,6 @@
 import { Command, Option } from 'clipanion';
 import type { AclReply } from '../control/types.js';
+import { MillError } from '../errors.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
 import { count, table } from './text.js';
@@ -20,6 +21,14 @@ export class AclListCommand extends NetmillCommand {
   async run(): Promise<number> {
     const reply = await this.ask<AclReply>({ op: 'acl.list' });
     const rules = reply.rules.filter((rule) => this.list === undefined || rule.list === this.list);
+    if (this.list !== undefined && rules.length === 0) {
+      const lists = [...new Set(reply.rules.map((rule) => rule.list))];
+      throw new MillError(
+        'not-found',
+        `no list of the running policy is named ${this.list}`,
+        lists.length > 0 ? `there are ${lists.join(', ')}` : 'it has none',
+      );
+    }
     return this.show({ ...reply, rules }, (value) => aclText(value, this.paint));
   }
 }

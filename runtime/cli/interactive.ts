@@ -40,11 +40,26 @@ export class InteractiveCommand extends NetmillCommand {
     });
     let code: number = exits.ok;
     lines.on('history', (all: string[]) => history?.save(all));
+    let busy = false;
+    // As in a shell: what was typed is dropped, the prompt stays. A command that runs ends, and the prompt with it.
+    lines.on('SIGINT', () => {
+      if (busy) {
+        lines.close();
+        process.kill(process.pid, 'SIGINT');
+        return;
+      }
+      lines.write('', { ctrl: true, name: 'e' });
+      lines.write('', { ctrl: true, name: 'u' });
+      stdout.write('\n');
+      lines.prompt();
+    });
     if (terminal) lines.prompt();
     for await (const line of lines) {
       const argv = splitLine(line);
       if (argv[0] === 'exit' || argv[0] === 'quit') break;
+      busy = true;
       if (argv.length > 0) code = await this.runLine(argv);
+      busy = false;
       if (terminal) lines.prompt();
     }
     lines.close();

@@ -62,7 +62,7 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
     case 'deploy':
       return context.deployer.deploy(body.path, exchange.progress, undefined, body.expect);
     case 'rollback':
-      return context.deployer.rollback(body.generation, 'rolled back by an operator');
+      return context.deployer.rollback(body.generation, 'an operator rolled back to it');
     case 'generations':
       return listGenerations(context);
     case 'route.list':

@@ -60,7 +60,7 @@ systemTest('a device that is deleted and made again is a port again, behind the 
     await client.run('ping', '-c1', '-W2', '10.0.1.1');
     const passed = async () =>
       (await netmill.rules()).rules.find(
-        (rule) => rule.action === 'allow' && rule.list === 'echo' && !rule.origin.startsWith('builtin'),
+        (rule) => rule.action === 'allow' && rule.list === 'echo' && !rule.origin.startsWith('built'),
       )!.packets;
     const before = await passed();
     await router.ip('link del r0');
