@@ -1,15 +1,8 @@
 /** One function a request of the control socket. They read; what changes anything goes through the deployer or the RIB. */
 import { unreachable } from '../../codegen/unreachable.js';
-import type { Deployer } from '../deploy/deployer.js';
-import type { GenerationStore } from '../deploy/store.js';
 import { MillError } from '../errors.js';
-import type { Logger } from '../log.js';
-import type { LoggedEvent } from '../log-events.js';
-import type { EngineLink, Rib } from '../native.js';
-import type { Rates } from '../rates.js';
 import type { Exchange, Handler } from './connection.js';
-import type { FibControl } from './fib-control.js';
-import type { LocalRoutes } from './local-routes.js';
+import type { ControlContext } from './context.js';
 import type { RequestBody } from './protocol.js';
 import { listAcls, readCounters } from './read-counters.js';
 import { listInterfaces, listNeighbours } from './read-interfaces.js';
@@ -17,22 +10,6 @@ import { addRoute, deleteRoute, dumpRoutes, getRoute, listRoutes } from './read-
 import { readStatus } from './read-status.js';
 import { topRoutes } from './read-use.js';
 import type { FibReply, GenerationReply } from './types.js';
-
-/** What handlers may use. */
-export interface ControlContext {
-  readonly version: string;
-  readonly startedAt: Date;
-  readonly link: () => EngineLink;
-  readonly rib: Rib;
-  readonly fib: FibControl;
-  readonly localRoutes: LocalRoutes;
-  readonly deployer: Deployer;
-  readonly store: GenerationStore;
-  readonly rates: Rates;
-  readonly recentEvents: () => readonly LoggedEvent[];
-  readonly shutdown: () => void;
-  readonly log: Logger;
-}
 
 export function createHandler(context: ControlContext): Handler {
   return async (body, exchange) => {

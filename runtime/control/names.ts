@@ -1,6 +1,6 @@
 /** Names in place of the kernel's numbers. */
 import type { RibRoute } from '../native.js';
-import type { ControlContext } from './handlers.js';
+import type { ControlContext } from './context.js';
 import type { RouteReply } from './types.js';
 
 export function deviceNames(context: Pick<ControlContext, 'rib'>): (ifindex: number) => string {

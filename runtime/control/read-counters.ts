@@ -1,7 +1,7 @@
 /** `netmill counter` and `netmill acl list`: counters of the running generation's interfaces and rules. */
 import type { Counter } from '../native.js';
+import type { ControlContext } from './context.js';
 import { dropReasons, puntClasses } from './drops.js';
-import type { ControlContext } from './handlers.js';
 import type { AclReply, CounterReply, RuleReply, Traffic } from './types.js';
 
 export function traffic(counter: Counter): Traffic {

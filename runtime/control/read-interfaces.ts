@@ -1,6 +1,6 @@
 /** `netmill ifconfig` and `netmill arp`. */
 import { backendSpec, type PlanInterface } from '../deploy/plan.js';
-import type { ControlContext } from './handlers.js';
+import type { ControlContext } from './context.js';
 import { traffic } from './read-counters.js';
 import type { InterfaceReply, NeighbourReply } from './types.js';
 

@@ -6,7 +6,7 @@ import { formatPrefix, network, parseInterfaceAddress } from '../../dsl/address.
 import { errnoOf, MillError } from '../errors.js';
 import type { RibRoute } from '../native.js';
 import type { Exchange } from './connection.js';
-import type { ControlContext } from './handlers.js';
+import type { ControlContext } from './context.js';
 import type { LocalRoute } from './local-routes.js';
 import { deviceNames, namedHops } from './names.js';
 import { interfaceByDevice } from './read-interfaces.js';

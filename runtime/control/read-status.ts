@@ -1,7 +1,7 @@
 /** `netmill status`. */
 
+import type { ControlContext } from './context.js';
 import { dropReasons } from './drops.js';
-import type { ControlContext } from './handlers.js';
 import type { StatusReply } from './types.js';
 
 export function readStatus(context: ControlContext): StatusReply {

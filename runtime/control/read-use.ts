@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MillError } from '../errors.js';
 import type { RibPath } from '../native.js';
 import type { Exchange } from './connection.js';
-import type { ControlContext } from './handlers.js';
+import type { ControlContext } from './context.js';
 import { deviceNames, namedHops } from './names.js';
 import type { TopReply, Traffic } from './types.js';
 
