@@ -23,8 +23,8 @@ type Operation = (typeof operations)[keyof typeof operations];
 
 /** A set whose diagram would be too large: nothing is said about it. */
 export class TooComplex extends Error {
-  constructor() {
-    super(`a set of packets needs more than ${mostNodes} nodes`);
+  constructor(nodes: number) {
+    super(`a set of packets needs more than ${nodes} nodes`);
   }
 }
 
@@ -34,6 +34,8 @@ export class Diagrams {
   #high = new Int32Array(firstCapacity);
   #density = new Float64Array(firstCapacity);
   #used = 2;
+  #most = mostNodes;
+  #room = mostNodes;
   /** Open addressing over node numbers; 0 is free. At most half full. */
   #unique = new Int32Array(2 * firstCapacity);
   /** Results, direct mapped: a later one takes the place of an earlier one. Four words: operation, left, right, result. */
@@ -44,6 +46,19 @@ export class Diagrams {
   constructor() {
     this.#level.fill(leaf, 0, 2);
     this.#density[all] = 1;
+  }
+
+  /** What `make` makes, of at most so many new nodes. @throws TooComplex */
+  within<T>(nodes: number, make: () => T): T {
+    const [most, room] = [this.#most, this.#room];
+    this.#most = Math.min(most, this.#used + nodes);
+    this.#room = nodes;
+    try {
+      return make();
+    } finally {
+      this.#most = most;
+      this.#room = room;
+    }
   }
 
   /** Bit strings whose bit `level` is 0 and that are in `low`, or is 1 and that are in `high`. */
@@ -164,7 +179,7 @@ export class Diagrams {
   }
 
   #add(level: number, low: Diagram, high: Diagram, slot: number): Diagram {
-    if (this.#used === mostNodes) throw new TooComplex();
+    if (this.#used >= this.#most) throw new TooComplex(this.#room);
     if (this.#used === this.#level.length) this.#grow();
     const added = this.#used++;
     this.#level[added] = level;

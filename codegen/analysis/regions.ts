@@ -10,6 +10,9 @@ import { all, type Diagram, none } from './diagram.js';
 import { type Block, blockOf, everything, intersection, type PacketSet } from './sets.js';
 import { protocolOf, type Space } from './space.js';
 
+/** Arithmetic of several fields can need any number; a second's worth is allowed. */
+const mostPredicateNodes = 300_000;
+
 type Within = Extract<BoolExpr, { readonly kind: 'within' }>;
 
 /** Of one space. What rules share (equal sets are one object of the IR) is made once. */
@@ -23,7 +26,9 @@ export interface Regions {
 export function makeRegions(space: Space): Regions {
   const addresses = memo((set: AddressSet) => addressDiagram(space, set));
   const services = memo((service: ServiceSet) => serviceDiagram(space, service));
-  const predicates = memo((predicate: IrPredicate) => predicateSet(space, predicate.expr));
+  const predicates = memo((predicate: IrPredicate) =>
+    space.diagrams.within(mostPredicateNodes, () => predicateSet(space, predicate.expr)),
+  );
   const ofCondition = ({ from, to, service, when }: Condition): PacketSet => {
     const rest = service ? services(service) : all;
     const match = blockOf(

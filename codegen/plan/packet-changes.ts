@@ -2,7 +2,7 @@
 import type { Family } from '../../dsl/model.js';
 import { union } from '../analysis/bits.js';
 import { makeCollector } from '../analysis/bounds.js';
-import { all } from '../analysis/diagram.js';
+import { all, TooComplex } from '../analysis/diagram.js';
 import {
   type Budget,
   budget,
@@ -40,7 +40,7 @@ export interface PacketChange {
 
 export interface PacketChanges {
   readonly changes: readonly PacketChange[];
-  /** Interfaces about which nothing exact can be said in the steps given. */
+  /** Interfaces about which nothing exact can be said in the steps and nodes given. */
   readonly undecided: readonly { readonly interface: string; readonly family: Family }[];
 }
 
@@ -60,7 +60,7 @@ export function packetChanges(old: Ir, fresh: Ir): PacketChanges {
         const set = candidates(pipes, was, now, keys, spent);
         changes.push(...changesIn(pipes, was, now, set, spent));
       } catch (thrown) {
-        if (!(thrown instanceof TooManySteps)) throw thrown;
+        if (!(thrown instanceof TooManySteps || thrown instanceof TooComplex)) throw thrown;
         undecided.push({ interface: now.name, family });
       }
   }

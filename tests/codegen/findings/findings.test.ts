@@ -6,6 +6,8 @@ import { findings } from '../../../codegen/findings/findings.js';
 import { analysedList } from '../../../codegen/findings/list.js';
 import { idleRules } from '../../../codegen/findings/rules.js';
 import type { Ir, IrList, IrRule } from '../../../codegen/ir.js';
+import { lower } from '../../../codegen/lower.js';
+import { packetChanges } from '../../../codegen/plan/packet-changes.js';
 import { builtinPredicate } from '../../../codegen/predicate/builtin.js';
 import type { PredicateExpr } from '../../../codegen/predicate/expr.js';
 import {
@@ -228,6 +230,38 @@ test(
   }),
   [],
 );
+
+test('a predicate of too many cases is not analysed, and that is said', (t) => {
+  const field = (name: 'len' | 'ttl' | 'sport' | 'dport') => ({ kind: 'field', field: name }) as const;
+  const times = (left: ReturnType<typeof field>, right: ReturnType<typeof field>) =>
+    ({ kind: 'arithmetic', op: '*', left, right }) as const;
+  const expr = {
+    kind: 'compare',
+    op: '<',
+    left: times(field('sport'), field('len')),
+    right: times(field('dport'), field('ttl')),
+  } as const;
+  const origin = { file: 'p.ts', line: 1, column: 1 };
+  const policy = {
+    router: listed(allow({ when: predicate('hard', () => true) })),
+    predicates: [{ name: 'hard', expr, source: '', origin }, builtinPredicate],
+    files: [],
+    policyHash: '',
+    warnings: [],
+    root: '/',
+  };
+  const all = findings(policy, { today: '2026-01-01' });
+  t.deepEqual(
+    all.map((one) => `${one.severity} ${one.code}`),
+    ['warning NM3022'],
+  );
+  t.regex(all[0]!.message, /could not be analysed: a set of packets needs more than/);
+  const { undecided } = packetChanges(lower({ ...policy, router: listed() }), lower(policy));
+  t.deepEqual(
+    undecided.map((one) => `${one.interface} ${one.family}`),
+    ['wan 4', 'wan 6'],
+  );
+});
 
 /** What happens to a packet: the action, and where it is sent. */
 function effect(
