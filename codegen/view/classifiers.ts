@@ -5,8 +5,8 @@ import { type Alternative, type Entry, type PortTest, TooLarge } from '../classi
 import { packClassifier } from '../classify/pack.js';
 import type { IrList, IrRule, ServiceSet } from '../ir.js';
 
-/** Beyond this a list is data: docs/performance.md, and gcc's time for long chains. */
-const mostIfs = 200;
+/** Beyond this a list is data: where tables begin to be faster, docs/performance.md. */
+const mostIfs = 64;
 
 export interface ClassifierView {
   readonly comment: string;
