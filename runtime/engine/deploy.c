@@ -262,6 +262,7 @@ bool mill_deploy_start(struct mill_engine *engine, struct mill_generation *next,
 	keep_methods(engine, methods_of(next));
 	retire(engine, next);
 	__atomic_store_n(&engine->state->running, next->number, __ATOMIC_RELEASE);
+	mill_pulse_beat(engine);
 	pin_workers(engine);
 	if (engine->prepared == NULL)
 		trim(engine);

@@ -220,6 +220,8 @@ void mill_worker_pin(struct mill_worker_thread *, int32_t core);
 bool mill_pulse_start(struct mill_engine *, struct mill_error *);
 /* And every port falls back at once. */
 void mill_pulse_stop(const struct mill_engine *);
+/* At once: for who has just opened ports and must not wait for the next beat. */
+void mill_pulse_beat(const struct mill_engine *);
 void mill_pulse_lock(void);
 void mill_pulse_unlock(void);
 

@@ -64,8 +64,9 @@ static bool alive(const struct mill_worker_thread *worker)
 	return now - pulse.seen[worker->number].processor_ns < MILL_HUNG_NS;
 }
 
-static void beat(const struct mill_engine *engine, uint64_t now)
+static void beat(const struct mill_engine *engine)
 {
+	const uint64_t now = mill_now();
 	bool serving[MILL_MAX_WORKERS];
 	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
 		serving[w] = alive(engine->worker[w]);
@@ -81,15 +82,20 @@ static void beat(const struct mill_engine *engine, uint64_t now)
 	}
 }
 
+void mill_pulse_beat(const struct mill_engine *engine)
+{
+	mill_pulse_lock();
+	beat(engine);
+	mill_pulse_unlock();
+}
+
 static void *run(void *argument)
 {
 	const struct mill_engine *engine = argument;
 	const struct timespec pause = {.tv_nsec = MILL_TICK_NS};
 	prctl(PR_SET_NAME, "pulse");
 	while (!atomic_load(&pulse.quit)) {
-		mill_pulse_lock();
-		beat(engine, mill_now());
-		mill_pulse_unlock();
+		mill_pulse_beat(engine);
 		nanosleep(&pause, NULL);
 	}
 	return NULL;

@@ -1,13 +1,14 @@
-/** What README and docs show as policies passes `netmill check`: a reader copies it. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** What README and docs show passes, as a reader copies it: policies `netmill check`, tests of policies the compiler. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import test from 'ava';
+import { execa } from 'execa';
 import { front, frontOfFiles, summary, withWan } from '../codegen/policy.js';
 
 const documents = ['README.md', ...readdirSync('docs').map((name) => `docs/${name}`)].filter((name) =>
   name.endsWith('.md'),
 );
 
-/** Blocks marked `ts`, with the line they begin on; what is no policy is marked `typescript`. */
+/** Blocks marked `ts`, with the line they begin on. */
 function examples(text: string): { readonly line: number; readonly code: string }[] {
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => ({
     line: text.slice(0, match.index).split('\n').length,
@@ -23,7 +24,19 @@ const compiles = test.macro(async (t, code: string) => {
   t.deepEqual(result.ok ? result.policy.warnings.map(summary) : result.diagnostics.map(summary), []);
 });
 
+const hasRightTypes = test.macro(async (t, code: string) => {
+  const directory = `dist/tests/docs/example-${process.pid}`;
+  mkdirSync(directory, { recursive: true });
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  writeFileSync(`${directory}/example.test.ts`, code);
+  const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2023'];
+  const { stdout } = await execa('node_modules/.bin/tsc', [...options, `${directory}/example.test.ts`], {
+    reject: false,
+  });
+  t.is(stdout, '');
+});
+
 for (const document of documents) {
   for (const { line, code } of examples(readFileSync(document, 'utf8')))
-    test(`${document}:${line}`, compiles, code);
+    test.serial(`${document}:${line}`, code.includes("from 'netmill/test'") ? hasRightTypes : compiles, code);
 }

@@ -30,8 +30,7 @@ static void expect_carrier(uint32_t port, bool up)
 {
 	const uint64_t start = test_now();
 	while (is_up(port) != up)
-		CHECK(test_now() - start < 50000000u, "port %u to be %s within 50 ms", port,
-		      up ? "up" : "down");
+		CHECK(test_now() - start < 2000000000u, "port %u to be %s", port, up ? "up" : "down");
 }
 
 static void expect_notice(uint16_t port, bool up)
