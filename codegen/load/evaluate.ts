@@ -7,8 +7,7 @@ import type { PredicateExpr } from '../predicate/expr.js';
 import type { Mismatch } from '../predicate/samples.js';
 import { packageRoot } from './compiler.js';
 import { confined } from './confine.js';
-import type { Module } from './modules.js';
-import type { Evaluated, Reply, Request } from './protocol.js';
+import type { Evaluated, Module, Reply, Request } from './protocol.js';
 
 export interface Limits {
   readonly milliseconds: number;

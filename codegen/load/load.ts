@@ -20,9 +20,9 @@ import {
   startEvaluator,
 } from './evaluate.js';
 import { createLocator, type Locator } from './locate.js';
-import { collectModules, type Module } from './modules.js';
+import { collectModules } from './modules.js';
 import { callAt } from './place.js';
-import type { Evaluated } from './protocol.js';
+import type { Evaluated, Module } from './protocol.js';
 import { policyFiles, syntaxErrors, typeErrors } from './typescript.js';
 import { unusedObjects } from './unused.js';
 

@@ -5,19 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type Compilation, emit, importsOf, resolveAtRunTime, ts } from './compiler.js';
 import { placeOf } from './place.js';
-
-export interface Module {
-  readonly path: string;
-  readonly kind: 'code' | 'json';
-  /** As read, for the policy's hash. */
-  readonly text: string;
-  /** As run. */
-  readonly code: string;
-  /** Source map from `code` to `text`; absent where they are the same. */
-  readonly map?: string;
-  /** Path of the module by specifier; 'netmill' for netmill itself. */
-  readonly imports: Readonly<Record<string, string>>;
-}
+import type { Module } from './protocol.js';
 
 export interface ModuleGraph {
   readonly modules: readonly Module[];

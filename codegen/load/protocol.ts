@@ -2,7 +2,20 @@
 import type { NetSet, Origin, Problem, Router } from '../../dsl/model.js';
 import type { PredicateExpr } from '../predicate/expr.js';
 import type { Mismatch } from '../predicate/samples.js';
-import type { Module } from './modules.js';
+
+/** A module of the policy as it is run. */
+export interface Module {
+  readonly path: string;
+  readonly kind: 'code' | 'json';
+  /** As read, for the policy's hash. */
+  readonly text: string;
+  /** As run. */
+  readonly code: string;
+  /** Source map from `code` to `text`; absent where they are the same. */
+  readonly map?: string;
+  /** Path of the module by specifier; 'netmill' for netmill itself. */
+  readonly imports: Readonly<Record<string, string>>;
+}
 
 /** Name of the global that calls of builders are given their places by: see place-calls.ts. */
 export const placeFunction = '$netmill';

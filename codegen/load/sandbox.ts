@@ -12,8 +12,7 @@ import { note, problemsSoFar } from '../../dsl/problems.js';
 import type { PredicateExpr } from '../predicate/expr.js';
 import { findMismatch } from '../predicate/samples.js';
 import { giveUpRoot } from './give-up-root.js';
-import type { Module } from './modules.js';
-import { type Evaluated, placeFunction, type Reply, type Request } from './protocol.js';
+import { type Evaluated, type Module, placeFunction, type Reply, type Request } from './protocol.js';
 
 giveUpRoot();
 
