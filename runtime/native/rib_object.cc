@@ -52,13 +52,16 @@ class DumpWorker : public Napi::AsyncWorker
       private:
 	void write_all()
 	{
-		const std::string temporary = path_ + ".tmp";
-		Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+		/* a name of its own: another dump to the same file may be under way, and in /tmp anybody makes links */
+		std::string temporary = path_ + ".XXXXXX";
+		Fd fd(mkostemp(temporary.data(), O_CLOEXEC));
 		if (!fd)
 			throw Failure(errno, "open", "cannot write " + temporary);
 		try {
 			for (const uint8_t family : {uint8_t(4), uint8_t(6)})
 				write_family(fd, family);
+			if (fchmod(fd.get(), 0644) < 0)
+				throw Failure(errno, "fchmod", "cannot write " + temporary);
 			if (fsync(fd.get()) < 0 && errno != EINVAL)
 				throw Failure(errno, "fsync", "cannot write " + temporary);
 			if (rename(temporary.c_str(), path_.c_str()) < 0)
