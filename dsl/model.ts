@@ -228,7 +228,7 @@ export interface EngineConfig {
   readonly lookup: LookupMethod;
   readonly events: EventMode;
   readonly flowHash: FlowHash;
-  /** Megabytes that the tables of one list may take. */
+  /** Megabytes (2^20 bytes) that the tables of all lists may take. */
   readonly aclMemory: number;
 }
 

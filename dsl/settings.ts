@@ -34,7 +34,7 @@ export interface EngineSpec<N extends string = string> {
    * flow take the leg of the same position.
    */
   readonly flowHash?: FlowHash;
-  /** Megabytes that the tables of a long list may take: 256 when not said. A list that needs more is searched rule by rule. */
+  /** Megabytes for the tables of long lists: 256 when not said. A list for which they do not suffice is searched rule by rule. */
   readonly aclMemory?: number;
 }
 
@@ -63,8 +63,8 @@ export interface FpmSpec {
 /** MILL_MAX_WORKERS and MILL_MAX_RINGS of runtime/shm/limits.h. */
 const mostWorkers = 16;
 const mostRings = 16;
-/** Offsets in tables have 32 bits. */
-const mostAclMemory = 2048;
+/** MAX_CODE of runtime/engine/generation.c leaves room for it. */
+const mostAclMemory = 1024;
 
 export function readEngine(spec: unknown, origin: Origin): EngineConfig {
   const keys = ['workers', 'lookup', 'events', 'flowHash', 'aclMemory'];

@@ -36,15 +36,20 @@ const alignment = 64;
 export class Tables {
   /** Lists of more rules than this are data. */
   readonly mostIfs: number;
-  /** Bytes that the tables of one list may take. */
-  readonly memory: number;
   readonly unclassified: Unclassified[] = [];
+  readonly #memory: number;
   readonly #parts: Uint8Array[] = [];
   #size = 0;
 
+  /** @param memory bytes that all of them may take */
   constructor(memory: number, longest = mostIfs) {
-    this.memory = memory;
+    this.#memory = memory;
     this.mostIfs = longest;
+  }
+
+  /** Bytes that are left. */
+  get memory(): number {
+    return this.#memory - this.#size;
   }
 
   /** Where it begins. */

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include "engine.h"
 
-#define MAX_CODE (256ll << 20)
+#define MAX_CODE (1088ll << 20) /* the most that engine.aclMemory grants, and code */
 #define SEALS    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* -1 and an error, or a sealed copy. */
