@@ -3,11 +3,12 @@
  * Exit code 0 when it ran, whether or not a bar was reached: a bench measures, it does not judge a machine.
  */
 import { aclBench } from './acl.js';
+import { fib } from './fib.js';
 import { forward } from './forward.js';
 import { policy } from './policy.js';
 import { type Bench, describe, result } from './result.js';
 
-const benches: Readonly<Record<string, Bench>> = { forward, policy, acl: aclBench };
+const benches: Readonly<Record<string, Bench>> = { forward, policy, acl: aclBench, fib };
 
 function usage(message: string): never {
   process.stderr.write(`${message}\nusage: npm run bench [-- NAME[:CASE]…] [-- --json]\n`);
