@@ -127,7 +127,7 @@ static double update(const struct table *table)
 }
 
 /* Numbers of groups as the peer gives its next hops: 64 bits each, in an array. */
-static void store(uint64_t *answer, const uint32_t *group)
+static void store(uint64_t *restrict answer, const uint32_t *restrict group)
 {
 	for (uint32_t i = 0; i < TABLE_BURST; i++)
 		answer[i] = group[i];
