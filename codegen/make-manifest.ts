@@ -52,7 +52,7 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
       gateway: formatAddress(route.gateway),
       origin: plain(route.origin),
     })),
-    daemon: { ...router.daemon, socket: { ...router.daemon.socket } },
+    daemon: { ...router.daemon, socket: { ...router.daemon.socket }, tables: [...router.daemon.tables] },
   };
 }
 

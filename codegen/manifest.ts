@@ -98,6 +98,7 @@ export const manifestSchema = z.object({
     arpMaxTries: z.number().int(),
     audit: z.number().int(),
     fpm: z.object({ host: z.string(), port: z.number().int(), grace: z.number().int() }).optional(),
+    tables: z.array(z.number().int()),
   }),
 });
 

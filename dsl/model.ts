@@ -251,6 +251,8 @@ export interface DaemonConfig {
   readonly audit: number;
   /** Where zebra may tell its routes by FPM. */
   readonly fpm?: FpmConfig;
+  /** The kernel's tables that make up the FIB, by number, in the order in which they are asked; local first. */
+  readonly tables: readonly number[];
 }
 
 export interface Router {

@@ -51,6 +51,8 @@ export interface DaemonSpec {
   readonly audit?: number;
   /** Takes routes from zebra's module dplane_fpm_nl too. */
   readonly fpm?: FpmSpec;
+  /** The kernel's tables that are followed after its local one, in the order in which they are asked: `['main']`. */
+  readonly tables?: readonly RoutingTable[];
 }
 
 export interface FpmSpec {
@@ -59,6 +61,9 @@ export interface FpmSpec {
   /** Seconds that routes stay when zebra has gone: 120 when not said. */
   readonly grace?: number;
 }
+
+/** A routing table of the kernel: one of those with a name, or a number from 1 to 2³² − 1. */
+export type RoutingTable = 'main' | 'default' | number;
 
 /** MILL_MAX_WORKERS and MILL_MAX_RINGS of runtime/shm/limits.h. */
 const mostWorkers = 16;
@@ -96,7 +101,7 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
 }
 
 export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
-  const keys = ['pidfile', 'socket', 'maxClients', 'routeDumpFile', 'arpMaxTries', 'audit', 'fpm'];
+  const keys = ['pidfile', 'socket', 'maxClients', 'routeDumpFile', 'arpMaxTries', 'audit', 'tables', 'fpm'];
   const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the daemon');
   const at = inside(origin, 'socket');
   const socket =
@@ -111,6 +116,7 @@ export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
     routeDumpFile: line(given.routeDumpFile, '/var/lib/netmill/routes.dump', inside(origin, 'routeDumpFile')),
     arpMaxTries: wholeNumber(given.arpMaxTries, 1, 100, inside(origin, 'arpMaxTries')) ?? 5,
     audit: wholeNumber(given.audit, 0, 86_400, inside(origin, 'audit')) ?? 60,
+    tables: readTables(given.tables, inside(origin, 'tables')),
     ...(given.fpm !== undefined && { fpm: readFpm(given.fpm, inside(origin, 'fpm')) }),
   });
 }
@@ -143,6 +149,28 @@ function readListen(listen: unknown, origin: Origin): { readonly host: string; r
     fix: 'FPM knows no passwords: let zebra run on this machine, or bring its connection here by a tunnel.',
   });
   return { host: '127.0.0.1', port: fpmPort };
+}
+
+/** RT_TABLE_* of linux/rtnetlink.h. */
+const tableNumbers = { default: 253, main: 254, local: 255 };
+/** `max_tables` of runtime/native/rib/rib.h, without the local one. */
+const mostTables = 7;
+
+function readTables(spec: unknown, origin: Origin): readonly number[] {
+  const given = spec === undefined ? ['main'] : Array.isArray(spec) ? spec : [];
+  const numbers = given.flatMap((table: unknown, i) => {
+    if (table === 'main' || table === 'default') return tableNumbers[table];
+    return (
+      wholeNumber(table, 1, 2 ** 32 - 1, inside(origin, i), 'NM4014', "a table: 'main', 'default'") ?? []
+    );
+  });
+  const tables = [tableNumbers.local, ...numbers];
+  if (given.length < 1 || given.length > mostTables || new Set(tables).size !== tables.length)
+    note('NM4014', origin, `${show(spec)} are not tables to follow`, {
+      expected: `1 to ${mostTables} tables, each once, without the local one, which is always asked first`,
+      got: show(spec),
+    });
+  return Object.freeze(tables);
 }
 
 function readWorkers(spec: unknown, origin: Origin): readonly WorkerConfig[] {

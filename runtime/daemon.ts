@@ -127,6 +127,7 @@ async function run(
     receiveBuffer: RECEIVE_BUFFER,
     arpMaxTries: settings.arpMaxTries,
     audit: settings.audit,
+    tables: settings.tables,
   });
   rib.onAudit((report) => logAudit(log, report));
   rib.start();

@@ -317,6 +317,11 @@ export interface Rib {
   settled(): Promise<void>;
   /** Audits now, whatever the period; what is wrong is repaired. Changes go on being followed meanwhile. */
   audit(): Promise<AuditReport>;
+  /**
+   * The kernel's tables that are followed, by number, in the order in which they are asked: local (255) first, then 1
+   * to 7 others. Changing them dumps afresh; the engine goes on with what it has until that is complete.
+   */
+  setTables(tables: readonly number[]): void;
   /** Seconds between two audits; 0: none but those asked for. */
   setAudit(seconds: number): void;
   /** Called with every report, of background audits and of those asked for. */
@@ -340,6 +345,7 @@ export interface Native {
     readonly receiveBuffer: number; // bytes
     readonly arpMaxTries: number;
     readonly audit: number; // seconds between two audits, 0: none by itself
+    readonly tables: readonly number[]; // as for setTables
   }): Rib;
   readonly kernel: Kernel;
   /** uid, gid and pid of the peer of a connected Unix socket (SO_PEERCRED). */

@@ -17,7 +17,7 @@ import type { GenerationRecord, GenerationStore, StoredGeneration } from './stor
 
 export interface DeployerOptions {
   readonly native: Pick<Native, 'abi' | 'layout'>;
-  readonly rib: Pick<Rib, 'links' | 'setGateways' | 'settled'>;
+  readonly rib: Pick<Rib, 'links' | 'setAudit' | 'setGateways' | 'setTables' | 'settled'>;
   readonly store: GenerationStore;
   readonly interfaces: Interfaces;
   readonly build: BuildPolicy;
@@ -101,6 +101,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
   /** What runs is `next` now: interfaces, routes and gateways follow. */
   const activate = async (next: Active): Promise<void> => {
     active = next;
+    rib.setTables(next.bundle.plan.daemon.tables);
+    rib.setAudit(next.bundle.plan.daemon.audit);
     setGateways(retained().map((g) => g.record.gateways));
     await interfaces.reconcile([wishOf(next)], options.link());
   };

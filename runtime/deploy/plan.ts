@@ -71,6 +71,7 @@ export interface Plan {
     readonly arpMaxTries: number;
     readonly audit: number; // seconds between two audits, 0: none by itself
     readonly fpm?: { readonly host: string; readonly port: number; readonly grace: number } | undefined;
+    readonly tables: readonly number[]; // the kernel's, in the order in which they are asked; local first
   };
 }
 

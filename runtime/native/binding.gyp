@@ -11,6 +11,7 @@
         'fib_view.c',
         '../engine/fib/explain.c',
         'kernel.cc',
+        'netlink_filter.cc',
         'netlink_socket.cc',
         'rib_audit.cc',
         'rib_object.cc',

@@ -36,6 +36,12 @@ bool NetlinkSocket::join(int group)
 	return mnl_socket_setsockopt(socket_.get(), NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0;
 }
 
+void NetlinkSocket::be_strict()
+{
+	int one = 1;
+	mnl_socket_setsockopt(socket_.get(), NETLINK_GET_STRICT_CHK, &one, sizeof one);
+}
+
 void NetlinkSocket::set_receive_buffer(int bytes)
 {
 	if (setsockopt(fd(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0)
@@ -161,17 +167,22 @@ bool NetlinkSocket::dump(NetlinkRequest &request, const char *call, const Netlin
 NetlinkSocket::Received NetlinkSocket::receive(const NetlinkHandler &handler)
 {
 	mmsghdr messages[datagrams] = {};
+	sockaddr_nl senders[datagrams];
 	iovec parts[datagrams];
 	for (size_t i = 0; i < datagrams; i++) {
 		parts[i] = {buffer_.data() + i * datagram, datagram};
 		messages[i].msg_hdr.msg_iov = &parts[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
+		messages[i].msg_hdr.msg_name = &senders[i];
+		messages[i].msg_hdr.msg_namelen = sizeof senders[i];
 	}
 	const int got = recvmmsg(fd(), messages, datagrams, MSG_DONTWAIT, nullptr);
 	if (got < 0)
 		return errno == ENOBUFS ? Received::Overrun : Received::Nothing;
 	bool cut = false;
 	for (int i = 0; i < got; i++) {
+		if (senders[i].nl_pid != 0)
+			continue; /* a process, and not the kernel */
 		cut |= (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
 		int left = static_cast<int>(messages[i].msg_len);
 		for (auto *m = static_cast<nlmsghdr *>(parts[i].iov_base); mnl_nlmsg_ok(m, left);

@@ -37,6 +37,11 @@ class NetlinkSocket
 	NetlinkSocket();
 	/* Joins a group; false when this kernel does not have it. */
 	bool join(int group);
+	/* Of events, lets the kernel drop what cannot matter: routes of other tables and clones, a bridge's neighbours
+	 * and ports. What it cannot tell comes through. */
+	void filter_events(const std::vector<uint32_t> &tables);
+	/* Dumps give only what they are asked for. */
+	void be_strict();
 	/* Asks for a receive buffer beyond the system's limit, as far as privileges go. */
 	void set_receive_buffer(int bytes);
 	int fd() const;

@@ -46,8 +46,8 @@ bool RibThread::compare_routes(Comparison &comparison)
 {
 	bool whole = true;
 	for (const int family : {AF_INET, AF_INET6}) {
-		whole &= dump(
-		    RTM_GETROUTE, static_cast<uint8_t>(family),
+		whole &= dump_routes(
+		    static_cast<uint8_t>(family),
 		    [&](Rib &, const nlmsghdr *message) { comparison.take(message); },
 		    [&] { whole = whole && breathe(); });
 		if (!whole)
@@ -92,15 +92,16 @@ bool RibThread::compare_with_kernel(AuditReport &report)
 	return settled;
 }
 
-/* After a doubt. */
+/* After a doubt; and once more, since the kernel itself follows a lost carrier up to a second later (linkwatch). */
 void RibThread::verify()
 {
 	AuditReport report;
 	verify_at_ = 0;
 	const bool settled = compare_with_kernel(report);
 	work([&](Rib &rib) { rib.statistics.corrections += report.repaired; });
-	if (!settled)
-		verify_at_ = std::max(now() + again, last_dump_ + 10 * dump_ns_);
+	second_look_ = !second_look_;
+	if (!settled || second_look_)
+		verify_at_ = std::max(now() + (settled ? second : again), last_dump_ + 10 * dump_ns_);
 }
 
 /* Waits until the engine has applied everything. False: it does not come to that. */
@@ -204,6 +205,15 @@ void RibThread::set_audit_seconds(uint32_t seconds)
 	{
 		const std::lock_guard<std::mutex> guard(requests_lock_);
 		audit_seconds_ = seconds;
+	}
+	wake();
+}
+
+void RibThread::set_tables(const std::vector<uint32_t> &tables)
+{
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		asked_tables_ = tables;
 	}
 	wake();
 }

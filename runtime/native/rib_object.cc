@@ -5,6 +5,7 @@
  */
 #include "rib_object.h"
 #include <fcntl.h>
+#include <linux/rtnetlink.h>
 #include <sys/stat.h>
 #include <cstdio>
 #include "engine_link.h"
@@ -139,6 +140,7 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	Napi::Value audit(const Napi::CallbackInfo &info);
 	Napi::Value set_audit(const Napi::CallbackInfo &info);
 	Napi::Value on_audit(const Napi::CallbackInfo &info);
+	Napi::Value set_tables(const Napi::CallbackInfo &info);
 
 	void handle(Napi::Env env);
 	void resolve_wait(Napi::Env env, uint64_t ticket, const Napi::Value &value);
@@ -155,6 +157,21 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	Napi::FunctionReference listener_, audit_listener_;
 };
 
+/* Numbers of the kernel's tables; the local one is the first. */
+static std::vector<uint32_t> tables_of(const Napi::Value &value)
+{
+	const Napi::Array list = as_array(value, "tables");
+	std::vector<uint32_t> tables;
+	for (uint32_t i = 0; i < list.Length(); i++)
+		tables.push_back(static_cast<uint32_t>(as_integer(list.Get(i), "a table", 1, UINT32_MAX)));
+	const std::set<uint32_t> different(tables.begin(), tables.end());
+	if (tables.size() < 2 || tables.size() > max_tables || different.size() != tables.size() ||
+	    tables[0] != RT_TABLE_LOCAL)
+		throw bad_argument("the local table and 1 to " + std::to_string(max_tables - 1) +
+		                   " others, each once");
+	return tables;
+}
+
 static uint32_t audit_period(const Napi::Value &value)
 {
 	return static_cast<uint32_t>(as_integer(value, "seconds between audits", 0, 1 << 20));
@@ -169,6 +186,7 @@ RibObject::RibObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<RibObjec
 		    as_integer(options.Get("receiveBuffer"), "receiveBuffer", 4096, 1 << 30));
 		values.arp_max_tries =
 		    static_cast<uint32_t>(as_integer(options.Get("arpMaxTries"), "arpMaxTries", 0, 1 << 30));
+		values.tables = tables_of(options.Get("tables"));
 		values.audit_seconds = audit_period(options.Get("audit"));
 		rib_ = std::make_shared<RibThread>(values);
 	});
@@ -211,6 +229,7 @@ Napi::Function RibObject::define(Napi::Env env)
 	                    InstanceMethod<&RibObject::settled>("settled"),
 	                    InstanceMethod<&RibObject::audit>("audit"),
 	                    InstanceMethod<&RibObject::set_audit>("setAudit"),
+	                    InstanceMethod<&RibObject::set_tables>("setTables"),
 	                    InstanceMethod<&RibObject::on_audit>("onAudit")});
 }
 
@@ -313,6 +332,14 @@ Napi::Value RibObject::set_audit(const Napi::CallbackInfo &info)
 {
 	return guarded(info.Env(), [&]() -> Napi::Value {
 		rib_->set_audit_seconds(audit_period(info[0]));
+		return info.Env().Undefined();
+	});
+}
+
+Napi::Value RibObject::set_tables(const Napi::CallbackInfo &info)
+{
+	return guarded(info.Env(), [&]() -> Napi::Value {
+		rib_->set_tables(tables_of(info[0]));
 		return info.Env().Undefined();
 	});
 }

@@ -9,6 +9,7 @@
  */
 #include "rib_thread.h"
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
@@ -28,7 +29,8 @@ static constexpr size_t refreshes = 100;        /* neighbours asked for in a sec
 static constexpr size_t remembered = 65536;
 
 RibThread::RibThread(const RibOptions &options)
-    : options_(options), wake_(make_event()), audit_seconds_(options.audit_seconds)
+    : options_(options), wake_(make_event()), audit_seconds_(options.audit_seconds),
+      asked_tables_(options.tables), tables_(options.tables)
 {
 }
 
@@ -39,9 +41,9 @@ RibThread::~RibThread()
 
 void RibThread::start(std::function<void()> on_event)
 {
-	static const int groups[] = {RTNLGRP_LINK,       RTNLGRP_NEIGH,       RTNLGRP_IPV4_IFADDR,
-	                             RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,
-	                             RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE,   RTNLGRP_NEXTHOP};
+	static const int groups[] = {RTNLGRP_LINK,       RTNLGRP_NEIGH,        RTNLGRP_IPV4_IFADDR,
+	                             RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,  RTNLGRP_IPV6_ROUTE,
+	                             RTNLGRP_NEXTHOP,    RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
 	if (thread_.joinable())
 		throw Failure(EALREADY, "start", "the RIB runs already");
 	on_event_ = std::move(on_event);
@@ -50,6 +52,8 @@ void RibThread::start(std::function<void()> on_event)
 	audited_at_ = now();
 	events_ = std::make_unique<NetlinkSocket>();
 	events_->set_receive_buffer(options_.receive_buffer);
+	rib_.set_tables(tables_);
+	events_->filter_events(tables_);
 	for (const int group : groups)
 		events_->join(group); /* an old kernel may not have nexthop objects */
 	hints_ = std::make_unique<NetlinkSocket>();
@@ -78,6 +82,7 @@ void RibThread::run()
 	while (!stopping_) {
 		serve_requests();
 		serve_recouples();
+		follow_tables();
 		if (std::exchange(need_resync_, false))
 			resync();
 		drained_ = false;
@@ -176,7 +181,8 @@ bool RibThread::verify_due() const
 /* --- dumps -------------------------------------------------------------------------------------------------- */
 
 /* False: the kernel says that it changed meanwhile. `between` is called before each datagram. */
-bool RibThread::dump(uint16_t type, uint8_t family, const Take &take, const std::function<void()> &between)
+bool RibThread::dump(uint16_t type, uint8_t family, uint32_t table, const Take &take,
+                     const std::function<void()> &between)
 {
 	NetlinkSocket socket;
 	NetlinkRequest request(type, 0);
@@ -190,8 +196,13 @@ bool RibThread::dump(uint16_t type, uint8_t family, const Take &take, const std:
 	case RTM_GETNEXTHOP:
 		request.header<nhmsg>();
 		break;
+	case RTM_GETNETCONF:
+		request.header<netconfmsg>()->ncm_family = family;
+		break;
 	case RTM_GETROUTE:
+		socket.be_strict();
 		request.header<rtmsg>()->rtm_family = family;
+		mnl_attr_put_u32(request.message(), RTA_TABLE, table);
 		break;
 	default:
 		request.header<rtgenmsg>()->rtgen_family = AF_UNSPEC;
@@ -211,13 +222,30 @@ bool RibThread::dump(uint16_t type, uint8_t family, const Take &take, const std:
 	    });
 }
 
+/* Of all coupled tables. */
+bool RibThread::dump_routes(uint8_t family, const Take &take, const std::function<void()> &between)
+{
+	bool whole = true;
+	for (const uint32_t table : tables_) {
+		try {
+			whole &= dump(RTM_GETROUTE, family, table, take, between);
+		} catch (const Failure &failure) {
+			if (failure.number != ENOENT) /* a table without routes is none */
+				throw;
+		}
+	}
+	return whole;
+}
+
 /* Takes everything of a kind from a dump; what is not in it is gone. */
 void RibThread::dump_and_sweep(uint16_t type, uint8_t family, void (Rib::*sweep)())
 {
 	const auto take = [](Rib &rib, const nlmsghdr *message) { rib.take(message, true); };
 	for (int attempt = 0; attempt < 3 && !stopping_; attempt++) {
 		work([](Rib &rib) { rib.mark(); });
-		if (dump(type, family, take, [] {}) || attempt == 2) {
+		const bool whole = type == RTM_GETROUTE ? dump_routes(family, take, [] {})
+		                                        : dump(type, family, 0, take, [] {});
+		if (whole || attempt == 2) {
 			work([sweep](Rib &rib) { (rib.*sweep)(); });
 			return;
 		}
@@ -239,11 +267,42 @@ void RibThread::dump_nexthops()
 	}
 }
 
+/* Which interfaces' routes do not count without a carrier. */
+void RibThread::dump_netconf()
+{
+	for (const uint8_t family : {uint8_t(AF_INET), uint8_t(AF_INET6)}) {
+		try {
+			dump(
+			    RTM_GETNETCONF, family, 0,
+			    [](Rib &rib, const nlmsghdr *message) { rib.take(message, true); }, [] {});
+		} catch (const Failure &) {
+			/* a kernel without IPv6 */
+		}
+	}
+}
+
+/* Those that were asked for meanwhile, if they are others. */
+void RibThread::follow_tables()
+{
+	std::vector<uint32_t> tables;
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		tables = asked_tables_;
+	}
+	if (tables == tables_)
+		return;
+	tables_ = tables;
+	events_->filter_events(tables_);
+	work([this](Rib &rib) { rib.set_tables(tables_); });
+	need_resync_ = true;
+}
+
 /* Everything anew: at the start, and after the kernel dropped messages. */
 void RibThread::resync()
 {
 	const uint64_t begin = now();
 	try {
+		dump_netconf();
 		dump_links();
 		dump_nexthops();
 		dump_and_sweep(RTM_GETNEIGH, AF_UNSPEC, &Rib::sweep_neighbours);

@@ -24,7 +24,8 @@ namespace mill
 struct RibOptions {
 	int receive_buffer;
 	uint32_t arp_max_tries;
-	uint32_t audit_seconds; /* between two audits, 0: none by itself */
+	uint32_t audit_seconds;       /* between two audits, 0: none by itself */
+	std::vector<uint32_t> tables; /* of the kernel, in the order in which they are asked */
 };
 
 class RibThread
@@ -61,6 +62,7 @@ class RibThread
 	void ask_audit(uint64_t ticket);
 	std::vector<std::pair<uint64_t, AuditReport>> take_audits();
 	void set_audit_seconds(uint32_t seconds);
+	void set_tables(const std::vector<uint32_t> &tables);
 	/* What the engine's FIB can be read from; null for no engine. */
 	void set_compiled(std::shared_ptr<const CompiledFib> fib);
 	bool take_links_changed()
@@ -83,10 +85,14 @@ class RibThread
 	void discard_events();
 	void resync();
 	using Take = std::function<void(Rib &, const nlmsghdr *)>;
-	bool dump(uint16_t type, uint8_t family, const Take &take, const std::function<void()> &between);
+	bool dump(uint16_t type, uint8_t family, uint32_t table, const Take &take,
+	          const std::function<void()> &between);
+	bool dump_routes(uint8_t family, const Take &take, const std::function<void()> &between);
 	void dump_and_sweep(uint16_t type, uint8_t family, void (Rib::*sweep)());
 	void dump_links();
 	void dump_nexthops();
+	void dump_netconf();
+	void follow_tables();
 	bool verify_due() const;
 	/* rib_audit.cc */
 	bool breathe();
@@ -128,12 +134,15 @@ class RibThread
 	std::vector<std::pair<uint64_t, AuditReport>> audited_;
 	std::shared_ptr<const CompiledFib> compiled_;
 	uint32_t audit_seconds_;
+	std::vector<uint32_t> asked_tables_;
 	std::vector<NeighbourKey> wanted_;
 
 	/* the thread's own */
+	std::vector<uint32_t> tables_;
 	std::deque<Wait> waits_;
 	std::map<NeighbourKey, uint64_t> asked_at_;
-	bool overrun_ = false, all_flushed_ = true, drained_ = false, need_resync_ = true;
+	bool second_look_ = false, overrun_ = false, all_flushed_ = true, drained_ = false,
+	     need_resync_ = true;
 	uint64_t verify_at_ = 0, refreshed_at_ = 0, flushed_at_ = 0, dump_ns_ = 0, last_dump_ = 0,
 	         audited_at_ = 0;
 	uint64_t replay_at_ = 0, replay_pause_ = 1000000000; /* for an engine that had no room, ns */

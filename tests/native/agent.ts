@@ -23,6 +23,7 @@ const rib: Rib = addon.createRib({
   receiveBuffer: Number(process.argv[2] ?? 1 << 25),
   arpMaxTries: 3,
   audit: 0,
+  tables: [255, 254],
 });
 let link: EngineLink | undefined;
 let old: EngineLink | undefined;

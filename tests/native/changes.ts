@@ -1,6 +1,6 @@
 /**
- * Random changes of a namespace's routing, as lines for `ip -batch`. Wrong ones among them are part of the game: the
- * kernel refuses, nothing changes.
+ * Random changes of a namespace's routing, as lines for `ip -batch`, which takes no options in a line: prefixes tell the
+ * family. Wrong ones among them are part of the game: the kernel refuses, nothing changes.
  *
  *   peer ══ v0 … v3 ══ router        10.1.N.1/24 and fd00:N::1/64 on the router's ends, .2 and ::2 on the peer's
  */
@@ -33,16 +33,9 @@ function prefixOf(random: Random, family: number): string {
       '172.16.0.0/12',
       '10.1.1.0/25',
       '10.9.8.7/32',
-      'default',
+      '0.0.0.0/0',
     ]);
-  return pick(random, [
-    'fd09::/32',
-    'fd09:8::/48',
-    'fd09:8::80/121',
-    'fd00:1::/96',
-    'fd09:8::7/128',
-    'default',
-  ]);
+  return pick(random, ['fd09::/32', 'fd09:8::/48', 'fd09:8::80/121', 'fd00:1::/96', 'fd09:8::7/128', '::/0']);
 }
 
 const gateway = (random: Random, family: number, link: number): string =>
@@ -82,13 +75,13 @@ function routeOperation(random: Random): string {
   ]);
   if (verb === 'del') {
     const leg = random(3) === 0 ? ` ${way(random, family)}` : '';
-    return `-${family} route del ${prefix}${random(2) ? metric : ''}${leg}`;
+    return `route del ${prefix}${random(2) ? metric : ''}${leg}`;
   }
   if (random(8) === 0) {
     const type = pick(random, ['blackhole', 'unreachable', 'prohibit', 'throw']);
-    return `-${family} route ${verb} ${type} ${prefix}${metric}`;
+    return `route ${verb} ${type} ${prefix}${metric}`;
   }
-  return `-${family} route ${verb} ${prefix}${metric} ${way(random, family)}`;
+  return `route ${verb} ${prefix}${metric} ${way(random, family)}`;
 }
 
 function nexthopOperation(random: Random): string {
@@ -100,7 +93,7 @@ function nexthopOperation(random: Random): string {
   if (kind === 0) return `nexthop del id ${random(3) ? id : base + 9}`;
   if (kind === 1)
     return `nexthop replace id ${base + 9} group ${base},${1 + random(3)}/${base + 1 + random(2)}`;
-  return `-${family} nexthop replace id ${id} via ${gateway(random, family, link)} dev v${link}`;
+  return `nexthop replace id ${id} via ${gateway(random, family, link)} dev v${link}`;
 }
 
 function linkOperation(random: Random): string {

@@ -4,88 +4,18 @@
  */
 import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
-import type { CompiledRoute, Link, Neighbour, RibRoute, RibStatus } from '../../runtime/native.js';
+import type { RibRoute, RibStatus } from '../../runtime/native.js';
 import { until } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
+import { type Answer, agree, differences } from './agree.js';
 import { addressesOf, handful, runAll } from './changes.js';
 import { buildForwarder, pipeConfiguration, refusingMemory, startEngine } from './engine.js';
 import { type Remote, RemoteError, seeded } from './remote.js';
-import { follow, inPlace, OURS, type Place } from './scene.js';
-
-interface Answer {
-  readonly address: string;
-  readonly rib: RibRoute | undefined;
-  readonly compiled: CompiledRoute;
-}
+import { follow, inPlace, type Place } from './scene.js';
 
 async function connected(place: Place, name: string): Promise<Remote> {
   const engine = await startEngine(place.lab, place.router, name);
   return follow(place, engine.socket);
-}
-
-/** What the engine should do with an address, in the words of CompiledRoute, worked out from the RIB's answer. */
-function expected(answer: Answer, links: readonly Link[], neighbours: readonly Neighbour[]): string[] {
-  const { rib, address } = answer;
-  if (rib === undefined) return ['none'];
-  if (rib.type === 'throw' || rib.type === 'prohibit' || rib.type === 'unreachable') return ['unreachable'];
-  if (rib.type !== 'unicast') return [rib.type];
-  if (rib.nexthops.length === 0) return ['unreachable'];
-  const usable = (ifindex: number, nexthop: string) =>
-    neighbours.find((n) => n.ifindex === ifindex && n.address === nexthop && n.mac && n.state !== 'failed');
-  const alive = rib.nexthops.filter((hop) => !hop.dead);
-  const legs = (alive.length > 0 ? alive : rib.nexthops).map((hop) => {
-    const slot = OURS.indexOf(links.find((l) => l.ifindex === hop.ifindex)?.name ?? '');
-    if (slot < 0) return 'kernel';
-    const nexthop = hop.gateway ?? address;
-    const neighbour = usable(hop.ifindex, nexthop);
-    if (neighbour) return `forward ${slot} ${nexthop} ${neighbour.mac}`;
-    return hop.gateway ? `resolve ${slot} ${nexthop}` : `glean ${slot}`;
-  });
-  return [...new Set(legs)].sort();
-}
-
-function said({ compiled }: Answer): string[] {
-  if (compiled.legs.length === 0) return [compiled.kind];
-  const legs = compiled.legs.map(({ kind, interface: slot, nexthop, mac }) => {
-    if (kind === 'forward') return `forward ${slot} ${nexthop} ${mac}`;
-    if (kind === 'resolve') return `resolve ${slot} ${nexthop}`;
-    return kind === 'glean' ? `glean ${slot}` : kind;
-  });
-  return [...new Set(legs)].sort();
-}
-
-interface Comparison {
-  readonly address: string;
-  readonly said: string[];
-  readonly expected: string[];
-  readonly rib: RibRoute | undefined;
-}
-
-/** Where engine and RIB differ. With one host route for all legs of a connected ECMP route, any of them is right. */
-async function differences(remote: Remote, addresses: readonly string[]): Promise<Comparison[]> {
-  await remote.call('rib', 'settled');
-  const answers = await remote.call<Answer[]>('agent', 'ask', addresses);
-  const links = await remote.call<Link[]>('rib', 'links');
-  const neighbours = await remote.call<Neighbour[]>('rib', 'neighbours');
-  return answers
-    .map((a) => ({ address: a.address, said: said(a), expected: expected(a, links, neighbours), rib: a.rib }))
-    .filter((c) => c.said.join() !== c.expected.join());
-}
-
-async function agree(
-  t: ExecutionContext,
-  remote: Remote,
-  addresses: readonly string[],
-  message: string,
-): Promise<boolean> {
-  let wrong: Comparison[] = [];
-  for (let attempt = 0; attempt < 3; attempt++) {
-    wrong = await differences(remote, addresses);
-    if (wrong.length === 0) return true;
-  }
-  t.deepEqual(wrong, [], message);
-  return false;
 }
 
 for (const seed of [11, 12]) {

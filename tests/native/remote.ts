@@ -80,8 +80,10 @@ function hopText(hop: KernelHop): string {
   return `${hop.gateway ?? hop.via?.host ?? '-'}@${hop.dev}*${hop.weight ?? 1}`;
 }
 
+/** The weight of an only leg says nothing, and `ip` does not tell it. */
 function lineOf(prefix: string, type: string, metric: number, hops: readonly string[]): string {
-  return `${prefix} ${type} ${metric} ${[...hops].sort().join(' ')}`;
+  const legs = hops.length === 1 ? hops.map((hop) => hop.replace(/\*.*/, '*1')) : [...hops].sort();
+  return `${prefix} ${type} ${metric} ${legs.join(' ')}`;
 }
 
 /** The RIB's routes in the same words. */

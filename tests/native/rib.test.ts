@@ -3,39 +3,12 @@
  * each handful the tables must be equal, and answer alike for random addresses.
  */
 import type { ExecutionContext } from 'ava';
-import type { RibRoute, RibStatus } from '../../runtime/native.js';
+import type { RibStatus } from '../../runtime/native.js';
 import { Lab, type Node } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
+import { type Answer, alike, tables } from './agree.js';
 import { addressesOf, handful, LINKS, type Random, runAll, topology } from './changes.js';
-import { kernelTable, type Remote, ribTable, seeded, startAgent } from './remote.js';
-
-interface Answer {
-  readonly address: string;
-  readonly rib: RibRoute | undefined;
-  readonly kernel: RibRoute | undefined;
-}
-
-/** The kernel names one leg, the RIB all. */
-function alike({ rib, kernel }: Answer): boolean {
-  if (rib === undefined || kernel === undefined) {
-    const present = rib ?? kernel;
-    return present === undefined || present.type === 'throw' || present.nexthops.length === 0;
-  }
-  if (rib.type === 'throw') return kernel.type !== 'unicast';
-  if (rib.type !== kernel.type) return false;
-  if (rib.type !== 'unicast') return true;
-  const leg = kernel.nexthops[0];
-  return rib.nexthops.some((h) => h.ifindex === leg?.ifindex && h.gateway === leg.gateway);
-}
-
-/** Both tables. The kernel follows a lost carrier by itself a little later: look twice, before a dump could heal. */
-async function tables(router: Node, remote: Remote, family: 4 | 6): Promise<[string[], string[]]> {
-  for (let attempt = 0; ; attempt++) {
-    await remote.call('rib', 'settled');
-    const [kernel, rib] = [await kernelTable(router, family), await ribTable(remote, family)];
-    if (attempt === 2 || kernel.join('\n') === rib.join('\n')) return [kernel, rib];
-  }
-}
+import { type Remote, seeded, startAgent } from './remote.js';
 
 async function compare(
   t: ExecutionContext,

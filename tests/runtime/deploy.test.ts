@@ -233,6 +233,8 @@ function bed(t: ExecutionContext, build?: BuildPolicy, change: Partial<Generatio
     native: { abi: 1, layout: 7 },
     rib: {
       links: () => [eth0, eth1],
+      setAudit: () => undefined,
+      setTables: () => undefined,
       setGateways: (all) => void gateways.push([...all]),
       settled: async () => undefined,
     },

@@ -60,6 +60,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
       routeDumpFile: '/tmp/dump',
       arpMaxTries: 5,
       audit: 60,
+      tables: [255, 254],
     },
     ...change,
   };

@@ -73,14 +73,20 @@ bool Comparison::equal(const Node *node, const std::vector<Candidate> &wanted) c
 		if (c->rank == group_.second)
 			have.push_back(c);
 	const auto alike = [](const Candidate *a, const Candidate &b) { return a->same_route(b); };
-	if (have.size() != wanted.size())
-		return false;
 	if (group_.first.address.family == 4)
-		return std::equal(have.begin(), have.end(), wanted.begin(), alike);
-	return std::all_of(wanted.begin(), wanted.end(), [&](const Candidate &one) {
+		return have.size() == wanted.size() &&
+		       std::equal(have.begin(), have.end(), wanted.begin(), alike);
+	const auto known = [&](const Candidate &one) {
 		return std::any_of(have.begin(), have.end(),
-		                   [&](const Candidate *other) { return alike(other, one); });
-	});
+		                   [&](const Candidate *c) { return alike(c, one); });
+	};
+	const auto dumped = [&](const Candidate *c) {
+		return std::any_of(wanted.begin(), wanted.end(), [&](const Candidate &one) {
+			return alike(c, one) || passed_over6(*c, one);
+		});
+	};
+	return std::all_of(wanted.begin(), wanted.end(), known) &&
+	       std::all_of(have.begin(), have.end(), dumped);
 }
 
 void Comparison::judge()

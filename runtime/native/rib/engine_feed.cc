@@ -133,7 +133,7 @@ std::vector<GroupLeg> Rib::group_of(const Path &path)
 		    !legs.empty() && slots_.count(legs[0].ifindex) != 0 ? legs[0].ifindex : 0;
 		return {{&adjacency(AdjacencyClass::Broadcast, ifindex, none), 1}};
 	}
-	if (path.type != RTN_UNICAST || legs.empty())
+	if (path.type != RTN_UNICAST || legs.empty() || path.condemned)
 		return {{&adjacency(AdjacencyClass::Unreachable, 0, none), 1}};
 	const bool some_alive =
 	    std::any_of(legs.begin(), legs.end(), [this](const Leg &leg) { return leg_alive(leg); });
@@ -189,6 +189,18 @@ void Rib::send_group(Path &path)
 			record.leg[k] = {path.sent_legs[i + k].adjacency->id, path.sent_legs[i + k].weight};
 	}
 	path.sent = true;
+}
+
+/* Before anything else that waits, as far as there is room; what was not told stays to be told. */
+void Rib::send_groups_now(const std::vector<Path *> &paths)
+{
+	for (Path *path : paths) {
+		if (!feeding() || replay_wanted_ || queue_->room() < needed_room)
+			return;
+		send_group(*path);
+	}
+	if (feeding() && !replay_wanted_)
+		commit();
 }
 
 void Rib::tell_again(Adjacency &adjacency)

@@ -1,6 +1,6 @@
 /*
  * A second source of routes: zebra itself, by FPM. It tells its choice for each prefix, at most one, so a prefix has
- * at most one candidate of Rank::Fpm; what the kernel tells of the same prefix stays behind it. Connections are
+ * at most one candidate of Source::Fpm; what the kernel tells of the same prefix stays behind it. Connections are
  * generations: what a new one does not tell again goes with sweep_fpm. Nothing that happens to links or addresses
  * takes a route of zebra's away: it will say so.
  *
@@ -49,13 +49,13 @@ bool Rib::take_fpm_route(RouteMessage &route)
 {
 	/* What zebra has from the kernel, the kernel tells by itself. */
 	if (route.remove || route.protocol == RTPROT_KERNEL) {
-		put_single(route.prefix, Rank::Fpm, nullptr);
+		put_single(route.prefix, beside_main(Source::Fpm), nullptr);
 		return false;
 	}
 	if (route.nexthop_id != 0)
 		route.nexthop_id |= fpm_nexthop;
 	Path *path = path_of(route);
-	put_single(route.prefix, Rank::Fpm, path, route.protocol, fpm_stamp_);
+	put_single(route.prefix, beside_main(Source::Fpm), path, route.protocol, fpm_stamp_);
 	return route.nexthop_id == 0 || nexthops_.count(route.nexthop_id) != 0;
 }
 
@@ -65,7 +65,7 @@ void Rib::take_fpm_nexthop(NexthopMessage &nexthop)
 	for (auto &[member, weight] : nexthop.group)
 		member |= fpm_nexthop;
 	const auto by_it = [&nexthop](const Candidate &candidate) {
-		return candidate.rank == Rank::Fpm && candidate.path->nexthop_id == nexthop.id;
+		return source_of(candidate.rank) == Source::Fpm && candidate.path->nexthop_id == nexthop.id;
 	};
 	const bool known = nexthops_.count(nexthop.id) != 0;
 	bool named = false;
@@ -93,7 +93,8 @@ size_t Rib::sweep_fpm()
 	for (Trie *table : {&trie4_, &trie6_})
 		table->all([this](Node &node) {
 			remove_matching(node, [this](const Candidate &candidate) {
-				return candidate.rank == Rank::Fpm && candidate.stamp != fpm_stamp_;
+				return source_of(candidate.rank) == Source::Fpm &&
+				       candidate.stamp != fpm_stamp_;
 			});
 		});
 	std::vector<uint32_t> gone;

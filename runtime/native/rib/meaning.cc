@@ -62,64 +62,101 @@ static bool forwardable(uint8_t type)
 	}
 }
 
-/* A path through a nexthop object that is not there is no way at all. */
-static bool has_way(const Candidate &candidate, const std::map<uint32_t, NexthopObject> &nexthops)
+/* All its legs lost their carrier, on interfaces where the kernel then does as if the route were not there
+ * (sysctl ignore_routes_with_linkdown; for IPv4, `all` speaks for every interface). */
+bool Rib::ignored(const Path &path) const
 {
-	return candidate.path->nexthop_id == 0 || nexthops.count(candidate.path->nexthop_id) != 0;
-}
-
-/* Of the operator's, zebra's and the main table's; routes for other TOS than 0 are kept, but no packet is asked its TOS. */
-const Candidate *Rib::best_main(const Node &node) const
-{
-	for (const Candidate *c = node.first; c != nullptr; c = c->next)
-		if (c->rank != Rank::LocalTable && c->rank != Rank::Neighbour && c->tos == 0 &&
-		    forwardable(c->path->type) && has_way(*c, nexthops_))
-			return c;
-	return nullptr;
-}
-
-const Candidate *Rib::best(const Node &node) const
-{
-	for (const Candidate *c = node.first; c != nullptr && c->rank == Rank::LocalTable; c = c->next)
-		if (c->tos == 0 && forwardable(c->path->type) && c->path->type != RTN_THROW)
-			return c;
-	if (const Candidate *main = best_main(node))
-		return main;
-	for (const Candidate *c = node.first; c != nullptr; c = c->next)
-		if (c->rank == Rank::Neighbour)
-			return c;
-	return nullptr;
-}
-
-/* The kernel's or operator's route for an address: local table first, then the rest. */
-const Candidate *Rib::match(const Address &address) const
-{
-	const Candidate *local = nullptr, *main = nullptr;
-	trie(address.family).covering(address, address.bits(), [&](const Node &node) {
-		const Candidate *candidate = best(node);
-		if (candidate != nullptr && candidate->rank == Rank::LocalTable)
-			local = candidate;
-		if (const Candidate *here = best_main(node))
-			main = here;
+	bool blackhole = false;
+	const auto &ignoring = ignoring_[path.family == 6];
+	const auto says = [&](int32_t ifindex) {
+		const auto found = ignoring.find(ifindex);
+		return found != ignoring.end() && found->second;
+	};
+	if (ignoring.empty() || path.type == RTN_LOCAL || path.type == RTN_ANYCAST)
+		return false;
+	const std::vector<Leg> legs = legs_of(path, blackhole);
+	return !legs.empty() && !blackhole && std::all_of(legs.begin(), legs.end(), [&](const Leg &leg) {
+		const auto link = links_.find(leg.ifindex);
+		return link != links_.end() && !link->second.carrier() &&
+		       (says(static_cast<int32_t>(leg.ifindex)) || (path.family == 4 && says(-1)));
 	});
-	return local != nullptr ? local : main;
 }
 
-/* What the engine is to know of a prefix; null for nothing. */
+/* A path through a nexthop object that is not there is no way at all. */
+bool Rib::has_way(const Path &path) const
+{
+	return (path.nexthop_id == 0 || nexthops_.count(path.nexthop_id) != 0) && !ignored(path);
+}
+
+/* Links or nexthop objects changed: routes whose way came or went are looked at again. */
+void Rib::check_ways()
+{
+	bool turned[2] = {};
+	paths_.all([&](Path &path) {
+		const bool usable = has_way(path);
+		path.turned = usable != path.usable && path.refs > 0;
+		path.usable = usable;
+		turned[path.family == 6] |= path.turned;
+	});
+	for (const uint8_t family : {uint8_t(4), uint8_t(6)}) {
+		if (!turned[family == 6])
+			continue;
+		trie(family).all([this](Node &node) {
+			for (const Candidate *c = node.first; c != nullptr; c = c->next)
+				if (c->rank != neighbour_rank && c->path->turned)
+					route_changed(node, *c);
+		});
+	}
+}
+
+/* Routes for other TOS than 0 are kept, but no packet is asked its TOS. */
+static bool eligible(const Candidate &candidate)
+{
+	return candidate.rank != neighbour_rank && candidate.tos == 0 && forwardable(candidate.path->type) &&
+	       (candidate.path->usable || source_of(candidate.rank) == Source::Operator);
+}
+
+/* The kernel's or operator's route for the addresses of a prefix: tables are asked one after the other, each for its
+ * longest match, and one that throws passes on to the next. When all do, the last throw is the answer. */
+Rib::Found Rib::match(const Address &address, unsigned length) const
+{
+	Found matches[max_tables], thrown;
+	const size_t levels = tables_.size();
+	trie(address.family).covering(address, length, [&](const Node &node) {
+		for (const Candidate *c = node.first; c != nullptr; c = c->next)
+			if (eligible(*c) && matches[level_of(c->rank)].node != &node)
+				matches[level_of(c->rank)] = {&node, c};
+	});
+	for (size_t level = 0; level < levels; level++) {
+		if (matches[level].candidate == nullptr)
+			continue;
+		if (matches[level].candidate->path->type != RTN_THROW)
+			return matches[level];
+		thrown = matches[level];
+	}
+	return thrown;
+}
+
+/* What the engine is to know of a prefix; null for nothing: then the prefix above answers, and says the same. */
 Path *Rib::effective(const Node &node) const
 {
 	const Address &address = node.prefix.address;
-	if (address.is_link_local() && node.prefix.length >= 10)
-		return nullptr; /* the forwarder punts these by itself: they mean something on one link only */
-	const Candidate *candidate = best(node);
-	if (candidate == nullptr || candidate->rank == Rank::LocalTable || hiding_[address.family == 6] == 0)
-		return candidate != nullptr ? candidate->path : nullptr;
-	bool hidden = false;
-	trie(address.family).covering(address, node.prefix.length, [&](const Node &above) {
-		const Candidate *other = best(above);
-		hidden = hidden || (other != nullptr && other->rank == Rank::LocalTable);
-	});
-	return hidden ? nullptr : candidate->path;
+	const bool six = address.family == 6;
+	if (node.first == nullptr || (address.is_link_local() && node.prefix.length >= 10))
+		return nullptr; /* the forwarder punts link-local ones by itself: they mean something on one link only */
+	bool throws = false;
+	for (const Candidate *c = node.first; c != nullptr; c = c->next) {
+		if (hiding_[six] == 0 && eligible(*c))
+			return c->path; /* nothing above can come before it */
+		throws = throws || c->path->type == RTN_THROW;
+	}
+	const Found found = hiding_[six] != 0 ? match(address, node.prefix.length) : Found();
+	if (found.node == &node)
+		return found.candidate->path;
+	for (const Candidate *c = node.first; c != nullptr; c = c->next)
+		if (c->rank == neighbour_rank) /* it has one only where a connected route counts */
+			return c->path;
+	return throws && found.candidate != nullptr ? found.candidate->path : nullptr;
 }
 
 /* --- host routes of neighbours ------------------------------------------------------------------------------ */
@@ -136,7 +173,7 @@ void Rib::add_host_route(const NeighbourKey &key, NeighbourState &neighbour)
 	Candidate **end = &node.first;
 	while (*end != nullptr)
 		end = &(*end)->next;
-	insert_candidate(node, end, {nullptr, path, 0, 0, 0, 0, Rank::Neighbour});
+	insert_candidate(node, end, {nullptr, path, 0, 0, 0, 0, neighbour_rank});
 	neighbour.host = path;
 }
 
@@ -146,7 +183,7 @@ void Rib::drop_host_route(const NeighbourKey &key, NeighbourState &neighbour)
 	Node *node = trie(key.first.family).find(Prefix(key.first, key.first.bits()));
 	if (path != nullptr && node != nullptr)
 		remove_matching(*node, [&](const Candidate &candidate) {
-			return candidate.rank == Rank::Neighbour && candidate.path == path;
+			return candidate.rank == neighbour_rank && candidate.path == path;
 		});
 }
 
@@ -216,7 +253,8 @@ void Rib::check_operator_routes()
 	for (auto &[prefix, route] : operator_routes_) {
 		Path *path = nullptr;
 		if (route.gateway.family != 0 && route.ifindex == 0) {
-			put_single(prefix, Rank::Operator, nullptr); /* it must not lead to itself */
+			put_single(prefix, beside_main(Source::Operator),
+			           nullptr); /* it must not lead to itself */
 			path = resolve(route.gateway, false);
 		} else if (links_.count(route.ifindex) != 0) {
 			Leg leg;
@@ -224,7 +262,7 @@ void Rib::check_operator_routes()
 			leg.gateway = route.gateway;
 			path = paths_.intern(prefix.address.family, RTN_UNICAST, 0, Address(), {leg});
 		}
-		put_single(prefix, Rank::Operator, path);
+		put_single(prefix, beside_main(Source::Operator), path);
 	}
 }
 

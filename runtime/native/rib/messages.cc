@@ -4,6 +4,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -338,6 +339,27 @@ bool parse_nexthop(const nlmsghdr *message, NexthopMessage &nexthop)
 	});
 	nexthop.remove = message->nlmsg_type == RTM_DELNEXTHOP;
 	return whole && nexthop.id != 0;
+}
+
+bool parse_netconf(const nlmsghdr *message, NetconfMessage &netconf)
+{
+	const netconfmsg *header = nullptr;
+	uint32_t ifindex = 0, ignores = 0;
+	bool told = false;
+	const bool whole = message_attributes(message, header, [&](const nlattr *a) {
+		if (mnl_attr_get_type(a) == NETCONFA_IFINDEX)
+			return read_u32(a, ifindex);
+		if (mnl_attr_get_type(a) != NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN)
+			return true;
+		told = true;
+		return read_u32(a, ignores);
+	});
+	if (!whole || !told)
+		return false;
+	netconf.family = family_of(header->ncm_family);
+	netconf.ifindex = static_cast<int32_t>(ifindex);
+	netconf.ignores_linkdown = ignores != 0;
+	return netconf.family != 0;
 }
 
 } // namespace mill

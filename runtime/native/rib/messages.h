@@ -75,10 +75,19 @@ struct NexthopMessage {
 	std::vector<std::pair<uint32_t, uint16_t>> group; /* member, weight */
 };
 
+/* Of sysctl net.ipv4.conf and net.ipv6.conf, ignore_routes_with_linkdown alone. */
+struct NetconfMessage {
+	uint8_t family = 0;
+	int32_t ifindex = 0; /* -1: all, -2: default */
+	bool ignores_linkdown = false;
+};
+
 bool parse_route(const nlmsghdr *message, RouteMessage &route);
 bool parse_link(const nlmsghdr *message, LinkMessage &link);
 bool parse_address(const nlmsghdr *message, AddressMessage &address);
 bool parse_neighbour(const nlmsghdr *message, NeighbourMessage &neighbour);
 bool parse_nexthop(const nlmsghdr *message, NexthopMessage &nexthop);
+/* False also when it tells of other settings. */
+bool parse_netconf(const nlmsghdr *message, NetconfMessage &netconf);
 
 } // namespace mill

@@ -76,8 +76,11 @@ struct Path {
 	std::vector<Leg> legs;
 	uint32_t refs = 0, fed_refs = 0;
 	Prefix last_fed; /* a prefix that the engine was told to send this way; family 0: none */
-	bool dirty = false, checked = false, purged = false, sent = false;
-	bool untold = false; /* to be told to the engine again, whatever it was told */
+	bool dirty = false, checked = false, sent = false;
+	bool usable = true;     /* the kernel would use it: it leads somewhere */
+	bool turned = false;    /* that changed just now */
+	bool condemned = false; /* its routes are about to be removed */
+	bool untold = false;    /* to be told to the engine again, whatever it was told */
 	std::vector<GroupLeg> sent_legs;
 	std::string key;
 };

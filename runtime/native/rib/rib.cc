@@ -13,7 +13,9 @@
 namespace mill
 {
 
-Rib::Rib() = default;
+Rib::Rib() : tables_{RT_TABLE_LOCAL, RT_TABLE_MAIN}
+{
+}
 
 static void free_candidates(Node &node)
 {
@@ -75,6 +77,12 @@ void Rib::take(const nlmsghdr *message, bool from_dump)
 			take_nexthop(nexthop);
 		return;
 	}
+	case RTM_NEWNETCONF: {
+		NetconfMessage netconf;
+		if (parse_netconf(message, netconf))
+			take_netconf(netconf);
+		return;
+	}
 	default:
 		return;
 	}
@@ -82,8 +90,17 @@ void Rib::take(const nlmsghdr *message, bool from_dump)
 
 bool Rib::rank_of(uint32_t table, Rank &rank) const
 {
-	rank = table == RT_TABLE_LOCAL ? Rank::LocalTable : Rank::Main;
-	return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN;
+	const auto found = std::find(tables_.begin(), tables_.end(), table);
+	rank = rank_at(static_cast<size_t>(found - tables_.begin()), Source::Kernel);
+	return found != tables_.end();
+}
+
+/* Where the main table is not coupled, the last one takes its place. */
+Rank Rib::beside_main(Source source) const
+{
+	const auto found = std::find(tables_.begin(), tables_.end(), uint32_t(RT_TABLE_MAIN));
+	const size_t level = std::min(static_cast<size_t>(found - tables_.begin()), tables_.size() - 1);
+	return rank_at(level, source);
 }
 
 /* --- references and changes --------------------------------------------------------------------------------- */
@@ -111,15 +128,18 @@ void Rib::touch(Node &node)
 		dirty_nodes_.push_back(&node);
 }
 
-/* A route of kernel or operator changed at this node: what depends on it is looked at again with the next flush. */
-void Rib::route_changed(Node &node, Rank rank)
+/* A route of kernel or operator changed at this node: what depends on it is looked at again with the next flush.
+ * Prefixes inside depend on it when it may hide them, and when one of them may pass packets on to it (throw). */
+void Rib::route_changed(Node &node, const Candidate &candidate)
 {
 	touch(node);
 	routes_changed_ = true;
 	const Prefix &prefix = node.prefix;
 	if (comparison_ != nullptr)
 		comparison_->touched(prefix);
-	if (rank == Rank::LocalTable && prefix.length < prefix.address.bits())
+	const bool reaches =
+	    level_of(candidate.rank) + 1 < tables_.size() || throws_[prefix.address.family == 6] > 0;
+	if (reaches && prefix.length < prefix.address.bits())
 		trie(prefix.address.family).inside(prefix, [this](Node &inner) { touch(inner); });
 	if (neighbours_.empty())
 		return;
@@ -157,7 +177,20 @@ static Candidate **class_end(Node &node, const Candidate &wanted)
 
 static bool counts(Rank rank)
 {
-	return rank != Rank::Neighbour;
+	return rank != neighbour_rank;
+}
+
+void Rib::count(const Node &node, const Candidate &candidate, int by)
+{
+	const bool six = node.prefix.address.family == 6, throws = candidate.path->type == RTN_THROW;
+	if (!counts(candidate.rank))
+		return;
+	statistics.routes[six] += static_cast<uint64_t>(by);
+	statistics.fpm_routes += static_cast<uint64_t>(source_of(candidate.rank) == Source::Fpm ? by : 0);
+	throws_[six] += static_cast<uint32_t>(throws ? by : 0);
+	if (throws || (level_of(candidate.rank) + 1 < tables_.size() &&
+	               node.prefix.length < node.prefix.address.bits()))
+		hiding_[six] += static_cast<uint32_t>(by);
 }
 
 /* Coarse: it is read for every route, and told to people in seconds. */
@@ -176,32 +209,22 @@ void Rib::insert_candidate(Node &node, Candidate **place, const Candidate &candi
 		fresh->since = seconds_now();
 	*place = fresh;
 	ref_path(fresh->path);
-	const uint8_t family = node.prefix.address.family;
+	count(node, *fresh, 1);
 	if (counts(fresh->rank))
-		statistics.routes[family == 6]++;
-	statistics.fpm_routes += fresh->rank == Rank::Fpm;
-	if (fresh->rank == Rank::LocalTable && node.prefix.length < node.prefix.address.bits())
-		hiding_[family == 6]++;
-	if (fresh->rank == Rank::Neighbour)
-		touch(node);
+		route_changed(node, *fresh);
 	else
-		route_changed(node, fresh->rank);
+		touch(node);
 }
 
 void Rib::remove_candidate(Node &node, Candidate **place)
 {
 	Candidate *gone = *place;
 	*place = gone->next;
-	const uint8_t family = node.prefix.address.family;
 	if (counts(gone->rank))
-		statistics.routes[family == 6]--;
-	statistics.fpm_routes -= gone->rank == Rank::Fpm;
-	if (gone->rank == Rank::LocalTable && node.prefix.length < node.prefix.address.bits())
-		hiding_[family == 6]--;
-	if (gone->rank == Rank::Neighbour)
-		touch(node);
+		route_changed(node, *gone);
 	else
-		route_changed(node, gone->rank);
+		touch(node);
+	count(node, *gone, -1);
 	unref_path(gone->path);
 	delete gone;
 }
@@ -248,6 +271,43 @@ void Rib::put_single(const Prefix &prefix, Rank rank, Path *path, uint8_t protoc
 		insert_candidate(*node, class_start(*node, wanted), wanted);
 }
 
+/* zebra does not tell them again: they follow to the level that is the main table's now. */
+void Rib::move_fpm_routes()
+{
+	for (Trie *trie : {&trie4_, &trie6_})
+		trie->all([this](Node &node) {
+			for (Candidate **place = &node.first; *place != nullptr; place = &(*place)->next) {
+				if (source_of((*place)->rank) != Source::Fpm ||
+				    (*place)->rank == beside_main(Source::Fpm))
+					continue;
+				Candidate moved = **place;
+				moved.rank = beside_main(Source::Fpm);
+				ref_path(moved.path);
+				remove_candidate(node, place);
+				insert_candidate(node, class_start(node, moved), moved);
+				unref_path(moved.path);
+				return;
+			}
+		});
+}
+
+bool Rib::set_tables(const std::vector<uint32_t> &tables)
+{
+	if (tables == tables_)
+		return false;
+	for (Trie *trie : {&trie4_, &trie6_})
+		trie->all([this](Node &node) {
+			remove_matching(node, [](const Candidate &c) {
+				return of_kernel(c.rank) || source_of(c.rank) == Source::Operator;
+			});
+		});
+	tables_ = tables;
+	move_fpm_routes();
+	loaded_ = false;
+	routes_changed_ = true; /* operator's routes stand elsewhere */
+	return true;
+}
+
 /* --- routes of the kernel ----------------------------------------------------------------------------------- */
 
 Path *Rib::path_of(const RouteMessage &route)
@@ -256,8 +316,11 @@ Path *Rib::path_of(const RouteMessage &route)
 	std::vector<Leg> legs = route.legs;
 	if (family == 6)
 		std::sort(legs.begin(), legs.end()); /* IPv6 gives the legs of one route in any order */
-	return paths_.intern(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(),
-	                     legs);
+	Path *path =
+	    paths_.intern(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(), legs);
+	if (path->refs == 0)
+		path->usable = has_way(*path);
+	return path;
 }
 
 void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
@@ -270,7 +333,7 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 	if (route.prefix.address.family == 4)
 		add_route4(node, wanted, flags, from_dump);
 	else
-		add_route6(node, wanted, flags);
+		add_route6(node, wanted, flags, from_dump);
 	if (wanted.path->refs == 0)
 		check_path(wanted.path); /* known already, by another Path */
 }
@@ -315,6 +378,14 @@ static bool may_share(const Path &path)
 	                   [](const Leg &leg) { return leg.gateway.family != 0; });
 }
 
+/* A dump goes from the first of the routes that share to the last, and passes over others of the class that stand
+ * between them (fib6_dump_node); they are there all the same. */
+bool passed_over6(const Candidate &candidate, const Candidate &shared)
+{
+	return candidate.same_class(shared) && !may_share(*candidate.path) && may_share(*shared.path) &&
+	       shared.path->legs.size() > 1;
+}
+
 static bool same_way(const Leg &a, const Leg &b)
 {
 	return a.ifindex == b.ifindex && a.gateway == b.gateway;
@@ -330,35 +401,45 @@ static bool has_legs(const std::vector<Leg> &legs, const std::vector<Leg> &some)
 	return std::all_of(some.begin(), some.end(), [&](const Leg &leg) { return has_leg(legs, leg); });
 }
 
-void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags)
+/* The one that IPv6 replaces: the first of the class that is one to share like the new one, else the first. */
+static Candidate *replaced6(Candidate **place, const Candidate &wanted)
 {
-	const bool shares = may_share(*wanted.path);
-	const bool replace = (flags & NLM_F_REPLACE) != 0;
-	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route);
+	Candidate *first = nullptr;
+	for (Candidate *c = *place; c != nullptr && c->same_class(wanted); c = c->next) {
+		if (may_share(*c->path) == may_share(*wanted.path))
+			return c;
+		first = first != nullptr ? first : c;
+	}
+	return first;
+}
+
+/* The new one takes the place of what it replaces, and of legs that it tells of again, as all of them. */
+void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
+{
+	const bool replace = (flags & NLM_F_REPLACE) != 0, shares = may_share(*wanted.path);
+	const Candidate *gone = replace ? replaced6(class_start(node, wanted), wanted) : nullptr;
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route), **place = nullptr;
 	if (exact != nullptr)
 		(*exact)->stamp = stamp_;
-	if (exact != nullptr && !replace)
+	if (from_dump)
+		for (Candidate *c = node.first; c != nullptr; c = c->next)
+			if (passed_over6(*c, wanted))
+				c->stamp = stamp_;
+	if (exact != nullptr && (gone == nullptr || gone == *exact))
 		return;
-	if (replace) {
-		Candidate **alike = class_start(node, wanted), **first = alike;
-		const auto in_class = [&](Candidate **place) {
-			return *place != nullptr && (*place)->same_class(wanted);
-		};
-		while (in_class(alike) && may_share(*(*alike)->path) != shares)
-			alike = &(*alike)->next;
-		Candidate **gone = in_class(alike) ? alike : in_class(first) ? first : nullptr;
-		if (gone == exact && exact != nullptr)
-			return;
-		if (gone != nullptr)
-			remove_candidate(node, gone);
+	const auto told_again = [&](const Candidate &other) {
+		return shares && other.same_class(wanted) && other.path != wanted.path &&
+		       may_share(*other.path) && has_legs(wanted.path->legs, other.path->legs);
+	};
+	for (Candidate **at = &node.first; *at != nullptr;) {
+		if (*at != gone && !told_again(**at)) {
+			at = &(*at)->next;
+			continue;
+		}
+		place = place != nullptr ? place : at;
+		remove_candidate(node, at);
 	}
-	if (shares) /* what was one leg is told again as all of them */
-		remove_matching(node, [&](const Candidate &other) {
-			return other.same_class(wanted) && other.path != wanted.path &&
-			       may_share(*other.path) && has_legs(wanted.path->legs, other.path->legs);
-		});
-	if (find_candidate(node, wanted, &Candidate::same_route) == nullptr)
-		insert_candidate(node, class_end(node, wanted), wanted);
+	insert_candidate(node, place != nullptr ? place : class_end(node, wanted), wanted);
 }
 
 void Rib::delete_route(const RouteMessage &route, Rank rank)
@@ -472,7 +553,7 @@ bool Rib::delete_operator_route(const Prefix &prefix)
 {
 	if (operator_routes_.erase(prefix) == 0)
 		return false;
-	put_single(prefix, Rank::Operator, nullptr);
+	put_single(prefix, beside_main(Source::Operator), nullptr);
 	return true;
 }
 
@@ -483,8 +564,8 @@ RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
 	RouteView view;
 	bool blackhole = false;
 	view.prefix = node.prefix;
-	view.by_operator = candidate.rank == Rank::Operator;
-	view.by_fpm = candidate.rank == Rank::Fpm;
+	view.by_operator = source_of(candidate.rank) == Source::Operator;
+	view.by_fpm = source_of(candidate.rank) == Source::Fpm;
 	view.protocol = candidate.protocol;
 	view.type = candidate.path->type;
 	view.metric = candidate.metric;
@@ -499,19 +580,10 @@ RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
 
 bool Rib::lookup(const Address &address, RouteView &view) const
 {
-	const Node *local = nullptr, *main = nullptr;
-	trie(address.family).covering(address, address.bits(), [&](const Node &node) {
-		const Candidate *candidate = best(node);
-		if (candidate != nullptr && candidate->rank == Rank::LocalTable)
-			local = &node;
-		if (best_main(node) != nullptr)
-			main = &node;
-	});
-	if (local != nullptr)
-		view = view_of(*local, *best(*local));
-	else if (main != nullptr)
-		view = view_of(*main, *best_main(*main));
-	return local != nullptr || main != nullptr;
+	const Found found = match(address, address.bits());
+	if (found.candidate != nullptr)
+		view = view_of(*found.node, *found.candidate);
+	return found.candidate != nullptr;
 }
 
 std::vector<RouteView> Rib::page(uint8_t family, const Prefix *after, size_t limit) const

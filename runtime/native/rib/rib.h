@@ -28,15 +28,40 @@
 namespace mill
 {
 
-enum class Rank : uint8_t { LocalTable, Operator, Fpm, Main, Neighbour };
+/*
+ * Where a candidate stands among those of its prefix. Each coupled table is a level, in the order in which they are
+ * asked. At the main table's level the operator's routes come first, then zebra's by FPM, then the table's own; host
+ * routes of neighbours come last of all.
+ */
+using Rank = uint8_t;
+
+constexpr Rank neighbour_rank = 0xff;
+constexpr size_t max_tables = 8;
+
+enum class Source : uint8_t { Operator, Fpm, Kernel, Neighbour };
+
+constexpr Rank rank_at(size_t level, Source source)
+{
+	return static_cast<Rank>(level << 2 | static_cast<Rank>(source));
+}
+
+constexpr size_t level_of(Rank rank)
+{
+	return rank >> 2;
+}
+
+constexpr Source source_of(Rank rank)
+{
+	return static_cast<Source>(rank & 3);
+}
+
+constexpr bool of_kernel(Rank rank)
+{
+	return source_of(rank) == Source::Kernel;
+}
 
 /* Nexthop objects that came by FPM have this bit in their number. */
 constexpr uint32_t fpm_nexthop = 1u << 31;
-
-inline bool of_kernel(Rank rank)
-{
-	return rank == Rank::LocalTable || rank == Rank::Main;
-}
 
 struct Candidate {
 	Candidate *next;
@@ -64,10 +89,14 @@ struct Candidate {
 	}
 };
 
+/* IPv6: a dump that has `shared` may lack this one. */
+bool passed_over6(const Candidate &candidate, const Candidate &shared);
+
 struct LinkState {
 	LinkMessage link;
 	uint32_t stamp = 0;
 	std::map<Address, std::pair<uint8_t, uint32_t>> addresses; /* → length, stamp */
+	bool disabled4 = false; /* it lost its last IPv4 address, and got none since: its legs are dead */
 	bool up() const;
 	bool carrier() const;
 };
@@ -182,6 +211,13 @@ class Rib
 	size_t sweep_fpm();
 
 	/* --- from the operator --- */
+	/* The kernel's tables in the order in which they are asked, at most max_tables. When they change, the routes
+	 * of all are forgotten and nothing is told to the engine until set_loaded(). True: they changed. */
+	bool set_tables(const std::vector<uint32_t> &tables);
+	const std::vector<uint32_t> &tables() const
+	{
+		return tables_;
+	}
 	void set_interfaces(std::unordered_map<uint32_t, uint16_t> slots);
 	void set_gateways(const std::vector<std::pair<uint32_t, Address>> &gateways);
 	void add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex);
@@ -242,7 +278,7 @@ class Rib
 	void add_route(const RouteMessage &route, Rank rank, bool from_dump);
 	void delete_route(const RouteMessage &route, Rank rank);
 	void add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
-	void add_route6(Node &node, const Candidate &wanted, uint16_t flags);
+	void add_route6(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
 	void subtract_route6(Node &node, const RouteMessage &route, Rank rank);
 	void insert_candidate(Node &node, Candidate **place, const Candidate &candidate);
 	void remove_candidate(Node &node, Candidate **place);
@@ -252,7 +288,11 @@ class Rib
 	void put_single(const Prefix &prefix, Rank rank, Path *path, uint8_t protocol = 0,
 	                uint32_t stamp = 0);
 	void touch(Node &node);
-	void route_changed(Node &node, Rank rank);
+	void route_changed(Node &node, const Candidate &candidate);
+	void count(const Node &node, const Candidate &candidate, int by);
+	/* Of those who stand at the main table's level. */
+	Rank beside_main(Source source) const;
+	void move_fpm_routes();
 	Path *path_of(const RouteMessage &route);
 	void ref_path(Path *path);
 	void unref_path(Path *path);
@@ -265,7 +305,9 @@ class Rib
 	void take_address(const AddressMessage &message);
 	void take_neighbour(const NeighbourMessage &message);
 	void take_nexthop(const NexthopMessage &message);
+	void take_netconf(const NetconfMessage &message);
 	void link_gone(uint32_t ifindex);
+	bool leg_gone(const Leg &leg, uint8_t family) const;
 	void address_gone(uint32_t ifindex, const Address &address);
 	void nexthop_gone(uint32_t id);
 	void neighbour_changed(const NeighbourKey &key);
@@ -279,9 +321,18 @@ class Rib
 	/* meaning.cc: what routes amount to */
 	bool leg_alive(const Leg &leg) const;
 	std::vector<Leg> legs_of(const Path &path, bool &blackhole) const;
-	const Candidate *best(const Node &node) const;
-	const Candidate *best_main(const Node &node) const;
-	const Candidate *match(const Address &address) const;
+	bool ignored(const Path &path) const;
+	bool has_way(const Path &path) const;
+	void check_ways();
+	struct Found {
+		const Node *node = nullptr;
+		const Candidate *candidate = nullptr;
+	};
+	Found match(const Address &address, unsigned length) const;
+	const Candidate *match(const Address &address) const
+	{
+		return match(address, address.bits()).candidate;
+	}
 	Path *effective(const Node &node) const;
 	Path *resolve(const Address &gateway, bool only_ours);
 	void check_neighbours();
@@ -294,6 +345,7 @@ class Rib
 	std::vector<GroupLeg> group_of(const Path &path);
 	void send_adjacency(Adjacency &adjacency);
 	void send_group(Path &path);
+	void send_groups_now(const std::vector<Path *> &paths);
 	void feed_node(Node &node);
 	void feed_gateway(uint32_t slot, GatewayState &gateway);
 	/* As if the engine had lost it. */
@@ -324,7 +376,10 @@ class Rib
 	std::vector<uint32_t> gone_gateways_;
 	std::unordered_map<uint32_t, uint16_t> slots_; /* ifindex → interface slot */
 	uint32_t stamp_ = 1, fpm_stamp_ = 1;
-	uint32_t hiding_[2] = {}; /* candidates of the local table that are no host's */
+	std::vector<uint32_t> tables_;
+	uint32_t hiding_[2] = {}; /* candidates before the last level that are no host's, and throws */
+	uint32_t throws_[2] = {};
+	std::map<int32_t, bool> ignoring_[2]; /* sysctl ignore_routes_with_linkdown by ifindex, -1 for all */
 	bool doubt_ = false, link_change_ = false;
 	Comparison *comparison_ = nullptr; /* that wants to know what events change */
 

@@ -2,8 +2,10 @@
  * Links, addresses, neighbours and nexthop objects, and what the kernel does to routes without saying so when one
  * of them goes (measured on Linux 6.18; fib_sync_down_dev, fib_sync_down_addr, nexthop_flush_dev):
  *
- *   link administratively down   IPv4 routes over it alone vanish, but local addresses; nexthop objects on it too
- *   carrier lost                 nexthop objects on it vanish, with the routes that name them; other routes stay
+ *   link administratively down   routes over it alone vanish, but IPv4's to local addresses; nexthop objects on it too.
+ *                                For IPv6 the kernel says so, unless net.ipv6.route.skip_notify_on_dev_down is set
+ *   carrier lost                 nexthop objects on it vanish, with the routes that name them; other routes stay,
+ *                                but the kernel passes over them where ignore_routes_with_linkdown is set
  *   IPv4 address deleted         routes that prefer it as source vanish; with the last one, all over that link
  *   nexthop object deleted       routes that name it vanish; it leaves its groups, and an empty group vanishes
  *
@@ -35,31 +37,39 @@ bool NeighbourState::usable() const
 	return has_mac && (state & good) != 0;
 }
 
-/* Removes, in one walk, the kernel's routes whose path matches. */
+/* Removes, in one walk, the kernel's routes whose path matches. The engine is told first that these paths lead nowhere,
+ * and how others are without what went, which takes few records, however many routes there are; that the routes are
+ * gone follows. */
 template <typename Match> void Rib::purge(Match match)
 {
-	std::vector<Path *> purged;
+	std::vector<Path *> condemned, sent;
 	bool family[2] = {};
 	paths_.all([&](Path &path) {
+		if (path.sent)
+			sent.push_back(&path);
 		if (path.refs == 0 || !match(path))
 			return;
-		path.purged = true;
-		purged.push_back(&path);
+		path.condemned = true;
+		condemned.push_back(&path);
 		family[path.family == 6] = true;
 	});
-	if (purged.empty())
+	if (condemned.empty())
 		return;
+	send_groups_now(sent);
 	const auto remove = [this](Node &node) {
 		remove_matching(node, [](const Candidate &candidate) {
-			return candidate.path->purged && of_kernel(candidate.rank);
+			return candidate.path->condemned && of_kernel(candidate.rank);
 		});
 	};
 	if (family[0])
 		trie4_.all(remove);
 	if (family[1])
 		trie6_.all(remove);
-	for (Path *path : purged)
-		path->purged = false;
+	for (Path *path : condemned) {
+		path->condemned = false;
+		if (path->sent)
+			mark_path(*path); /* others than the kernel's routes may go on using it */
+	}
 }
 
 /* Interfaces, their state or their slots changed: paths and neighbours mean something else. */
@@ -67,11 +77,19 @@ void Rib::links_changed()
 {
 	link_change_ = true;
 	routes_changed_ = true;
+	check_ways();
 	mark_all_paths();
 	for (auto &[key, adjacency] : adjacencies_)
 		mark_adjacency(*adjacency);
 	for (const auto &[key, neighbour] : neighbours_)
 		check_neighbours_.insert(key);
+}
+
+/* The kernel holds this leg of a route for dead, and removes the route when all its legs are. */
+bool Rib::leg_gone(const Leg &leg, uint8_t family) const
+{
+	const auto link = links_.find(leg.ifindex);
+	return link != links_.end() && (!link->second.up() || (family == 4 && link->second.disabled4));
 }
 
 void Rib::take_link(const LinkMessage &message)
@@ -84,20 +102,21 @@ void Rib::take_link(const LinkMessage &message)
 	const bool was_up = state.up(), had_carrier = state.carrier(), known = state.link.ifindex != 0;
 	state.stamp = stamp_;
 	state.link = message;
+	state.disabled4 = state.disabled4 && !(state.up() && !was_up);
 	const bool down = known && was_up && !state.up();
 	const bool lost = known && had_carrier && !state.carrier();
 	link_change_ = true;
-	if (down || lost)
-		drop_nexthops_of(message.ifindex);
-	if (down) {
+	if (down || lost) {
 		doubt_ = true;
-		purge([this](const Path &path) {
-			return path.family == 4 && path.type != RTN_LOCAL && path.nexthop_id == 0 &&
-			       !path.legs.empty() &&
-			       std::all_of(path.legs.begin(), path.legs.end(), [this](const Leg &leg) {
-				       const auto link = links_.find(leg.ifindex);
-				       return link != links_.end() && !link->second.up();
-			       });
+		drop_nexthops_of(message.ifindex);
+	}
+	if (down) {
+		purge([&](const Path &path) {
+			const auto here = [&](const Leg &leg) { return leg.ifindex == message.ifindex; };
+			const auto dead = [&](const Leg &leg) { return leg_gone(leg, path.family); };
+			return (path.family == 6 || path.type != RTN_LOCAL) && path.nexthop_id == 0 &&
+			       std::any_of(path.legs.begin(), path.legs.end(), here) &&
+			       std::all_of(path.legs.begin(), path.legs.end(), dead);
 		});
 	}
 	if (!known || was_up != state.up() || had_carrier != state.carrier())
@@ -143,6 +162,7 @@ void Rib::take_address(const AddressMessage &message)
 	auto &addresses = link->second.addresses;
 	if (!message.remove) {
 		addresses[message.address] = {message.length, stamp_};
+		link->second.disabled4 = link->second.disabled4 && message.address.family != 4;
 	} else if (addresses.erase(message.address) != 0) {
 		address_gone(message.ifindex, message.address);
 	}
@@ -159,14 +179,17 @@ void Rib::address_gone(uint32_t ifindex, const Address &address)
 	const auto &left = links_[ifindex].addresses;
 	const bool last =
 	    std::none_of(left.begin(), left.end(), [](const auto &a) { return a.first.family == 4; });
+	links_[ifindex].disabled4 = last;
 	purge([&](const Path &path) {
 		if (path.family != 4)
 			return false;
 		if (!elsewhere && path.source == address)
 			return true;
-		return last && path.nexthop_id == 0 && !path.legs.empty() &&
-		       std::all_of(path.legs.begin(), path.legs.end(),
-		                   [&](const Leg &leg) { return leg.ifindex == ifindex; });
+		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
+		const auto dead = [&](const Leg &leg) { return leg_gone(leg, 4); };
+		return last && path.nexthop_id == 0 &&
+		       std::any_of(path.legs.begin(), path.legs.end(), here) &&
+		       std::all_of(path.legs.begin(), path.legs.end(), dead);
 	});
 }
 
@@ -184,6 +207,13 @@ void Rib::sweep_addresses()
 	}
 }
 
+void Rib::take_netconf(const NetconfMessage &message)
+{
+	bool &ignores = ignoring_[message.family == 6][message.ifindex];
+	if (std::exchange(ignores, message.ignores_linkdown) != message.ignores_linkdown)
+		links_changed();
+}
+
 /* --- nexthop objects ---------------------------------------------------------------------------------------- */
 
 void Rib::take_nexthop(const NexthopMessage &message)
@@ -199,6 +229,7 @@ void Rib::take_nexthop(const NexthopMessage &message)
 	    old.blackhole == message.blackhole)
 		return;
 	object.message = message;
+	check_ways();
 	/* those that name it, themselves or through a group */
 	mark_all_paths();
 	routes_changed_ = true;
@@ -229,6 +260,7 @@ void Rib::nexthop_gone(uint32_t id)
 	}
 	for (const uint32_t group : empty)
 		nexthop_gone(group);
+	check_ways();
 	mark_all_paths();
 	routes_changed_ = true;
 }

@@ -1,0 +1,184 @@
+/**
+ * What the kernel does to routes without saying so. Each case makes it happen and compares at once, before a dump could
+ * have helped: tables, answers for every prefix's boundary addresses, compiled FIB. Then the dump that verifies must
+ * have had nothing to correct.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AuditReport, RibStatus } from '../../runtime/native.js';
+import { systemTest } from '../support/system-test.js';
+import { sameEverywhere } from './agree.js';
+import { followed } from './scene.js';
+
+interface Case {
+  readonly sysctl?: Readonly<Record<string, number>>;
+  readonly before: readonly string[];
+  /** Lines for `ip` in the router, or, after `peer:`, at the other end. */
+  readonly event: readonly string[];
+}
+
+const four = 'route add 10.40.0.0/16 via 10.1.0.2';
+const six = 'route add fd40::/32 via fd00:0::2';
+const nexthops = ['nexthop add id 10 via 10.1.0.2 dev v0', 'nexthop add id 60 via fd00:0::2 dev v0'];
+const spare = ['nexthop add id 11 via 10.1.1.2 dev v1', 'nexthop add id 61 via fd00:1::2 dev v1'];
+const groups = ['nexthop add id 19 group 10,2/11', 'nexthop add id 69 group 60/61'];
+
+const cases: Readonly<Record<string, Case>> = {
+  'a nexthop object is deleted': {
+    before: [
+      ...nexthops,
+      'route add 10.40.0.0/16 nhid 10',
+      'route add fd40::/32 nhid 60',
+      'route add 10.40.1.0/24 nhid 10',
+    ],
+    event: ['nexthop del id 10', 'nexthop del id 60'],
+  },
+  'a group loses a member, and another one its last': {
+    before: [
+      ...nexthops,
+      ...spare,
+      ...groups,
+      'nexthop add id 18 group 10',
+      'route add 10.40.0.0/16 nhid 19',
+      'route add fd40::/32 nhid 69',
+      'route add 10.41.0.0/16 nhid 18',
+    ],
+    event: ['nexthop del id 10', 'nexthop del id 61'],
+  },
+  'the carrier is lost under plain routes': {
+    before: [four, six, 'route add 10.40.1.0/24 via 10.1.1.2'],
+    event: ['peer: link set w0 down'],
+  },
+  'the carrier is lost under nexthop objects': {
+    before: [
+      ...nexthops,
+      ...spare,
+      ...groups,
+      'route add 10.40.0.0/16 nhid 19',
+      'route add 10.41.0.0/16 nhid 10',
+      'route add fd40::/32 nhid 69',
+      'route add fd41::/32 nhid 60',
+    ],
+    event: ['peer: link set w0 down'],
+  },
+  'the carrier is lost where routes without one do not count': {
+    sysctl: {
+      'net.ipv4.conf.v0.ignore_routes_with_linkdown': 1,
+      'net.ipv6.conf.v0.ignore_routes_with_linkdown': 1,
+    },
+    before: [
+      four,
+      six,
+      'route add 10.40.0.0/16 via 10.1.1.2 metric 20',
+      'route add 10.0.0.0/8 via 10.1.2.2',
+      'route add 10.43.0.0/16 via 10.1.0.2',
+      'route add fd40::/32 via fd00:1::2 metric 2048',
+      'route add fd43::/32 via fd00:0::2',
+      'route add fd00::/8 via fd00:2::2',
+    ],
+    event: ['peer: link set w0 down'],
+  },
+  'a link is set down': {
+    sysctl: { 'net.ipv6.route.skip_notify_on_dev_down': 0 },
+    before: [four, six, ...nexthops, 'route add 10.41.0.0/16 nhid 10', 'route add fd41::/32 nhid 60'],
+    event: ['link set v0 down'],
+  },
+  'a link is set down, and IPv6 says nothing of it': {
+    sysctl: { 'net.ipv6.route.skip_notify_on_dev_down': 1 },
+    before: [four, six, ...nexthops, 'route add 10.41.0.0/16 nhid 10', 'route add fd41::/32 nhid 60'],
+    event: ['link set v0 down'],
+  },
+  'a link is set down, and routes do not tell of nexthop objects': {
+    sysctl: { 'net.ipv4.nexthop_compat_mode': 0 },
+    before: [
+      ...nexthops,
+      ...spare,
+      ...groups,
+      'route add 10.41.0.0/16 nhid 19',
+      'route add fd41::/32 nhid 69',
+    ],
+    event: ['link set v0 down'],
+  },
+  'an address is deleted that routes prefer as their source': {
+    before: [
+      'addr add 10.7.0.1/32 dev v3',
+      'route add 10.40.0.0/16 via 10.1.0.2 src 10.7.0.1',
+      'route add 10.41.0.0/16 via 10.1.0.2 src 10.1.1.1',
+    ],
+    event: ['addr del 10.7.0.1/32 dev v3'],
+  },
+  'the last address of a link is deleted': {
+    before: [four, 'route add 10.41.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2'],
+    event: ['addr del 10.1.0.1/24 dev v0'],
+  },
+  'one of several legs loses its carrier': {
+    before: [
+      'route add 10.40.0.0/16 nexthop via 10.1.0.2 weight 3 nexthop via 10.1.1.2',
+      'route add fd40::/32 nexthop via fd00:0::2 nexthop via fd00:1::2',
+    ],
+    event: ['peer: link set w0 down'],
+  },
+  'one of several legs is set down, and another one': {
+    before: [
+      'route add 10.40.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2 nexthop via 10.1.2.2',
+      'route add fd40::/32 nexthop via fd00:0::2 nexthop via fd00:1::2 nexthop via fd00:2::2',
+    ],
+    event: ['link set v0 down', 'link set v1 down'],
+  },
+  'an interface is removed': {
+    before: [
+      four,
+      six,
+      ...nexthops,
+      'route add 10.41.0.0/16 nhid 10',
+      'route add fd41::/32 nexthop via fd00:0::2 nexthop via fd00:1::2',
+    ],
+    event: ['link del v0'],
+  },
+};
+
+for (const [title, { sysctl, before, event }] of Object.entries(cases)) {
+  systemTest(`${title}: the compiled FIB follows at once`, async (t) => {
+    await followed(async ({ router, peer }, remote) => {
+      const compare = async (when: string) => {
+        await router.sysctl({ 'net.ipv4.nexthop_compat_mode': 1 }); // so that `ip route` tells all
+        await sameEverywhere(t, router, remote, when);
+        await router.sysctl(sysctl ?? {});
+      };
+      await router.sysctl(sysctl ?? {});
+      await router.ip(...before);
+      await compare('before');
+      for (const line of event) {
+        if (line.startsWith('peer: ')) {
+          await peer.ip(line.slice('peer: '.length));
+          await delay(100); // the kernel's own linkwatch
+        } else await router.ip(line);
+      }
+      await compare('after');
+      await delay(400); // the dump that verifies
+      t.like(await remote.call<AuditReport>('rib', 'audit'), { compiled: true, divergences: 0, last: [] });
+      t.like(await remote.call<RibStatus>('rib', 'status'), { corrections: 0, overruns: 0 });
+    });
+  });
+}
+
+systemTest('routes come to count again with the carrier, and with the setting', async (t) => {
+  await followed(async ({ router, peer }, remote) => {
+    const setting = (value: number) =>
+      router.sysctl({
+        'net.ipv4.conf.all.ignore_routes_with_linkdown': value,
+        'net.ipv6.conf.v0.ignore_routes_with_linkdown': value,
+      });
+    await router.ip(four, six, 'route add 10.0.0.0/8 via 10.1.2.2', 'route add fd00::/8 via fd00:2::2');
+    await peer.ip('link set w0 down');
+    await delay(100);
+    await sameEverywhere(t, router, remote, 'it does not matter');
+    await setting(1);
+    await sameEverywhere(t, router, remote, 'it matters');
+    await setting(0);
+    await sameEverywhere(t, router, remote, 'it does not matter any more');
+    await setting(1);
+    await peer.ip('link set w0 up');
+    await delay(100);
+    await sameEverywhere(t, router, remote, 'the carrier is back');
+  });
+});
