@@ -46,21 +46,9 @@ async function run(root: string, command: string, args: readonly string[], secon
   return { code, lines };
 }
 
-/**
- * These programs count every packet at full rate on the processors there are, and a machine that takes one away for
- * some milliseconds loses some. So one that fails is run again, and says so; a fault of ours fails each time.
- */
-async function runCalmly(root: string, program: string): Promise<Ran> {
-  for (let again = 0; ; again++) {
-    const ran = await run(root, program, [], secondsEach);
-    if (ran.code === 0 || again === 2) return ran;
-    process.stdout.write(`#   ${basename(program)} is run again: ${ran.lines.at(-1) ?? 'it said nothing'}\n`);
-  }
-}
-
 async function* runProgram(root: string, program: string): AsyncIterable<Outcome> {
   const name = basename(program);
-  const { code, lines } = await runCalmly(root, program);
+  const { code, lines } = await run(root, program, [], secondsEach);
   const told = lines.filter((line) => /^(ok|skip)\b/.test(line));
   for (const line of code === 0 && !told.length ? ['ok'] : told) {
     const title = line.replace(/^(ok|skip)\s*/, '');

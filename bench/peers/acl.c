@@ -90,12 +90,13 @@ static uint16_t within(const uint16_t range[2])
 	return (uint16_t)(range[0] + draw() % (range[1] - range[0] + 1u));
 }
 
-/* Uniform over rules, and within a rule over its packets. */
+/* Uniform over rules, and within a rule over its packets; without rules, over all packets. */
 static void draw_packets(void)
 {
+	static const struct rule everything = {.sport = {0, 0xffff}, .dport = {0, 0xffff}};
 	keys = memory(n_packets, sizeof(*keys));
 	for (uint32_t i = 0; i < n_packets; i++) {
-		const struct rule *r = &rules[draw() % n_rules];
+		const struct rule *r = n_rules != 0 ? &rules[draw() % n_rules] : &everything;
 		keys[i].src4 = r->src | ((uint32_t)draw() & ~mask(r->src_len));
 		keys[i].dst4 = r->dst | ((uint32_t)draw() & ~mask(r->dst_len));
 		keys[i].sport = within(r->sport);

@@ -46,7 +46,6 @@ for (const [name, filters] of Object.entries(sets))
     t.timeout(120_000);
     const rules = filters();
     const set = await compileSet(directory, name.replaceAll(/\W+/g, '-'), rules);
-    if (rules.length === 0) return t.pass();
     const { differences, plain_differences } = await judge(program, set, few);
     t.deepEqual([differences, plain_differences], [0, 0]);
   });
