@@ -1,21 +1,13 @@
 /*
- * EngineLink: requests to the engine as promises, in order; its notices as calls of one listener; the duplicates
- * of its descriptors. The reader thread (engine_channel.h) queues what arrives, this file handles it on the main
- * thread. The object lives while the connection does, or JavaScript holds it; the process does not stay alive for
- * it, but for a request that is under way.
+ * The connection: HELLO, answers by their serial numbers, notices, its end.
  *
  * Adoption: the new link sends ADOPT for every descriptor that the old one holds, then ADOPT_DONE; once the engine
  * answers that (it forwards again), HELLO as in any other connection.
  */
 #include "engine_link.h"
-#include <arpa/inet.h>
 #include <cstring>
-#include <map>
 #include "config_pack.h"
-#include "js.h"
 #include "rib/address.h"
-#include "rib/text.h"
-#include "signal.h"
 #include "state_view.h"
 
 namespace mill
@@ -44,69 +36,6 @@ static const char *request_name(uint16_t type)
 		return "adopt";
 	}
 }
-
-class EngineLink : public Napi::ObjectWrap<EngineLink>
-{
-      public:
-	explicit EngineLink(const Napi::CallbackInfo &info);
-	~EngineLink() override;
-	static Napi::Function define(Napi::Env env);
-	static Napi::Value connect(Napi::Env env, const std::string &path, HoldTable *adopted);
-
-	HoldTable &held()
-	{
-		return channel_->held();
-	}
-
-      private:
-	using Answer = std::function<Napi::Value(Napi::Env, const mill_msg &)>;
-	struct Request {
-		uint16_t type;
-		Napi::Promise::Deferred deferred;
-		Answer answer;
-	};
-
-	Napi::Value running(const Napi::CallbackInfo &info);
-	Napi::Value pid(const Napi::CallbackInfo &info);
-	Napi::Value retained(const Napi::CallbackInfo &info);
-	Napi::Value state(const Napi::CallbackInfo &info);
-	Napi::Value on_notice(const Napi::CallbackInfo &info);
-	Napi::Value prepare(const Napi::CallbackInfo &info);
-	Napi::Value commit(const Napi::CallbackInfo &info);
-	Napi::Value discard(const Napi::CallbackInfo &info);
-	Napi::Value set_interface(const Napi::CallbackInfo &info);
-	Napi::Value set_acl(const Napi::CallbackInfo &info);
-	Napi::Value lookup(const Napi::CallbackInfo &info);
-	Napi::Value stop(const Napi::CallbackInfo &info);
-	Napi::Value running_configuration(const Napi::CallbackInfo &info);
-	Napi::Value adopt_into(const Napi::CallbackInfo &info);
-	Napi::Value release(const Napi::CallbackInfo &info);
-
-	void open(Napi::Env env, HoldTable *adopted);
-	void hello();
-	void handle(Napi::Env env);
-	void handle_message(Napi::Env env, const mill_msg &message);
-	void handle_answer(Napi::Env env, const mill_msg &message);
-	void handle_closed(Napi::Env env);
-	void ready(Napi::Env env);
-	void fail_connecting(Napi::Env env, const Napi::Error &error);
-	void notify(Napi::Env env, const Napi::Object &notice);
-	void let_go(Napi::Env env);
-	Napi::Value request(Napi::Env env, uint16_t type, const void *payload, size_t length,
-	                    const std::vector<int> &fds, Answer answer);
-	template <typename Body> Napi::Value asked(Napi::Env env, Body body);
-
-	std::unique_ptr<EngineChannel> channel_;
-	std::shared_ptr<Signal> signal_;
-	std::map<uint32_t, Request> requests_;
-	std::unique_ptr<Napi::Promise::Deferred> connecting_;
-	std::vector<std::pair<mill_hold, Fd>> adopting_;
-	uint32_t adopt_done_ = 0; /* serial of ADOPT_DONE while its answer is awaited */
-	mill_hello hello_ = {};
-	Napi::FunctionReference listener_;
-	Napi::ObjectReference view_;
-	bool closed_ = false, referenced_ = false;
-};
 
 EngineLink::EngineLink(const Napi::CallbackInfo &info) : Napi::ObjectWrap<EngineLink>(info)
 {
@@ -340,29 +269,6 @@ void EngineLink::notify(Napi::Env, const Napi::Object &notice)
 		listener_.Call({notice});
 }
 
-Napi::Value EngineLink::request(Napi::Env env, uint16_t type, const void *payload, size_t length,
-                                const std::vector<int> &fds, Answer answer)
-{
-	const uint32_t serial = channel_->send(type, payload, length, fds);
-	Request request{type, Napi::Promise::Deferred::New(env), std::move(answer)};
-	Napi::Value promise = request.deferred.Promise();
-	requests_.emplace(serial, std::move(request));
-	signal_->hold(env);
-	return promise;
-}
-
-/* Wrong arguments and failed sends reject the promise as failed requests do. */
-template <typename Body> Napi::Value EngineLink::asked(Napi::Env env, Body body)
-{
-	try {
-		return body();
-	} catch (const Failure &failure) {
-		Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
-		deferred.Reject(js_error(env, failure).Value());
-		return deferred.Promise();
-	}
-}
-
 Napi::Value EngineLink::running(const Napi::CallbackInfo &info)
 {
 	if (view_.IsEmpty())
@@ -397,120 +303,6 @@ Napi::Value EngineLink::on_notice(const Napi::CallbackInfo &info)
 	if (info[0].IsFunction())
 		listener_ = Napi::Persistent(info[0].As<Napi::Function>());
 	return info.Env().Undefined();
-}
-
-Napi::Value EngineLink::prepare(const Napi::CallbackInfo &info)
-{
-	return asked(info.Env(), [&] {
-		const Fd config = pack_config(as_object(info[0], "configuration"));
-		const Fd forwarder = sealed_copy(as_string(info[1], "forwarder path"));
-		return request(info.Env(), MILL_MSG_PREPARE, nullptr, 0, {config.get(), forwarder.get()},
-		               nullptr);
-	});
-}
-
-static uint64_t generation_number(const Napi::Value &value)
-{
-	return static_cast<uint64_t>(as_integer(value, "generation", 0, 1ll << 53));
-}
-
-Napi::Value EngineLink::commit(const Napi::CallbackInfo &info)
-{
-	return asked(info.Env(), [&] {
-		const mill_commit commit = {generation_number(info[0]), generation_number(info[1])};
-		return request(info.Env(), MILL_MSG_COMMIT, &commit, sizeof commit, {}, nullptr);
-	});
-}
-
-Napi::Value EngineLink::discard(const Napi::CallbackInfo &info)
-{
-	return asked(info.Env(), [&] {
-		const mill_commit commit = {generation_number(info[0]), 0};
-		return request(info.Env(), MILL_MSG_DISCARD, &commit, sizeof commit, {}, nullptr);
-	});
-}
-
-/* Undefined: stays zero. */
-static void copy_address(const Napi::Value &text, uint8_t family, uint8_t *to)
-{
-	if (text.IsUndefined())
-		return;
-	const Address address = Address::parse(as_string(text, "address"));
-	if (address.family != family)
-		throw bad_argument("an IPv" + std::to_string(family) + " address, got '" + address.text() +
-		                   "'");
-	memcpy(to, address.bytes, address.size());
-}
-
-Napi::Value EngineLink::set_interface(const Napi::CallbackInfo &info)
-{
-	return asked(info.Env(), [&] {
-		const Napi::Object from = as_object(info[0], "interface update");
-		mill_iface_update update = {};
-		update.slot =
-		    static_cast<uint16_t>(as_integer(from.Get("slot"), "slot", 0, MILL_MAX_IFACES - 1));
-		update.mtu = static_cast<uint16_t>(as_integer(from.Get("mtu"), "mtu", 0, 65535));
-		const std::string mac = as_string(from.Get("mac"), "mac");
-		if (!mac.empty() && !parse_mac(mac, update.mac))
-			throw bad_argument("a MAC address like 02:00:00:00:00:01, got '" + mac + "'");
-		update.up = from.Get("up").ToBoolean().Value() ? 1 : 0;
-		update.ifindex =
-		    static_cast<uint32_t>(as_integer(from.Get("ifindex"), "ifindex", 0, INT32_MAX));
-		copy_address(from.Get("address4"), 4, update.address4);
-		copy_address(from.Get("address6"), 6, update.address6);
-		return request(info.Env(), MILL_MSG_SET_IFACE, &update, sizeof update, {}, nullptr);
-	});
-}
-
-Napi::Value EngineLink::set_acl(const Napi::CallbackInfo &info)
-{
-	return asked(info.Env(), [&] {
-		const uint32_t enabled = info[0].ToBoolean().Value() ? 1 : 0;
-		return request(info.Env(), MILL_MSG_SET_ACL, &enabled, sizeof enabled, {}, nullptr);
-	});
-}
-
-static Napi::Value compiled_route(Napi::Env env, const mill_msg &message)
-{
-	mill_lookup_answer answer;
-	memcpy(&answer, message.payload, sizeof answer);
-	static const uint8_t nothing[16] = {};
-	Napi::Object object = Napi::Object::New(env);
-	object.Set("group", answer.group);
-	object.Set("kind", adjacency_kind_name(answer.kind));
-	Napi::Array legs = Napi::Array::New(env);
-	for (uint32_t i = 0; i < answer.legs && i < std::size(answer.leg); i++) {
-		const auto &leg = answer.leg[i];
-		Napi::Object item = Napi::Object::New(env);
-		item.Set("interface", leg.iface);
-		item.Set("kind", adjacency_kind_name(leg.kind));
-		const bool named =
-		    (leg.family == 4 || leg.family == 6) && memcmp(leg.address, nothing, 16) != 0;
-		item.Set("nexthop", named
-		                        ? Napi::String::New(env, Address::of(leg.family, leg.address).text())
-		                        : env.Undefined());
-		const bool has_mac = memcmp(leg.mac, nothing, 6) != 0;
-		item.Set("mac", has_mac ? Napi::String::New(env, format_mac(leg.mac)) : env.Undefined());
-		legs.Set(i, item);
-	}
-	object.Set("legs", legs);
-	return object;
-}
-
-Napi::Value EngineLink::lookup(const Napi::CallbackInfo &info)
-{
-	return asked(info.Env(), [&] {
-		const Address address = Address::parse(as_string(info[0], "address"));
-		mill_lookup lookup = {};
-		lookup.family = address.family;
-		memcpy(lookup.address, address.bytes, address.size());
-		return request(info.Env(), MILL_MSG_LOOKUP, &lookup, sizeof lookup, {}, compiled_route);
-	});
-}
-
-Napi::Value EngineLink::stop(const Napi::CallbackInfo &info)
-{
-	return asked(info.Env(), [&] { return request(info.Env(), MILL_MSG_STOP, nullptr, 0, {}, nullptr); });
 }
 
 Napi::Value EngineLink::running_configuration(const Napi::CallbackInfo &info)

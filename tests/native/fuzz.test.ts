@@ -1,5 +1,6 @@
 /** Parsers and feed of the RIB under ASan and UBSan: fuzz/netlink_fuzz.cc. */
 import { mkdtempSync, rmSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,25 +15,13 @@ const program = join(directory, 'netlink_fuzz');
 test.before(async (t) => {
   t.timeout(300_000);
   const native = join(root, 'runtime/native');
-  const parts = [
-    'address',
-    'compare',
-    'engine_feed',
-    'fpm',
-    'fpm_routes',
-    'meaning',
-    'messages',
-    'paths',
-    'queue',
-    'rib',
-    'rib_events',
-    'text',
-    'trie',
-  ];
+  const own = [...(await readdir(join(native, 'rib')))].filter(
+    (name) => name.endsWith('.cc') && name !== 'compiled.cc',
+  );
   const sources = [
     join(root, 'tests/native/fuzz/netlink_fuzz.cc'),
     ...['error', 'netlink_socket'].map((part) => join(native, `${part}.cc`)),
-    ...parts.map((part) => join(native, 'rib', `${part}.cc`)),
+    ...own.map((name) => join(native, 'rib', name)),
   ];
   const include = [native, join(root, 'runtime')].map((d) => `-I${d}`);
   const flags = [

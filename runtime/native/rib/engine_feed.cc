@@ -6,276 +6,20 @@
  * A replay tells everything anew between SYNC_BEGIN and SYNC_END. It waits for the first dump and for the map of
  * interfaces: before that, the engine would be told to forget what it rightly knows.
  */
-#include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
 #include <algorithm>
+#include <utility>
 #include "rib/rib.h"
 
 namespace mill
 {
 
-static constexpr uint64_t needed_room = 1024; /* more than one change with all its legs can take */
 static constexpr uint64_t batch_records = 8192;
-static constexpr size_t max_legs = 256;
 
 static void put_prefix(mill_fib_record &record, const Prefix &prefix)
 {
 	record.family = prefix.address.family;
 	record.length = prefix.length;
 	memcpy(record.address, prefix.address.bytes, sizeof record.address);
-}
-
-/* --- adjacencies -------------------------------------------------------------------------------------------- */
-
-Adjacency &Rib::adjacency(AdjacencyClass kind, uint32_t ifindex, const Address &address)
-{
-	const AdjacencyKey key = {kind, ifindex, address};
-	std::unique_ptr<Adjacency> &place = adjacencies_[key];
-	if (!place) {
-		place = std::make_unique<Adjacency>();
-		place->id = ++last_adjacency_;
-		place->key = key;
-	}
-	return *place;
-}
-
-void Rib::mark_adjacency(Adjacency &adjacency)
-{
-	if (!std::exchange(adjacency.dirty, true))
-		dirty_adjacencies_.push_back(&adjacency);
-}
-
-AdjacencyState Rib::state_of(const Adjacency &adjacency) const
-{
-	AdjacencyState state;
-	const auto slot = slots_.find(adjacency.key.ifindex);
-	state.iface = slot != slots_.end() ? slot->second : MILL_NONE;
-	switch (adjacency.key.kind) {
-	case AdjacencyClass::Neighbour: {
-		const auto found = neighbours_.find({adjacency.key.address, adjacency.key.ifindex});
-		state.kind = MILL_ADJ_RESOLVE;
-		if (found != neighbours_.end() && found->second.usable()) {
-			state.kind = MILL_ADJ_FORWARD;
-			memcpy(state.mac, found->second.mac, sizeof state.mac);
-		}
-		return state;
-	}
-	case AdjacencyClass::Glean:
-		state.kind = MILL_ADJ_GLEAN;
-		return state;
-	case AdjacencyClass::Local:
-		state.kind = MILL_ADJ_LOCAL;
-		return state;
-	case AdjacencyClass::Kernel:
-		state.kind = MILL_ADJ_KERNEL;
-		return state;
-	case AdjacencyClass::Blackhole:
-		state.kind = MILL_ADJ_BLACKHOLE;
-		return state;
-	case AdjacencyClass::Broadcast:
-		state.kind = MILL_ADJ_BROADCAST;
-		return state;
-	case AdjacencyClass::Unreachable:
-		break;
-	}
-	state.kind = MILL_ADJ_UNREACHABLE;
-	return state;
-}
-
-void Rib::send_adjacency(Adjacency &adjacency)
-{
-	const AdjacencyState state = state_of(adjacency);
-	if (adjacency.sent && adjacency.state == state)
-		return;
-	mill_fib_record &record = queue_->push(MILL_FIB_ADJACENCY_SET);
-	record.id = adjacency.id;
-	record.kind = state.kind;
-	record.iface = state.iface;
-	record.family = adjacency.key.address.family;
-	memcpy(record.mac, state.mac, sizeof record.mac);
-	memcpy(record.address, adjacency.key.address.bytes, sizeof record.address);
-	adjacency.sent = true;
-	adjacency.state = state;
-}
-
-void Rib::drop_adjacency(Adjacency *adjacency)
-{
-	if (--adjacency->refs == 0)
-		mark_adjacency(*adjacency); /* goes, if it is still unused by then */
-}
-
-/* --- groups ------------------------------------------------------------------------------------------------- */
-
-static void add_leg(std::vector<GroupLeg> &legs, Adjacency *adjacency, uint32_t weight)
-{
-	for (GroupLeg &leg : legs) {
-		if (leg.adjacency == adjacency) {
-			leg.weight = std::min(leg.weight + weight, 256u);
-			return;
-		}
-	}
-	if (legs.size() < max_legs)
-		legs.push_back({adjacency, weight});
-}
-
-/* The legs of a path as the engine is to use them: dead ones left out while others live. */
-std::vector<GroupLeg> Rib::group_of(const Path &path)
-{
-	const Address none;
-	bool blackhole = path.type == RTN_BLACKHOLE;
-	if (path.type == RTN_LOCAL || path.type == RTN_ANYCAST)
-		return {{&adjacency(AdjacencyClass::Local, 0, none), 1}};
-	const std::vector<Leg> legs = legs_of(path, blackhole);
-	if (blackhole)
-		return {{&adjacency(AdjacencyClass::Blackhole, 0, none), 1}};
-	if (path.type == RTN_BROADCAST) {
-		const uint32_t ifindex =
-		    !legs.empty() && slots_.count(legs[0].ifindex) != 0 ? legs[0].ifindex : 0;
-		return {{&adjacency(AdjacencyClass::Broadcast, ifindex, none), 1}};
-	}
-	if (path.type != RTN_UNICAST || legs.empty() || path.condemned)
-		return {{&adjacency(AdjacencyClass::Unreachable, 0, none), 1}};
-	const bool some_alive =
-	    std::any_of(legs.begin(), legs.end(), [this](const Leg &leg) { return leg_alive(leg); });
-	std::vector<GroupLeg> group;
-	for (const Leg &leg : legs) {
-		if (some_alive && !leg_alive(leg))
-			continue;
-		if (leg.encap || slots_.count(leg.ifindex) == 0)
-			add_leg(group, &adjacency(AdjacencyClass::Kernel, 0, none), leg.weight);
-		else if (leg.gateway.family != 0)
-			add_leg(group, &adjacency(AdjacencyClass::Neighbour, leg.ifindex, leg.gateway),
-			        leg.weight);
-		else
-			add_leg(group, &adjacency(AdjacencyClass::Glean, leg.ifindex, none), leg.weight);
-	}
-	return group;
-}
-
-void Rib::mark_path(Path &path)
-{
-	if (!std::exchange(path.dirty, true))
-		dirty_paths_.push_back(&path);
-}
-
-void Rib::mark_all_paths()
-{
-	paths_.all([this](Path &path) {
-		if (path.sent)
-			mark_path(path);
-	});
-}
-
-void Rib::send_group(Path &path)
-{
-	std::vector<GroupLeg> legs = group_of(path);
-	for (const GroupLeg &leg : legs)
-		leg.adjacency->refs++;
-	for (const GroupLeg &leg : path.sent_legs)
-		drop_adjacency(leg.adjacency);
-	const bool again = std::exchange(path.untold, false);
-	const bool same = path.sent && !again && legs == path.sent_legs;
-	path.sent_legs = std::move(legs);
-	if (same)
-		return;
-	for (const GroupLeg &leg : path.sent_legs)
-		send_adjacency(*leg.adjacency);
-	for (size_t i = 0; i < path.sent_legs.size(); i += 4) {
-		mill_fib_record &record = queue_->push(i == 0 ? MILL_FIB_GROUP_SET : MILL_FIB_GROUP_LEGS);
-		record.id = path.id;
-		record.leg_count = static_cast<uint16_t>(path.sent_legs.size());
-		record.length = static_cast<uint8_t>(std::min<size_t>(4, path.sent_legs.size() - i));
-		for (size_t k = 0; k < record.length; k++)
-			record.leg[k] = {path.sent_legs[i + k].adjacency->id, path.sent_legs[i + k].weight};
-	}
-	path.sent = true;
-}
-
-/* Before anything else that waits, as far as there is room; what was not told stays to be told. */
-void Rib::send_groups_now(const std::vector<Path *> &paths)
-{
-	for (Path *path : paths) {
-		if (!feeding() || replay_wanted_ || queue_->room() < needed_room)
-			return;
-		send_group(*path);
-	}
-	if (feeding() && !replay_wanted_)
-		commit();
-}
-
-void Rib::tell_again(Adjacency &adjacency)
-{
-	adjacency.sent = false;
-	mark_adjacency(adjacency);
-}
-
-void Rib::tell_again(Path &path)
-{
-	path.untold = true;
-	mark_path(path);
-}
-
-void Rib::tell_again(Node &node)
-{
-	if (node.fed == nullptr)
-		return;
-	put_prefix(queue_->push(MILL_FIB_ROUTE_DEL), node.prefix);
-	feed_unref(std::exchange(node.fed, nullptr));
-	touch(node);
-}
-
-void Rib::feed_ref(Path *path)
-{
-	path->fed_refs++;
-}
-
-void Rib::feed_unref(Path *path)
-{
-	if (--path->fed_refs == 0)
-		check_path(path);
-}
-
-/* Paths that nobody names any more go; groups that the engine needs no more go there. False: no room left. */
-bool Rib::free_paths()
-{
-	while (!checked_paths_.empty()) {
-		if (queue_ && queue_->room() < needed_room)
-			return false;
-		Path *path = checked_paths_.back();
-		checked_paths_.pop_back();
-		path->checked = false;
-		if (path->fed_refs > 0)
-			continue;
-		if (path->sent && queue_)
-			queue_->push(MILL_FIB_GROUP_DEL).id = path->id;
-		for (const GroupLeg &leg : path->sent_legs)
-			drop_adjacency(leg.adjacency);
-		path->sent_legs.clear();
-		path->sent = false;
-		if (path->refs == 0) {
-			if (path->dirty)
-				dirty_paths_.erase(std::find(dirty_paths_.begin(), dirty_paths_.end(), path));
-			paths_.erase(path);
-		}
-	}
-	return true;
-}
-
-bool Rib::free_adjacencies()
-{
-	while (!dirty_adjacencies_.empty()) {
-		if (queue_ && queue_->room() < needed_room)
-			return false;
-		Adjacency *adjacency = dirty_adjacencies_.back();
-		dirty_adjacencies_.pop_back();
-		adjacency->dirty = false;
-		if (adjacency->refs > 0)
-			continue;
-		if (adjacency->sent && queue_)
-			queue_->push(MILL_FIB_ADJACENCY_DEL).id = adjacency->id;
-		adjacencies_.erase(AdjacencyKey(adjacency->key));
-	}
-	return true;
 }
 
 /* --- routes and gateways ------------------------------------------------------------------------------------ */
@@ -301,6 +45,15 @@ void Rib::feed_node(Node &node)
 	if (node.fed != nullptr)
 		feed_unref(node.fed);
 	node.fed = path;
+}
+
+void Rib::tell_again(Node &node)
+{
+	if (node.fed == nullptr)
+		return;
+	put_prefix(queue_->push(MILL_FIB_ROUTE_DEL), node.prefix);
+	feed_unref(std::exchange(node.fed, nullptr));
+	touch(node);
 }
 
 void Rib::feed_gateway(uint32_t slot, GatewayState &gateway)
@@ -489,36 +242,6 @@ bool Rib::flush_changes()
 	if (queue_)
 		commit();
 	return all;
-}
-
-/* --- keeping neighbours alive ------------------------------------------------------------------------------- */
-
-static constexpr uint64_t second_ns = 1000000000ull;
-
-std::vector<NeighbourKey> Rib::to_refresh(uint64_t now_ns, uint32_t max_tries, size_t most)
-{
-	std::vector<NeighbourKey> wanted;
-	for (auto &[key, adjacency] : adjacencies_) {
-		if (wanted.size() >= most)
-			break;
-		if (key.kind != AdjacencyClass::Neighbour || adjacency->refs == 0 ||
-		    now_ns - adjacency->asked_ns < second_ns)
-			continue;
-		const auto link = links_.find(key.ifindex);
-		if (link == links_.end() || !link->second.up())
-			continue;
-		const auto found = neighbours_.find({key.address, key.ifindex});
-		const bool usable = found != neighbours_.end() && found->second.usable();
-		if (usable)
-			adjacency->tries = 0;
-		if (usable ? found->second.state != NUD_STALE : adjacency->tries >= max_tries)
-			continue;
-		if (!usable)
-			adjacency->tries++;
-		adjacency->asked_ns = now_ns;
-		wanted.emplace_back(key.address, key.ifindex);
-	}
-	return wanted;
 }
 
 } // namespace mill

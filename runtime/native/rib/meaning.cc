@@ -1,6 +1,6 @@
 /*
- * What the table amounts to for forwarding: which candidate of a prefix counts, which legs a path has now, which
- * neighbours get host routes, and where gateways of ACLs, PBR and the operator's routes lead.
+ * What the table amounts to for forwarding: which candidate of a prefix counts, which legs a path has now, and
+ * which neighbours get host routes.
  */
 #include <linux/rtnetlink.h>
 #include <algorithm>
@@ -211,73 +211,6 @@ void Rib::check_neighbours()
 			add_host_route(key, found->second);
 		else
 			drop_host_route(key, found->second);
-	}
-}
-
-/* --- gateways ----------------------------------------------------------------------------------------------- */
-
-/* The path to a gateway, through the kernel's routes. `only_ours`: over interfaces of the engine; what was told to
- * go there by a policy must not be left to the kernel, which would send it elsewhere. Null: there is no way. */
-Path *Rib::resolve(const Address &gateway, bool only_ours)
-{
-	const Candidate *route = gateway.is_link_local() ? nullptr : match(gateway);
-	if (route == nullptr)
-		return nullptr;
-	Path *path = route->path;
-	if (path->type == RTN_BLACKHOLE || path->type == RTN_UNREACHABLE || path->type == RTN_PROHIBIT)
-		return path;
-	if (path->type != RTN_UNICAST)
-		return nullptr;
-	bool blackhole = false, same = path->nexthop_id == 0;
-	std::vector<Leg> legs;
-	for (Leg leg : legs_of(*path, blackhole)) {
-		if (only_ours && slots_.count(leg.ifindex) == 0) {
-			same = false;
-			continue;
-		}
-		if (leg.gateway.family == 0) {
-			leg.gateway = gateway;
-			same = false;
-		}
-		legs.push_back(leg);
-	}
-	if (blackhole)
-		return path;
-	if (legs.empty())
-		return nullptr;
-	return same ? path : paths_.intern(gateway.family, RTN_UNICAST, 0, Address(), legs);
-}
-
-void Rib::check_operator_routes()
-{
-	for (auto &[prefix, route] : operator_routes_) {
-		Path *path = nullptr;
-		if (route.gateway.family != 0 && route.ifindex == 0) {
-			put_single(prefix, beside_main(Source::Operator),
-			           nullptr); /* it must not lead to itself */
-			path = resolve(route.gateway, false);
-		} else if (links_.count(route.ifindex) != 0) {
-			Leg leg;
-			leg.ifindex = route.ifindex;
-			leg.gateway = route.gateway;
-			path = paths_.intern(prefix.address.family, RTN_UNICAST, 0, Address(), {leg});
-		}
-		put_single(prefix, beside_main(Source::Operator), path);
-	}
-}
-
-void Rib::check_gateways()
-{
-	for (auto &[slot, gateway] : gateways_) {
-		Path *path = resolve(gateway.address, true);
-		if (path == gateway.fed && gateway.told)
-			continue;
-		if (path != nullptr)
-			feed_ref(path);
-		if (gateway.fed != nullptr)
-			feed_unref(gateway.fed);
-		gateway.fed = path;
-		gateway.told = false;
 	}
 }
 

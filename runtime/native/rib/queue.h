@@ -10,6 +10,9 @@
 namespace mill
 {
 
+/* Records: more than one change with all its legs can take. */
+constexpr uint64_t needed_room = 1024;
+
 class FibQueue
 {
       public:

@@ -20,156 +20,18 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
+#include "rib/candidate.h"
 #include "rib/messages.h"
 #include "rib/paths.h"
 #include "rib/queue.h"
+#include "rib/states.h"
 #include "rib/trie.h"
+#include "rib/views.h"
 
 namespace mill
 {
 
-/*
- * Where a candidate stands among those of its prefix. Each coupled table is a level, in the order in which they are
- * asked. At the main table's level the operator's routes come first, then zebra's by FPM, then the table's own; host
- * routes of neighbours come last of all.
- */
-using Rank = uint8_t;
-
-constexpr Rank neighbour_rank = 0xff;
 constexpr size_t max_tables = 8;
-
-enum class Source : uint8_t { Operator, Fpm, Kernel, Neighbour };
-
-constexpr Rank rank_at(size_t level, Source source)
-{
-	return static_cast<Rank>(level << 2 | static_cast<Rank>(source));
-}
-
-constexpr size_t level_of(Rank rank)
-{
-	return rank >> 2;
-}
-
-constexpr Source source_of(Rank rank)
-{
-	return static_cast<Source>(rank & 3);
-}
-
-constexpr bool of_kernel(Rank rank)
-{
-	return source_of(rank) == Source::Kernel;
-}
-
-/* Nexthop objects that came by FPM have this bit in their number. */
-constexpr uint32_t fpm_nexthop = 1u << 31;
-
-struct Candidate {
-	Candidate *next;
-	Path *path;
-	uint32_t metric;
-	uint32_t stamp; /* of the dump that last confirmed it */
-	uint8_t tos, protocol;
-	Rank rank;
-	uint32_t since = 0; /* known so, in seconds of CLOCK_MONOTONIC; 0: not in the table yet */
-
-	/* The kernel's order: table, then TOS (larger first), then metric. */
-	bool same_class(const Candidate &other) const
-	{
-		return rank == other.rank && tos == other.tos && metric == other.metric;
-	}
-	bool before(const Candidate &other) const
-	{
-		if (rank != other.rank)
-			return rank < other.rank;
-		return tos != other.tos ? tos > other.tos : metric < other.metric;
-	}
-	bool same_route(const Candidate &other) const
-	{
-		return same_class(other) && path == other.path && protocol == other.protocol;
-	}
-};
-
-/* IPv6: a dump that has `shared` may lack this one. */
-bool passed_over6(const Candidate &candidate, const Candidate &shared);
-
-struct LinkState {
-	LinkMessage link;
-	uint32_t stamp = 0;
-	std::map<Address, std::pair<uint8_t, uint32_t>> addresses; /* → length, stamp */
-	bool disabled4 = false; /* it lost its last IPv4 address, and got none since: its legs are dead */
-	bool up() const;
-	bool carrier() const;
-};
-
-struct NeighbourState {
-	uint16_t state = 0;
-	bool has_mac = false;
-	uint8_t mac[6] = {};
-	uint32_t stamp = 0;
-	Path *host = nullptr; /* of its host route, while it has one */
-	bool usable() const;
-};
-
-using NeighbourKey = std::pair<Address, uint32_t>; /* address, ifindex */
-
-struct NexthopObject {
-	NexthopMessage message;
-	uint32_t stamp = 0;
-};
-
-struct OperatorRoute {
-	Address gateway; /* family 0: none */
-	uint32_t ifindex = 0;
-	Path *path = nullptr; /* while it resolves */
-};
-
-struct GatewayState {
-	Address address;
-	Path *fed = nullptr;
-	bool told = false; /* the engine knows what `fed` says */
-};
-
-/* One route for people. */
-struct RouteView {
-	Prefix prefix;
-	bool by_operator = false, by_fpm = false;
-	uint8_t protocol = 0, type = 0;
-	uint32_t metric = 0;
-	uint32_t age = 0;   /* seconds since it came, or came to be so */
-	uint32_t group = 0; /* the engine's path group that it was told for this prefix; 0: not this route */
-	struct Hop {
-		Address gateway;
-		uint32_t ifindex;
-		uint16_t weight;
-		bool dead;
-	};
-	std::vector<Hop> hops;
-};
-
-/* What the engine forwards by, as one path group. */
-struct PathView {
-	uint32_t group = 0, uses = 0; /* uses: prefixes and gateways that go this way */
-	uint8_t type = 0;
-	Prefix prefix; /* one of them; family 0: not known */
-	std::vector<RouteView::Hop> hops;
-};
-
-struct NeighbourView {
-	uint32_t ifindex;
-	Address address;
-	const NeighbourState *state;
-	bool used;
-};
-
-struct Statistics {
-	uint64_t routes[2] = {}; /* candidates of kernel, FPM and operator, IPv4 and IPv6 */
-	uint64_t fpm_routes = 0; /* of those, by FPM */
-	uint64_t messages = 0, batches = 0;
-	uint32_t overruns = 0, resyncs = 0;
-	uint64_t corrections = 0; /* by dumps, of what had changed without an event */
-	uint32_t audits = 0;
-	uint64_t divergences = 0, repaired = 0; /* found by audits */
-};
 
 class Comparison;
 class CompiledCheck;
@@ -183,7 +45,7 @@ class Rib
 	Rib();
 	~Rib();
 
-	/* --- from the kernel (rib.cc, rib_events.cc) --- */
+	/* --- from the kernel (rib.cc, kernel_routes.cc, rib_events.cc) --- */
 	void take(const nlmsghdr *message, bool from_dump);
 	/* Around a dump: what of that kind was not confirmed in between is gone. */
 	void mark();
@@ -210,7 +72,7 @@ class Rib
 	/* What was not told since begin_fpm goes; returns how many routes. */
 	size_t sweep_fpm();
 
-	/* --- from the operator --- */
+	/* --- from the operator and policies (rib.cc, gateways.cc) --- */
 	/* The kernel's tables in the order in which they are asked, at most max_tables. When they change, the routes
 	 * of all are forgotten and nothing is told to the engine until set_loaded(). True: they changed. */
 	bool set_tables(const std::vector<uint32_t> &tables);
@@ -223,7 +85,7 @@ class Rib
 	void add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex);
 	bool delete_operator_route(const Prefix &prefix);
 
-	/* --- to the engine (engine_feed.cc) --- */
+	/* --- to the engine (engine_feed.cc, groups.cc, adjacencies.cc) --- */
 	void attach(std::unique_ptr<FibQueue> queue);
 	void set_loaded(); /* the first dump is in */
 	void couple(bool on);
@@ -249,7 +111,7 @@ class Rib
 	/* Neighbours to ask for now: in use and stale, or not resolved yet; at most `most`. */
 	std::vector<NeighbourKey> to_refresh(uint64_t now_ns, uint32_t max_tries, size_t most);
 
-	/* --- for people --- */
+	/* --- for people (views.cc) --- */
 	bool lookup(const Address &address, RouteView &view) const;
 	/* Whole prefixes, until at least `limit` routes. */
 	std::vector<RouteView> page(uint8_t family, const Prefix *after, size_t limit) const;
@@ -272,7 +134,7 @@ class Rib
 		return family == 4 ? trie4_ : trie6_;
 	}
 
-	/* rib.cc: candidates */
+	/* candidates.cc, kernel_routes.cc */
 	void sweep_routes(uint8_t family);
 	bool rank_of(uint32_t table, Rank &rank) const;
 	void add_route(const RouteMessage &route, Rank rank, bool from_dump);
@@ -334,12 +196,14 @@ class Rib
 		return match(address, address.bits()).candidate;
 	}
 	Path *effective(const Node &node) const;
-	Path *resolve(const Address &gateway, bool only_ours);
 	void check_neighbours();
+
+	/* gateways.cc */
+	Path *resolve(const Address &gateway, bool only_ours);
 	void check_operator_routes();
 	void check_gateways();
 
-	/* engine_feed.cc */
+	/* engine_feed.cc, groups.cc, adjacencies.cc */
 	Adjacency &adjacency(AdjacencyClass kind, uint32_t ifindex, const Address &address);
 	AdjacencyState state_of(const Adjacency &adjacency) const;
 	std::vector<GroupLeg> group_of(const Path &path);

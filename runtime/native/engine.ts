@@ -1,0 +1,163 @@
+/** What the addon gives of an engine: its control socket, its descriptors, and the state memfd's counters. */
+
+/** Binary configuration of a generation, by value; the addon packs it into runtime/shm/config.h. */
+export interface EngineConfiguration {
+  readonly generation: number;
+  readonly eventMode: 'poll' | 'busy' | 'adaptive';
+  readonly lookup: 'flat' | 'radix' | 'dxr';
+  readonly policyHash: string; // hex, 64 digits
+  readonly ports: readonly {
+    readonly name: string;
+    readonly spec: string;
+    readonly slot: number;
+    readonly fallback: 'kernel' | 'drop';
+    readonly offloadsOff: readonly string[];
+  }[];
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly slot: number;
+    readonly port: number; // slot
+    readonly tags: readonly { readonly tpid: number; readonly vid: number }[]; // outermost first
+    readonly mtu: number; // 0: the port's
+    readonly host: 'none' | 'netdev' | 'tap';
+    readonly hostName: string;
+  }[];
+  readonly workers: readonly {
+    readonly core: number; // -1: not pinned
+    readonly rings: readonly number[]; // bit mask by local port number
+  }[];
+  readonly ruleSlots: readonly number[];
+  readonly gatewaySlots: readonly number[];
+}
+
+export interface Counter {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export interface InterfaceCounters {
+  readonly rx: Counter;
+  readonly tx: Counter;
+  readonly punt: readonly Counter[]; // by class
+  readonly drops: readonly bigint[]; // by enum mill_drop
+}
+
+/** The state memfd: counters, registries, events. Reads are plain memory reads and never disturb the engine. */
+export interface StateView {
+  readonly running: number;
+  readonly enginePid: number;
+  readonly startedNs: bigint;
+  readonly adopted: number;
+  readonly aclEnabled: boolean;
+  readonly workers: readonly {
+    readonly tid: number;
+    readonly core: number;
+    readonly generation: number;
+    readonly bursts: bigint;
+    readonly heartbeatNs: bigint;
+  }[];
+  /** Slot of a name, given on first use. */
+  portSlot(name: string): number;
+  interfaceSlot(name: string): number;
+  /** Slots of 64-bit identities (hex); those not in `keep` may be recycled when the table is full. */
+  ruleSlots(ids: readonly string[], keep: readonly string[]): number[];
+  port(slot: number): {
+    readonly open: boolean;
+    readonly up: boolean;
+    readonly ifindex: number;
+    readonly mac: string;
+    readonly rxPackets: bigint;
+    readonly rxBytes: bigint;
+    readonly txPackets: bigint;
+    readonly txBytes: bigint;
+    readonly rxDropped: bigint;
+    readonly txFull: bigint;
+  };
+  interfaceCounters(slot: number): InterfaceCounters;
+  /** Packets and bytes, two numbers a slot, in the order asked. */
+  ruleCounters(slots: readonly number[]): BigUint64Array;
+  /** How much each path group of the FIB in force has been used, by every worker together. */
+  groupUse(): GroupUse;
+  /** Log events since the last call, at most `max`. */
+  takeEvents(max: number): readonly LogEvent[];
+  readonly eventsLost: bigint;
+}
+
+/**
+ * Packets that the FIB sent by a path group (to whatever end: forwarded, delivered, refused), with those that ACLs and
+ * PBR diverted to a gateway behind it, and bytes of their frames. A group goes on counting when its legs change; a replay
+ * (attach, recouple, resync) and an adopted engine begin at zero.
+ */
+export interface GroupUse {
+  /** `RibRoute.group`, ascending. */
+  readonly groups: Uint32Array;
+  /** Packets and bytes, two numbers a group, in the same order. */
+  readonly counters: BigUint64Array;
+}
+
+export interface LogEvent {
+  readonly timeNs: bigint;
+  readonly rule: number;
+  readonly interface: number;
+  readonly length: number;
+  readonly suppressed: number;
+  readonly l3: number;
+  readonly frame: Buffer;
+}
+
+export type EngineNotice =
+  | { readonly kind: 'link'; readonly port: number; readonly up: boolean }
+  | { readonly kind: 'resolve'; readonly interface: number; readonly address: string }
+  | { readonly kind: 'closed' }; // the engine is gone
+
+/** One engine. The addon holds duplicates of its descriptors until `release()`. */
+export interface EngineLink {
+  readonly pid: number;
+  readonly running: number;
+  readonly retained: readonly number[];
+  readonly state: StateView;
+  onNotice(listener: (notice: EngineNotice) => void): void;
+  prepare(config: EngineConfiguration, forwarderPath: string): Promise<void>;
+  commit(generation: number, expectedRunning: number): Promise<void>;
+  discard(generation: number): Promise<void>;
+  setInterface(update: {
+    readonly slot: number;
+    readonly mtu: number;
+    readonly mac: string;
+    readonly up: boolean;
+    readonly ifindex: number;
+    /** What ICMP errors about packets from there come from; without a length, absent for none. */
+    readonly address4?: string;
+    readonly address6?: string;
+  }): Promise<void>;
+  setAcl(enabled: boolean): Promise<void>;
+  lookup(address: string): Promise<CompiledRoute>;
+  stop(): Promise<void>;
+  /** The configuration of the running generation, read back from its memfd: for a daemon that re-attaches. */
+  runningConfiguration(): EngineConfiguration;
+  /** Hands every held descriptor to a fresh engine that listens on `path` and resolves when it forwards. */
+  adoptInto(path: string): Promise<EngineLink>;
+  release(): void;
+}
+
+export interface CompiledRoute {
+  readonly group: number;
+  readonly kind: AdjacencyKind;
+  readonly legs: readonly {
+    readonly interface: number;
+    readonly kind: AdjacencyKind;
+    readonly nexthop: string | undefined;
+    readonly mac: string | undefined;
+  }[];
+}
+
+export type AdjacencyKind =
+  | 'none'
+  | 'forward'
+  | 'resolve'
+  | 'glean'
+  | 'local'
+  | 'kernel'
+  | 'blackhole'
+  | 'unreachable'
+  | 'broadcast';

@@ -1,0 +1,194 @@
+/*
+ * The kernel's routes: adding, replacing and deleting as the kernel does, so that the order among candidates is the
+ * kernel's (fib_table_insert in net/ipv4, fib6_add in net/ipv6 behave so; measured, and tested against it).
+ */
+#include <linux/rtnetlink.h>
+#include <algorithm>
+#include "rib/rib.h"
+
+namespace mill
+{
+
+Path *Rib::path_of(const RouteMessage &route)
+{
+	const uint8_t family = route.prefix.address.family;
+	std::vector<Leg> legs = route.legs;
+	if (family == 6)
+		std::sort(legs.begin(), legs.end()); /* IPv6 gives the legs of one route in any order */
+	Path *path =
+	    paths_.intern(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(), legs);
+	if (path->refs == 0)
+		path->usable = has_way(*path);
+	return path;
+}
+
+void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
+{
+	Candidate wanted = {nullptr, path_of(route), route.metric, stamp_, route.tos, route.protocol, rank};
+	if (route.nexthop_id != 0 && nexthops_.count(route.nexthop_id) == 0)
+		doubt_ = true;
+	Node &node = trie(route.prefix.address.family).insert(route.prefix);
+	const uint16_t flags = from_dump ? 0 : route.flags;
+	if (route.prefix.address.family == 4)
+		add_route4(node, wanted, flags, from_dump);
+	else
+		add_route6(node, wanted, flags, from_dump);
+	if (wanted.path->refs == 0)
+		check_path(wanted.path); /* known already, by another Path */
+}
+
+void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
+{
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route);
+	if (exact != nullptr)
+		(*exact)->stamp = stamp_;
+	if (flags & NLM_F_REPLACE) {
+		Candidate **first = find_candidate(node, wanted, &Candidate::same_class);
+		if (first == nullptr) {
+			insert_candidate(node, class_start(node, wanted), wanted);
+		} else if (first != exact) {
+			if (exact != nullptr) /* later in the list, so `first` stays valid */
+				remove_candidate(node, exact);
+			remove_candidate(node, first);
+			insert_candidate(node, class_start(node, wanted), wanted);
+		}
+		return;
+	}
+	if (exact == nullptr) {
+		const bool last = from_dump || (flags & NLM_F_APPEND);
+		insert_candidate(node, last ? class_end(node, wanted) : class_start(node, wanted), wanted);
+		return;
+	}
+	/* a dump lists them in order: each goes to its class's end, and the order is the kernel's again */
+	if (from_dump && ((*exact)->next != nullptr && (*exact)->next->same_class(wanted))) {
+		Candidate same = wanted;
+		same.since = (*exact)->since;
+		remove_candidate(node, exact);
+		insert_candidate(node, class_end(node, wanted), same);
+	}
+}
+
+/* IPv6 makes one route of several with gateways and the same metric. */
+static bool may_share(const Path &path)
+{
+	if (path.nexthop_id != 0 || path.type != RTN_UNICAST || path.legs.empty())
+		return false;
+	return std::all_of(path.legs.begin(), path.legs.end(),
+	                   [](const Leg &leg) { return leg.gateway.family != 0; });
+}
+
+/* A dump goes from the first of the routes that share to the last, and passes over others of the class that stand
+ * between them (fib6_dump_node); they are there all the same. */
+bool passed_over6(const Candidate &candidate, const Candidate &shared)
+{
+	return candidate.same_class(shared) && !may_share(*candidate.path) && may_share(*shared.path) &&
+	       shared.path->legs.size() > 1;
+}
+
+static bool same_way(const Leg &a, const Leg &b)
+{
+	return a.ifindex == b.ifindex && a.gateway == b.gateway;
+}
+
+static bool has_leg(const std::vector<Leg> &legs, const Leg &leg)
+{
+	return std::any_of(legs.begin(), legs.end(), [&](const Leg &other) { return same_way(leg, other); });
+}
+
+static bool has_legs(const std::vector<Leg> &legs, const std::vector<Leg> &some)
+{
+	return std::all_of(some.begin(), some.end(), [&](const Leg &leg) { return has_leg(legs, leg); });
+}
+
+/* The one that IPv6 replaces: the first of the class that is one to share like the new one, else the first. */
+static Candidate *replaced6(Candidate **place, const Candidate &wanted)
+{
+	Candidate *first = nullptr;
+	for (Candidate *c = *place; c != nullptr && c->same_class(wanted); c = c->next) {
+		if (may_share(*c->path) == may_share(*wanted.path))
+			return c;
+		first = first != nullptr ? first : c;
+	}
+	return first;
+}
+
+/* The new one takes the place of what it replaces, and of legs that it tells of again, as all of them. */
+void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
+{
+	const bool replace = (flags & NLM_F_REPLACE) != 0, shares = may_share(*wanted.path);
+	const Candidate *gone = replace ? replaced6(class_start(node, wanted), wanted) : nullptr;
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route), **place = nullptr;
+	if (exact != nullptr)
+		(*exact)->stamp = stamp_;
+	if (from_dump)
+		for (Candidate *c = node.first; c != nullptr; c = c->next)
+			if (passed_over6(*c, wanted))
+				c->stamp = stamp_;
+	if (exact != nullptr && (gone == nullptr || gone == *exact))
+		return;
+	const auto told_again = [&](const Candidate &other) {
+		return shares && other.same_class(wanted) && other.path != wanted.path &&
+		       may_share(*other.path) && has_legs(wanted.path->legs, other.path->legs);
+	};
+	for (Candidate **at = &node.first; *at != nullptr;) {
+		if (*at != gone && !told_again(**at)) {
+			at = &(*at)->next;
+			continue;
+		}
+		place = place != nullptr ? place : at;
+		remove_candidate(node, at);
+	}
+	insert_candidate(node, place != nullptr ? place : class_end(node, wanted), wanted);
+}
+
+void Rib::delete_route(const RouteMessage &route, Rank rank)
+{
+	Node *node = trie(route.prefix.address.family).find(route.prefix);
+	if (node == nullptr)
+		return;
+	const Candidate wanted = {nullptr, path_of(route), route.metric, 0, route.tos, route.protocol, rank};
+	Candidate **exact = find_candidate(*node, wanted, &Candidate::same_route);
+	if (exact != nullptr)
+		remove_candidate(*node, exact);
+	else if (route.prefix.address.family == 6)
+		subtract_route6(*node, route, rank);
+	else if (find_candidate(*node, wanted, &Candidate::same_class) != nullptr)
+		doubt_ = true; /* not the one that we know: look */
+	if (wanted.path->refs == 0)
+		check_path(wanted.path);
+}
+
+/* Legs of a multipath route go one by one, or several at once. */
+void Rib::subtract_route6(Node &node, const RouteMessage &route, Rank rank)
+{
+	for (Candidate **place = &node.first; *place != nullptr; place = &(*place)->next) {
+		const Path &path = *(*place)->path;
+		if ((*place)->rank != rank || (*place)->metric != route.metric || path.type != route.type ||
+		    path.nexthop_id != 0 || route.legs.empty() || !has_legs(path.legs, route.legs))
+			continue;
+		std::vector<Leg> left;
+		for (const Leg &leg : path.legs)
+			if (!has_leg(route.legs, leg))
+				left.push_back(leg);
+		Candidate shorter = **place;
+		shorter.path = paths_.intern(6, path.type, 0, Address(), left);
+		remove_candidate(node, place);
+		if (!left.empty() && find_candidate(node, shorter, &Candidate::same_route) == nullptr)
+			insert_candidate(node, class_end(node, shorter), shorter);
+		if (shorter.path->refs == 0)
+			check_path(shorter.path);
+		return;
+	}
+	doubt_ = true;
+}
+
+void Rib::sweep_routes(uint8_t family)
+{
+	trie(family).all([this](Node &node) {
+		remove_matching(node, [this](const Candidate &candidate) {
+			return of_kernel(candidate.rank) && candidate.stamp != stamp_;
+		});
+	});
+}
+
+} // namespace mill
