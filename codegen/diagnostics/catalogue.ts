@@ -1,7 +1,7 @@
 /**
  * Every diagnostic that netmill can give for a policy, with its meaning. Codes are stable: never reuse one.
  * NM1xxx syntax and types, NM2xxx predicates, NM3xxx rules, lists and objects, NM4xxx interfaces, ports, routes and
- * settings, NM5xxx evaluation, build and deployment.
+ * settings, NM5xxx evaluation, build and deployment, NM6xxx import and export.
  */
 export const catalogue = {
   NM1001: 'The file is not valid TypeScript.',
@@ -81,6 +81,12 @@ export const catalogue = {
   NM5007: 'The C compiler is missing, or did not finish in time.',
   NM5008: 'The compiled forwarder could not be tested.',
   NM5009: 'The tables of a long list would be too large: it is searched rule by rule.',
+
+  NM6001: 'A line that is to be imported is not understood.',
+  NM6002: 'What is to be imported has a setting or a name that is not known.',
+  NM6003: 'What is to be imported has no exact counterpart in a policy.',
+  NM6004: 'What is to be imported has a meaning that would have to be guessed.',
+  NM6005: 'A policy says something that the format to export to cannot say.',
 } as const;
 
 export type DiagnosticCode = keyof typeof catalogue;
