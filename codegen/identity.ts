@@ -4,7 +4,17 @@
  */
 
 import { formatAddress, formatPrefix } from '../dsl/address.js';
-import type { Acl, Action, Match, NetSet, Pbr, Rule, Service } from '../dsl/model.js';
+import type {
+  Acl,
+  Action,
+  Match,
+  NetSet,
+  Pbr,
+  PortRange,
+  Rule,
+  Service,
+  ServiceMatch,
+} from '../dsl/model.js';
 import { hash } from './names.js';
 import type { BoolExpr } from './predicate/expr.js';
 
@@ -54,14 +64,22 @@ function netsKey(nets: NetSet): readonly string[] {
 }
 
 function serviceKey(service: Service): readonly string[] {
-  const parts = service.alternatives.flatMap((one) =>
-    one.l4 === 'icmp'
-      ? one.types.length === 0
-        ? ['icmp']
-        : one.types.map((type) => `icmp${type.family}/${type.type}/${type.code ?? ''}`)
-      : one.dports.map((range) => `${one.l4}/${range.from}-${range.to}`),
-  );
-  return [...new Set(parts)].sort();
+  return [...new Set(service.alternatives.flatMap(alternativeKeys))].sort();
+}
+
+function alternativeKeys(one: ServiceMatch): readonly string[] {
+  const range = ({ from, to }: PortRange) => `${from}-${to}`;
+  switch (one.l4) {
+    case 'icmp':
+      if (one.types.length === 0) return ['icmp'];
+      return one.types.map((type) => `icmp${type.family}/${type.type}/${type.code ?? ''}`);
+    case 'ip':
+      return one.protocols.map((number) => `ip/${number}`);
+    default: {
+      const from = one.sports ? ` from ${one.sports.map(range).sort().join(',')}` : '';
+      return one.dports.map((port) => `${one.l4}/${range(port)}${from}`);
+    }
+  }
 }
 
 function withoutOrigins(expr: BoolExpr | undefined): unknown {

@@ -27,7 +27,7 @@ export interface AddressSet {
   readonly origin: Origin;
 }
 
-/** What a service is in one family, or in both. Ports: merged ranges, absent when every port is meant. */
+/** What a service is in one family, or in both: one of its parts suffices. */
 export interface ServiceSet {
   readonly kind: 'service';
   /** Absent where ICMP, whose types are a family's own, is no part of it. */
@@ -36,10 +36,21 @@ export interface ServiceSet {
   readonly tcp?: PortTest;
   readonly udp?: PortTest;
   readonly icmp?: IcmpTest;
+  /** Other protocols, whatever their headers say. */
+  readonly protocols?: readonly number[];
   readonly origin: Origin;
 }
 
+/** Without either part: every port, and later fragments, which have none. */
 export interface PortTest {
+  /** Destination ports, merged. */
+  readonly ranges?: readonly PortRange[];
+  /** Source ports, merged, with the destination ports for which they count; without `ranges`, for all. */
+  readonly pairs?: readonly PortPair[];
+}
+
+export interface PortPair {
+  readonly sources: readonly PortRange[];
   readonly ranges?: readonly PortRange[];
 }
 

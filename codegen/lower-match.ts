@@ -1,11 +1,14 @@
 /** What a rule tests, for packets of one family. */
 import { formatAddress, formatPrefix } from '../dsl/address.js';
-import type { Family, NetSet, PortRange, Rule, Service } from '../dsl/model.js';
+import type { Family, NetSet, PortRange, Rule, Service, ServiceMatch } from '../dsl/model.js';
 import { mergePorts, mergeRanges, outermost, prefixRange } from './addresses.js';
-import type { AddressSet, Condition, IcmpTest, IrPredicate, PortTest, ServiceSet } from './ir.js';
+import { protocols } from './evaluate/parse.js';
+import type { AddressSet, Condition, IcmpTest, IrPredicate, PortPair, PortTest, ServiceSet } from './ir.js';
 import { hash, type Namer, shorten, snake, words } from './names.js';
 import { setKey, simplify, specialise, withins } from './optimise/predicate.js';
 import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
+
+type PortMatch = Extract<ServiceMatch, { readonly l4: 'tcp' | 'udp' }>;
 
 export interface MatchContext {
   readonly predicates: ReadonlyMap<string, PredicateExpr>;
@@ -105,8 +108,14 @@ function serviceSet(service: Service, family: Family, context: MatchContext): Se
   const tcp = portTest(service, 'tcp');
   const udp = portTest(service, 'udp');
   const icmp = icmpTest(service, family);
-  if (tcp === undefined && udp === undefined && icmp === undefined) return null;
-  const tests = { ...(tcp && { tcp }), ...(udp && { udp }), ...(icmp && { icmp }) };
+  const protocols = otherProtocols(service, family);
+  if (!tcp && !udp && !icmp && protocols.length === 0) return null;
+  const tests = {
+    ...(tcp && { tcp }),
+    ...(udp && { udp }),
+    ...(icmp && { icmp }),
+    ...(protocols.length > 0 && { protocols }),
+  };
   const scope = icmp === undefined ? '' : `_ipv${family}`;
   const key = `service${scope} ${JSON.stringify(tests)}`;
   return memoized(context, key, () => ({
@@ -119,17 +128,55 @@ function serviceSet(service: Service, family: Family, context: MatchContext): Se
 }
 
 function portTest(service: Service, l4: 'tcp' | 'udp'): PortTest | undefined {
-  const parts = service.alternatives.filter((one) => one.l4 === l4);
+  if (named(service).includes(protocols[l4])) return {};
+  const parts = service.alternatives.filter((one): one is PortMatch => one.l4 === l4);
   if (parts.length === 0) return undefined;
-  const ranges = mergePorts(parts.flatMap((one) => ('dports' in one ? one.dports : [])));
-  const all = ranges.length === 1 && ranges[0]!.from === 0 && ranges[0]!.to === 65535;
-  return all ? {} : { ranges };
+  const ranges = mergePorts(parts.flatMap((one) => (one.sports ? [] : one.dports)));
+  if (isEvery(ranges)) return {};
+  const pairs = portPairs(parts);
+  return { ...(ranges.length > 0 && { ranges }), ...(pairs.length > 0 && { pairs }) };
+}
+
+/** Those of equal source ports are one. */
+function portPairs(parts: readonly PortMatch[]): readonly PortPair[] {
+  const bySources = new Map<string, { readonly sources: readonly PortRange[]; readonly all: PortRange[] }>();
+  for (const { sports, dports } of parts) {
+    if (sports === undefined) continue;
+    const sources = mergePorts(sports);
+    const key = sources.map(portWord).join(' ');
+    const known = bySources.get(key) ?? { sources, all: [] };
+    known.all.push(...dports);
+    bySources.set(key, known);
+  }
+  return [...bySources.values()].map(({ sources, all }) => {
+    const ranges = mergePorts(all);
+    return isEvery(ranges) ? { sources } : { sources, ranges };
+  });
+}
+
+function isEvery(ranges: readonly PortRange[]): boolean {
+  return ranges.length === 1 && ranges[0]!.from === 0 && ranges[0]!.to === 65535;
+}
+
+/** Protocols given by number, or by their name as a protocol. */
+function named(service: Service): readonly number[] {
+  return service.alternatives.flatMap((one) => (one.l4 === 'ip' ? one.protocols : []));
+}
+
+/** Without those that have parts of their own. */
+function otherProtocols(service: Service, family: Family): readonly number[] {
+  const own = [protocols.tcp, protocols.udp, icmpOf(family)];
+  const others = named(service).filter((number) => !own.includes(number));
+  return [...new Set(others)].sort((a, b) => a - b);
+}
+
+function icmpOf(family: Family): number {
+  return family === 4 ? protocols.icmp : protocols.icmpv6;
 }
 
 function icmpTest(service: Service, family: Family): IcmpTest | undefined {
   const parts = service.alternatives.flatMap((one) => (one.l4 === 'icmp' ? [one.types] : []));
-  if (parts.length === 0) return undefined;
-  if (parts.some((types) => types.length === 0)) return {};
+  if (named(service).includes(icmpOf(family)) || parts.some((types) => types.length === 0)) return {};
   const types = parts.flat().filter((one) => one.family === family);
   if (types.length === 0) return undefined;
   const plain = types.map(({ type, code }) => (code === undefined ? { type } : { type, code }));
@@ -137,10 +184,15 @@ function icmpTest(service: Service, family: Family): IcmpTest | undefined {
   return { types: [...seen.values()].sort((a, b) => a.type - b.type) };
 }
 
-function serviceName(service: Service, tests: Pick<ServiceSet, 'tcp' | 'udp' | 'icmp'>): string {
+function serviceName(
+  service: Service,
+  tests: Pick<ServiceSet, 'tcp' | 'udp' | 'icmp' | 'protocols'>,
+): string {
   if (service.name !== undefined) return shorten(snake(service.name), 32);
   const ports = (l4: string, test: PortTest | undefined) =>
-    test === undefined ? [] : [l4, ...(test.ranges ?? []).map(portWord)];
+    test === undefined
+      ? []
+      : [l4, ...(test.ranges ?? []).map(portWord), ...(test.pairs ?? []).flatMap(pairWords)];
   const types = (tests.icmp?.types ?? []).map((one) =>
     [one.type, one.code].filter((x) => x !== undefined).join('_'),
   );
@@ -148,9 +200,14 @@ function serviceName(service: Service, tests: Pick<ServiceSet, 'tcp' | 'udp' | '
     ...ports('tcp', tests.tcp),
     ...ports('udp', tests.udp),
     ...(tests.icmp ? ['icmp', ...types] : []),
+    ...(tests.protocols ? ['proto', ...tests.protocols.map(String)] : []),
   ];
   const word = parts.join('_');
   return word.length <= 28 ? word : `service_${hash(JSON.stringify(tests), 8)}`;
+}
+
+function pairWords({ sources, ranges }: PortPair): readonly string[] {
+  return [...(ranges ?? []).map(portWord), 'from', ...sources.map(portWord)];
 }
 
 function portWord(range: PortRange): string {

@@ -1,4 +1,4 @@
-/** ICMP messages by name: type and code per family. RFC 792, RFC 4443, RFC 4861, RFC 2710, RFC 3810. */
+/** ICMP messages by name: type and code per family. RFC 792, RFC 1812 §5.2.7.1, RFC 4443, RFC 4861, RFC 2710, RFC 3810. */
 import type { Family } from './model.js';
 
 interface IcmpType {
@@ -35,6 +35,16 @@ export const icmpTypes = {
   'mld-done': [v6(132)],
   'timestamp-request': [v4(13)],
   'timestamp-reply': [v4(14)],
+  'network-unreachable': [v4(3, 0), v6(1, 0)],
+  'host-unreachable': [v4(3, 1), v6(1, 3)],
+  'protocol-unreachable': [v4(3, 2)],
+  'port-unreachable': [v4(3, 3), v6(1, 4)],
+  'source-route-failed': [v4(3, 5)],
+  prohibited: [v4(3, 13), v6(1, 1)],
+  'ttl-exceeded': [v4(11, 0), v6(3, 0)],
+  'reassembly-timeout': [v4(11, 1), v6(3, 1)],
+  'unknown-next-header': [v6(4, 1)],
+  'unknown-option': [v6(4, 2)],
 } as const satisfies Record<string, readonly IcmpType[]>;
 
 export type IcmpName = keyof typeof icmpTypes;

@@ -24,7 +24,9 @@ export type {
   TcpPacket,
   UdpPacket,
 } from './packet.js';
+export type { TcpPortName, UdpPortName } from './ports.js';
 export { predicate } from './predicate.js';
+export type { ProtocolName } from './protocols.js';
 export {
   type DaemonSpec,
   type EngineSpec,
@@ -45,4 +47,13 @@ export {
   type RuleDraft,
   type RuleTree,
 } from './rules.js';
-export { icmp, type PortSpec, service, tcp, udp } from './service.js';
+export {
+  type IcmpNumber,
+  icmp,
+  type PortSpec,
+  proto,
+  type SourcePorts,
+  service,
+  tcp,
+  udp,
+} from './service.js';

@@ -62,7 +62,14 @@ export interface PortRange {
 
 /** One alternative of a service. ICMP types stand per family: 'too-big' is ICMPv4 3/4 and ICMPv6 2. */
 export type ServiceMatch =
-  | { readonly l4: 'tcp' | 'udp'; readonly dports: readonly PortRange[] }
+  | {
+      readonly l4: 'tcp' | 'udp';
+      readonly dports: readonly PortRange[];
+      /** Absent: every source port, and none. */
+      readonly sports?: readonly PortRange[];
+    }
+  /** By number, whatever comes behind: all of them, also where `tcp` and the others are among them. */
+  | { readonly l4: 'ip'; readonly protocols: readonly number[] }
   | {
       readonly l4: 'icmp';
       readonly types: readonly { readonly family: Family; readonly type: number; readonly code?: number }[];

@@ -150,7 +150,7 @@ function checkPart(key: string, value: unknown, origin: Origin): void {
   else if (kind !== wanted) {
     const expected = {
       nets: 'nets(…) or hosts(…)',
-      service: 'tcp(…), udp(…), icmp(…) or service(…)',
+      service: 'tcp(…), udp(…), icmp(…), proto(…) or service(…)',
       predicate: 'predicate(…)',
     };
     note('NM3014', origin, `'${key}' is ${show(value)}`, { expected: expected[wanted], got: show(value) });

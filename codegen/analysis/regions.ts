@@ -1,12 +1,13 @@
 /** What rules match, as sets of packets: from the conditions of the IR, which the forwarder is made from, too. */
 
-import type { AddressSet, Condition, IrPredicate, IrRule, ServiceSet } from '../ir.js';
+import type { PortRange } from '../../dsl/model.js';
+import type { AddressSet, Condition, IrPredicate, IrRule, PortTest, ServiceSet } from '../ir.js';
 import { setKey, simplify } from '../optimise/predicate.js';
 import type { BoolExpr } from '../predicate/expr.js';
 import { unreachable } from '../unreachable.js';
 import { compared } from './arithmetic.js';
 import { equals, flagLevel, numbersBetween, oneBit, prefixed, union } from './bits.js';
-import { all, type Diagram, none } from './diagram.js';
+import { all, type Diagram, type Diagrams, none } from './diagram.js';
 import { type Block, blockOf, everything, intersection, type PacketSet } from './sets.js';
 import { protocolOf, type Space } from './space.js';
 
@@ -74,8 +75,8 @@ function serviceDiagram({ diagrams, family }: Space, service: ServiceSet): Diagr
   for (const name of ['tcp', 'udp'] as const) {
     const test = service[name];
     if (test === undefined) continue;
-    const ports = test.ranges?.map((one) => numbersBetween(diagrams, 'dport', one.from, one.to));
-    parts.push(diagrams.and(proto(name), ports ? diagrams.and(read, union(diagrams, ports)) : all));
+    const ports = portsDiagram(diagrams, test);
+    parts.push(diagrams.and(proto(name), ports === undefined ? all : diagrams.and(read, ports)));
   }
   if (service.icmp) {
     const types = service.icmp.types?.map(({ type, code }) =>
@@ -86,7 +87,22 @@ function serviceDiagram({ diagrams, family }: Space, service: ServiceSet): Diagr
     );
     parts.push(diagrams.and(proto('icmp'), types ? diagrams.and(read, union(diagrams, types)) : all));
   }
+  for (const number of service.protocols ?? []) parts.push(equals(diagrams, 'proto', number));
   return union(diagrams, parts);
+}
+
+/** Undefined: every port. */
+function portsDiagram(diagrams: Diagrams, { ranges, pairs }: PortTest): Diagram | undefined {
+  if (ranges === undefined && pairs === undefined) return undefined;
+  const among = (field: 'dport' | 'sport', some: readonly PortRange[]) =>
+    union(
+      diagrams,
+      some.map((one) => numbersBetween(diagrams, field, one.from, one.to)),
+    );
+  const both = (pairs ?? []).map((pair) =>
+    diagrams.and(among('sport', pair.sources), pair.ranges ? among('dport', pair.ranges) : all),
+  );
+  return union(diagrams, [among('dport', ranges ?? []), ...both]);
 }
 
 /**

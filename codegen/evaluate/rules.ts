@@ -1,6 +1,6 @@
 /** First match over a list's rules, by the operator's own terms: what lowering made of them is tested, too. */
 import { contains } from '../../dsl/address.js';
-import type { Service, ServiceMatch } from '../../dsl/model.js';
+import type { PortRange, Service, ServiceMatch } from '../../dsl/model.js';
 import type { Ir, IrList, IrRule } from '../ir.js';
 import { evaluate, type PredicatePacket } from '../predicate/evaluate.js';
 import { type Packet, protocols } from './parse.js';
@@ -66,6 +66,8 @@ function matches(ir: Ir, { match, action }: IrRule, { packet, fields }: Seen): b
 }
 
 function isService(service: Service, packet: Packet): boolean {
+  if (service.alternatives.some((one) => one.l4 === 'ip' && one.protocols.includes(packet.protocol)))
+    return true;
   if (packet.protocol === protocols.tcp) return isPortService(service, 'tcp', packet);
   if (packet.protocol === protocols.udp) return isPortService(service, 'udp', packet);
   if (packet.protocol !== (packet.family === 4 ? protocols.icmp : protocols.icmpv6)) return false;
@@ -74,9 +76,16 @@ function isService(service: Service, packet: Packet): boolean {
 
 /** Where every port is meant, the ports need not be there: later fragments match. */
 function isPortService(service: Service, l4: 'tcp' | 'udp', { transport }: Packet): boolean {
-  const ranges = service.alternatives.flatMap((one) => (one.l4 === l4 ? one.dports : []));
-  const has = (port: number) => ranges.some((range) => port >= range.from && port <= range.to);
-  if (transport.state === 'read') return has(transport.dport);
+  const parts = service.alternatives.flatMap((one) => (one.l4 === l4 ? [one] : []));
+  const isIn = (ranges: readonly PortRange[], port: number) =>
+    ranges.some((range) => port >= range.from && port <= range.to);
+  if (transport.state === 'read')
+    return parts.some(
+      ({ dports, sports }) =>
+        isIn(dports, transport.dport) && (sports === undefined || isIn(sports, transport.sport)),
+    );
+  const ranges = parts.flatMap(({ dports, sports }) => (sports ? [] : dports));
+  const has = (port: number) => isIn(ranges, port);
   const edges = ranges.flatMap((range) => [range.from - 1, range.to + 1]);
   return has(0) && has(65535) && edges.every((port) => port < 0 || port > 65535 || has(port));
 }

@@ -11,6 +11,7 @@ const whats: Readonly<Record<string, string>> = {
   tcp: 'a service',
   udp: 'a service',
   icmp: 'a service',
+  proto: 'a service',
   acl: 'an ACL',
   pbr: 'a PBR list',
   predicate: 'a predicate',

@@ -1,6 +1,6 @@
 /** Does a list read the transport header? What hides it is then refused by an ACL; a PBR list sees zeros in its place. */
 import type { Family } from '../../dsl/model.js';
-import type { IrPredicate, IrRule, ServiceSet } from '../ir.js';
+import type { IrPredicate, IrRule, PortTest, ServiceSet } from '../ir.js';
 import type { BoolExpr, NumberExpr } from '../predicate/expr.js';
 import { unreachable } from '../unreachable.js';
 
@@ -18,11 +18,12 @@ export function readsTransport(rules: readonly IrRule[], family: Family): boolea
 /** IPv4 has its protocol in the fixed header; IPv6's stands behind extension headers. */
 function serviceReads(service: ServiceSet, family: Family): boolean {
   return (
-    family === 6 ||
-    service.tcp?.ranges !== undefined ||
-    service.udp?.ranges !== undefined ||
-    service.icmp?.types !== undefined
+    family === 6 || readsPorts(service.tcp) || readsPorts(service.udp) || service.icmp?.types !== undefined
   );
+}
+
+function readsPorts(test: PortTest | undefined): boolean {
+  return test?.ranges !== undefined || test?.pairs !== undefined;
 }
 
 export function predicateReads(predicate: IrPredicate, family: Family): boolean {

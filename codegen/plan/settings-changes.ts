@@ -1,6 +1,6 @@
 /** What two policies say differently about interfaces, routes, settings, and objects by their names. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
-import type { LogicalInterface, Match, NetSet, Router, Service } from '../../dsl/model.js';
+import type { LogicalInterface, Match, NetSet, PortRange, Router, Service } from '../../dsl/model.js';
 
 export interface SettingsChange {
   readonly kind: 'interface' | 'port' | 'route' | 'networks' | 'service' | 'setting';
@@ -106,10 +106,17 @@ function prefixes(set: NetSet): readonly string[] {
   return set.prefixes.map(formatPrefix);
 }
 
+function portText({ from, to }: PortRange): string {
+  return from === to ? `${from}` : `${from}-${to}`;
+}
+
 function alternatives(service: Service): readonly string[] {
   return service.alternatives.flatMap((one) => {
-    if (one.l4 !== 'icmp')
-      return one.dports.map(({ from, to }) => `${one.l4} ${from === to ? from : `${from}-${to}`}`);
+    if (one.l4 === 'ip') return one.protocols.map((number) => `protocol ${number}`);
+    if (one.l4 !== 'icmp') {
+      const from = one.sports ? ` from ${one.sports.map(portText).join(', ')}` : '';
+      return one.dports.map((range) => `${one.l4} ${portText(range)}${from}`);
+    }
     return one.types.length === 0
       ? ['icmp']
       : one.types.map((type) => `icmp IPv${type.family} type ${type.type} code ${type.code ?? 'any'}`);

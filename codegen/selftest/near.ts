@@ -1,6 +1,6 @@
 /** Values near what a rule tests: its first and last addresses and ports, those beside them, and predicates' numbers. */
 import { addressBits } from '../../dsl/address.js';
-import type { Address, Family, NetSet, Prefix, Service } from '../../dsl/model.js';
+import type { Address, Family, NetSet, PortRange, Prefix, Service } from '../../dsl/model.js';
 import type { BoolExpr, NumberExpr, NumberField } from '../predicate/expr.js';
 import type { Random } from './random.js';
 
@@ -65,8 +65,9 @@ export function addressNear(
 
 /** Protocol and destination port, or type and code, near one alternative of a service. */
 export interface NearService {
-  readonly l4: 'tcp' | 'udp' | 'icmp';
+  readonly l4: 'tcp' | 'udp' | 'icmp' | number;
   readonly dport?: number;
+  readonly sport?: number;
   readonly icmpType?: number;
   readonly icmpCode?: number;
 }
@@ -82,10 +83,23 @@ export function serviceNear(random: Random, family: Family, service: Service): N
       ? { l4: 'icmp', icmpType: byte(type + random.pick([-1, 1])), icmpCode: code }
       : { l4: 'icmp', icmpType: type, icmpCode: byte(random.once(5) ? code + 1 : code) };
   }
-  if (one.dports.length === 0) return { l4: one.l4 };
-  const { from, to } = random.pick(one.dports);
+  if (one.l4 === 'ip')
+    return one.protocols.length === 0 ? undefined : { l4: byte(protocolNear(random, one.protocols)) };
+  return {
+    l4: one.l4,
+    ...(one.dports.length > 0 && { dport: portNear(random, one.dports) }),
+    ...(one.sports && one.sports.length > 0 && { sport: portNear(random, one.sports) }),
+  };
+}
+
+function protocolNear(random: Random, protocols: readonly number[]): number {
+  return random.pick(protocols) + random.pick([-1, 0, 0, 0, 0, 1]);
+}
+
+function portNear(random: Random, ranges: readonly PortRange[]): number {
+  const { from, to } = random.pick(ranges);
   const inside = from + random.below(to - from + 1);
-  return { l4: one.l4, dport: random.pick([from - 1, from, inside, inside, to, to + 1]) & 0xffff };
+  return random.pick([from - 1, from, inside, inside, to, to + 1]) & 0xffff;
 }
 
 function byte(value: number): number {

@@ -90,7 +90,7 @@ function planFrame(
     ttl: number('ttl', 255, random.once(8) ? random.below(3) : random.once(3) ? 255 : 64),
     dscp: number('dscp', 63, random.below(64)),
     protocol: number('proto', 255, protocolOf(random, family, near)),
-    sport: number('sport', 65535, random.once(6) ? 179 : random.below(65536)),
+    sport: near?.sport ?? number('sport', 65535, random.once(6) ? 179 : random.below(65536)),
     dport: near?.dport ?? number('dport', 65535, random.pick(wellKnownPorts) + random.pick([-1, 0, 0, 0, 1])),
     tcpFlags: random.once(3) ? random.below(256) : random.pick([2, 0x10, 0x12, 0x18, 4, 1]),
     icmpType:
@@ -200,7 +200,8 @@ function destination(random: Random, family: Family, paths: Paths): Address | un
 function protocolOf(random: Random, family: Family, near: NearService | undefined): number {
   const icmp = family === 4 ? protocols.icmp : protocols.icmpv6;
   const wrongIcmp = family === 4 ? protocols.icmpv6 : protocols.icmp;
-  if (near && !random.once(6)) return near.l4 === 'icmp' ? icmp : protocols[near.l4];
+  if (near && !random.once(6))
+    return near.l4 === 'icmp' ? icmp : typeof near.l4 === 'number' ? near.l4 : protocols[near.l4];
   const { tcp, udp, igmp, ospf, pim, vrrp } = protocols;
   return random.pick([
     tcp,

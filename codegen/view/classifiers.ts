@@ -1,9 +1,11 @@
 /** Long lists as classifiers: their tables go into one file beside the C, and the C says where in it. */
 import type { Family, PortRange } from '../../dsl/model.js';
+import { mergePorts } from '../addresses.js';
 import { buildClassifier } from '../classify/build.js';
 import { type Alternative, type Entry, type PortTest, TooLarge } from '../classify/input.js';
 import { packClassifier } from '../classify/pack.js';
-import type { IrList, IrRule, ServiceSet } from '../ir.js';
+import type { Condition, IrList, PortTest as IrPortTest, IrRule, ServiceSet } from '../ir.js';
+import { serviceFunction } from './services.js';
 
 /** Beyond this a list is data: where tables begin to be faster, docs/performance.md. */
 const mostIfs = 64;
@@ -15,7 +17,7 @@ export interface ClassifierView {
   readonly members: readonly { readonly name: string; readonly value: string }[];
   readonly residuals: readonly {
     readonly function: string;
-    readonly cases: readonly { readonly entry: number; readonly predicate: string }[];
+    readonly cases: readonly { readonly entry: number; readonly holds: string }[];
   }[];
   readonly residual: string;
   readonly ipv6: 'true' | 'false';
@@ -77,12 +79,13 @@ export function classifierView(
   action: Pick<ClassifierView, 'act' | 'actions'>,
 ): ClassifierView | undefined {
   try {
-    const entries = entriesOf(rules, family);
+    const tests = testsOf(rules, family);
+    const entries = entriesOf(rules, family, tests);
     const packed = packClassifier(buildClassifier({ family, entries, memory: tables.memory }));
     if (packed.bytes.length > tables.memory) throw new TooLarge('all tables together');
     const cases = rules.flatMap(({ conditions }, entry) => {
-      const { when } = conditions[family]!;
-      return when === undefined ? [] : [{ entry, predicate: when.function }];
+      const calls = residualsOf(conditions[family]!, tests).map((name) => `${name}(p)`);
+      return calls.length === 0 ? [] : [{ entry, holds: calls.join(' && ') }];
     });
     return {
       comment: `${rules.length} rules in tables of ${Math.ceil(packed.bytes.length / 1024)} KiB`,
@@ -101,22 +104,64 @@ export function classifierView(
   }
 }
 
-function entriesOf(rules: readonly IrRule[], family: Family): readonly Entry[] {
-  const tests = new Map<ServiceSet, PortTest>();
+/** What tables say of a service. */
+interface Tabled {
+  readonly test: PortTest;
+  /** False: packets that the test takes are still to be asked for, as pairs of ports are no product. */
+  readonly exact: boolean;
+}
+
+type Tests = ReadonlyMap<ServiceSet, Tabled>;
+
+function testsOf(rules: readonly IrRule[], family: Family): Tests {
+  const services = new Set(rules.flatMap(({ conditions }) => conditions[family]!.service ?? []));
+  return new Map([...services].map((service) => [service, tabled(service, family)]));
+}
+
+function entriesOf(rules: readonly IrRule[], family: Family, tests: Tests): readonly Entry[] {
   return rules.map(({ conditions }) => {
-    const { from, to, service, when } = conditions[family]!;
-    const test = service && (tests.get(service) ?? testOf(service, family));
-    if (service && test) tests.set(service, test);
+    const { from, to, service } = conditions[family]!;
     return {
       ...(from && { from: from.prefixes }),
       ...(to && { to: to.prefixes }),
-      ...(test && { test }),
-      residual: when !== undefined,
+      ...(service && { test: tests.get(service)!.test }),
+      residual: residualsOf(conditions[family]!, tests).length > 0,
     };
   });
 }
 
+/** Functions that must hold besides what tables say. */
+function residualsOf({ service, when }: Condition, tests: Tests): readonly string[] {
+  return [
+    ...(service && !tests.get(service)!.exact ? [serviceFunction(service)] : []),
+    ...(when ? [when.function] : []),
+  ];
+}
+
+/** Services whose functions the classifier of these rules calls. */
+export function servicesCalled(rules: readonly IrRule[], family: Family): readonly ServiceSet[] {
+  return [...testsOf(rules, family)].flatMap(([service, { exact }]) => (exact ? [] : [service]));
+}
+
 const protocols = { tcp: 6, udp: 17, icmp: { 4: 1, 6: 58 } } as const;
+const everyPort: PortRange = { from: 0, to: 65535 };
+
+/** Source ports are a test of their own: exact where all of the service has the same ones. */
+function tabled(service: ServiceSet, family: Family): Tabled {
+  const parts = [service.tcp, service.udp].flatMap((one) => one ?? []);
+  const pairs = parts.flatMap((one) => one.pairs ?? []);
+  if (pairs.length === 0) return { test: testOf(service, family), exact: true };
+  const sources = new Set(pairs.map((one) => JSON.stringify(one.sources)));
+  const alone = parts.every((one) => one.pairs && !one.ranges) && !service.icmp && !service.protocols;
+  const exact = alone && sources.size === 1 && parts.every((one) => one.pairs!.length === 1);
+  return { test: { ...testOf(service, family), ...(exact && { sources: pairs[0]!.sources }) }, exact };
+}
+
+/** All destination ports that a part has with any source port. */
+function destinations({ ranges, pairs }: IrPortTest): readonly PortRange[] | undefined {
+  if (pairs === undefined) return ranges;
+  return mergePorts([...(ranges ?? []), ...pairs.flatMap((one) => one.ranges ?? [everyPort])]);
+}
 
 function testOf(service: ServiceSet, family: Family): PortTest {
   const of = (proto: number, ranges: readonly PortRange[] | undefined): Alternative => ({
@@ -129,9 +174,10 @@ function testOf(service: ServiceSet, family: Family): PortTest {
   }));
   return {
     alternatives: [
-      ...(service.tcp ? [of(protocols.tcp, service.tcp.ranges)] : []),
-      ...(service.udp ? [of(protocols.udp, service.udp.ranges)] : []),
+      ...(service.tcp ? [of(protocols.tcp, destinations(service.tcp))] : []),
+      ...(service.udp ? [of(protocols.udp, destinations(service.udp))] : []),
       ...(service.icmp ? [of(protocols.icmp[family], types)] : []),
+      ...(service.protocols ?? []).map((number) => of(number, undefined)),
     ],
   };
 }

@@ -25,9 +25,13 @@ const fields: Readonly<Record<NumberField, string>> = {
 /** As parse.h has them. */
 export const protocolNames: ReadonlyMap<number, string> = new Map([
   [1, 'MILL_ICMP'],
+  [2, 'MILL_IGMP'],
   [6, 'MILL_TCP'],
   [17, 'MILL_UDP'],
   [58, 'MILL_ICMPV6'],
+  [89, 'MILL_OSPF'],
+  [103, 'MILL_PIM'],
+  [112, 'MILL_VRRP'],
 ]);
 
 const opposite: Readonly<Record<Compare, Compare>> = {

@@ -3,7 +3,7 @@ import type { Family } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { AddressSet, Condition, Ir, IrList, IrPredicate, IrRule, ServiceSet } from '../ir.js';
 import { setCall } from './addresses.js';
-import { type ClassifierView, classifierView, type Tables } from './classifiers.js';
+import { type ClassifierView, classifierView, servicesCalled, type Tables } from './classifiers.js';
 import { rowsOf } from './rows.js';
 import { serviceFunction } from './services.js';
 import { comment, fill } from './text.js';
@@ -210,6 +210,7 @@ function classified(
   if (classifier === undefined) return undefined;
   for (const { conditions } of rules)
     if (conditions[family]!.when) usePredicate(conditions[family]!.when, uses);
+  for (const service of servicesCalled(rules, family)) uses.services.add(service);
   return {
     items: [],
     tables: [],

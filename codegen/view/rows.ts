@@ -18,6 +18,7 @@ export function rowsOf(condition: Condition, family: Family): readonly string[] 
   const sources = prefixesOf(condition.from);
   const destinations = prefixesOf(condition.to);
   const selections = selectionsOf(condition.service);
+  if (selections === undefined) return undefined;
   if (sources.length * destinations.length * selections.length > mostRows) return undefined;
   return sources.flatMap((from) =>
     destinations.flatMap((to) =>
@@ -41,8 +42,10 @@ function address(prefix: Plain, family: Family): string {
   return family === 4 ? `${hex32(prefix.bits)}, ${hex32(mask)}` : `${pair(prefix.bits)}, ${pair(mask)}`;
 }
 
-function selectionsOf(service: ServiceSet | undefined): readonly Selection[] {
+/** Undefined: rows have no source ports. */
+function selectionsOf(service: ServiceSet | undefined): readonly Selection[] | undefined {
   if (service === undefined) return [{}];
+  if (service.tcp?.pairs || service.udp?.pairs) return undefined;
   const ports = (proto: number, test: ServiceSet['tcp']): readonly Selection[] =>
     test === undefined ? [] : (test.ranges?.map((range) => ({ proto, range })) ?? [{ proto }]);
   const proto = service.family === 6 ? 58 : 1;
@@ -53,7 +56,8 @@ function selectionsOf(service: ServiceSet | undefined): readonly Selection[] {
           proto,
           range: { from: type * 256 + (code ?? 0), to: type * 256 + (code ?? 255) },
         })) ?? [{ proto }]);
-  return [...ports(6, service.tcp), ...ports(17, service.udp), ...icmp];
+  const others = (service.protocols ?? []).map((number) => ({ proto: number }));
+  return [...ports(6, service.tcp), ...ports(17, service.udp), ...icmp, ...others];
 }
 
 function select({ proto, range }: Selection): string {

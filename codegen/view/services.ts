@@ -3,6 +3,7 @@ import type { PortRange } from '../../dsl/model.js';
 import { mergePorts } from '../addresses.js';
 import { place } from '../cite.js';
 import type { IcmpTest, PortTest, ServiceSet } from '../ir.js';
+import { protocolNames } from './expression.js';
 import { comment, tab } from './text.js';
 
 /** Longest line of tests in a return statement. */
@@ -45,6 +46,10 @@ export function serviceView(service: ServiceSet): ServiceView {
     ...(service.tcp ? [{ name: 'MILL_TCP', tests: portTests(service.tcp) }] : []),
     ...(service.udp ? [{ name: 'MILL_UDP', tests: portTests(service.udp) }] : []),
     ...(service.icmp ? [{ name: icmp, tests: icmpTests(service.icmp) }] : []),
+    ...(service.protocols ?? []).map((number) => ({
+      name: protocolNames.get(number) ?? `${number}`,
+      tests: undefined,
+    })),
   ];
   const [only] = protocols.length === 1 ? protocols : [];
   const single = only && inOneLine(only);
@@ -87,7 +92,15 @@ function anyOf(tests: readonly string[]): string {
 }
 
 function portTests(test: PortTest): readonly string[] | undefined {
-  return test.ranges?.map((range) => between('p->dport', range, 65535));
+  if (test.ranges === undefined && test.pairs === undefined) return undefined;
+  const to = (range: PortRange) => between('p->dport', range, 65535);
+  const from = (range: PortRange) => between('p->sport', range, 65535);
+  const pairs = (test.pairs ?? []).flatMap(({ sources, ranges }) =>
+    sources.flatMap(
+      (source) => ranges?.map((range) => `(${from(source)} && ${to(range)})`) ?? [from(source)],
+    ),
+  );
+  return [...(test.ranges ?? []).map(to), ...pairs];
 }
 
 function icmpTests(test: IcmpTest): readonly string[] | undefined {

@@ -5,11 +5,11 @@ import { compile } from '../../codegen/load/compiler.js';
 import { typeErrors } from '../../codegen/load/typescript.js';
 import { withFiles } from '../codegen/policy.js';
 
-const head = `import { acl, allow, deny, hosts, icmp, nets, nexthop, pbr, predicate, router, service, tcp, udp } from 'netmill'
+const head = `import { acl, allow, deny, hosts, icmp, nets, nexthop, pbr, predicate, proto, router, service, tcp, udp } from 'netmill'
 const v4 = nets('10.0.0.0/8')
 const v6 = nets('2001:db8::/32')
 const both = nets('10.0.0.0/8', '2001:db8::/32')
-void [acl, allow, deny, hosts, icmp, nexthop, pbr, predicate, router, service, tcp, udp, v4, v6, both]
+void [acl, allow, deny, hosts, icmp, nexthop, pbr, predicate, proto, router, service, tcp, udp, v4, v6, both]
 `;
 
 const rows: string[] = [];
@@ -65,6 +65,8 @@ test(compiles, `nexthop('192.0.2.1', { from: both.v4, to: v4 })`);
 test(compiles, `nexthop('2001:db8::1', { from: both.v6 })`);
 test(compiles, `nexthop(['192.0.2.1', '2001:db8::1'], { from: both })`);
 test(compiles, `acl('a', {}, [[deny({ from: v4 })], [[allow()], nexthop('192.0.2.1')]])`);
+test(compiles, `tcp('https', 80, '8000-8099', { from: ['bgp', '1024-65535'] })`);
+test(compiles, `service(proto('gre', 89), udp({ from: 'tftp' }), icmp({ family: 4, type: 3, code: 10 }))`);
 test(compiles, `predicate('p', p => (p.l4 === 'tcp' || p.l4 === 'udp') && p.dport === 53)`);
 test(compiles, `predicate('p', p => p.l4 === 'icmp' && p.icmpType === 8 && p.src.within(both))`);
 test(
@@ -95,6 +97,10 @@ test(doesNot, `deny({ from: '10.0.0.0/8' })`, 'not assignable');
 test(doesNot, `deny().log({ rate: '10' })`, 'not assignable');
 test(doesNot, `deny().expires('soon')`, 'not assignable');
 test(doesNot, `icmp('ping')`, 'not assignable');
+test(doesNot, `tcp('htpps')`, 'not assignable');
+test(doesNot, `tcp('tftp')`, 'not assignable');
+test(doesNot, `udp({ form: 53 })`, `'form' does not exist`);
+test(doesNot, `proto('greh')`, 'not assignable');
 test(doesNot, `pbr('p', [deny()])`, 'not assignable');
 test(doesNot, `acl('a', { default: 'reject' }, [])`, 'not assignable');
 test(doesNot, `predicate('p', p => p.dport === 53)`, `'dport' does not exist`);

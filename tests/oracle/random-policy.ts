@@ -9,6 +9,7 @@ import {
   nexthop,
   pbr,
   predicate,
+  proto,
   router,
   service,
   tcp,
@@ -108,7 +109,10 @@ function serviceOf(random: Random): Service {
       const from = random.pick([0, 22, 53, 80, 179, 443, 65535, random.below(65536)]);
       return random.once(3) ? (`${from}-${Math.min(65535, from + random.below(2000))}` as const) : from;
     });
+  const from = () => (random.once(4) ? [{ from: [random.pick([22, 53, 0, 65535]), ...ports()] }] : []);
+  const protocols = ['tcp', 'icmp', 'ipv6-icmp', 'gre', 'esp', 'ah', 'ospf', 0, 43, 60, 255] as const;
   const names = [
+    'host-unreachable',
     'echo-request',
     'unreachable',
     'too-big',
@@ -120,8 +124,9 @@ function serviceOf(random: Random): Service {
   ] as const;
   const one = (): Service =>
     random.pick([
-      () => tcp(...ports()),
-      () => udp(...ports()),
+      () => tcp(...ports(), ...from()),
+      () => udp(...ports(), ...from()),
+      () => proto(...Array.from({ length: 1 + random.below(3) }, () => random.pick(protocols))),
       () => icmp(...Array.from({ length: random.below(3) }, () => random.pick(names))),
     ])();
   return random.once(3) ? service(one(), one()) : one();

@@ -132,6 +132,28 @@ test(
   ['2:6 NM3013'],
   "'ping'",
 );
+test(
+  'a port by a name of the other protocol',
+  wrong,
+  `udp('smtp' as 'ntp')\n${withWan('')}`,
+  ['2:5 NM3003'],
+  "'smtp' is not a port of udp",
+);
+test(
+  'source ports that are none',
+  wrong,
+  `tcp({ from: [] })\n${withWan('')}`,
+  ['2:5 NM3003'],
+  'source ports',
+);
+test('an IP protocol', wrong, `proto(6, 256)\n${withWan('')}`, ['2:10 NM3027'], '256 is not an IP protocol');
+test(
+  'an ICMP type beyond 255',
+  wrong,
+  `icmp({ family: 4, type: 300 })\n${withWan('')}`,
+  ['2:25 NM3013'],
+  '300 is not an ICMP type',
+);
 test('a date that is none', wrong, list("deny().expires('2027-02-30')"), ['4:8 NM3011'], 'not a date');
 test(
   'a date that is past',
