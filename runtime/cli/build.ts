@@ -1,74 +1,104 @@
-import { basename, relative, resolve } from 'node:path';
-import { Command, Option } from 'clipanion';
+import { join, relative, resolve } from 'node:path';
+import { Command, Option, UsageError } from 'clipanion';
 import type { BuildResult } from '../../codegen/compile.js';
+import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
 import { toJson } from '../../codegen/diagnostics/json.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
+import { findingOf } from '../../codegen/report/report.js';
 import { exits } from '../exit-codes.js';
-import { categories, NetmillCommand } from './command.js';
-import { requireFile } from './files.js';
+import { categories } from './command.js';
 import { isTerminal } from './paint.js';
-import { type StepReport, stepReport } from './steps.js';
+import { policiesOf, policyName } from './policies.js';
+import { onlyDescription, ReportCommand } from './report-command.js';
+import { stepReport } from './steps.js';
 import { watchFiles } from './watch.js';
 
-export class BuildCommand extends NetmillCommand {
+interface Built {
+  /** Relative to the working directory. */
+  readonly policy: string;
+  readonly outDir: string;
+  readonly result: BuildResult;
+  readonly milliseconds: number;
+}
+
+export class BuildCommand extends ReportCommand {
   static override paths = [['build']];
   static override usage = Command.Usage({
     category: categories.policy,
     description:
       'make a forwarder from a policy: C, manifest and shared object, in a directory that can be deployed',
-    details: 'Exit code 65 when the policy is refused; then nothing is written. Needs no daemon and no root.',
+    details:
+      'Of a directory, the policies in its routers/ are meant, each with a directory of its own in that of --out. Exit code 65 when a policy is refused; then nothing is written for it. Needs no daemon and no root.',
     examples: [
       ['Into generated/edge1', '$0 build routers/edge1.ts'],
       ['Somewhere else', '$0 build routers/edge1.ts -o /var/lib/netmill/edge1'],
+      ['One router of a repository', '$0 build . --only edge1'],
       ['Again after every change', '$0 build routers/edge1.ts --watch'],
     ],
   });
 
-  policy = Option.String({ name: 'POLICY' });
-  out = Option.String('-o,--out', { description: 'directory for the result; else generated/NAME' });
+  policies = Option.Rest({ name: 'POLICY', required: 1 });
+  out = Option.String('-o,--out', {
+    description: 'directory for the result, or of several policies for theirs; else generated/NAME',
+  });
+  only = Option.Array('--only', { description: onlyDescription });
   watch = Option.Boolean('--watch', false, {
     description: 'build again whenever a file of the policy changes',
   });
 
   async run(): Promise<number> {
-    const path = requireFile(resolve(this.policy));
-    const outDir = this.out ?? `generated/${basename(this.policy).replace(/\.[cm]?ts$/, '')}`;
-    if (!this.watch) return (await this.build(path, outDir)).code;
+    const format = this.chosenFormat;
+    const paths = policiesOf(this.policies, this.only);
+    if (this.watch) return this.buildAgain(paths);
+    const all: Built[] = [];
+    for (const path of paths) {
+      const one = await this.build(path, this.outDirOf(path, paths.length));
+      if (format === 'text') this.say(one);
+      all.push(one);
+    }
+    if (format === 'json') this.print(JSON.stringify(asJson(all)));
+    this.printReport(
+      format,
+      all.map(({ policy, result }) => ({
+        name: policy,
+        findings: diagnosticsOf(result).map((one) => findingOf(one, result.root)),
+      })),
+    );
+    return all.every((one) => one.result.ok) ? exits.ok : exits.data;
+  }
+
+  private async buildAgain(paths: readonly string[]): Promise<never> {
+    const [path] = paths;
+    if (path === undefined || paths.length > 1) throw new UsageError('--watch builds one policy');
     for (;;) {
-      const { files } = await this.build(path, outDir);
+      const built = await this.build(path, this.outDirOf(path, 1));
+      if (this.json) this.print(JSON.stringify(asJson([built])));
+      else this.say(built);
+      const { root, policyFiles } = built.result;
       this.progress('waiting for a change');
-      const changed = await watchFiles(files);
+      const changed = await watchFiles([path, ...policyFiles.map((file) => resolve(root, file.path))]);
       this.progress(`${relative(process.cwd(), changed)} has changed`);
     }
   }
 
-  private async build(path: string, outDir: string): Promise<{ code: number; files: readonly string[] }> {
-    const steps = this.json ? undefined : stepReport(this.context.stderr);
+  private outDirOf(path: string, policies: number): string {
+    if (this.out === undefined) return `generated/${policyName(path)}`;
+    return policies === 1 ? this.out : join(this.out, policyName(path));
+  }
+
+  private async build(path: string, outDir: string): Promise<Built> {
+    const steps = this.chosenFormat === 'text' ? stepReport(this.context.stderr) : undefined;
     // The compiler is a large program: only who builds waits for it.
     const { compile } = await import('../../codegen/compile.js');
     const started = performance.now();
     const result = await compile(path, { outDir, onProgress: (progress) => steps?.step(progress) });
     const milliseconds = performance.now() - started;
-    const files = [path, ...result.policyFiles.map((file) => resolve(result.root, file.path))];
-    return { code: this.report(result, outDir, milliseconds, steps), files };
+    steps?.end();
+    return { policy: relative(process.cwd(), path), outDir, result, milliseconds };
   }
 
-  private report(
-    result: BuildResult,
-    outDir: string,
-    milliseconds: number,
-    steps: StepReport | undefined,
-  ): number {
-    const diagnostics = result.ok ? result.warnings : result.diagnostics;
-    const code = result.ok ? exits.ok : exits.data;
-    if (this.json) {
-      const built = result.ok
-        ? { directory: resolve(outDir), files: result.files, policyHash: result.manifest.policyHash }
-        : {};
-      this.print(JSON.stringify({ ok: result.ok, ...built, milliseconds, diagnostics: toJson(diagnostics) }));
-      return code;
-    }
-    steps?.end();
+  private say({ result, outDir, milliseconds }: Built): void {
+    const diagnostics = diagnosticsOf(result);
     if (diagnostics.length > 0) {
       const colour = isTerminal(this.context.stderr) && !process.env.NO_COLOR;
       const shown = { root: result.root, files: result.policyFiles, colour };
@@ -78,6 +108,27 @@ export class BuildCommand extends NetmillCommand {
       this.print(
         `${result.manifest.router}: built ${outDir} in ${(milliseconds / 1000).toFixed(1)} s, lookup ${result.manifest.lookup}`,
       );
-    return code;
   }
+}
+
+function diagnosticsOf(result: BuildResult): readonly Diagnostic[] {
+  return result.ok ? result.warnings : result.diagnostics;
+}
+
+/** One policy as it is; several with their paths. */
+function asJson(all: readonly Built[]): unknown {
+  const each = all.map(({ policy, outDir, result, milliseconds }) => ({
+    policy,
+    ok: result.ok,
+    ...(result.ok && {
+      directory: resolve(outDir),
+      files: result.files,
+      policyHash: result.manifest.policyHash,
+    }),
+    milliseconds,
+    diagnostics: toJson(diagnosticsOf(result)),
+  }));
+  if (each.length !== 1) return { ok: each.every((one) => one.ok), policies: each };
+  const [{ policy: _, ...only }] = each as [(typeof each)[number]];
+  return only;
 }

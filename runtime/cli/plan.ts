@@ -1,19 +1,21 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
 import type { CheckedPolicy, FrontResult } from '../../codegen/checked.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
 import type { GenerationReply } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
-import { categories, NetmillCommand } from './command.js';
+import { categories } from './command.js';
 import { requireFile } from './files.js';
 import { atRevision, isDirectory, policyOfBundle } from './plan-against.js';
 import { writePlan } from './plan-file.js';
+import { planKinds, planSuite } from './plan-report.js';
 import { type Built, planText } from './plan-text.js';
+import { ReportCommand } from './report-command.js';
 
-export class PlanCommand extends NetmillCommand {
+export class PlanCommand extends ReportCommand {
   static override paths = [['plan']];
   static override usage = Command.Usage({
     category: categories.policy,
@@ -35,6 +37,7 @@ export class PlanCommand extends NetmillCommand {
   build = Option.Boolean('--build', true, { description: 'build it, too, for its size and time' });
 
   async run(): Promise<number> {
+    const format = this.chosenFormat;
     const path = requireFile(resolve(this.policy));
     const fresh = await this.load(path);
     const old = await this.oldPolicy(path);
@@ -42,8 +45,9 @@ export class PlanCommand extends NetmillCommand {
     const planned = makePlan(old, fresh);
     const built = this.build ? await this.measure(path) : undefined;
     if (this.out !== undefined) writePlan(resolve(this.out), planned, this.against === 'running');
-    if (this.json) this.print(JSON.stringify({ ...planned, ...(built && { built }) }, null, 2));
-    else this.print(planText(planned, this.against, built));
+    if (format === 'json') this.print(JSON.stringify({ ...planned, ...(built && { built }) }, null, 2));
+    if (format === 'text') this.print(planText(planned, this.against, built));
+    this.printReport(format, [planSuite(relative(process.cwd(), path), fresh.root, planned)], planKinds);
     return exits.ok;
   }
 

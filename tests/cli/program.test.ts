@@ -9,22 +9,7 @@ import { commandFirst, createProgram, runProgram } from '../../runtime/cli/progr
 import type { Handler } from '../../runtime/control/connection.js';
 import { startControlServer } from '../../runtime/control/server.js';
 import { type ErrorCode, MillError } from '../../runtime/errors.js';
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function netmill(argv: readonly string[], input = ''): Promise<Ran> {
-  const streams = { stdout: new PassThrough(), stderr: new PassThrough(), stdin: new PassThrough() };
-  const text = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const)
-    streams[name].on('data', (chunk) => (text[name] += String(chunk)));
-  streams.stdin.end(input);
-  const code = await runProgram(argv, streams as never);
-  return { code, out: text.stdout, err: text.stderr };
-}
+import { netmill } from './netmill.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'netmill-cli-'));
 test.after.always(() => rmSync(directory, { recursive: true, force: true }));
