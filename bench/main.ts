@@ -4,11 +4,23 @@
  */
 import { aclBench } from './acl.js';
 import { fib } from './fib.js';
+import { coldStart } from './fib-cold-start.js';
 import { forward } from './forward.js';
 import { policy } from './policy.js';
 import { type Bench, describe, result } from './result.js';
 
-const benches: Readonly<Record<string, Bench>> = { forward, policy, acl: aclBench, fib };
+/** One bench of several, in turn. */
+const together = (...parts: readonly Bench[]): Bench =>
+  async function* (wants, say) {
+    for (const part of parts) yield* part(wants, say);
+  };
+
+const benches: Readonly<Record<string, Bench>> = {
+  forward,
+  policy,
+  acl: aclBench,
+  fib: together(fib, coldStart),
+};
 
 function usage(message: string): never {
   process.stderr.write(`${message}\nusage: npm run bench [-- NAME[:CASE]…] [-- --json]\n`);
