@@ -49,6 +49,14 @@ static inline uint64_t table_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Of this thread alone: what else runs on the core does not count. A system call, so not for short spans. */
+static inline uint64_t table_own_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 /* xorshift64*, Marsaglia and Vigna. */
 static inline uint64_t table_random(uint64_t *state)
 {

@@ -97,29 +97,47 @@ static uint32_t encode(const struct mill_compact *compact, const uint16_t *entry
 	return units_of(compact, block);
 }
 
+static uint8_t *block_at(const struct mill_compact *compact, uint32_t at)
+{
+	return compact->blocks + (size_t)at * UNIT;
+}
+
+/* The block that all slices share whose entries are all this one. */
+static uint32_t one_run(const struct mill_compact *compact, uint16_t entry)
+{
+	const uint32_t at = MILL_COMPACT_ONE((uint32_t)entry);
+	uint8_t block[2 * UNIT] = {0};
+	if (compact->method == MILL_FIB_RADIX)
+		block[0] = 1; /* its one run starts at 0 */
+	memcpy(block + (compact->method == MILL_FIB_RADIX ? UNIT : MILL_DXR_VALUES(1)), &entry,
+	       sizeof(entry));
+	if (memcmp(block_at(compact, at), block, sizeof(block)) != 0)
+		memcpy(block_at(compact, at), block, sizeof(block));
+	return at;
+}
+
 static bool compress(struct mill_compact *compact, uint32_t slice, const uint16_t *entry)
 {
 	uint8_t block[MILL_COMPACT_CLASSES * UNIT] = {0};
 	const uint32_t units = encode(compact, entry, block);
 	const uint32_t was = compact->index[slice];
-	uint32_t word = entry[0];
-	if (units != 0) {
-		const uint8_t *old = compact->blocks + (size_t)(was & ~MILL_COMPACT_BLOCK) * UNIT;
-		if ((was & MILL_COMPACT_BLOCK) && units_of(compact, old) == units &&
+	uint32_t at;
+	if (units == 0) {
+		at = one_run(compact, entry[0]);
+	} else {
+		const uint8_t *old = block_at(compact, was);
+		if (was >= MILL_COMPACT_FIRST && units_of(compact, old) == units &&
 		    memcmp(old, block, units * UNIT) == 0)
 			return true;
-		const uint32_t at = take(compact, units);
+		at = take(compact, units);
 		if (at == UINT32_MAX)
 			return false;
-		memcpy(compact->blocks + (size_t)at * UNIT, block, units * UNIT);
-		word = at | MILL_COMPACT_BLOCK;
+		memcpy(block_at(compact, at), block, units * UNIT);
 	}
-	__atomic_store_n(&compact->index[slice], word, __ATOMIC_RELEASE);
-	if (was & MILL_COMPACT_BLOCK) {
-		const uint32_t at = was & ~MILL_COMPACT_BLOCK;
-		const uint32_t size = units_of(compact, compact->blocks + (size_t)at * UNIT);
-		mill_qsbr_defer(compact->qsbr, give_later, compact, (uint64_t)at << 8 | size);
-	}
+	__atomic_store_n(&compact->index[slice], at, __ATOMIC_RELEASE);
+	if (was >= MILL_COMPACT_FIRST)
+		mill_qsbr_defer(compact->qsbr, give_later, compact,
+		                (uint64_t)was << 8 | units_of(compact, block_at(compact, was)));
 	return true;
 }
 
@@ -150,9 +168,9 @@ void mill_compact_forget(struct mill_compact *compact, uint32_t node)
 	const uint32_t bits = slice_bits(compact);
 	const uint32_t first = (MILL_FIB_ROOT + node * MILL_FIB_NODE) >> bits;
 	for (uint32_t slice = first; compact->on && slice < first + (MILL_FIB_NODE >> bits); slice++) {
-		const uint32_t word = compact->index[slice], at = word & ~MILL_COMPACT_BLOCK;
-		if (word & MILL_COMPACT_BLOCK)
-			give(compact, at, units_of(compact, compact->blocks + (size_t)at * UNIT));
+		const uint32_t at = compact->index[slice];
+		if (at >= MILL_COMPACT_FIRST)
+			give(compact, at, units_of(compact, block_at(compact, at)));
 		compact->index[slice] = 0;
 	}
 }
@@ -198,8 +216,9 @@ bool mill_compact_build(struct mill_compact *compact)
 	if (compact->method == MILL_FIB_RADIX && !has_popcount())
 		return false;
 	memset(compact->free, 0, sizeof(compact->free));
-	compact->next = 0;
+	compact->next = MILL_COMPACT_FIRST;
 	compact->on = true;
+	one_run(compact, 0); /* what no prefix has touched */
 	if (!build_all(compact)) {
 		mill_compact_drop(compact);
 		return false;

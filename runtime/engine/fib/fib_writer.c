@@ -39,8 +39,7 @@ static uint32_t has_vector(void)
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
 	    !__builtin_cpu_supports("avx512vl"))
 		return 0;
-	return MILL_VECTOR_LOOKUP | (__builtin_cpu_supports("avx512vbmi") ? MILL_VECTOR_BYTES : 0) |
-	       (__builtin_cpu_supports("avx512vpopcntdq") ? MILL_VECTOR_POPCOUNT : 0);
+	return MILL_VECTOR_LOOKUP | (__builtin_cpu_supports("avx512vbmi") ? MILL_VECTOR_BYTES : 0);
 #else
 	return 0;
 #endif

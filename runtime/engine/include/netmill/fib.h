@@ -62,9 +62,8 @@ _Static_assert(sizeof(struct mill_adjacency) == 64, "an adjacency is one cache l
 
 /* What the processor has: code that needs it is compiled in, and asks before it runs. */
 enum mill_vector {
-	MILL_VECTOR_LOOKUP = 1,  /* AVX-512 F, BW, VL: lookups */
-	MILL_VECTOR_BYTES = 2,   /* VBMI besides: classification */
-	MILL_VECTOR_POPCOUNT = 4 /* VPOPCNTDQ besides: lookups in compact structures */
+	MILL_VECTOR_LOOKUP = 1, /* AVX-512 F, BW, VL: lookups */
+	MILL_VECTOR_BYTES = 2   /* VBMI besides: classification */
 };
 
 struct mill_fib {
