@@ -56,7 +56,9 @@ static bool alive(const struct mill_worker_thread *worker)
 	const uint64_t loops = __atomic_load_n(&state->loops, __ATOMIC_RELAXED);
 	const bool asleep = (__atomic_load_n(&state->epoch, __ATOMIC_RELAXED) & 1) == 0;
 	const uint64_t now = processor_time(worker);
-	if (asleep || loops != pulse.seen[worker->number].loops) {
+	/* Less processor time than before: another thread of that number, which has not been looked at yet. */
+	if (asleep || loops != pulse.seen[worker->number].loops ||
+	    now < pulse.seen[worker->number].processor_ns) {
 		pulse.seen[worker->number].loops = loops;
 		pulse.seen[worker->number].processor_ns = now;
 		return true;

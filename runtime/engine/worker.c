@@ -24,7 +24,9 @@
 
 #define TAP_INTERVAL_NS   200000ull
 #define ADAPTIVE_SPIN_NS  100000ull
-#define DRAIN_PATIENCE_NS 2000000ull
+#define DRAIN_PATIENCE_NS 2000000ull /* for whoever receives at the other end of a full ring */
+#define DRAIN_TRIES       4u
+#define DRAIN_HUNG_NS     MILL_NS_PER_S
 #define IDLE_NS           100000000ull
 
 void mill_worker_wake(struct mill_worker_thread *worker)
@@ -221,16 +223,39 @@ static bool handed_over(const struct mill_worker_thread *worker, const struct mi
 	return true;
 }
 
+/* Has everybody who empties those rings been at it often enough that only room can be missing? Attempts are counted, not
+ * time: on a busy machine the other worker may not have had the processor at all. */
+static bool tried_in_vain(const struct mill_worker_thread *worker, const struct mill_worker_plan *before,
+                          const uint64_t *loops)
+{
+	for (uint32_t port = 0; port < MILL_MAX_PORTS; port++) {
+		const struct mill_worker_thread *owner = before->way[port].owner;
+		if (owner != NULL && worker->plan->way[port].port != NULL &&
+		    __atomic_load_n(&owner->state->loops, __ATOMIC_RELAXED) - loops[owner->number] <
+		        DRAIN_TRIES)
+			return false;
+	}
+	return true;
+}
+
 /* Waits, but not for ever, until what was handed over before is out, so that nothing sent another way later overtakes
  * it. Meanwhile it empties what others handed to it: they may be waiting likewise. */
 static void settle(struct mill_worker_thread *worker, const struct mill_worker_plan *before)
 {
 	const uint64_t start = mill_now();
-	while (!handed_over(worker, before) && mill_now() - start < DRAIN_PATIENCE_NS) {
+	uint64_t loops[MILL_MAX_WORKERS];
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
+		loops[w] = __atomic_load_n(&worker->engine->state->worker[w].loops, __ATOMIC_RELAXED);
+	while (!handed_over(worker, before)) {
+		const uint64_t waited = mill_now() - start;
+		if (waited > DRAIN_HUNG_NS ||
+		    (waited > DRAIN_PATIENCE_NS && tried_in_vain(worker, before, loops)))
+			return;
 		if (empty_handoffs(worker))
 			flush(worker, worker->base.tx_dirty);
 		else
 			sched_yield();
+		worker->state->loops++;
 	}
 }
 

@@ -198,6 +198,8 @@ static void detach(struct mill_port *port)
 {
 	struct pipe *pipe = port->backend;
 	set_carrier(port, false);
+	/* The daemon holds a copy of it, so closing ours would not end the watch. */
+	epoll_ctl(pipe->epoll_fd, EPOLL_CTL_DEL, pipe->peer, NULL);
 	close(pipe->peer);
 	pipe->peer = -1;
 }
