@@ -106,13 +106,13 @@ static void test_kinds(void)
 	CHECK((engine.state->port[0].flags & MILL_PORT_NATIVE_XDP) == 0, "generic XDP on vxlan");
 	CHECK((engine.state->port[1].flags & MILL_PORT_NATIVE_XDP) != 0, "native XDP on a tap");
 	const uint64_t before = engine.state->worker[0].iface[0].rx.packets;
-	expect_ping(&engine, space_a, "10.8.0.2", 300, "");
-	expect_ping(&engine, space_a, "10.8.0.2", 100, "-s 1400");
+	expect_ping(space_a, "10.8.0.2", 300, "");
+	expect_ping(space_a, "10.8.0.2", 100, "-s 1400");
 	CHECK(engine.state->worker[0].iface[0].rx.packets >= before + 400,
 	      "echo requests to come by the engine");
 	printf("ok a port in generic mode has its host stack\n");
-	expect_ping(&engine, space_a, "10.8.0.9", 300, "");
-	expect_ping(&engine, space_a, "10.8.0.9", 100, "-s 1400");
+	expect_ping(space_a, "10.8.0.9", 300, "");
+	expect_ping(space_a, "10.8.0.9", 100, "-s 1400");
 	printf("ok frames cross between generic and native ports of other drivers\n");
 }
 
@@ -122,7 +122,7 @@ static void ping_many(void)
 	for (int i = 2; i < 18; i++) {
 		char address[32];
 		snprintf(address, sizeof(address), "10.5.0.%d", i);
-		expect_ping(&engine, space_a, address, 20, "");
+		expect_ping(space_a, address, 20, "");
 	}
 }
 
@@ -206,7 +206,7 @@ static void test_refusals(void)
 	free(config);
 	close(link);
 	printf("ok what cannot be a port is refused with its reason\n");
-	expect_ping(&engine, space_a, "10.8.0.9", 50, "");
+	expect_ping(space_a, "10.8.0.9", 50, "");
 }
 
 static int run_tests(void)

@@ -54,6 +54,16 @@ export class Node {
     return { stdout: result.stdout, stderr: late + result.stderr, code: result.exitCode ?? 255 };
   }
 
+  /**
+   * How many of `count` echo requests, 10 ms apart, are answered. Without a deadline (-w) the tool gives up on the last one after
+   * two round trips; with it, it waits, and goes on sending until it has `count` answers: those beyond the first `count` do not count.
+   */
+  async pings(count: number, target: string, ...options: readonly string[]): Promise<number> {
+    const said = await this.try('ping', `-c${count}`, '-i0.01', '-w5', ...options, target);
+    const answers = said.stdout.matchAll(/ bytes from .*icmp_seq=(\d+) (?!.*DUP)/g);
+    return [...answers].filter(([, number]) => Number(number) <= count).length;
+  }
+
   /** Starts a program here; it dies with this process. */
   start(command: string, args: readonly string[], options: { conversation?: boolean } = {}) {
     const child = execa('ip', ['netns', 'exec', this.namespace, command, ...args], {

@@ -140,13 +140,10 @@ systemTest('ping passes through the router, and the router itself answers, in bo
       '10.0.2.1',
       '2001:db8:2::1',
     ]) {
-      const said = await line.client.try('ping', '-c20', '-i0.01', '-W2', target);
-      t.regex(said.stdout, / 0% packet loss/, `${target}: ${said.stdout}`);
+      t.is(await line.client.pings(20, target), 20, target);
     }
-    const out = await line.router.try('ping', '-c20', '-i0.01', '-W2', own.server.v4);
-    t.regex(out.stdout, / 0% packet loss/, 'from the router itself');
-    const big = await line.client.try('ping', '-c5', '-i0.01', '-W2', '-s', '4000', own.server.v4);
-    t.regex(big.stdout, / 0% packet loss/, 'fragments');
+    t.is(await line.router.pings(20, own.server.v4), 20, 'from the router itself');
+    t.is(await line.client.pings(5, own.server.v4, '-s', '4000'), 5, 'fragments');
   } finally {
     await line.close();
   }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 static pid_t started;
+static const struct test_engine *described; /* whose state a failure shows */
 
 uint64_t test_now(void)
 {
@@ -23,8 +24,51 @@ uint64_t test_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Where packets went, for whoever has to find out why some are missing. */
+static void describe_ports(const struct mill_state *state)
+{
+	for (uint32_t i = 0; i < MILL_MAX_PORTS; i++) {
+		const struct mill_port_state *port = &state->port[i];
+		if (port->flags != 0 || port->rx_packets != 0 || port->tx_packets != 0)
+			fprintf(stderr, "  port %u: flags %x, rx %llu, rx dropped %llu, tx %llu\n", i,
+			        port->flags, (unsigned long long)port->rx_packets,
+			        (unsigned long long)port->rx_dropped, (unsigned long long)port->tx_packets);
+	}
+}
+
+static void describe_interface(const struct mill_iface_counters *counters, uint32_t worker, uint32_t iface)
+{
+	fprintf(stderr, "  worker %u, interface %u: rx %llu, tx %llu", worker, iface,
+	        (unsigned long long)counters->rx.packets, (unsigned long long)counters->tx.packets);
+	for (uint32_t i = 0; i < MILL_PUNT_CLASSES; i++)
+		if (counters->punt[i].packets != 0)
+			fprintf(stderr, ", punts of class %u %llu", i,
+			        (unsigned long long)counters->punt[i].packets);
+	for (uint32_t i = 0; i < MILL_DROP_COUNT; i++)
+		if (counters->drop[i] != 0)
+			fprintf(stderr, ", drops of reason %u %llu", i,
+			        (unsigned long long)counters->drop[i]);
+	fprintf(stderr, "\n");
+}
+
+static void describe(const struct test_engine *engine)
+{
+	const struct mill_state *state = engine->state;
+	char command[128];
+	snprintf(command, sizeof(command), "tail -8 %s/engine.log >&2", engine->rundir);
+	if (state == NULL || system(command) != 0)
+		return;
+	describe_ports(state);
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
+		for (uint32_t i = 0; i < MILL_MAX_IFACES; i++)
+			if (state->worker[w].iface[i].rx.packets != 0)
+				describe_interface(&state->worker[w].iface[i], w, i);
+}
+
 void test_abort(void)
 {
+	if (described != NULL)
+		describe(described);
 	if (started > 0)
 		kill(started, SIGKILL);
 	fflush(stdout);
@@ -203,6 +247,7 @@ void engine_connect(struct test_engine *engine)
 void engine_start(struct test_engine *engine)
 {
 	memset(engine, 0, sizeof(*engine));
+	described = engine;
 	snprintf(engine->rundir, sizeof(engine->rundir), "/tmp/netmill-test-%d-XXXXXX", (int)getpid());
 	CHECK(mkdtemp(engine->rundir) != NULL, "%s", strerror(errno));
 	engine_start_again(engine);
@@ -398,7 +443,7 @@ static void *receive_flow(void *argument)
 			if (atomic_load(&flow->stop) && stopped == 0)
 				stopped = now;
 			if (stopped != 0 &&
-			    (flow->received + flow->lost >= flow->sent || now - stopped > 500000000u))
+			    (flow->received + flow->lost >= flow->sent || now - stopped > 5000000000u))
 				return NULL;
 			sched_yield();
 			continue;
