@@ -15,6 +15,7 @@ import type {
   Service,
   ServiceMatch,
 } from '../dsl/model.js';
+import type { Direction } from './ir.js';
 import { hash } from './names.js';
 import type { BoolExpr } from './predicate/expr.js';
 
@@ -23,25 +24,32 @@ export type PredicateMeaning = (name: string) => BoolExpr | undefined;
 /** 16 hex digits for each rule of `rules`, in their order. */
 export function ruleIdentities(
   list: Acl | Pbr,
+  direction: Direction,
   rules: readonly Rule[],
   meaning: PredicateMeaning,
 ): readonly string[] {
   const seen = new Map<string, number>();
   return rules.map((rule) => {
-    const key = JSON.stringify(ruleKey(list, rule, meaning));
+    const key = JSON.stringify(ruleKey(list, direction, rule, meaning));
     const ordinal = seen.get(key) ?? 0;
     seen.set(key, ordinal + 1);
     return hash(`${key}#${ordinal}`, 16);
   });
 }
 
-export function defaultIdentity(list: Acl): string {
-  return hash(JSON.stringify([list.kind, list.name, 'default', list.default]), 16);
+export function defaultIdentity(list: Acl, direction: Direction): string {
+  return hash(JSON.stringify([listKey(list, direction), list.name, 'default', list.default]), 16);
 }
 
-function ruleKey(list: Acl | Pbr, rule: Rule, meaning: PredicateMeaning): unknown {
-  if (rule.id !== undefined) return [list.kind, list.name, 'id', rule.id];
-  return [list.kind, list.name, matchKey(rule.match, meaning), actionKey(rule.action)];
+/** What judges what leaves has identities of its own. */
+function listKey(list: Acl | Pbr, direction: Direction): string {
+  return direction === 'out' ? direction : list.kind;
+}
+
+function ruleKey(list: Acl | Pbr, direction: Direction, rule: Rule, meaning: PredicateMeaning): unknown {
+  const kind = listKey(list, direction);
+  if (rule.id !== undefined) return [kind, list.name, 'id', rule.id];
+  return [kind, list.name, matchKey(rule.match, meaning), actionKey(rule.action)];
 }
 
 function actionKey(action: Action): unknown {

@@ -88,6 +88,7 @@ export interface IrRule {
   readonly enumerator: string;
   readonly list: string;
   readonly listKind: 'acl' | 'pbr';
+  readonly direction: Direction;
   readonly position: number;
   readonly action: Action;
   readonly match: Match;
@@ -104,8 +105,12 @@ export interface IrRule {
   readonly waivers?: readonly Waiver[];
 }
 
+/** An ACL that judges both what comes in and what leaves is two lists, each with its own counters. */
+export type Direction = 'in' | 'out';
+
 export interface IrList {
   readonly kind: 'acl' | 'pbr';
+  readonly direction: Direction;
   readonly name: string;
   /** Name in C, without its prefix. */
   readonly function: string;
@@ -125,6 +130,7 @@ export interface IrInterface {
   readonly port: number;
   readonly encapsulation: Encapsulation;
   readonly acl?: IrList;
+  readonly out?: IrList;
   readonly pbr?: IrList;
   readonly origin: Origin;
 }

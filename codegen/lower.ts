@@ -6,7 +6,7 @@ import type { Acl, Address, Family, LogicalInterface, Pbr, Router, Rule } from '
 import type { CheckedPolicy } from './checked.js';
 import { citer } from './cite.js';
 import { defaultIdentity, ruleIdentities } from './identity.js';
-import type { Ir, IrGateway, IrInterface, IrList, IrPort, IrRule } from './ir.js';
+import type { Direction, Ir, IrGateway, IrInterface, IrList, IrPort, IrRule } from './ir.js';
 import { lowerMatch, type MatchContext } from './lower-match.js';
 import { hash, Namer, shorten, words } from './names.js';
 import { readsTransport } from './optimise/transport.js';
@@ -34,32 +34,36 @@ export function lower(policy: CheckedPolicy): Ir {
   });
 }
 
-/** Lists that some interface uses, ACLs first, in the order of first use. */
-function usedLists(router: Router): readonly (Acl | Pbr)[] {
-  const acls = new Map<string, Acl>();
-  const pbrs = new Map<string, Pbr>();
-  for (const one of router.interfaces) {
-    if (one.in) acls.set(one.in.name, one.in);
-    if (one.pbr) pbrs.set(one.pbr.name, one.pbr);
-  }
-  return [...acls.values(), ...pbrs.values()];
+interface UsedList {
+  readonly list: Acl | Pbr;
+  readonly direction: Direction;
 }
 
-function rulesOf(list: Acl | Pbr): readonly Rule[] {
-  return list.kind === 'acl' ? [...builtinRules(list), ...list.rules] : list.rules;
+/** Lists that some interface uses, ACLs first, in the order of first use. */
+function usedLists(router: Router): readonly UsedList[] {
+  const used = (direction: Direction, of: (one: LogicalInterface) => Acl | Pbr | undefined): UsedList[] => {
+    const lists = router.interfaces.flatMap((one) => of(one) ?? []);
+    return [...new Map(lists.map((list) => [list.name, list])).values()].map((list) => ({ list, direction }));
+  };
+  return [...used('in', (one) => one.in), ...used('out', (one) => one.out), ...used('in', (one) => one.pbr)];
+}
+
+/** Neighbour Discovery and MLD are never forwarded, so nothing stands before the rules for what leaves. */
+function rulesOf({ list, direction }: UsedList): readonly Rule[] {
+  return list.kind === 'acl' && direction === 'in' ? [...builtinRules(list), ...list.rules] : list.rules;
 }
 
 function usedPredicates(policy: CheckedPolicy): ReadonlyMap<string, PredicateExpr> {
   const used = new Set(
-    usedLists(policy.router).flatMap((list) => rulesOf(list).map((rule) => rule.match.when?.name)),
+    usedLists(policy.router).flatMap((used) => rulesOf(used).map((rule) => rule.match.when?.name)),
   );
   return new Map(policy.predicates.filter((one) => used.has(one.name)).map((one) => [one.name, one]));
 }
 
 function lowerGateways(router: Router): readonly IrGateway[] {
   const found = new Map<string, Address>();
-  for (const list of usedLists(router))
-    for (const rule of rulesOf(list))
+  for (const used of usedLists(router))
+    for (const rule of rulesOf(used))
       if (rule.action.kind === 'nexthop')
         for (const address of rule.action.gateways) found.set(formatAddress(address), address);
   const namer = new Namer();
@@ -91,11 +95,11 @@ function lowerLists(
     memo: new Map(),
   };
   let local = 0;
-  return usedLists(policy.router).map((list) => {
+  return usedLists(policy.router).map(({ list, direction }) => {
     const cite = citer(policy);
-    const own = rulesOf(list);
+    const own = rulesOf({ list, direction });
     const meaning = (name: string) => predicates.get(name)?.expr;
-    const ids = ruleIdentities(list, own, meaning);
+    const ids = ruleIdentities(list, direction, own, meaning);
     const enumerator = (id: string) =>
       enumerators.name(
         `RULE_${shorten(words(list.name), 18).toUpperCase()}_${id.slice(0, 8).toUpperCase()}`,
@@ -110,6 +114,7 @@ function lowerLists(
         enumerator: enumerator(id),
         list: list.name,
         listKind: list.kind,
+        direction,
         position: ++position,
         action: rule.action,
         match: rule.match,
@@ -129,11 +134,12 @@ function lowerLists(
         ...(rule.waivers && { waivers: rule.waivers }),
       };
     });
-    const fallback = list.kind === 'acl' ? defaultRule(list, local++, enumerator) : undefined;
+    const fallback = list.kind === 'acl' ? defaultRule(list, direction, local++, enumerator) : undefined;
     return {
       kind: list.kind,
+      direction,
       name: list.name,
-      function: namer.name(shorten(words(list.name), 32), `${list.kind} ${list.name}`),
+      function: namer.name(shorten(words(list.name), 32), `${list.kind} ${direction} ${list.name}`),
       rules,
       ...(fallback && { fallback }),
       readsTransport: { 4: readsTransport(rules, 4), 6: readsTransport(rules, 6) },
@@ -143,14 +149,20 @@ function lowerLists(
 }
 
 /** Its line is the list's: what stands there is not a rule. */
-function defaultRule(list: Acl, local: number, enumerator: (id: string) => string): IrRule {
-  const id = defaultIdentity(list);
+function defaultRule(
+  list: Acl,
+  direction: Direction,
+  local: number,
+  enumerator: (id: string) => string,
+): IrRule {
+  const id = defaultIdentity(list, direction);
   return {
     local,
     id,
     enumerator: enumerator(id),
     list: list.name,
     listKind: 'acl',
+    direction,
     position: 0,
     action: { kind: list.default },
     match: {},
@@ -187,10 +199,11 @@ function lowerInterface(
   namer: Namer,
 ): IrInterface {
   const word = namer.name(shorten(words(one.name), 40), one.name);
-  const listOf = (kind: 'acl' | 'pbr', name: string | undefined) =>
-    name === undefined ? undefined : lists.find((list) => list.kind === kind && list.name === name);
-  const acl = listOf('acl', one.in?.name);
-  const pbr = listOf('pbr', one.pbr?.name);
+  const listOf = (kind: IrList['kind'], direction: Direction, name: string | undefined) =>
+    lists.find((list) => list.kind === kind && list.direction === direction && list.name === name);
+  const acl = listOf('acl', 'in', one.in?.name);
+  const out = listOf('acl', 'out', one.out?.name);
+  const pbr = listOf('pbr', 'in', one.pbr?.name);
   return {
     local,
     name: one.name,
@@ -199,6 +212,7 @@ function lowerInterface(
     port: router.ports.findIndex((port) => port.name === one.port),
     encapsulation: one.encapsulation,
     ...(acl && { acl }),
+    ...(out && { out }),
     ...(pbr && { pbr }),
     origin: one.origin,
   };

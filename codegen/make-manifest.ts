@@ -1,7 +1,7 @@
 /** IR → forwarder.json. */
 import { formatAddress, formatPrefix } from '../dsl/address.js';
 import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
-import type { Ir, IrRule } from './ir.js';
+import type { Ir, IrInterface, IrRule } from './ir.js';
 import { lookupOf } from './lookup.js';
 import { type Manifest, manifestVersion } from './manifest.js';
 import { tagsOf } from './tags.js';
@@ -78,20 +78,22 @@ function interfaceEntry(
     fallback: fallbackOf(router, router.ports[port]!),
     addresses: one.addresses.map((address) => `${formatAddress(address)}/${address.length}`),
     ...(one.in && { in: one.in.name }),
+    ...(one.out && { out: one.out.name }),
     ...(one.pbr && { pbr: one.pbr.name }),
     origin: plain(one.origin),
   };
 }
 
 function ruleEntry(ir: Ir, rule: IrRule): Manifest['rules'][number] {
-  const carriers = ir.interfaces.filter(
-    (one) => (rule.listKind === 'acl' ? one.acl : one.pbr)?.name === rule.list,
-  );
+  const listOf = (one: IrInterface) =>
+    rule.listKind === 'pbr' ? one.pbr : rule.direction === 'in' ? one.acl : one.out;
+  const carriers = ir.interfaces.filter((one) => listOf(one)?.name === rule.list);
   return {
     local: rule.local,
     id: rule.id,
     list: rule.list,
     listKind: rule.listKind,
+    direction: rule.direction,
     position: rule.position,
     interfaceNames: carriers.map((one) => one.name),
     text: rule.text,

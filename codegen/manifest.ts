@@ -33,6 +33,7 @@ const logicalInterface = z.object({
   /** With length: 192.0.2.1/24. */
   addresses: z.array(z.string()),
   in: z.string().optional(),
+  out: z.string().optional(),
   pbr: z.string().optional(),
   origin,
 });
@@ -43,6 +44,8 @@ const rule = z.object({
   id: hex(16),
   list: z.string(),
   listKind: z.enum(['acl', 'pbr']),
+  /** Of what it judges: an ACL on both sides of interfaces is two lists, with counters of their own. */
+  direction: z.enum(['in', 'out']),
   /** Position in its list, from 1; 0 for what the default takes. */
   position: z.number().int(),
   /** Logical interfaces that the list is on. */

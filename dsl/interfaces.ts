@@ -29,6 +29,8 @@ export interface FaceSpec {
   readonly mtu?: number;
   /** Filters what comes in. */
   readonly in?: Acl;
+  /** Filters what is forwarded and would leave by it; what the router itself sends is the kernel's and is not filtered. */
+  readonly out?: Acl;
   /** Routes what comes in and the list takes. */
   readonly pbr?: Pbr;
   /** Who answers for it in the kernel: `'auto'` when not said. */
@@ -59,7 +61,7 @@ export interface InterfaceSpec extends FaceSpec {
   readonly qinq?: QinqSpec | readonly QinqSpec[];
 }
 
-const faceKeys = ['address', 'mtu', 'in', 'pbr', 'host'];
+const faceKeys = ['address', 'mtu', 'in', 'out', 'pbr', 'host'];
 const portKeys = ['port', 'fallback', 'offloads', 'vlans', 'qinq'];
 const offloads: readonly Offload[] = ['rxcsum', 'txcsum', 'tso', 'gso', 'gro', 'lro', 'rxvlan', 'txvlan'];
 
@@ -165,6 +167,7 @@ function readFace(
 ): LogicalInterface {
   const mtu = wholeNumber(given.mtu, 68, 1770, inside(origin, 'mtu'), 'NM4006', 'an MTU');
   const filter = readList<Acl>(given.in, 'acl', inside(origin, 'in'));
+  const leaving = readList<Acl>(given.out, 'acl', inside(origin, 'out'));
   const routing = readList<Pbr>(given.pbr, 'pbr', inside(origin, 'pbr'));
   return Object.freeze({
     name,
@@ -173,6 +176,7 @@ function readFace(
     addresses: readAddresses(given.address, inside(origin, 'address')),
     ...(mtu === undefined ? {} : { mtu }),
     ...(filter && { in: filter }),
+    ...(leaving && { out: leaving }),
     ...(routing && { pbr: routing }),
     host: choice<HostFace>(given.host, ['auto', 'tap', 'none'], 'auto', inside(origin, 'host')),
     origin,

@@ -183,7 +183,10 @@ export interface LogicalInterface {
   readonly addresses: readonly InterfaceAddress[];
   /** Bytes of an IP packet; absent: the kernel's. */
   readonly mtu?: number;
+  /** Judges what comes in. */
   readonly in?: Acl;
+  /** Judges what is forwarded and would leave by it. */
+  readonly out?: Acl;
   readonly pbr?: Pbr;
   readonly host: HostFace;
   readonly origin: Origin;

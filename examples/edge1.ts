@@ -52,6 +52,13 @@ export const fromWan = acl('from-wan', { default: 'deny', log: true }, [
   nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail
 ]);
 
+// what the public servers may hear, wherever it comes from
+export const toDmz = acl('to-dmz', { default: 'deny' }, [
+  allow({ to: servers, service: web }),
+  allow({ to: servers, from: mgmt }),
+  allow({ service: icmp() }),
+]);
+
 export const tenantPath = pbr('tenant-path', [
   nexthop('198.51.100.9', { from: customers.v4, service: web }),
   nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }),
@@ -70,7 +77,7 @@ export default router('edge1', {
       fallback: 'drop',
       vlans: {
         office: { id: 100, address: ['10.20.0.1/24', '2001:db8:20:1::1/64'], pbr: tenantPath },
-        dmz: { id: 200, address: ['203.0.113.1/24', '2001:db8:ff::1/64'] },
+        dmz: { id: 200, address: ['203.0.113.1/24', '2001:db8:ff::1/64'], out: toDmz },
       },
     },
     metro: {

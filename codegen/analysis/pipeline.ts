@@ -1,18 +1,18 @@
 /**
  * A whole router over sets of packets: codegen/evaluate/evaluate.ts, for all packets at once. What is on an interface's
  * wire is judged by its addresses, its ACL, the router's own addresses, and what diverts it. The routing table is not the
- * policy's: what nothing diverts is `routed`.
+ * policy's: what nothing diverts is `routed`, and by which interface it leaves, whose `out` ACL judges it, is asked.
  */
 import { formatAddress, network, parseInterfaceAddress } from '../../dsl/address.js';
 import type { Family, InterfaceAddress, Prefix } from '../../dsl/model.js';
 import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
-import { equals, prefixed, union } from './bits.js';
+import { prefixed, union } from './bits.js';
 import { all, type Diagram } from './diagram.js';
 import { type Budget, type Decider, decisions, type FirstMatch, makeFirstMatch } from './first-match.js';
 import { makeRegions, type Regions } from './regions.js';
 import { type Block, blockOf, type PacketSet } from './sets.js';
-import type { Space } from './space.js';
+import { onVlans, type Space } from './space.js';
 
 export type Fate =
   /** Dropped for its addresses: RFC 1812 §5.3.7, RFC 4291 §2. */
@@ -26,6 +26,8 @@ export type Fate =
 export interface Judged {
   readonly fate: Fate;
   readonly block: Block;
+  /** What the `out` ACL of the way was; undefined: it has none, or was not asked. */
+  readonly out?: Decider;
   /** What the ACL's rule, its default or its refusal of hidden headers was; undefined: there is no ACL, or it was not asked. */
   readonly acl: Decider;
   readonly pbr: IrRule | undefined;
@@ -40,7 +42,12 @@ export interface Pipeline {
   readonly list: (list: IrList) => FirstMatch;
   /** The router's own addresses. */
   readonly own: Diagram;
-  readonly judge: (iface: IrInterface, set: PacketSet, spent: Budget) => readonly Judged[];
+  /** `out`: by which interface what is routed or diverted would leave; left out, by one without an `out` ACL. */
+  readonly judge: (iface: IrInterface, set: PacketSet, spent: Budget, out?: IrInterface) => readonly Judged[];
+  /** Everything that can be forwarded to an interface, whatever the `in` ACLs say. */
+  readonly leaving: () => PacketSet;
+  /** By the `out` ACL of the interface alone. */
+  readonly judgeOut: (iface: IrInterface, set: PacketSet, spent: Budget) => readonly Judged[];
 }
 
 export function makePipeline(ir: Ir, space: Space): Pipeline {
@@ -57,13 +64,41 @@ export function makePipeline(ir: Ir, space: Space): Pipeline {
     space,
     list,
     own: checks.own,
-    arriving: (iface) => {
-      const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
-      const { diagrams } = space;
-      return blockOf(all, all, diagrams.and(space.valid, equals(diagrams, 'vlan', vlan)));
+    arriving: (iface) => blockOf(all, all, onVlans(space, [vlanOf(iface)]).valid),
+    judge: (iface, set, spent, out) => {
+      const judged = judge(ir, space, checks, list, iface, set, spent);
+      return out?.out === undefined ? judged : outgoing(judged, list(out.out), spent);
     },
-    judge: (iface, set, spent) => judge(ir, space, checks, list, iface, set, spent),
+    leaving: () => {
+      const any = blockOf(all, all, onVlans(space, ir.interfaces.map(vlanOf)).valid);
+      const say = () => {};
+      return addressed(space, checks, any, say).flatMap((block) =>
+        passing(space, checks, block, undefined, say),
+      );
+    },
+    judgeOut: (iface, set, spent) => {
+      const judged = set.map((block): Judged => ({ ...unjudged, block }));
+      return iface.out === undefined ? judged : outgoing(judged, list(iface.out), spent);
+    },
   };
+}
+
+const unjudged = { fate: { kind: 'routed' }, acl: undefined, pbr: undefined } as const;
+
+function vlanOf(iface: IrInterface): number {
+  return tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
+}
+
+/** What is forwarded, by the ACL of the interface that it would leave by. */
+function outgoing(judged: readonly Judged[], match: FirstMatch, spent: Budget): readonly Judged[] {
+  return judged.flatMap((one): readonly Judged[] => {
+    if (one.fate.kind !== 'routed' && one.fate.kind !== 'diverted') return [one];
+    return decisions(match, [one.block], spent).map(({ by: out, block }) =>
+      out === 'hidden' || out?.action.kind === 'deny'
+        ? { ...one, fate: { kind: 'denied' }, block, out }
+        : { ...one, block, out },
+    );
+  });
 }
 
 interface Checks {

@@ -8,16 +8,25 @@ import { error } from './report.js';
 export function checkFallbacks(router: Router): readonly Diagnostic[] {
   return router.ports.flatMap((port) => {
     const carried = router.interfaces.filter((one) => one.port === port.name);
-    return [...mustSay(port, carried), ...cannotBeKernel(port, carried)];
+    return [...mustSay(router, port, carried), ...cannotBeKernel(port, carried)];
   });
 }
 
-function mustSay(port: PortConfig, carried: readonly LogicalInterface[]): readonly Diagnostic[] {
-  const ruled = carried.find((one) => one.in || one.pbr);
+/** What comes in by any port may leave by an interface with an `out` ACL, which the kernel does not ask. */
+function mustSay(
+  router: Router,
+  port: PortConfig,
+  carried: readonly LogicalInterface[],
+): readonly Diagnostic[] {
+  const ruled = carried.find((one) => one.in || one.pbr) ?? router.interfaces.find((one) => one.out);
   if (port.fallback !== undefined || ruled === undefined) return [];
-  const has = ruled.in ? `ACL '${ruled.in.name}'` : `PBR '${ruled.pbr?.name}'`;
-  const owner =
-    ruled.name === port.name ? `interface '${port.name}'` : `'${ruled.name}' of port '${port.name}'`;
+  const { in: filter, out, pbr, name } = ruled;
+  const has = filter
+    ? `ACL '${filter.name}'`
+    : pbr
+      ? `PBR '${pbr.name}'`
+      : `ACL '${out?.name}' on its way out`;
+  const owner = name === ruled.port ? `interface '${name}'` : `'${name}' of port '${ruled.port}'`;
   return [
     error(
       'NM4009',

@@ -20,11 +20,7 @@ export const limits = {
 export function checkLimits(router: Router): readonly Diagnostic[] {
   const lists = listsOf(router);
   const rules = lists.flatMap((list) => list.rules);
-  // Each ACL counts what its default takes, too.
-  const counters = lists.reduce(
-    (sum, list) => sum + list.rules.length + (list.kind === 'acl' ? builtinRules(list).length + 1 : 0),
-    0,
-  );
+  const counters = countersOf(router);
   const gateways = new Set(
     rules.flatMap((rule) => (rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [])),
   );
@@ -43,9 +39,31 @@ export function checkLimits(router: Router): readonly Diagnostic[] {
   ];
 }
 
+/** Each ACL counts what its default takes, too, and on each side of interfaces by itself. */
+function countersOf({ interfaces }: Router): number {
+  const sum = (lists: readonly (Acl | Pbr | undefined)[], more: (list: Acl | Pbr) => number) =>
+    [...new Set(lists)].reduce((n, list) => n + (list === undefined ? 0 : list.rules.length + more(list)), 0);
+  return (
+    sum(
+      interfaces.map((one) => one.in),
+      (list) => (list.kind === 'acl' ? builtinRules(list).length + 1 : 0),
+    ) +
+    sum(
+      interfaces.map((one) => one.out),
+      () => 1,
+    ) +
+    sum(
+      interfaces.map((one) => one.pbr),
+      () => 0,
+    )
+  );
+}
+
 /** Each list that an interface uses, once. */
 export function listsOf(router: Router): readonly (Acl | Pbr)[] {
-  return [...new Set(router.interfaces.flatMap((one) => [one.in ?? [], one.pbr ?? []].flat()))];
+  return [
+    ...new Set(router.interfaces.flatMap((one) => [one.in ?? [], one.out ?? [], one.pbr ?? []].flat())),
+  ];
 }
 
 function most(

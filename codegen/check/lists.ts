@@ -15,6 +15,7 @@ export function checkLists(router: Router, today: string): readonly Diagnostic[]
     ...lists.flatMap((list) => [
       ...sameId(list),
       ...(list.kind === 'pbr' ? onlyNexthop(list) : []),
+      ...(router.interfaces.some((one) => one.out === list) ? noNexthop(list) : []),
       ...list.rules.flatMap((rule) => [...checkFamilies(rule), ...pastDate(rule, today)]),
     ]),
     ...predicateNames(lists),
@@ -61,6 +62,18 @@ function onlyNexthop(list: Pbr): readonly Diagnostic[] {
         expected: 'nexthop(…)',
         got: `${rule.action.kind}(…)`,
         fix: 'put it into an ACL; what no rule of a PBR list takes is routed by the routing table.',
+      }),
+    );
+}
+
+function noNexthop(list: Acl | Pbr): readonly Diagnostic[] {
+  return list.rules
+    .filter((rule) => rule.action.kind === 'nexthop')
+    .map((rule) =>
+      error('NM3040', rule.origin, `"${list.name}" judges what leaves, and has a nexthop() rule`, {
+        expected: 'allow(…) or deny(…)',
+        got: 'nexthop(…)',
+        fix: "put it into the 'in' ACL or the PBR list of the interface where the packets come in.",
       }),
     );
 }

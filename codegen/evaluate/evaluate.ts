@@ -2,7 +2,7 @@
  * The oracle: what a router with this policy does with one frame. Slow and plain, from the standards and the policy's
  * own terms; a forwarder that differs from it is not let into the engine.
  */
-import type { Ir, IrInterface, IrPort, IrRule } from '../ir.js';
+import type { Ir, IrInterface, IrList, IrPort, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
 import { icmpError, tooBig } from './icmp.js';
@@ -147,11 +147,14 @@ function gatewayPath({ ir, packet, paths }: Way, rule: IrRule | undefined): Path
 }
 
 /**
- * RFC 1812 §5.2.1.2. What a rule diverted is never given to the kernel, which would forward it by its own table; but
- * the answer to an expired TTL is the same whatever the table says.
+ * RFC 1812 §5.2.1.2. What a rule diverted, or an `out` ACL has judged, is never given to the kernel, which would forward
+ * it by its own table and ask no ACL; but the answer to an expired TTL is the same whatever the table says.
  */
-function sent(way: Way, path: Path, diverted: boolean): Fate {
+function sent(way: Way, path: Path, byRule: boolean): Fate {
   const { packet } = way;
+  const judge = path.iface === undefined ? undefined : way.ir.interfaces[path.iface]!.out;
+  if (judge && isRefused(way, judge)) return drop('acl-out');
+  const diverted = byRule || judge !== undefined;
   if (isGroupFrame(way.frame.bytes)) return drop('other-mac');
   if (packet.ttl <= 1) return punt(way, 'exception');
   if (packet.options && !diverted) return punt(way, 'exception');
@@ -168,6 +171,16 @@ function sent(way: Way, path: Path, diverted: boolean): Fate {
     default:
       return way.paths.faces[way.iface.local]!.host ? punt(way, 'exception') : drop('no-route');
   }
+}
+
+/** Every list judges the packet as it came in. */
+function isRefused({ ir, frame, packet, now, hits }: Way, acl: IrList): boolean {
+  if (!now.aclEnabled) return false;
+  const seen = see(packet, frame.tags.at(-1)?.vid ?? 0);
+  if (isHiddenFrom(acl, seen)) return true;
+  const taken = firstMatch(ir, acl, seen)!;
+  hits.push(taken);
+  return taken.action.kind === 'deny';
 }
 
 /** RFC 791 §3.2; RFC 1812 §5.3.3 and RFC 8200 §4.5: the source is told, by the kernel where it would say the same. */

@@ -22,6 +22,7 @@ export const dropReasons = [
   'punt-policed',
   'host-refused',
   'link-local',
+  'acl-out',
 ] as const;
 
 /** Queues to the host stack: the order of enum mill_punt_class. */
@@ -53,7 +54,7 @@ export interface Outcome {
   readonly iface: number;
   /** Offset of the network header in the frame. */
   readonly network: number;
-  /** Rules that took the packet, in order: at most one of an ACL and one of a PBR list. */
+  /** Rules that took the packet, in order: at most one each of the `in` ACL, a PBR list and the `out` ACL. */
   readonly rules: readonly number[];
   /** Those of them that ask for an event. */
   readonly logs: readonly number[];

@@ -16,7 +16,7 @@ export interface Tried {
 }
 
 export interface Step {
-  readonly stage: 'addresses' | 'acl' | 'host' | 'pbr' | 'route';
+  readonly stage: 'addresses' | 'acl' | 'host' | 'pbr' | 'route' | 'out';
   readonly list?: string;
   readonly tried: readonly Tried[];
   readonly result: string;
@@ -29,7 +29,8 @@ export interface Explanation {
   readonly fate: string;
 }
 
-export function explain(ir: Ir, iface: IrInterface, seen: Seen): Explanation {
+/** @param out the interface by which it would leave; left out, every `out` ACL is asked, and none decides */
+export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterface): Explanation {
   const steps: Step[] = [];
   const done = (fate: string): Explanation => ({ interface: iface.name, steps, fate });
   const say = (stage: Step['stage'], result: string) => steps.push({ stage, tried: [], result });
@@ -61,12 +62,30 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen): Explanation {
     steps.push(asked.step);
     gateway = gatewayOf(ir, asked.rule, seen);
   }
-  if (gateway !== undefined) {
+  if (gateway !== undefined)
     say('route', `to ${gateway}; if that cannot be resolved, as the routing table says`);
-    return done(`via ${gateway}`);
-  }
-  say('route', routeText(ir, seen));
-  return done('routed');
+  else say('route', routeText(ir, seen));
+  const leaving = (out ? [out] : ir.interfaces).flatMap((one) =>
+    one.out ? [askOut(ir, one, one.out, seen)] : [],
+  );
+  steps.push(...leaving.map((one) => one.step));
+  if (out && leaving.some((one) => one.denied)) return done('denied');
+  return done(gateway === undefined ? 'routed' : `via ${gateway}`);
+}
+
+/** What the `out` ACL of one interface says, wherever the packet has come in. */
+export function explainOut(ir: Ir, iface: IrInterface, seen: Seen): Explanation {
+  const asked = iface.out && askOut(ir, iface, iface.out, seen);
+  const steps = asked ? [asked.step] : [];
+  return { interface: iface.name, steps, fate: asked?.denied ? 'denied' : 'routed' };
+}
+
+function askOut(ir: Ir, iface: IrInterface, list: IrList, seen: Seen) {
+  const { step, rule } = ask(ir, list, seen);
+  return {
+    step: { ...step, stage: 'out', result: `leaving by ${iface.name}: ${step.result}` } as const,
+    denied: rule === undefined || rule.action.kind === 'deny',
+  };
 }
 
 function ask(ir: Ir, list: IrList, seen: Seen): { readonly step: Step; readonly rule: IrRule | undefined } {

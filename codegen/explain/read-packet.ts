@@ -1,6 +1,6 @@
 /**
  * A packet from one line of text, the words of codegen/analysis/packet-text.ts:
- * `in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn ttl 3`. What is not said is usual: TTL 64, DSCP 0, a whole packet.
+ * `in wan out lan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn ttl 3`. What is not said is usual: TTL 64, DSCP 0, a whole packet.
  */
 import { parseAddress } from '../../dsl/address.js';
 import { icmpTypes } from '../../dsl/icmp.js';
@@ -13,13 +13,16 @@ import { protocolOf } from '../analysis/space.js';
 export interface ReadPacket {
   /** Absent: it was not said. */
   readonly interface: string | undefined;
+  /** By which it would leave. */
+  readonly out: string | undefined;
   readonly packet: PacketPoint;
 }
 
 /** What is wrong, in words; the rest of the line is not looked at. */
 export type NotRead = { readonly expected: string; readonly got: string };
 
-const form = 'in IFACE PROTOCOL SOURCE[:PORT] > DESTINATION[:PORT] [syn ack … | ttl N | dscp N | len N | …]';
+const form =
+  'in IFACE [out IFACE] PROTOCOL SOURCE[:PORT] > DESTINATION[:PORT] [syn ack … | ttl N | dscp N | len N | …]';
 const numbers: Readonly<Record<string, readonly [RestField, number, number]>> = {
   ttl: ['ttl', 0, 255],
   dscp: ['dscp', 0, 63],
@@ -58,6 +61,11 @@ function read(words: string[]): ReadPacket {
     words.shift();
     iface = next('the name of an interface');
   }
+  let out: string | undefined;
+  if (words[0] === 'out') {
+    words.shift();
+    out = next('the name of an interface');
+  }
   const name = next(form);
   const given = name === 'proto' ? whole(next('the number of a protocol'), 0, 255) : undefined;
   const src = endpoint(next('a source'));
@@ -88,7 +96,7 @@ function read(words: string[]): ReadPacket {
   while (words.length > 0) readWord(words, fields, family, next);
   if (fields.state !== 0)
     for (const field of ['sport', 'dport', 'flags', 'icmpType', 'icmpCode'] as const) fields[field] = 0;
-  return { interface: iface, packet: { family, src: src.address.bits, dst: dst.address.bits, fields } };
+  return { interface: iface, out, packet: { family, src: src.address.bits, dst: dst.address.bits, fields } };
 }
 
 function readWord(

@@ -18,7 +18,11 @@ const families: readonly Family[] = [4, 6];
 
 /** @throws TooComplex */
 export function analysedList(ir: Ir, list: IrList): AnalysedList {
-  const users = ir.interfaces.filter((one) => one.acl === list || one.pbr === list);
+  // What leaves by an interface has come in by any.
+  const users =
+    list.direction === 'out'
+      ? ir.interfaces
+      : ir.interfaces.filter((one) => one.acl === list || one.pbr === list);
   const ids = users.map((one) => tagsOf(one.encapsulation).at(-1)?.vid ?? 0);
   return {
     list,

@@ -79,7 +79,7 @@ const advertisement = 136;
 /** Neighbour Discovery is denied altogether by a list that lets other IPv6 pass: RFC 4890 §4.4. */
 export function discoveryDenied({ list, matches }: AnalysedList): readonly Diagnostic[] {
   const match = matches.find((one) => one.regions.space.family === 6);
-  if (list.kind !== 'acl' || match === undefined) return [];
+  if (list.kind !== 'acl' || list.direction === 'out' || match === undefined) return [];
   const lost = [solicitation, advertisement].filter((type) => isDenied(match, message(match, type)));
   if (lost.length === 0 || !passesOthers(match, lost)) return [];
   const names = lost.map((type) =>

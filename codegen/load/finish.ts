@@ -29,6 +29,7 @@ export function finishRouter(
 export function usedPredicates(router: Router): readonly Predicate[] {
   const rules: Rule[] = router.interfaces.flatMap((one) => [
     ...(one.in ? [...builtinRules(one.in), ...one.in.rules] : []),
+    ...(one.out?.rules ?? []),
     ...(one.pbr?.rules ?? []),
   ]);
   return [...new Set(rules.flatMap((rule) => rule.match.when ?? []))];

@@ -9,13 +9,14 @@ import {
   type Decider,
   eachDefault,
   eachLive,
+  type Listener,
   TooManySteps,
 } from '../analysis/first-match.js';
 import { examplePacket, type PacketPoint } from '../analysis/packet.js';
-import { type Fate, makePipeline, type Pipeline, sameFate } from '../analysis/pipeline.js';
-import { type Block, blockOf, common, everything, type PacketSet, size } from '../analysis/sets.js';
+import { type Fate, type Judged, makePipeline, type Pipeline, sameFate } from '../analysis/pipeline.js';
+import { type Block, blockOf, everything, intersection, type PacketSet, size } from '../analysis/sets.js';
 import { makeSpace, type Space } from '../analysis/space.js';
-import type { Ir, IrInterface, IrRule } from '../ir.js';
+import type { Direction, Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { changedRules, ruleKeys } from './changed-rules.js';
 
@@ -27,6 +28,8 @@ export interface Way {
 
 export interface PacketChange {
   readonly interface: string;
+  /** in: of what comes in there. out: of what would leave there, by its `out` ACL alone. */
+  readonly direction: Direction;
   readonly family: Family;
   readonly from: Way;
   readonly to: Way;
@@ -59,6 +62,7 @@ export function packetChanges(old: Ir, fresh: Ir): PacketChanges {
         const spent = budget(steps);
         const set = candidates(pipes, was, now, keys, spent);
         changes.push(...changesIn(pipes, was, now, set, spent));
+        changes.push(...changesOut(pipes, was, now, keys, spent));
       } catch (thrown) {
         if (!(thrown instanceof TooManySteps || thrown instanceof TooComplex)) throw thrown;
         undecided.push({ interface: now.name, family });
@@ -95,21 +99,31 @@ function candidates(
   };
   const own = diagrams.xor(pipes.old.own, pipes.new.own);
   for (const block of [...blockOf(own, all, all), ...blockOf(all, own, all)]) add(block);
-  for (const kind of ['acl', 'pbr'] as const) {
-    const [a, b] = [was[kind], now[kind]];
-    if (a === undefined && b === undefined) continue;
-    if (a === undefined || b === undefined) {
-      add(everything);
-      continue;
-    }
-    if (a.fallback?.action.kind !== b.fallback?.action.kind) eachDefault(pipes.new.list(b), add, spent);
-    if (a.readsTransport[space.family] !== b.readsTransport[space.family])
-      add({ ...everything, rest: space.hidden });
-    const changed = changedRules(a, b, keys.old, keys.new);
-    for (const index of changed.old) eachLive(pipes.old.list(a), index, add, spent);
-    for (const index of changed.new) eachLive(pipes.new.list(b), index, add, spent);
-  }
+  for (const kind of ['acl', 'pbr'] as const) ofLists(pipes, was[kind], now[kind], keys, add, spent);
   return found.blocks();
+}
+
+/** What two versions of a list may decide differently. */
+function ofLists(
+  pipes: Both<Pipeline>,
+  a: IrList | undefined,
+  b: IrList | undefined,
+  keys: Both<(rule: IrRule) => string>,
+  add: Listener,
+  spent: Budget,
+): void {
+  const { space } = pipes.new;
+  if (a === undefined && b === undefined) return;
+  if (a === undefined || b === undefined) {
+    add(everything);
+    return;
+  }
+  if (a.fallback?.action.kind !== b.fallback?.action.kind) eachDefault(pipes.new.list(b), add, spent);
+  if (a.readsTransport[space.family] !== b.readsTransport[space.family])
+    add({ ...everything, rest: space.hidden });
+  const changed = changedRules(a, b, keys.old, keys.new);
+  for (const index of changed.old) eachLive(pipes.old.list(a), index, add, spent);
+  for (const index of changed.new) eachLive(pipes.new.list(b), index, add, spent);
 }
 
 function changesIn(
@@ -120,23 +134,56 @@ function changesIn(
   spent: Budget,
 ): readonly PacketChange[] {
   const { space } = pipes.new;
-  const { diagrams } = space;
-  const here = pipes.new
-    .arriving(now)
-    .flatMap((one) => set.flatMap((other) => common(diagrams, one, other) ?? []));
-  const groups = new Map<string, { from: Way; to: Way; blocks: Block[] }>();
-  for (const before of pipes.old.judge(was, here, spent))
-    for (const after of pipes.new.judge(now, [before.block], spent)) {
+  const here = intersection(space.diagrams, pipes.new.arriving(now), set);
+  const groups = differing(pipes.old.judge(was, here, spent), (block) =>
+    pipes.new.judge(now, [block], spent),
+  );
+  return groups.map((group) => describe(space, now, 'in', group));
+}
+
+function changesOut(
+  pipes: Both<Pipeline>,
+  was: IrInterface,
+  now: IrInterface,
+  keys: Both<(rule: IrRule) => string>,
+  spent: Budget,
+): readonly PacketChange[] {
+  const { space } = pipes.new;
+  const found = makeCollector(space);
+  const add = (block: Block): boolean => {
+    found.add(block);
+    return false;
+  };
+  ofLists(pipes, was.out, now.out, keys, add, spent);
+  const set = found.blocks();
+  if (set.length === 0) return [];
+  const here = intersection(space.diagrams, pipes.new.leaving(), set);
+  const groups = differing(pipes.old.judgeOut(was, here, spent), (block) =>
+    pipes.new.judgeOut(now, [block], spent),
+  );
+  return groups.map((group) => describe(space, now, 'out', group));
+}
+
+interface Group {
+  readonly from: Way;
+  readonly to: Way;
+  readonly blocks: Block[];
+}
+
+function differing(befores: readonly Judged[], judge: (block: Block) => readonly Judged[]): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const before of befores)
+    for (const after of judge(before.block)) {
       if (sameFate(before.fate, after.fate)) continue;
       const [from, to] = [before, after].map(
-        (one): Way => ({ fate: one.fate, rule: one.pbr ?? one.acl }),
+        (one): Way => ({ fate: one.fate, rule: one.out ?? one.pbr ?? one.acl }),
       ) as [Way, Way];
       const key = `${wayKey(from)} > ${wayKey(to)}`;
       const group = groups.get(key) ?? { from, to, blocks: [] };
       group.blocks.push(after.block);
       groups.set(key, group);
     }
-  return [...groups.values()].map((group) => describe(space, now, group));
+  return [...groups.values()];
 }
 
 function wayKey({ fate, rule }: Way): string {
@@ -148,7 +195,8 @@ function wayKey({ fate, rule }: Way): string {
 function describe(
   space: Space,
   iface: IrInterface,
-  { from, to, blocks }: { from: Way; to: Way; blocks: readonly Block[] },
+  direction: Direction,
+  { from, to, blocks }: Group,
 ): PacketChange {
   const { diagrams, width } = space;
   const addresses = (side: 'src' | 'dst') =>
@@ -161,6 +209,7 @@ function describe(
     );
   return {
     interface: iface.name,
+    direction,
     family: space.family,
     from,
     to,

@@ -14,6 +14,8 @@ export type Effect = 'allowed' | 'denied' | 'rerouted';
 export interface PlannedChange {
   readonly effect: Effect;
   readonly interface: string;
+  /** in: what comes in there. out: what would leave there, by its `out` ACL alone. */
+  readonly direction: 'in' | 'out';
   readonly family: 4 | 6;
   readonly packets: string;
   readonly sources: string;
@@ -69,11 +71,12 @@ function planned(change: PacketChange): PlannedChange {
   return {
     effect: effectOf(change),
     interface: change.interface,
+    direction: change.direction,
     family: change.family,
     packets: change.packets.toString(),
     sources: change.sources.toString(),
     destinations: change.destinations.toString(),
-    example: `in ${change.interface} ${packetText(change.example)}`,
+    example: `${change.direction} ${change.interface} ${packetText(change.example)}`,
     old: wayOf(change.from),
     new: wayOf(change.to),
   };

@@ -70,6 +70,7 @@ function face(one: LogicalInterface): readonly string[] {
     ...one.addresses.map((address) => `address ${formatPrefix(address)}`),
     ...(one.mtu === undefined ? [] : [`mtu ${one.mtu}`]),
     ...(one.in ? [`in ${one.in.name}`] : []),
+    ...(one.out ? [`out ${one.out.name}`] : []),
     ...(one.pbr ? [`pbr ${one.pbr.name}`] : []),
   ];
 }
@@ -98,7 +99,9 @@ function objects(router: Router): { readonly networks: Facts; readonly services:
 
 function matches(router: Router): readonly Match[] {
   return router.interfaces.flatMap((one) =>
-    [...(one.in?.rules ?? []), ...(one.pbr?.rules ?? [])].map((rule) => rule.match),
+    [...(one.in?.rules ?? []), ...(one.out?.rules ?? []), ...(one.pbr?.rules ?? [])].map(
+      (rule) => rule.match,
+    ),
   );
 }
 

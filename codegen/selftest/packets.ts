@@ -39,7 +39,7 @@ export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): r
   const edges = new Map(ir.rules.map((rule) => [rule, edgesOf(ruleExpr(ir, rule))]));
   const perPort = Math.ceil(total / ir.ports.length);
   return ir.ports.flatMap((port) => {
-    const makers = port.interfaces.flatMap((one) => makersOf(one));
+    const makers = port.interfaces.flatMap((one) => makersOf(ir, one));
     return Array.from({ length: perPort }, (_, i): TestFrame => {
       const now = i < perPort * 0.85 ? usual : unusual[i % unusual.length]!;
       const { iface, rule } = i < makers.length && perPort > makers.length ? makers[i]! : random.pick(makers);
@@ -61,8 +61,11 @@ interface Maker {
   readonly rule: IrRule | undefined;
 }
 
-function makersOf(iface: IrInterface): readonly Maker[] {
-  const rules = [...(iface.acl?.rules ?? []), ...(iface.pbr?.rules ?? [])];
+/** Whatever comes in may leave by any interface. */
+function makersOf(ir: Ir, iface: IrInterface): readonly Maker[] {
+  const judging = ir.lists.filter((one) => one.direction === 'out');
+  const lists = [...(iface.acl ? [iface.acl] : []), ...(iface.pbr ? [iface.pbr] : []), ...judging];
+  const rules = lists.flatMap((list) => list.rules);
   return [undefined, ...rules].map((rule) => ({ iface, rule }));
 }
 

@@ -21,7 +21,7 @@ import { makeSpace } from '../analysis/space.js';
 import type { CheckedPolicy } from '../checked.js';
 import { place } from '../cite.js';
 import { renderText } from '../diagnostics/text.js';
-import { type Explanation, explain } from '../explain/explain.js';
+import { type Explanation, explain, explainOut } from '../explain/explain.js';
 import { readPacket } from '../explain/read-packet.js';
 import { loadAndCheck } from '../front.js';
 import type { Ir, IrInterface } from '../ir.js';
@@ -48,6 +48,11 @@ export type Claim = 'allowed' | 'denied' | 'host' | 'routed' | 'diverted' | `via
 export interface Question extends Packets {
   /** Interface, or interfaces, on which they come in; all of them when not said. */
   readonly in?: string | readonly string[];
+  /**
+   * Interface by which what is forwarded leaves, so that its `out` ACL judges it; when not said, every one of them: a
+   * claim must hold whichever way they go.
+   */
+  readonly out?: string;
   /** Packets that are not asked about. */
   readonly except?: Packets | readonly Packets[];
 }
@@ -90,28 +95,33 @@ export async function load(path: string): Promise<LoadedPolicy> {
 export function simulate({ ir }: LoadedPolicy, packet: string): Explanation {
   const read = readPacket(packet);
   if ('expected' in read) throw new Error(`${packet}: expected ${read.expected}, got ${read.got}`);
+  const out = read.out === undefined ? undefined : faceOf(ir, read.out);
+  if (out && read.interface === undefined) return explainOut(ir, out, seenAs(read.packet));
   const iface = faceOf(ir, read.interface);
   const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
-  return explain(ir, iface, seenAs({ ...read.packet, fields: { ...read.packet.fields, vlan } }));
+  return explain(ir, iface, seenAs({ ...read.packet, fields: { ...read.packet.fields, vlan } }), out);
 }
 
 /** Decides for every packet of the question whether it fares as claimed. @throws Error when there is none, or no answer */
 export function prove(policy: LoadedPolicy, question: Question & { readonly is: Claim }): Proof {
   let packets = 0n;
-  for (const { pipe, iface, judged } of judgedAll(policy, question))
+  for (const { pipe, iface, out, judged } of judgedAll(policy, question))
     for (const one of judged) {
-      packets += size(pipe.space, [one.block]);
-      if (!fares(one.fate, question.is)) return refuted(pipe, iface, one, question.is, packets);
+      if (out === undefined || question.out !== undefined) packets += size(pipe.space, [one.block]);
+      if (!fares(one.fate, question.is)) return refuted(pipe, iface, out, one, question.is, packets);
     }
   return { holds: true, packets, text: `all ${packets} packets are ${question.is}` };
 }
 
 /** One packet of every kind: by interface, what becomes of it, and the line that decides. */
 export function packets(policy: LoadedPolicy, question: Question = {}): readonly Kind[] {
-  return judgedAll(policy, question).flatMap(({ pipe, iface, judged }) => {
+  return judgedAll(policy, question).flatMap(({ pipe, iface, out, judged }) => {
     const kinds = new Map<string, Kind>();
+    const first = out === undefined || question.out !== undefined;
     for (const one of judged) {
-      const kind = kindOf(pipe, iface, one);
+      // What no `out` ACL was asked about fares alike whichever way it would leave.
+      if (!first && one.out === undefined) continue;
+      const kind = kindOf(pipe, iface, out, one);
       const key = `${kind.fate} ${kind.place} ${kind.text}`;
       const known = kinds.get(key);
       kinds.set(key, known ? { ...known, packets: known.packets + kind.packets } : kind);
@@ -145,6 +155,8 @@ export function equivalent(a: LoadedPolicy, b: LoadedPolicy): Equivalence {
 interface JudgedFace {
   readonly pipe: Pipeline;
   readonly iface: IrInterface;
+  /** By which they would leave; undefined: by one without an `out` ACL. */
+  readonly out: IrInterface | undefined;
   readonly judged: readonly Judged[];
 }
 
@@ -178,9 +190,11 @@ function judgedOf(
   const excepted = [question.except ?? []].flat().flatMap(setOf);
   const asked = difference(space.diagrams, setOf(question), excepted);
   const pipe = makePipeline(ir, space);
-  return faces.map((iface) => {
+  const judging = ir.interfaces.filter((one) => one.out !== undefined);
+  const ways = question.out === undefined ? [undefined, ...judging] : [faceOf(ir, question.out)];
+  return faces.flatMap((iface) => {
     const here = intersection(space.diagrams, pipe.arriving(iface), asked);
-    return { pipe, iface, judged: pipe.judge(iface, here, budget(steps)) };
+    return ways.map((out) => ({ pipe, iface, out, judged: pipe.judge(iface, here, budget(steps), out) }));
   });
 }
 
@@ -204,8 +218,9 @@ function fateText(fate: Fate): string {
   return fate.kind === 'diverted' ? `via ${fate.gateway}` : fate.kind;
 }
 
-function kindOf({ space }: Pipeline, iface: IrInterface, one: Judged): Kind {
-  const rule = one.pbr ?? one.acl;
+function kindOf({ space }: Pipeline, iface: IrInterface, out: IrInterface | undefined, one: Judged): Kind {
+  const rule = one.out ?? one.pbr ?? one.acl;
+  const leaving = out === undefined ? '' : ` out ${out.name}`;
   const by =
     rule === undefined
       ? {}
@@ -213,15 +228,22 @@ function kindOf({ space }: Pipeline, iface: IrInterface, one: Judged): Kind {
         ? { text: 'hides its transport header' }
         : { place: place(rule.origin), text: ruleText(rule) };
   return {
-    packet: `in ${iface.name} ${packetText(examplePacket(space, one.block))}`,
+    packet: `in ${iface.name}${leaving} ${packetText(examplePacket(space, one.block))}`,
     fate: fateText(one.fate),
     ...by,
     packets: size(space, [one.block]),
   };
 }
 
-function refuted(pipe: Pipeline, iface: IrInterface, one: Judged, is: Claim, packets: bigint): Proof {
-  const { packet, fate, place: at, text: line } = kindOf(pipe, iface, one);
+function refuted(
+  pipe: Pipeline,
+  iface: IrInterface,
+  out: IrInterface | undefined,
+  one: Judged,
+  is: Claim,
+  packets: bigint,
+): Proof {
+  const { packet, fate, place: at, text: line } = kindOf(pipe, iface, out, one);
   const by = [at, line].filter((part) => part !== undefined).join(' ');
   return {
     holds: false,

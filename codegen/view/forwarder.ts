@@ -7,7 +7,14 @@ import { type SetView, setView } from './addresses.js';
 import type { Tables } from './classifiers.js';
 import { predicateBody } from './expression.js';
 import { canMatch, type ListView, listView, type Uses } from './lists.js';
-import { type InterfaceView, interfaceView, type PortView, portView } from './ports.js';
+import {
+  type InterfaceView,
+  interfaceView,
+  type LeaveView,
+  leaveView,
+  type PortView,
+  portView,
+} from './ports.js';
 import { type ServiceView, serviceView } from './services.js';
 import { comment, commentLines } from './text.js';
 
@@ -31,6 +38,7 @@ export interface ForwarderView {
   readonly predicates: readonly PredicateView[];
   readonly lists: readonly ListView[];
   readonly interfaces: readonly InterfaceView[];
+  readonly leaves: readonly LeaveView[];
   readonly ports: readonly PortView[];
   readonly hash: readonly string[];
 }
@@ -45,6 +53,7 @@ interface PredicateView {
 export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
   const uses: Uses = { tables, sets: new Set(), services: new Set(), predicates: new Set() };
   const lists = ir.lists.filter(canMatch).map((list) => listView(list, ir, uses));
+  const leaves = leaveView(ir.interfaces);
   return {
     router: comment(ir.router.name),
     policy: comment(ir.policy),
@@ -78,7 +87,8 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
     predicates: byName([...uses.predicates].map(predicateView)),
     lists,
     interfaces: ir.interfaces.map(interfaceView),
-    ports: ir.ports.map(portView),
+    leaves,
+    ports: ir.ports.map((port) => portView(port, leaves.length > 0)),
     hash: hashRows(ir.policyHash),
   };
 }

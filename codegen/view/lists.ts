@@ -71,13 +71,18 @@ export interface ListView {
   readonly ipv6: string;
 }
 
+/** The C function that a packet is asked of. */
+export function listFunction(list: IrList): string {
+  return `${list.direction === 'out' ? 'out' : list.kind}_${list.function}`;
+}
+
 /** Some packet can match one of its rules; of an ACL, its default takes the others. */
 export function canMatch(list: IrList): boolean {
   return list.kind === 'acl' || list.rules.some((rule) => Object.keys(rule.conditions).length > 0);
 }
 
 export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
-  const name = `${list.kind}_${list.function}`;
+  const name = listFunction(list);
   const families = ([4, 6] as const).filter(
     (family) => list.kind === 'acl' || list.rules.some((rule) => rule.conditions[family]),
   );
@@ -85,7 +90,9 @@ export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
     families.includes(family) ? `${name}_ipv${family}(w, p)` : 'MILL_NO_GATEWAY';
   return {
     function: name,
-    title: comment(`${list.kind} ${list.name}, ${place(list.origin)}`),
+    title: comment(
+      `${list.kind} ${list.name}${list.direction === 'out' ? ' on the way out' : ''}, ${place(list.origin)}`,
+    ),
     returns: returns(list),
     families: families.map((family) => familyView(list, `${name}_ipv${family}`, family, ir, uses)),
     skipped: list.kind === 'acl' ? 'true' : 'MILL_NO_GATEWAY',
@@ -93,6 +100,8 @@ export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
     ipv6: call(6),
   };
 }
+
+const dropOf = (list: IrList) => (list.direction === 'out' ? 'MILL_DROP_ACL_OUT' : 'MILL_DROP_ACL');
 
 const returns = (list: IrList) => (list.kind === 'acl' ? 'bool' : 'uint16_t');
 
@@ -111,7 +120,7 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
     returns: returns(list),
     ...body,
     row: body.tables.length > 0 ? [{ type: `mill_row${family}` }] : [],
-    refuses: reads && list.kind === 'acl' ? [{ verdict: 'mill_drop(w, p, MILL_DROP_ACL)' }] : [],
+    refuses: reads && list.kind === 'acl' ? [{ verdict: `mill_drop(w, p, ${dropOf(list)})` }] : [],
     reads: reads && list.kind === 'pbr' ? [{ read: 'mill_read_l4(p)' }] : [],
     ...ending(last, family, ir),
   };
@@ -136,7 +145,11 @@ function take(rule: IrRule, family: Family, ir: Ir): Taken {
 }
 
 function callOf(rule: IrRule, family: Family, ir: Ir): string {
-  if (rule.action.kind !== 'nexthop') return `mill_${rule.action.kind}(w, p, ${rule.enumerator})`;
+  if (rule.action.kind === 'deny') {
+    const out = rule.direction === 'out' ? '_out' : '';
+    return `mill_deny${out}(w, p, ${rule.enumerator})`;
+  }
+  if (rule.action.kind === 'allow') return `mill_allow(w, p, ${rule.enumerator})`;
   const gateway = ir.gateways[rule.conditions[family]!.gateway!]!.enumerator;
   return `mill_${rule.listKind === 'pbr' ? 'via' : 'divert'}(w, p, ${rule.enumerator}, ${gateway})`;
 }
@@ -224,7 +237,10 @@ function classified(
   };
 }
 
-const actOf = (list: IrList) => (list.kind === 'acl' ? 'mill_act' : 'mill_act_via');
+function actOf(list: IrList): string {
+  if (list.kind === 'pbr') return 'mill_act_via';
+  return list.direction === 'out' ? 'mill_act_out' : 'mill_act';
+}
 
 function usePredicate(predicate: IrPredicate, uses: Uses): void {
   uses.predicates.add(predicate);

@@ -4,7 +4,7 @@ import type { Encapsulation } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { IrInterface, IrPort } from '../ir.js';
 import { tagsOf } from '../tags.js';
-import { canMatch } from './lists.js';
+import { canMatch, listFunction } from './lists.js';
 import { comment, fill, tab, width } from './text.js';
 
 export interface InterfaceView {
@@ -48,7 +48,7 @@ export function interfaceView(one: IrInterface): InterfaceView {
   return {
     function: name,
     title: comment(`${one.name}, ${place(one.origin)}`),
-    accepts: one.acl ? fill([enter, `acl_${one.acl.function}(w, p)`], '&&', tab + 7, 1) : enter,
+    accepts: one.acl ? fill([enter, `${listFunction(one.acl)}(w, p)`], '&&', tab + 7, 1) : enter,
     diverts: divertsOf(one),
   };
 }
@@ -91,7 +91,8 @@ function diverts(one: IrInterface): boolean {
   return hasPbr(one) || namesGateways(one);
 }
 
-export function portView(port: IrPort): PortView {
+/** @param judges some interface of the router has an `out` ACL */
+export function portView(port: IrPort, judges: boolean): PortView {
   const first = port.interfaces[0];
   if (first === undefined) throw new Error(`port ${port.name} carries no interface`);
   const diverting = port.interfaces.filter(diverts);
@@ -112,11 +113,27 @@ export function portView(port: IrPort): PortView {
           },
         ]
       : [],
-    send:
-      diverting.length === 0
-        ? 'mill_send(w, rx, p, path, false)'
-        : `mill_forward(w, rx, p, path, ${divert}(w, p))`,
+    send: send(diverting.length === 0 ? undefined : `${divert}(w, p)`, judges),
   };
+}
+
+function send(chosen: string | undefined, judges: boolean): string {
+  if (judges) return `mill_forward_judged(w, rx, p, path, ${chosen ?? 'NULL'}, leave)`;
+  return chosen === undefined
+    ? 'mill_send(w, rx, p, path, false)'
+    : `mill_forward(w, rx, p, path, ${chosen})`;
+}
+
+export interface LeaveView {
+  readonly cases: readonly { readonly enumerator: string; readonly call: string }[];
+}
+
+/** One element where an interface has an `out` ACL. */
+export function leaveView(interfaces: readonly IrInterface[]): readonly LeaveView[] {
+  const cases = interfaces.flatMap(({ out, enumerator }) =>
+    out === undefined ? [] : [{ enumerator, call: `${listFunction(out)}(w, p)` }],
+  );
+  return cases.length === 0 ? [] : [{ cases }];
 }
 
 /** A port reads only as many tags as its interfaces have. */

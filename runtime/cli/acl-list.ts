@@ -45,7 +45,7 @@ export function aclText(reply: AclReply, paint: Painter): string {
   const action = (text: string): string =>
     text === 'deny' ? paint.bad(text) : text === 'allow' ? paint.good(text) : paint.warn(text);
   const rows = reply.rules.map((rule) => [
-    rule.list,
+    rule.direction === 'out' ? `${rule.list} out` : rule.list,
     count(rule.packets),
     count(rule.bytes),
     action(rule.action),

@@ -14,6 +14,7 @@ const stages: Readonly<Record<Step['stage'], string>> = {
   host: 'router',
   pbr: 'PBR',
   route: 'route',
+  out: 'ACL out',
 };
 
 /** Of the rules that did not take it, so many of the first and of the last are shown; `--json` has all. */

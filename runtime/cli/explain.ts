@@ -5,7 +5,7 @@ import { pointOf, seenAs } from '../../codegen/analysis/packet.js';
 import { packetText } from '../../codegen/analysis/packet-text.js';
 import type { CheckedPolicy } from '../../codegen/checked.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
-import { type Explanation, explain } from '../../codegen/explain/explain.js';
+import { type Explanation, explain, explainOut } from '../../codegen/explain/explain.js';
 import { received } from '../../codegen/explain/frames.js';
 import { readPcap } from '../../codegen/explain/pcap.js';
 import { readPacket } from '../../codegen/explain/read-packet.js';
@@ -67,10 +67,14 @@ export class ExplainCommand extends NetmillCommand {
         `the packet is not understood: expected ${read.expected}, got ${read.got}`,
         'see netmill explain --help',
       );
-    const iface = this.face(ir, read.interface ?? this.in);
+    const out = read.out === undefined ? undefined : this.face(ir, read.out);
+    const name = read.interface ?? this.in;
+    if (out && name === undefined)
+      return { packet: packetText(read.packet), ...explainOut(ir, out, seenAs(read.packet)) };
+    const iface = this.face(ir, name);
     const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
     const packet = { ...read.packet, fields: { ...read.packet.fields, vlan } };
-    return { packet: packetText(packet), ...explain(ir, iface, seenAs(packet)) };
+    return { packet: packetText(packet), ...explain(ir, iface, seenAs(packet), out) };
   }
 
   private face(ir: Ir, name: string | undefined): IrInterface {

@@ -27,6 +27,7 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'punt-policed', text: 'over the rate allowed to the host' },
   { name: 'host-refused', text: 'the host stack did not take it' },
   { name: 'link-local', text: 'IPv6 link-local address may not be forwarded' },
+  { name: 'acl-out', text: 'denied by the ACL of the interface that it would have left by' },
 ];
 
 export const puntClasses: readonly string[] = ['control', 'neighbour', 'local', 'exception'];

@@ -54,6 +54,7 @@ function readRules(context: ControlContext): readonly RuleReply[] {
   const counters = link.state.ruleCounters(link.runningConfiguration().ruleSlots);
   return rules.map((rule, r) => ({
     list: rule.list,
+    direction: rule.direction,
     id: rule.name ?? rule.id,
     text: rule.text,
     action: rule.action,

@@ -110,6 +110,8 @@ export interface CounterReply {
 
 export interface RuleReply {
   readonly list: string;
+  /** An ACL on both sides of interfaces is two lists. */
+  readonly direction: 'in' | 'out';
   /** As `.id()` gave it, else the hash that stands for it. */
   readonly id: string;
   readonly text: string;

@@ -76,6 +76,7 @@ function hashOf(path: string): string {
 }
 
 export function planOf(manifest: Manifest): Plan {
+  const judges = manifest.interfaces.some((iface) => iface.out !== undefined);
   const place = ({ file, line, column }: Manifest['rules'][number]['origin']): string =>
     file === builtinOrigin.file ? 'built in' : `${file}:${line}:${column}`;
   return {
@@ -96,7 +97,7 @@ export function planOf(manifest: Manifest): Plan {
       addresses: iface.addresses,
       mtu: iface.mtu > 0 ? iface.mtu : undefined,
       host: iface.host,
-      guarded: iface.in !== undefined || iface.pbr !== undefined,
+      guarded: judges || iface.in !== undefined || iface.pbr !== undefined,
     })),
     workers: manifest.workers.map(({ core, rings }) => ({ core, rings })),
     routes: manifest.routes.map(({ prefix, gateway }) => ({ prefix, gateway })),
@@ -106,6 +107,7 @@ export function planOf(manifest: Manifest): Plan {
       name: rule.name,
       text: rule.why ?? rule.text,
       list: rule.list,
+      direction: rule.direction,
       action: rule.gateways.length > 0 ? `${rule.action} ${rule.gateways.join(' ')}` : rule.action,
       origin: place(rule.origin),
       counter: rule.counter,

@@ -33,6 +33,7 @@ export interface PlanRule {
   /** What operators call it: its reason or its policy line. */
   readonly text: string;
   readonly list: string;
+  readonly direction: 'in' | 'out';
   readonly action: string;
   /** file:line:column */
   readonly origin: string;

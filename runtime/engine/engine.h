@@ -35,7 +35,7 @@ struct mill_generation {
 	const struct mill_config *config;
 	const struct mill_forwarder *forwarder;
 	struct mill_bindings bindings;
-	uint16_t iface_slot[MILL_MAX_IFACES];
+	uint16_t iface_slot[MILL_MAX_IFACES], iface_local[MILL_MAX_IFACES];
 	uint16_t port_slot[MILL_MAX_PORTS];
 	void *library;
 };

@@ -59,11 +59,16 @@ static bool load_config(struct mill_generation *generation, struct mill_error *e
 		return false;
 	const struct mill_config *config = generation->config;
 	generation->number = config->generation;
-	for (uint32_t i = 0; i < config->n_ifaces; i++)
+	for (uint32_t slot = 0; slot < MILL_MAX_IFACES; slot++)
+		generation->iface_local[slot] = MILL_NONE;
+	for (uint16_t i = 0; i < config->n_ifaces; i++) {
 		generation->iface_slot[i] = config->iface[i].slot;
+		generation->iface_local[config->iface[i].slot] = i;
+	}
 	for (uint32_t i = 0; i < config->n_ports; i++)
 		generation->port_slot[i] = config->port[i].slot;
 	generation->bindings = (struct mill_bindings){.iface = generation->iface_slot,
+	                                              .local = generation->iface_local,
 	                                              .port = generation->port_slot,
 	                                              .rule = config->rule_slot,
 	                                              .gateway = config->gateway_slot};

@@ -38,6 +38,7 @@ enum mill_drop {
 	MILL_DROP_PUNT_POLICED, /* RFC 6192 */
 	MILL_DROP_HOST_REFUSED, /* kernel did not take the injected frame, or there is no host face */
 	MILL_DROP_LINK_LOCAL, /* IPv6 link-local source or destination may not be forwarded: RFC 4291 §2.5.6 */
+	MILL_DROP_ACL_OUT,    /* by the `out` ACL of its egress interface */
 	MILL_DROP_COUNT
 };
 

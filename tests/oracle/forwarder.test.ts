@@ -154,6 +154,12 @@ const wrong: Readonly<
     'NM5006',
     /does not do what the policy says/,
   ],
+  'an ACL on the way out that nobody asks': [
+    (source) =>
+      source.replace('mill_judged(out_second(w, p))', 'mill_judged(out_second(w, p) || p->ip_len > 60)'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
   'another VLAN': [
     (source) => source.replace('MILL_TAG(0x8100, 100)', 'MILL_TAG(0x8100, 99)'),
     'NM5006',
@@ -186,7 +192,7 @@ const known = router('known', {
         allow({ from: nets('10.0.0.0/8') }),
       ]),
     },
-    b: { port: 'pipe:b', vlans: { c: { id: 100 }, d: { id: 200 } } },
+    b: { port: 'pipe:b', vlans: { c: { id: 100 }, d: { id: 200, out: acl('second', {}, []) } } },
   },
 });
 

@@ -193,20 +193,19 @@ function nexthopOf(random: Random, match: AnyMatch) {
 /** What a list's rules are like: mostly anything, and now and then all of them for nothing. */
 type Mood = 'any' | 'never';
 
-function ruleOf(random: Random, kind: 'acl' | 'pbr', predicates: boolean, mood: Mood) {
+function ruleOf(random: Random, kind: 'acl' | 'out' | 'pbr', predicates: boolean, mood: Mood) {
   const match =
     mood === 'never' || random.once(12)
       ? neverOf(random)
       : random.once(40)
         ? alwaysOf(random)
         : matchOf(random, predicates);
-  const make =
-    kind === 'pbr' ? nexthopOf : random.pick([nexthopOf, ...Array.from({ length: 6 }, () => undefined)]);
-  const rule = make ? make(random, match) : random.once(2) ? allow(match) : deny(match);
+  const diverts = kind === 'pbr' || (kind === 'acl' && random.once(7));
+  const rule = diverts ? nexthopOf(random, match) : random.once(2) ? allow(match) : deny(match);
   return random.once(3) ? rule.log({ rate: `${1 + random.below(50)}/s` }) : rule;
 }
 
-function aclOf(random: Random, name: string): Acl {
+function aclOf(random: Random, name: string, kind: 'acl' | 'out' = 'acl'): Acl {
   const long = random.once(8);
   const count = long ? 220 + random.below(100) : random.below(12);
   const mood = random.once(8) ? 'never' : 'any';
@@ -217,7 +216,7 @@ function aclOf(random: Random, name: string): Acl {
       log: random.once(2),
       neighbourDiscovery: random.pick(['builtin', 'explicit']),
     },
-    Array.from({ length: count }, () => ruleOf(random, 'acl', !long || random.once(20), mood)),
+    Array.from({ length: count }, () => ruleOf(random, kind, !long || random.once(20), mood)),
   );
 }
 
@@ -231,10 +230,13 @@ export function randomPolicy(seed: number): Router {
   const random = randomOf(seed);
   const acls = [aclOf(random, 'first'), aclOf(random, 'second')];
   const pbrs = [pbrOf(random, 'way')];
+  const outs = [aclOf(random, 'leaving', 'out'), aclOf(random, 'both', 'out')];
+  const judges = random.once(2);
   let number = 0;
   const face = () => ({
     address: [`10.${number}.0.1/24`, `2001:db8:${(++number).toString(16)}::1/64`],
-    ...(random.once(5) ? {} : { in: random.pick(acls) }),
+    ...(random.once(5) ? {} : { in: random.pick([...acls, outs[1]]) }),
+    ...(judges && random.once(2) && { out: random.pick(outs) }),
     ...(random.once(2) && { pbr: random.pick(pbrs) }),
     ...(random.once(4) && { host: 'none' }),
   });

@@ -74,6 +74,7 @@ export function rule(local: number, id: string): Manifest['rules'][number] {
     id,
     list: 'from-wan',
     listKind: 'acl',
+    direction: 'in',
     position: local + 1,
     interfaceNames: ['wan'],
     text: 'deny()',

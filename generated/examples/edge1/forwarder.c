@@ -61,9 +61,17 @@ enum rule {
 	RULE_FROM_WAN_84EFC9D7,
 	/* edge1.ts:42  default deny */
 	RULE_FROM_WAN_9746883E,
-	/* edge1.ts:56  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:57  allow({ to: servers, service: web }) */
+	RULE_TO_DMZ_4FFFC8F7,
+	/* edge1.ts:58  allow({ to: servers, from: mgmt }) */
+	RULE_TO_DMZ_CEEC51A8,
+	/* edge1.ts:59  allow({ service: icmp() }) */
+	RULE_TO_DMZ_A29DD022,
+	/* edge1.ts:56  default deny */
+	RULE_TO_DMZ_37E0FD5B,
+	/* edge1.ts:63  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	RULE_TENANT_PATH_855CF024,
-	/* edge1.ts:57  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:64  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	RULE_TENANT_PATH_C842E3DF,
 };
 
@@ -183,6 +191,18 @@ static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 	return mill_is_icmp(p, 3, 4) || p->icmp_type == 8;
 }
 
+/* edge1.ts:59 */
+static bool is_icmp_ipv4(const struct mill_packet *p)
+{
+	return p->proto == MILL_ICMP;
+}
+
+/* edge1.ts:59 */
+static bool is_icmp_ipv6(const struct mill_packet *p)
+{
+	return p->proto == MILL_ICMPV6;
+}
+
 /* edge1.ts:51 */
 static bool is_tcp_179(const struct mill_packet *p)
 {
@@ -207,7 +227,7 @@ static bool is_udp_0_to_19(const struct mill_packet *p)
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
 }
 
-/* edge1.ts:57 */
+/* edge1.ts:64 */
 static bool is_udp_443(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport == 443;
@@ -370,11 +390,55 @@ static bool acl_from_wan(struct mill_worker *w, struct mill_packet *p)
 	return acl_from_wan_ipv6(w, p);
 }
 
-/* pbr tenant-path, edge1.ts:55 */
+/* acl to-dmz on the way out, edge1.ts:56 */
+static bool out_to_dmz_ipv4(struct mill_worker *w, struct mill_packet *p)
+{
+	if (mill_unreadable(p))
+		return mill_drop(w, p, MILL_DROP_ACL_OUT);
+	/* edge1.ts:57  allow({ to: servers, service: web }) */
+	if (in_servers_ipv4(p->dst4) && is_web(p))
+		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
+	/* edge1.ts:58  allow({ to: servers, from: mgmt }) */
+	if (in_mgmt_ipv4(p->src4) && in_servers_ipv4(p->dst4))
+		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
+	/* edge1.ts:59  allow({ service: icmp() }) */
+	if (is_icmp_ipv4(p))
+		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
+	/* edge1.ts:56  default deny */
+	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
+}
+
+static bool out_to_dmz_ipv6(struct mill_worker *w, struct mill_packet *p)
+{
+	if (mill_unreadable(p))
+		return mill_drop(w, p, MILL_DROP_ACL_OUT);
+	/* edge1.ts:57  allow({ to: servers, service: web }) */
+	if (in_servers_ipv6(&p->dst6) && is_web(p))
+		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
+	/* edge1.ts:58  allow({ to: servers, from: mgmt }) */
+	if (in_mgmt_ipv6(&p->src6) && in_servers_ipv6(&p->dst6))
+		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
+	/* edge1.ts:59  allow({ service: icmp() }) */
+	if (is_icmp_ipv6(p))
+		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
+	/* edge1.ts:56  default deny */
+	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
+}
+
+static bool out_to_dmz(struct mill_worker *w, struct mill_packet *p)
+{
+	if (!w->acl_enabled)
+		return true;
+	if (p->family == 4)
+		return out_to_dmz_ipv4(w, p);
+	return out_to_dmz_ipv6(w, p);
+}
+
+/* pbr tenant-path, edge1.ts:62 */
 static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:56  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:63  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	if (in_customers_ipv4(p->src4) && is_web(p))
 		return mill_via(w, p, RULE_TENANT_PATH_855CF024, GATEWAY_198_51_100_9);
 	/* no rule: by the FIB */
@@ -384,7 +448,7 @@ static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *
 static uint16_t pbr_tenant_path_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:57  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:64  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	if (in_customers_ipv6(&p->src6) && is_udp_443(p))
 		return mill_via(w, p, RULE_TENANT_PATH_C842E3DF, GATEWAY_2001_DB8_0_2__1);
 	/* no rule: by the FIB */
@@ -400,7 +464,7 @@ static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 	return pbr_tenant_path_ipv6(w, p);
 }
 
-/* wan, edge1.ts:62 */
+/* wan, edge1.ts:69 */
 static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_WAN) && acl_from_wan(w, p);
@@ -411,7 +475,7 @@ static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mil
 	return mill_gateway_path(w, p, p->gateway);
 }
 
-/* lan.office, edge1.ts:72 */
+/* lan.office, edge1.ts:79 */
 static bool accept_lan_office(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_OFFICE);
@@ -422,13 +486,13 @@ static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, str
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* lan.dmz, edge1.ts:73 */
+/* lan.dmz, edge1.ts:80 */
 static bool accept_lan_dmz(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_DMZ);
 }
 
-/* metro.custA, edge1.ts:83 */
+/* metro.custA, edge1.ts:90 */
 static bool accept_metro_custa(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTA);
@@ -439,13 +503,24 @@ static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, st
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* metro.custB, edge1.ts:84 */
+/* metro.custB, edge1.ts:91 */
 static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTB);
 }
 
-/* port wan, xdp:ix0, edge1.ts:62 */
+/* By the `out` ACL of the interface in slot `iface`, if it has one. */
+static enum mill_leave leave(struct mill_worker *w, struct mill_packet *p, uint16_t iface)
+{
+	switch (w->bind->local[iface]) {
+	case IF_LAN_DMZ:
+		return mill_judged(out_to_dmz(w, p));
+	default:
+		return MILL_UNJUDGED;
+	}
+}
+
+/* port wan, xdp:ix0, edge1.ts:69 */
 static bool classify_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 0))
@@ -468,12 +543,12 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 		if (mill_is_local(path))
 			mill_deliver_routed(w, p);
 		else
-			mill_forward(w, rx, p, path, divert_wan(w, p));
+			mill_forward_judged(w, rx, p, path, divert_wan(w, p), leave);
 	}
 	mill_burst_end(&burst);
 }
 
-/* port lan, xdp:ix1, edge1.ts:68 */
+/* port lan, xdp:ix1, edge1.ts:75 */
 static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 1))
@@ -513,12 +588,12 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 		if (mill_is_local(path))
 			mill_deliver_routed(w, p);
 		else
-			mill_forward(w, rx, p, path, choose_lan(w, p));
+			mill_forward_judged(w, rx, p, path, choose_lan(w, p), leave);
 	}
 	mill_burst_end(&burst);
 }
 
-/* port metro, xdp:ix2, edge1.ts:76 */
+/* port metro, xdp:ix2, edge1.ts:83 */
 static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 2))
@@ -558,7 +633,7 @@ static void receive_metro(struct mill_worker *w, struct netmap_ring *rx)
 		if (mill_is_local(path))
 			mill_deliver_routed(w, p);
 		else
-			mill_forward(w, rx, p, path, choose_metro(w, p));
+			mill_forward_judged(w, rx, p, path, choose_metro(w, p), leave);
 	}
 	mill_burst_end(&burst);
 }
@@ -574,15 +649,15 @@ const struct mill_forwarder mill_forwarder = {
     .layout = MILL_LAYOUT,
     /* clang-format off */
     .policy_hash = {
-        0xa4, 0x98, 0x4d, 0x62, 0x0c, 0x52, 0x08, 0x48,
-        0x85, 0x8e, 0x55, 0x00, 0x0e, 0x6e, 0xfa, 0x46,
-        0xe1, 0xdb, 0xf3, 0x69, 0x64, 0xc7, 0x66, 0x00,
-        0xde, 0xc8, 0x37, 0x8c, 0xc8, 0x52, 0x70, 0xe3,
+        0xe3, 0xeb, 0xbd, 0x68, 0x86, 0x3d, 0x07, 0x2a,
+        0xaa, 0xfd, 0x89, 0xa5, 0x4a, 0x58, 0x18, 0x94,
+        0x80, 0xb8, 0xdb, 0x3e, 0xc5, 0x8e, 0x58, 0x9d,
+        0x5e, 0x5e, 0x54, 0x32, 0xcd, 0xde, 0x87, 0x2e,
     },
     /* clang-format on */
     .n_ports = 3,
     .n_ifaces = 5,
-    .n_rules = 15,
+    .n_rules = 19,
     .n_gateways = 2,
     .receive = receive,
 };

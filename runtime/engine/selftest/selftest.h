@@ -32,7 +32,7 @@ struct trace {
 struct world {
 	struct mill_worker worker; /* first: services find the world by it */
 	struct mill_bindings bindings;
-	uint16_t iface_slot[MILL_MAX_IFACES], port_slot[MILL_MAX_PORTS];
+	uint16_t iface_slot[MILL_MAX_IFACES], iface_local[MILL_MAX_IFACES], port_slot[MILL_MAX_PORTS];
 	uint32_t *rule_slot, gateway_slot[MILL_MAX_GATEWAYS];
 	struct mill_iface iface[MILL_MAX_IFACES];
 	struct mill_iface_counters counters[MILL_MAX_IFACES];

@@ -67,9 +67,11 @@ static bool make_fib(struct world *world, const struct mill_fib_record *records,
 static void make_ifaces(struct world *world, const struct mill_selftest_setup *setup,
                         const struct mill_selftest_iface *given)
 {
-	for (uint32_t i = 0; i < setup->n_ifaces; i++) {
+	memset(world->iface_local, 0xff, sizeof(world->iface_local));
+	for (uint16_t i = 0; i < setup->n_ifaces; i++) {
 		struct mill_iface *iface = &world->iface[given[i].slot];
 		world->iface_slot[i] = given[i].slot;
+		world->iface_local[given[i].slot] = i;
 		memcpy(&iface->mac, given[i].mac, 6);
 		memcpy(iface->tags, given[i].tags, sizeof(iface->tags));
 		memcpy(iface->address4, given[i].address4, sizeof(iface->address4));
@@ -100,6 +102,7 @@ bool world_create(struct world *world, const struct mill_selftest_setup *setup, 
 	for (uint32_t i = 0; i < setup->n_gateways; i++)
 		world->gateway_slot[i] = setup->first_gateway + i;
 	world->bindings = (struct mill_bindings){.iface = world->iface_slot,
+	                                         .local = world->iface_local,
 	                                         .port = world->port_slot,
 	                                         .rule = world->rule_slot,
 	                                         .gateway = world->gateway_slot};

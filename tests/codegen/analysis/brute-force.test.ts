@@ -107,6 +107,7 @@ function drawnList(random: Random, family: Family): IrList {
       enumerator: '',
       list: 'l',
       listKind: 'acl',
+      direction: 'in',
       position: position + 1,
       action: { kind: random.pick(['allow', 'deny']) },
       match: {},
@@ -115,7 +116,15 @@ function drawnList(random: Random, family: Family): IrList {
       origin,
     }),
   );
-  return { kind: 'acl', name: 'l', function: 'l', rules, readsTransport: { 4: true, 6: true }, origin };
+  return {
+    kind: 'acl',
+    direction: 'in',
+    name: 'l',
+    function: 'l',
+    rules,
+    readsTransport: { 4: true, 6: true },
+    origin,
+  };
 }
 
 /** Read off the condition, without any set. */

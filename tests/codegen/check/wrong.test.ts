@@ -16,6 +16,7 @@ const wrong = test.macro({
 });
 
 const list = (rules: string) => withWan(`in: acl('guest-in', {}, [\n${rules}\n])`);
+const outList = (rules: string) => withWan(`out: acl('guest-out', {}, [\n${rules}\n])`);
 const pbrList = (rules: string) => withWan(`pbr: pbr('path', [\n${rules}\n])`);
 const ports = (text: string) => `export default router('r', { interfaces: {\n${text}\n} })`;
 const wan = `wan: { port: 'eth0', address: ['192.0.2.1/24', '2001:db8::1/64'] }`;
@@ -246,6 +247,13 @@ test(
   'not nexthop()',
 );
 test(
+  'a nexthop in what judges what leaves',
+  wrong,
+  outList("nexthop('192.0.2.9')"),
+  ['4:1 NM3040'],
+  'judges what leaves',
+);
+test(
   'two lists of a name',
   wrong,
   ports(
@@ -366,6 +374,13 @@ test(
   ports("a: { port: 'eth0', address: ['192.0.2.1/24'] },\nb: { port: 'eth1', address: ['192.0.2.129/25'] }"),
   ['4:29 NM4018 warning'],
   'overlaps',
+);
+test(
+  'a port may lead to an interface with an ACL for what leaves',
+  wrong,
+  ports("wan: { port: 'eth0' },\nlan: { port: 'eth1', fallback: 'drop', out: acl('x', {}, []) }"),
+  ['3:1 NM4009'],
+  "interface 'lan' has ACL 'x' on its way out, so 'wan' must say",
 );
 test(
   'an ACL without fallback',

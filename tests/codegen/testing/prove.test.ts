@@ -18,18 +18,25 @@ export default router('r', { interfaces: {
   lan: { port: 'xdp:eth1', fallback: 'drop', vlans: { guests: { id: 7, pbr: pbr('out', [
     nexthop('198.51.100.1', { service: udp(53) }),
   ]) } } },
+  vault: { port: 'xdp:eth2', fallback: 'drop', out: acl('to-vault', {}, [allow({ from: servers, service: tcp(636) })]) },
 } })
 `;
 
 let edge: LoadedPolicy;
 let changed: LoadedPolicy;
+let open: LoadedPolicy;
 
 test.before(async (t) => {
   t.timeout(120_000);
-  const files = { 'edge.ts': policy, 'changed.ts': policy.replace('tcp(80, 443)', 'tcp(80, 8443)') };
+  const files = {
+    'edge.ts': policy,
+    'changed.ts': policy.replace('tcp(80, 443)', 'tcp(80, 8443)'),
+    'open.ts': policy.replace('tcp(636)', 'tcp(636, 389)'),
+  };
   await withFiles(files, async (directory) => {
     edge = await load(join(directory, 'edge.ts'));
     changed = await load(join(directory, 'changed.ts'));
+    open = await load(join(directory, 'open.ts'));
   });
 });
 
@@ -52,7 +59,13 @@ const inside = { from: nets('10.0.0.0/8'), to: nets('9.0.0.0/8') };
 test('sources of our own are denied', holds, { in: 'wan', from: servers.v4, is: 'denied' });
 test('all of UDP is denied', holds, { in: 'wan', service: udp(), is: 'denied' });
 test('a half of a network is denied', holds, { in: 'wan', to: nets('192.0.2.128/25'), is: 'denied' });
-test('DNS is diverted', holds, { in: 'lan.guests', service: udp(53), ...inside, is: 'via 198.51.100.1' });
+test('DNS is diverted', holds, {
+  in: 'lan.guests',
+  service: udp(53),
+  ...inside,
+  out: 'wan',
+  is: 'via 198.51.100.1',
+});
 test('the router hears guests', holds, {
   in: 'lan.guests',
   ...inside,
@@ -108,4 +121,33 @@ test('one packet of every kind', (t) => {
   const kinds = packets(edge, { in: 'wan', service: tcp(), from: nets('10.0.0.0/8') });
   t.deepEqual([...new Set(kinds.map((one) => one.fate))].sort(), ['denied', 'host', 'martian', 'routed']);
   for (const { packet, fate } of kinds) t.is(simulate(edge, packet).fate, fate, packet);
+});
+
+test('what leaves by an interface with an ACL of its own', (t) => {
+  t.is(simulate(edge, 'in vault out vault tcp 192.0.2.1:1 > 10.0.0.1:636').fate, 'routed');
+  t.is(simulate(edge, 'in vault out vault tcp 192.0.2.1:1 > 10.0.0.1:389').fate, 'denied');
+  t.is(simulate(edge, 'out vault tcp 192.0.2.1:1 > 10.0.0.1:389').fate, 'denied');
+  const asked = { in: 'vault', from: nets('192.0.2.0/25'), to: nets('10.0.0.0/8') } as const;
+  t.true(prove(edge, { ...asked, service: tcp(636), is: 'allowed' }).holds, 'whichever way it goes');
+  t.true(prove(edge, { ...asked, service: tcp(389), out: 'vault', is: 'denied' }).holds);
+  t.true(prove(edge, { ...asked, service: tcp(389), out: 'wan', is: 'allowed' }).holds);
+  const found = prove(edge, { ...asked, service: tcp(389), is: 'allowed' });
+  t.regex(
+    found.text,
+    /^expected allowed, got denied for in vault out vault tcp .* by edge.ts:14 default of "to-vault"$/,
+  );
+  const kinds = packets(edge, { ...asked, service: tcp(389) });
+  t.deepEqual(kinds.map((one) => one.fate).sort(), ['denied', 'routed']);
+});
+
+test('another ACL for what leaves is another policy', (t) => {
+  const found = equivalent(edge, open);
+  t.false(found.equivalent);
+  t.deepEqual(
+    [...new Set(found.changes.map((one) => `${one.effect} ${one.direction} ${one.interface}`))],
+    ['allowed out vault'],
+  );
+  t.regex(found.changes[0]!.example, /^out vault tcp .*:389/);
+  t.is(simulate(edge, found.changes[0]!.example).fate, 'denied');
+  t.is(simulate(open, found.changes[0]!.example).fate, 'routed');
 });

@@ -29,6 +29,13 @@ static inline bool mill_deny(struct mill_worker *w, const struct mill_packet *p,
 	return mill_drop(w, p, MILL_DROP_ACL);
 }
 
+/* On the way out. */
+static inline bool mill_deny_out(struct mill_worker *w, const struct mill_packet *p, uint32_t rule)
+{
+	mill_hit(w, p, rule);
+	return mill_drop(w, p, MILL_DROP_ACL_OUT);
+}
+
 static inline bool mill_divert(struct mill_worker *w, struct mill_packet *p, uint32_t rule, uint16_t gateway)
 {
 	mill_hit(w, p, rule);
@@ -180,6 +187,16 @@ static inline bool mill_act(struct mill_worker *w, struct mill_packet *p, const 
 		return mill_deny(w, p, action->rule);
 	if (action->verdict == MILL_DIVERT)
 		return mill_divert(w, p, action->rule, action->gateway);
+	return mill_allow(w, p, action->rule);
+}
+
+static inline bool mill_act_out(struct mill_worker *w, const struct mill_packet *p,
+                                const struct mill_action *action)
+{
+	if (action->per_second != 0)
+		mill_log_packet(w, p, action->rule, action->per_second);
+	if (action->verdict == MILL_DENY)
+		return mill_deny_out(w, p, action->rule);
 	return mill_allow(w, p, action->rule);
 }
 

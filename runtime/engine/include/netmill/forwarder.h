@@ -39,6 +39,7 @@ struct mill_iface {
 
 struct mill_bindings {
 	const uint16_t *iface;   /* local interface → interface slot */
+	const uint16_t *local;   /* interface slot → local interface, or MILL_NONE */
 	const uint16_t *port;    /* local port → port slot */
 	const uint32_t *rule;    /* local rule → rule slot */
 	const uint32_t *gateway; /* local gateway → gateway slot */

@@ -142,13 +142,19 @@ static inline bool mill_may_forward(struct mill_worker *w, struct mill_packet *p
 	return true;
 }
 
-static inline void mill_send(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                             const struct mill_adjacency *path, bool diverted)
+/* It leads to an interface of ours. */
+static inline bool mill_leaves(const struct mill_adjacency *path)
 {
-	mill_use(w, p);
+	return path->kind == MILL_ADJ_FORWARD || path->kind == MILL_ADJ_RESOLVE ||
+	       path->kind == MILL_ADJ_GLEAN;
+}
+
+static inline void mill_go(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                           const struct mill_adjacency *path, bool diverted)
+{
 	if (!mill_may_forward(w, p, diverted))
 		return;
-	if (path->kind != MILL_ADJ_FORWARD && path->kind != MILL_ADJ_RESOLVE && path->kind != MILL_ADJ_GLEAN)
+	if (!mill_leaves(path))
 		mill_no_way(w, p, path);
 	else if (p->ip_len > w->ifaces[path->iface].mtu)
 		mill_too_big(w, p, path, diverted);
@@ -156,6 +162,36 @@ static inline void mill_send(struct mill_worker *w, struct netmap_ring *rx, stru
 		mill_transmit(w, rx, p, path);
 	else
 		mill_defer(w, p, path);
+}
+
+static inline void mill_send(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                             const struct mill_adjacency *path, bool diverted)
+{
+	mill_use(w, p);
+	mill_go(w, rx, p, path, diverted);
+}
+
+/* What an `out` ACL says. What one has judged is never given to the kernel to forward, which would ask no ACL. */
+enum mill_leave { MILL_UNJUDGED, MILL_PASSES, MILL_REFUSED };
+
+static inline enum mill_leave mill_judged(bool passes)
+{
+	return passes ? MILL_PASSES : MILL_REFUSED;
+}
+
+/* Like mill_forward, where interfaces have `out` ACLs; `judge` is told the interface slot. */
+static inline void mill_forward_judged(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                                       const struct mill_adjacency *path, const struct mill_adjacency *chosen,
+                                       enum mill_leave (*judge)(struct mill_worker *, struct mill_packet *,
+                                                                uint16_t iface))
+{
+	const struct mill_adjacency *way = chosen != NULL ? chosen : path;
+	enum mill_leave verdict = MILL_UNJUDGED;
+	mill_use(w, p);
+	if (mill_leaves(way))
+		verdict = judge(w, p, way->iface);
+	if (verdict != MILL_REFUSED)
+		mill_go(w, rx, p, way, chosen != NULL || verdict == MILL_PASSES);
 }
 
 /* An address of the router, or a broadcast of one of its networks. */
