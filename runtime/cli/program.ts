@@ -16,6 +16,7 @@ import { FibCommand } from './fib.js';
 import { GenerationsCommand } from './generations.js';
 import { HelpCommand } from './help.js';
 import { IfconfigCommand } from './ifconfig.js';
+import { ImportCommand } from './import.js';
 import { InteractiveCommand } from './interactive.js';
 import { LogCommand } from './log.js';
 import { isTerminal } from './paint.js';
@@ -37,6 +38,7 @@ const commands = [
   CheckCommand,
   PlanCommand,
   ExplainCommand,
+  ImportCommand,
   DeployCommand,
   GenerationsCommand,
   RollbackCommand,

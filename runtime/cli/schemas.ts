@@ -99,6 +99,15 @@ const explained = z.strictObject({
   fate: z.string().optional(),
 });
 
+const imported = z.strictObject({
+  ok: z.boolean(),
+  /** Its text, or with -o its file. */
+  policy: z.string().optional(),
+  file: z.string().optional(),
+  assumptions: z.array(z.string()).optional(),
+  diagnostics: z.array(diagnostic),
+});
+
 /** What any command prints when it fails. */
 const failure = z.strictObject({
   error: z.strictObject({
@@ -115,6 +124,7 @@ export const schemas = {
   build,
   plan,
   explain: z.union([explained, z.array(explained)]),
+  import: imported,
   error: failure,
 } as const;
 

@@ -1,0 +1,62 @@
+/**
+ * From a draft to the text of a policy that builds: it is loaded and checked like any other, and rules that never match
+ * there either keep their place, with a waiver that says so.
+ */
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { WaivableCode } from '../../dsl/model.js';
+import type { FrontResult } from '../checked.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { type FrontOptions, loadAndCheck } from '../front.js';
+import type { Draft, DraftRule, Waivers } from './draft.js';
+import { writePolicy } from './write.js';
+
+export interface Finished {
+  readonly text: string;
+  /** What checking it said: of a text that is no policy, why. */
+  readonly result: FrontResult;
+}
+
+const idle: readonly WaivableCode[] = ['NM3001', 'NM3018'];
+
+/** @param file name of the policy in messages */
+export async function finishImport(
+  draft: Draft,
+  file: string,
+  options: FrontOptions = {},
+): Promise<Finished> {
+  const { text, lines } = writePolicy(draft);
+  const result = await checked(text, file, options);
+  const waivers = waiversFor(diagnosticsOf(result), lines);
+  if (waivers.size === 0) return { text, result };
+  const waived = writePolicy(draft, waivers);
+  return { text: waived.text, result: await checked(waived.text, file, options) };
+}
+
+async function checked(text: string, file: string, options: FrontOptions): Promise<FrontResult> {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'netmill-import-')));
+  try {
+    writeFileSync(join(directory, file), text);
+    return await loadAndCheck(join(directory, file), options);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function diagnosticsOf(result: FrontResult): readonly Diagnostic[] {
+  return result.ok ? result.policy.warnings : result.diagnostics;
+}
+
+function waiversFor(diagnostics: readonly Diagnostic[], lines: ReadonlyMap<DraftRule, number>): Waivers {
+  const byLine = new Map([...lines].map(([rule, line]) => [line, rule]));
+  return new Map(
+    diagnostics.flatMap(({ code, origin }) => {
+      const known = idle.find((one) => one === code);
+      const rule = byLine.get(origin.line);
+      if (known === undefined || rule === undefined) return [];
+      const reason = `nor does ${rule.origin.file}:${rule.origin.line}`;
+      return [[rule, { code: known, reason }] as const];
+    }),
+  );
+}

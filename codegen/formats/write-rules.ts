@@ -1,0 +1,163 @@
+/** Rules, networks and services of a draft as TypeScript. */
+import { formatAddress, formatPrefix } from '../../dsl/address.js';
+import { icmpTypes } from '../../dsl/icmp.js';
+import type { Family, PortRange, Prefix, ServiceMatch } from '../../dsl/model.js';
+import { protocolNumbers } from '../../dsl/protocols.js';
+import { unreachable } from '../unreachable.js';
+import {
+  array,
+  type Code,
+  call,
+  chain,
+  type Item,
+  list,
+  object,
+  property,
+  quote,
+  type Statement,
+} from './code.js';
+import type {
+  DraftAction,
+  DraftList,
+  DraftNets,
+  DraftObject,
+  DraftRule,
+  DraftService,
+  Waivers,
+} from './draft.js';
+
+export function writeObject(one: DraftObject): Statement {
+  const code = one.kind === 'nets' ? writeNets(one) : writeService(one);
+  return { above: one.comments, before: `export const ${one.name} = `, code };
+}
+
+/** Comments go above the rule or fragment that they stand before; those at the end stand alone. */
+export function writeEntries(entries: DraftList['parts'], waivers: Waivers): readonly Item[] {
+  const items: Item[] = [];
+  let above: string[] = [];
+  for (const entry of entries) {
+    if (entry.kind === 'comment') {
+      if (entry.text !== '' || above.at(-1) !== '') above.push(entry.text);
+      continue;
+    }
+    if (entry.kind === 'fragment') items.push({ code: entry.name, above });
+    else
+      items.push({
+        code: writeRule(entry, waivers),
+        above,
+        mark: entry,
+        ...(entry.comment !== undefined && { after: entry.comment }),
+      });
+    above = [];
+  }
+  while (above.at(-1) === '') above.pop();
+  return above.length > 0 ? [...items, { code: '', above }] : items;
+}
+
+function writeRule(rule: DraftRule, waivers: Waivers): Code {
+  const { action, from, to, service, id, why, counter, expires, log } = rule;
+  const match = [
+    ...(from ? [property('from', writeNets(from))] : []),
+    ...(to ? [property('to', writeNets(to))] : []),
+    ...(service ? [property('service', writeService(service))] : []),
+  ];
+  const waiver = waivers.get(rule);
+  const head = call(
+    action.kind,
+    ...writeGateways(action),
+    ...(match.length > 0 ? [object(list(match))] : []),
+  );
+  return chain(head, [
+    ...(id === undefined ? [] : [`id(${quote(id)})`]),
+    ...(log ? ['log()'] : []),
+    ...(counter === undefined ? [] : [`count(${quote(counter)})`]),
+    ...(why === undefined ? [] : [`why(${quote(why)})`]),
+    ...(expires === undefined ? [] : [`expires(${quote(expires)})`]),
+    ...(waiver === undefined ? [] : [writeWaiver(waiver)]),
+  ]);
+}
+
+function writeWaiver({ code, reason }: { readonly code: string; readonly reason: string }): string {
+  return code === 'NM3001' ? `allowShadow(${quote(reason)})` : `waive(${quote(code)}, ${quote(reason)})`;
+}
+
+function writeGateways(action: DraftAction): readonly Code[] {
+  if (action.kind !== 'nexthop') return [];
+  const texts = action.gateways.map((one) => quote(formatAddress(one)));
+  return [texts.length === 1 ? texts[0]! : array(list(texts))];
+}
+
+function writeNets(nets: DraftNets): Code {
+  return nets.kind === 'object' ? nets.name : call('nets', ...nets.prefixes.map(writePrefix));
+}
+
+/** An address alone stands for itself. */
+function writePrefix(prefix: Prefix): string {
+  const isAddress = prefix.length === (prefix.family === 4 ? 32 : 128);
+  return quote(isAddress ? formatAddress(prefix) : formatPrefix(prefix));
+}
+
+function writeService(service: DraftService): Code {
+  if (service.kind === 'object') return service.name;
+  const parts = service.alternatives.map(writeAlternative);
+  return parts.length === 1 ? parts[0]! : call('service', ...parts);
+}
+
+function writeAlternative(one: ServiceMatch): Code {
+  switch (one.l4) {
+    case 'tcp':
+    case 'udp':
+      return call(one.l4, ...writePorts(one.dports), ...writeSources(one.sports));
+    case 'ip':
+      return call('proto', ...one.protocols.map(writeProtocol));
+    case 'icmp':
+      return call('icmp', ...writeIcmp(one.types));
+    default:
+      return unreachable(one);
+  }
+}
+
+function isEvery({ from, to }: PortRange): boolean {
+  return from === 0 && to === 65_535;
+}
+
+function writePorts(ranges: readonly PortRange[]): readonly string[] {
+  return ranges.length === 1 && isEvery(ranges[0]!) ? [] : ranges.map(writeRange);
+}
+
+function writeRange({ from, to }: PortRange): string {
+  return from === to ? String(from) : quote(`${from}-${to}`);
+}
+
+function writeSources(ranges: readonly PortRange[] | undefined): readonly Code[] {
+  if (ranges === undefined) return [];
+  const texts = ranges.map(writeRange);
+  return [object(list([property('from', texts.length === 1 ? texts[0]! : array(list(texts)))]))];
+}
+
+function writeProtocol(number: number): string {
+  const named = Object.entries(protocolNumbers).find(([, known]) => known === number);
+  return named ? quote(named[0]) : String(number);
+}
+
+type IcmpType = { readonly family: Family; readonly type: number; readonly code?: number };
+
+/** By name where a name says exactly this, of both families where both are there. */
+function writeIcmp(types: readonly IcmpType[]): readonly Code[] {
+  const same = (a: IcmpType, b: IcmpType) => a.family === b.family && a.type === b.type && a.code === b.code;
+  const left = [...types];
+  const names = Object.entries(icmpTypes).filter(([, meant]: [string, readonly IcmpType[]]) => {
+    if (!meant.every((one) => left.some((other) => same(one, other)))) return false;
+    for (const one of meant)
+      left.splice(
+        left.findIndex((other) => same(one, other)),
+        1,
+      );
+    return true;
+  });
+  const numbers = left.map((one) => {
+    const code = one.code === undefined ? [] : [`code: ${one.code}`];
+    return object(list([`family: ${one.family}`, `type: ${one.type}`, ...code]));
+  });
+  return [...names.map(([name]) => quote(name)), ...numbers];
+}

@@ -1,0 +1,163 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { Command, Option, UsageError } from 'clipanion';
+import { toJson } from '../../codegen/diagnostics/json.js';
+import type { Draft } from '../../codegen/formats/draft.js';
+import { parseVlanDevice } from '../../codegen/formats/netmap-rt/faces.js';
+import { aclPathOf, type Read, readNetmapRt, type Source } from '../../codegen/formats/netmap-rt/read.js';
+import { parseFields, presetFields } from '../../dsl/formats/netmap-rt-acl.js';
+import { MillError } from '../errors.js';
+import { exits } from '../exit-codes.js';
+import { categories, NetmillCommand } from './command.js';
+import { requireFile } from './files.js';
+import { refusalText } from './refusal-text.js';
+import { count } from './text.js';
+
+const formats = ['netmap-rt'] as const;
+
+export class ImportCommand extends NetmillCommand {
+  static override paths = [['import']];
+  static override usage = Command.Usage({
+    category: categories.policy,
+    description: 'make a policy from the configuration of another router',
+    details:
+      'What the source leaves open stands as an assumption at the head of the policy, or is refused. Nothing is skipped or widened: exit code 65 when a line cannot be taken over. Needs no daemon and no root.',
+    examples: [
+      [
+        'netmap-rt, its ACL file and the order of its fields',
+        '$0 import --from netmap-rt netmap-rt.conf netmap-rt-acl.conf --fields netmap-rt -o edge.ts',
+      ],
+      ['With VLAN devices', '$0 import --from netmap-rt netmap-rt.conf --vlan vlan101=ix0:101 -o edge.ts'],
+    ],
+  });
+
+  from = Option.String('--from', { required: true, description: formats.join(', ') });
+  files = Option.Rest({ name: 'FILE', required: 1 });
+  out = Option.String('-o,--out', { description: 'write the policy to this file, which must not exist' });
+  name = Option.String('--name', { description: 'name of the router; else that of the first file' });
+  fields = Option.String('--fields', {
+    description: `what the fields of an ACL line are: netmap-rt is '${presetFields}'`,
+  });
+  default = Option.String('--default', 'allow', {
+    description: 'what becomes of packets that no line takes: allow (when not said) or deny',
+  });
+  neighbourDiscovery = Option.String('--neighbour-discovery', 'explicit', {
+    description: 'explicit (when not said): the lines decide about it too; builtin: it passes before them',
+  });
+  vlans = Option.Array('--vlan', [], { description: 'what a VLAN device is: vlan101=ix0:101' });
+
+  async run(): Promise<number> {
+    if (!(formats as readonly string[]).includes(this.from))
+      throw new UsageError(`netmill reads ${formats.join(', ')}, not '${this.from}'`);
+    if (this.out !== undefined && existsSync(this.out))
+      throw new MillError('usage', `${this.out} exists`, 'name another file, or remove it');
+    const sources = this.sources();
+    const read = this.read(sources);
+    if (!read.ok) return this.refuse(read.problems, sources);
+    return await this.finish(read.value);
+  }
+
+  private sources(): readonly Source[] {
+    const sources = this.files.map(sourceOf);
+    const named = aclPathOf(sources[0]!);
+    if (sources.length > 1 || named === undefined) return sources;
+    const beside = join(dirname(this.files[0]!), basename(named));
+    const found = [resolve(dirname(this.files[0]!), named), beside].find((path) => existsSync(path));
+    if (found === undefined)
+      throw new MillError(
+        'not-found',
+        `${this.files[0]} names the ACL file ${named}, which is not here`,
+        'name the ACL file after the configuration, or delete acl_conf if there is none',
+      );
+    this.progress(`ACLs from ${relative(process.cwd(), found)}`);
+    return [...sources, sourceOf(found)];
+  }
+
+  private read([conf, ...acls]: readonly Source[]): Read<Draft> {
+    const fields = this.fields === undefined ? undefined : parseFields(this.fields);
+    if (typeof fields === 'string') throw new UsageError(`--fields: ${fields}`);
+    const vlans = this.vlans.map(parseVlanDevice);
+    for (const vlan of vlans) if (typeof vlan === 'string') throw new UsageError(`--vlan: ${vlan}`);
+    return readNetmapRt(conf!, acls, {
+      name: this.name ?? nameOf(conf!.file),
+      ...(fields && { fields }),
+      default: oneOf('--default', this.default, ['allow', 'deny']),
+      neighbourDiscovery: oneOf('--neighbour-discovery', this.neighbourDiscovery, ['explicit', 'builtin']),
+      vlans: new Map(vlans.filter((vlan) => typeof vlan !== 'string')),
+    });
+  }
+
+  private refuse(
+    problems: Extract<Read<Draft>, { ok: false }>['problems'],
+    sources: readonly Source[],
+  ): number {
+    const { diagnostics, text } = refusalText(problems, sources, this.context.stderr);
+    if (this.json) this.print(JSON.stringify({ ok: false, diagnostics: toJson(diagnostics) }, null, 2));
+    else this.context.stderr.write(`${text}\n`);
+    return exits.data;
+  }
+
+  /** The text is checked before anybody gets it: what is no policy is told as if it were one of the operator's. */
+  private async finish(draft: Draft): Promise<number> {
+    const { finishImport } = await import('../../codegen/formats/finish.js');
+    const { renderText } = await import('../../codegen/diagnostics/text.js');
+    const file = basename(this.out ?? `${draft.router}.ts`);
+    const { text, result } = await finishImport(draft, file);
+    if (!result.ok) {
+      if (this.json) {
+        this.print(JSON.stringify({ ok: false, diagnostics: toJson(result.diagnostics) }, null, 2));
+        return exits.data;
+      }
+      const shown = { root: process.cwd(), files: result.files, colour: false };
+      const discovery = result.diagnostics.some((one) => one.code === 'NM3024');
+      throw new MillError(
+        'policy',
+        `what ${draft.sources} says makes no policy that netmill would build: nothing is written`,
+        discovery
+          ? '--neighbour-discovery builtin lets Neighbour Discovery pass before the first line'
+          : 'correct what is to be imported',
+        renderText(result.diagnostics, shown),
+      );
+    }
+    const { warnings } = result.policy;
+    if (this.out !== undefined) writeFileSync(this.out, text, { flag: 'wx' });
+    if (this.json) {
+      const written = this.out === undefined ? { policy: text } : { file: resolve(this.out) };
+      const { assumptions } = draft;
+      this.print(
+        JSON.stringify({ ok: true, ...written, assumptions, diagnostics: toJson(warnings) }, null, 2),
+      );
+    } else if (this.out === undefined) this.print(text);
+    else
+      this.print(
+        `${this.out}: ${count(result.policy.router.interfaces.length)} interfaces, ${summary(draft, warnings.length)}`,
+      );
+    return exits.ok;
+  }
+}
+
+function summary({ assumptions, lists, fragments }: Draft, warnings: number): string {
+  const entries = [...fragments.flatMap((one) => one.entries), ...lists.flatMap((one) => one.parts)];
+  const rules = entries.filter((one) => one.kind === 'rule').length;
+  const more = warnings === 0 ? '' : `; ${count(warnings)} warnings: see netmill check`;
+  return `${count(rules)} rules; ${count(assumptions.length)} assumptions stand at its head${more}`;
+}
+
+function sourceOf(path: string): Source {
+  return { file: relative(process.cwd(), resolve(path)), text: readFileSync(requireFile(path), 'utf8') };
+}
+
+/** A router's name begins with a letter and has letters, digits, hyphens and underscores. */
+function nameOf(file: string): string {
+  const word = basename(file)
+    .replace(/\.[^.]*$/, '')
+    .replace(/[^A-Za-z0-9_-]/g, '-');
+  return /^[A-Za-z]/.test(word) ? word.slice(0, 60) : `router-${word}`.slice(0, 60);
+}
+
+function oneOf<T extends string>(option: string, value: string, choices: readonly T[]): T {
+  const found = choices.find((one) => one === value);
+  if (found === undefined)
+    throw new UsageError(`${option}: expected ${choices.join(' or ')}, got '${value}'`);
+  return found;
+}

@@ -1,0 +1,116 @@
+/** `netmill import` as a command: files, exit codes and what it prints. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { packageRoot } from '../../codegen/load/compiler.js';
+import { schemas } from '../../runtime/cli/schemas.js';
+import { netmill } from './netmill.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'netmill-import-test-'));
+test.after.always(() => rmSync(directory, { recursive: true, force: true }));
+
+let count = 0;
+function file(text: string, name = `file-${++count}`): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const netmapRt = ['import', '--from', 'netmap-rt'] as const;
+
+test('the example of the docs', async (t) => {
+  t.timeout(60_000);
+  const example = join(packageRoot, 'examples/netmap-rt');
+  const out = join(directory, 'border.ts');
+  const ran = await netmill([
+    ...netmapRt,
+    join(example, 'netmap-rt.conf'),
+    ...['--fields', 'netmap-rt', '--vlan', 'vlan101=ix1:101', '--name', 'border', '-o', out],
+  ]);
+  t.is(ran.code, 0, ran.err);
+  t.regex(ran.err, /ACLs from .*netmap-rt-acl\.conf/);
+  t.regex(ran.out, /: 3 interfaces, 10 rules; 10 assumptions stand at its head/);
+  const told = /^const everywhere[\s\S]*/m;
+  const expected = readFileSync(join(example, 'border.ts'), 'utf8');
+  t.is(
+    told.exec(readFileSync(out, 'utf8'))![0],
+    told
+      .exec(expected)![0]
+      .replaceAll(
+        'nor does netmap-rt-acl',
+        `nor does ${/nor does (.*?netmap-rt-acl)/.exec(readFileSync(out, 'utf8'))![1]}`,
+      ),
+  );
+
+  const again = await netmill([...netmapRt, join(example, 'netmap-rt.conf'), '-o', out]);
+  t.is(again.code, 64);
+  t.regex(again.err, /border\.ts exists/);
+});
+
+test('as JSON', async (t) => {
+  t.timeout(60_000);
+  const ran = await netmill([...netmapRt, file('interfaces = "ix0";'), '--name', 'r', '--json']);
+  t.is(ran.code, 0, ran.err);
+  const { ok, policy, assumptions, diagnostics } = schemas.import.parse(JSON.parse(ran.out));
+  t.true(ok);
+  t.regex(policy!, /export default router\('r'/);
+  t.deepEqual(assumptions, ['The interfaces have the same names here as there.']);
+  t.deepEqual(diagnostics, []);
+});
+
+const refuses = test.macro(async (t, code: number, expected: RegExp, argv: () => readonly string[]) => {
+  const ran = await netmill(argv());
+  t.is(ran.code, code, ran.err);
+  t.regex(ran.err, expected);
+  t.is(ran.out, '');
+});
+
+test('a format that is not known', refuses, 64, /reads netmap-rt/, () => [
+  ...['import', '--from', 'ipfw', file('')],
+]);
+test('a file that is not there', refuses, 66, /is no file/, () => [...netmapRt, '/nonexistent']);
+test(
+  'an ACL file that is not here',
+  refuses,
+  66,
+  /names the ACL file \/nonexistent\/acl, which is not here/,
+  () => [...netmapRt, file('acl_conf = "/nonexistent/acl"; interfaces = "ix0";')],
+);
+test('fields that are none', refuses, 64, /--fields: 'sink' is not the name of a field/, () => [
+  ...netmapRt,
+  file('interfaces = "ix0";'),
+  ...['--fields', 'sink;action'],
+]);
+test('a VLAN that is none', refuses, 64, /--vlan: 'vlan1=ix0' does not say/, () => [
+  ...netmapRt,
+  file('interfaces = "ix0";'),
+  ...['--vlan', 'vlan1=ix0'],
+]);
+test('a default that is none', refuses, 64, /--default: expected allow or deny, got 'pass'/, () => [
+  ...netmapRt,
+  file('interfaces = "ix0";'),
+  ...['--default', 'pass'],
+]);
+test(
+  'mistakes, with their lines',
+  refuses,
+  65,
+  /acl-1:2:7 - error NM6001: 'quick' is not an action\n2 ;;;;;;quick\n {8}~\n {2}expected deny/,
+  () => [...netmapRt, file('interfaces = "ix0";'), file(';;;;;;drop\n;;;;;;quick\n', 'acl-1')],
+);
+test(
+  'a policy that netmill would not build',
+  refuses,
+  65,
+  /NM3024[\s\S]*makes no policy[\s\S]*--neighbour-discovery builtin/,
+  () => [...netmapRt, file('interfaces = "ix0";'), file(';;;;tcp;80;pass\n;;;;;;drop\n')],
+);
+
+test('nothing is written when something is refused', async (t) => {
+  const out = join(directory, 'never.ts');
+  const ran = await netmill([...netmapRt, file('interfaces = "ix0";'), file('bad'), '-o', out, '--json']);
+  t.is(ran.code, 65);
+  t.deepEqual(schemas.import.parse(JSON.parse(ran.out)).diagnostics[0]!.code, 'NM6001');
+  t.false(existsSync(out));
+});
