@@ -6,31 +6,26 @@
  */
 import { mkdirSync } from 'node:fs';
 import { logAudit } from './audit-log.js';
-import type { Handler } from './control/connection.js';
 import { controlFib } from './control/fib-control.js';
 import { createHandler } from './control/handlers.js';
-import { openLocalRoutes } from './control/local-routes.js';
 import { startControlServer } from './control/server.js';
+import { type Core, composeCore } from './core.js';
 import type { DaemonOptions } from './daemon-options.js';
 import { buildInChild } from './deploy/build.js';
 import type { Bundle } from './deploy/bundle.js';
-import { createDeployer, type Deployer, withBundle } from './deploy/deployer.js';
+import type { Plan } from './deploy/plan.js';
+import { withBundle } from './deploy/source.js';
 import { type GenerationStore, openStore } from './deploy/store.js';
 import { type EngineProcesses, engineProcesses } from './engine-process.js';
 import { messageOf } from './errors.js';
-import { startFpm } from './fpm.js';
-import { keepInterfaces } from './interfaces.js';
-import { openJournal } from './journal.js';
+import { type Fpm, startFpm } from './fpm.js';
 import { removePidfile, takeLock, writePidfile } from './lock.js';
 import type { Logger } from './log.js';
-import { followEvents, type SlotNames } from './log-events.js';
-import { openSyslog } from './log-syslog.js';
-import type { EngineLink, Native } from './native.js';
+import type { EngineLink, Native, Rib } from './native.js';
 import { buffersFor } from './packet-memory.js';
 import { type RunPaths, runPaths } from './paths.js';
-import { followRates, type Sample } from './rates.js';
-import { supervise } from './supervisor.js';
 import { version } from './version.js';
+import { watchEngine } from './watch.js';
 
 export interface DaemonDependencies {
   readonly native: Native;
@@ -114,162 +109,65 @@ async function compose(
   );
 }
 
+/** The order of life: RIB, engine, generation, what looks at it, control socket. */
 async function run(
   options: DaemonOptions,
   { native, log, signal }: DaemonDependencies,
-  { stops, stopAll, paths, store, engines, found, bundle, number }: Startup,
+  startup: Startup,
 ): Promise<Daemon> {
+  const { stops, store, found, bundle } = startup;
   const startedAt = new Date();
   const settings = bundle.plan.daemon;
-  // Ends the loops that read the engine; the parts that change something stop one by one.
-  const reading = new AbortController();
-  const rib = native.createRib({
-    receiveBuffer: RECEIVE_BUFFER,
-    arpMaxTries: settings.arpMaxTries,
-    audit: settings.audit,
-    tables: settings.tables,
-  });
-  rib.onAudit((report) => logAudit(log, report));
-  rib.start();
+  const rib = startRib(native, settings, log);
   stops.push(() => rib.stop());
+  const first = found ?? (await startup.engines.start(signal, buffersFor(bundle.plan)));
+  const running = { engine: first.pid, generation: first.running };
+  log.info(running, found ? 'engine found running' : 'engine started');
 
-  const first = found ?? (await engines.start(signal, buffersFor(bundle.plan)));
-  log.info(
-    { engine: first.pid, generation: first.running },
-    found ? 'engine found running' : 'engine started',
-  );
-
-  const interfaces = keepInterfaces({ kernel: native.kernel, rib, journal: openJournal(paths.journal), log });
-  const supervisor = supervise(first, {
-    engines,
-    buffers: () => buffersFor(deployer.active?.bundle.plan ?? bundle.plan),
-    log,
-    signal,
-    onEngine: (link, adopted) => serveEngine(link, adopted),
-    onNotice: (notice) => {
-      if (notice.kind === 'resolve') resolveNeighbour(notice.interface, notice.address);
-      else refresh();
-    },
-    onCrashLoop: (generation) => giveUp(generation),
-  });
-  const link = (): EngineLink => supervisor.link;
-  const deployer = createDeployer({
-    native,
-    rib,
-    store,
-    interfaces,
-    build: buildInChild,
-    link,
-    log,
-    signal,
-  });
-
-  const localRoutes = openLocalRoutes({ path: paths.localRoutes, rib, log });
-  const refresh = (): void => {
-    localRoutes.apply();
-    deployer
-      .refresh()
-      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'interfaces not refreshed'));
-  };
-  const resolveNeighbour = (slot: number, address: string): void => {
-    const ifindex = ifindexOfSlot(slot, deployer, rib, link());
-    if (ifindex !== undefined) rib.resolve(ifindex, address);
-  };
-  const serveEngine = async (next: EngineLink, adopted: boolean): Promise<void> => {
-    rib.attach(next);
-    const source = deployer.active?.bundle.dir;
-    if (adopted) await deployer.refresh();
-    else if (source !== undefined) await deployer.deploy(source, () => undefined);
-  };
-  const giveUp = async (generation: number): Promise<void> => {
-    log.error({ generation }, 'the engine died twice within a minute: rolling back');
-    await deployer
-      .rollback(undefined, `the engine died twice within a minute with generation ${generation}`)
-      .catch((error: unknown) => log.error({ error: messageOf(error) }, 'rollback failed'));
-  };
-
+  const core = composeCore({ ...startup, native, rib, first, log, signal });
+  const { link, deployer, localRoutes } = core;
   // An engine that was started here goes when the first deploy fails; one that was found goes on as it was.
   let ready = false;
-  stops.push(async () => {
-    supervisor.letGo();
-    await deployer.idle();
-    rib.attach(undefined);
-    if (found !== undefined && !ready) return link().release();
-    await link()
-      .stop()
-      .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the engine did not stop cleanly'));
-    link().release();
-    interfaces.restore();
-  });
-  // A RIB that does not know the interfaces yet would send everything by the kernel for a moment.
-  const resumed = number === undefined && (await deployer.resume(first.running));
-  localRoutes.apply();
-  const fpm = settings.fpm && (await startFpm({ ...settings.fpm, rib, log }));
-  if (fpm) stops.push(() => fpm.stop());
-  if (resumed && fpm && !(await fpm.caughtUp(FPM_WAIT_MS)))
-    log.warn('FPM: zebra has not come back; its routes are the kernel’s until it has');
-  rib.attach(first);
-  if (resumed) log.info({ generation: first.running }, 'running generation taken over as it is');
-  else {
-    await deployer.deploy(options.source, (step) => log.info(step), { dir: bundle.dir, number });
-  }
-  rib.onLinks(refresh);
-  refresh();
-
-  const syslog = openSyslog({
-    path: '/dev/log',
-    tag: 'netmilld',
-    fallback: (line, severity) => log.info({ severity }, line),
-  });
-  const events = followEvents({
-    state: () => link().state,
-    names: slotNames(deployer, link),
-    syslog,
-    signal: reading.signal,
-  });
-  const rates = followRates({ read: () => readTraffic(deployer, link()), signal: reading.signal });
-  stops.push(async () => {
-    reading.abort();
-    await Promise.all([events.done, rates.done]);
-    await syslog.stop();
-  });
+  stops.push(() => core.stop(found === undefined || ready));
+  const fpm = await takeOver(options, startup, core, rib, log);
+  rib.onLinks(core.refresh);
+  core.refresh();
+  const watch = watchEngine(deployer, link, log);
+  stops.push(() => watch.stop());
 
   const asked = new AbortController();
-  const handler: Handler = createHandler({
-    version,
-    startedAt,
-    link,
-    rib,
-    fib: controlFib(rib, fpm),
-    localRoutes,
-    deployer,
-    store,
-    rates,
-    recentEvents: events.recent,
-    // The answer goes out first.
-    shutdown: () => setTimeout(() => asked.abort(), 50),
-    log,
-  });
   const socket = options.socket ?? settings.socket.path;
   const server = await startControlServer({
     path: socket,
     mode: settings.socket.mode,
     maxClients: settings.maxClients,
-    handler,
+    handler: createHandler({
+      version,
+      startedAt,
+      link,
+      rib,
+      fib: controlFib(rib, fpm),
+      localRoutes,
+      deployer,
+      store,
+      rates: watch.rates,
+      recentEvents: watch.recentEvents,
+      // The answer goes out first.
+      shutdown: () => setTimeout(() => asked.abort(), 50),
+      log,
+    }),
     credentials: native.peerCredentials,
   });
   stops.push(() => server.stop());
-
   const pidfile = options.pidfile ?? settings.pidfile;
   writePidfile(pidfile);
   stops.push(() => removePidfile(pidfile));
   ready = true;
   log.info({ socket, generation: link().running }, 'ready');
 
-  const stopping = AbortSignal.any([signal, asked.signal]);
-  const done = aborted(stopping).then(async () => {
+  const done = aborted(AbortSignal.any([signal, asked.signal])).then(async () => {
     log.info('stopping');
-    await stopAll();
+    await startup.stopAll();
     log.info('stopped');
   });
   const reload = async (): Promise<void> => {
@@ -279,52 +177,39 @@ async function run(
   return { generation: link().running, socket, reload, done };
 }
 
-function ifindexOfSlot(
-  slot: number,
-  deployer: Deployer,
-  rib: { links(): readonly { readonly name: string; readonly ifindex: number }[] },
-  link: EngineLink,
-): number | undefined {
-  const faces = deployer.active?.faces ?? new Map<string, { device: string }>();
-  for (const [name, face] of faces) {
-    if (link.state.interfaceSlot(name) !== slot) continue;
-    return rib.links().find((l) => l.name === face.device)?.ifindex;
-  }
-  return undefined;
+function startRib(native: Native, settings: Plan['daemon'], log: Logger): Rib {
+  const rib = native.createRib({
+    receiveBuffer: RECEIVE_BUFFER,
+    arpMaxTries: settings.arpMaxTries,
+    audit: settings.audit,
+    tables: settings.tables,
+  });
+  rib.onAudit((report) => logAudit(log, report));
+  rib.start();
+  return rib;
 }
 
-function slotNames(deployer: Deployer, link: () => EngineLink): SlotNames {
-  return {
-    rule: (slot) => {
-      const at = link().runningConfiguration().ruleSlots.indexOf(slot);
-      const rule = deployer.active?.bundle.plan.rules[at];
-      if (rule === undefined) return { id: `slot ${slot}`, action: 'matched', origin: 'a generation before' };
-      return { id: rule.name ?? rule.text, action: rule.action, origin: rule.origin };
-    },
-    interface: (slot) => {
-      const plan = deployer.active?.bundle.plan;
-      return (
-        plan?.interfaces.find((i) => link().state.interfaceSlot(i.name) === slot)?.name ?? `slot ${slot}`
-      );
-    },
-  };
-}
-
-function readTraffic(deployer: Deployer, link: EngineLink): ReadonlyMap<string, Sample> {
-  const samples = new Map<string, Sample>();
-  const { state } = link;
-  const plan = deployer.active?.bundle.plan;
-  for (const { name } of plan?.ports ?? []) {
-    const port = state.port(state.portSlot(name));
-    samples.set(`port ${name} rx`, { packets: port.rxPackets, bytes: port.rxBytes });
-    samples.set(`port ${name} tx`, { packets: port.txPackets, bytes: port.txBytes });
-  }
-  for (const { name } of plan?.interfaces ?? []) {
-    const counters = state.interfaceCounters(state.interfaceSlot(name));
-    samples.set(`interface ${name} rx`, counters.rx);
-    samples.set(`interface ${name} tx`, counters.tx);
-  }
-  return samples;
+/** The running generation is taken over as it is, or the bundle is deployed. Gives the FPM listener, where the policy wants one. */
+async function takeOver(
+  options: DaemonOptions,
+  { stops, bundle, number }: Startup,
+  { link, deployer, localRoutes }: Core,
+  rib: Rib,
+  log: Logger,
+): Promise<Fpm | undefined> {
+  const first = link();
+  const settings = bundle.plan.daemon;
+  // A RIB that does not know the interfaces yet would send everything by the kernel for a moment.
+  const resumed = number === undefined && (await deployer.resume(first.running));
+  localRoutes.apply();
+  const fpm = settings.fpm && (await startFpm({ ...settings.fpm, rib, log }));
+  if (fpm) stops.push(() => fpm.stop());
+  if (resumed && fpm && !(await fpm.caughtUp(FPM_WAIT_MS)))
+    log.warn('FPM: zebra has not come back; its routes are the kernel’s until it has');
+  rib.attach(first);
+  if (resumed) log.info({ generation: first.running }, 'running generation taken over as it is');
+  else await deployer.deploy(options.source, (step) => log.info(step), { dir: bundle.dir, number });
+  return fpm;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -2,17 +2,16 @@
  * Deploys, one after another: build → store → bind → prepare → commit → record. Whatever fails before the commit
  * leaves the running generation as it is and says why. Which generation runs is the engine's word alone.
  */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { errnoOf, MillError, messageOf } from '../errors.js';
+import { MillError, messageOf } from '../errors.js';
 import type { Interfaces, Wish } from '../interfaces.js';
 import type { Logger } from '../log.js';
 import type { EngineLink, Native, Rib } from '../native.js';
 import type { BuildPolicy } from './build.js';
-import { type Bundle, readBundle } from './bundle.js';
+import type { Bundle } from './bundle.js';
 import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
 import { type Face, resolveFaces } from './faces.js';
+import { checkAbi, checkExpected, type Expected, notRetained, refused } from './refusals.js';
+import { withBundle } from './source.js';
 import type { GenerationRecord, GenerationStore, StoredGeneration } from './store.js';
 
 export interface DeployerOptions {
@@ -35,13 +34,6 @@ export interface DeployResult {
 
 export interface Active extends StoredGeneration {
   readonly faces: ReadonlyMap<string, Face>;
-}
-
-/** What a plan was made for. */
-export interface Expected {
-  readonly policyHash: string;
-  /** Of the policy that runs; absent: whatever runs. */
-  readonly againstHash?: string | undefined;
 }
 
 /** A bundle that was made from the source already. */
@@ -255,81 +247,10 @@ export function createDeployer(options: DeployerOptions): Deployer {
   };
 }
 
-export interface BundleRequest {
-  readonly source: string;
-  /** A bundle made from `source` already. */
-  readonly built?: string | undefined;
-  readonly number: number;
-  readonly build: BuildPolicy;
-  readonly signal: AbortSignal;
-  readonly onStep: (text: string) => void;
-}
-
-/** Uses the bundle that `source` is, or a build of it that goes away afterwards. */
-export async function withBundle<T>(request: BundleRequest, use: (bundle: Bundle) => Promise<T>): Promise<T> {
-  const { source, built, number, signal, onStep } = request;
-  if (built !== undefined) return use(readBundle(built));
-  if (isDirectory(source)) return use(readBundle(source));
-  const outDir = mkdtempSync(join(tmpdir(), 'netmill-build-'));
-  try {
-    const dir = await request.build({ policy: source, outDir, generation: number, signal, onStep });
-    return await use(readBundle(dir));
-  } finally {
-    rmSync(outDir, { recursive: true, force: true });
-  }
-}
-
 /** As the engine was told: devices may have gone since. */
 function facesOfRunning(link: EngineLink): ReadonlyMap<string, Face> {
   const { interfaces } = link.runningConfiguration();
   return new Map(interfaces.map((iface) => [iface.name, { kind: iface.host, device: iface.hostName }]));
-}
-
-/** Plan and deploy are two moments: between them files may have been edited, and something else deployed. */
-function checkExpected(expect: Expected, policyHash: string, running: string | undefined): void {
-  const short = (hash: string | undefined) => hash?.slice(0, 12) ?? 'nothing';
-  const { againstHash } = expect;
-  let wrong: string | undefined;
-  if (expect.policyHash !== policyHash)
-    wrong = `expected the policy of the plan, ${short(expect.policyHash)}; got ${short(policyHash)}`;
-  else if (againstHash !== undefined && againstHash !== running)
-    wrong = `expected ${short(againstHash)} to run, as when the plan was made; got ${short(running)}`;
-  if (wrong !== undefined)
-    throw new MillError('policy', wrong, 'make a new plan: netmill plan POLICY -o FILE');
-}
-
-function checkAbi(bundle: Bundle, native: Pick<Native, 'abi' | 'layout'>): void {
-  if (bundle.abi === native.abi && bundle.layout === native.layout) return;
-  throw new MillError(
-    'policy',
-    `expected a bundle for ABI ${native.abi}, layout ${native.layout}; got ABI ${bundle.abi}, layout ${bundle.layout}`,
-    'build it with the netmill that runs here',
-  );
-}
-
-function refused(error: unknown): unknown {
-  if (error instanceof MillError) return error;
-  const errno = errnoOf(error);
-  if (errno === '') return error;
-  return new MillError('engine', messageOf(error), 'nothing has changed: the generation before goes on');
-}
-
-function notRetained(generation: number, link: EngineLink, stored: StoredGeneration | undefined): MillError {
-  const kept = link.retained.filter((g) => g > 0).join(', ') || 'none';
-  const fix =
-    stored === undefined ? 'see netmill generations' : `deploy it anew: netmill deploy ${stored.bundle.dir}`;
-  return new MillError(
-    'not-found',
-    `the engine does not keep generation ${generation}; it keeps ${kept}`,
-    fix,
-  );
-}
-
-function isDirectory(path: string): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined)
-    throw new MillError('not-found', `${path} does not exist`, 'give a policy file or a bundle directory');
-  return found.isDirectory();
 }
 
 function delay(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -72,7 +72,7 @@ export interface Sent {
 }
 
 /** No sending of a test takes longer. */
-const answerMs = 30_000;
+const answerMs = 45_000;
 
 type Answer = { readonly ok: boolean; readonly error?: string };
 

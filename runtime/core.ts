@@ -1,0 +1,113 @@
+/**
+ * The parts that hang together in a circle: the supervisor's engine is what the deployer deploys to, a new engine gets
+ * the deployer's generation, and what the engine or the kernel tells of links makes the deployer apply interfaces again.
+ */
+import { type LocalRoutes, openLocalRoutes } from './control/local-routes.js';
+import { buildInChild } from './deploy/build.js';
+import type { Bundle } from './deploy/bundle.js';
+import { createDeployer, type Deployer } from './deploy/deployer.js';
+import type { GenerationStore } from './deploy/store.js';
+import type { EngineProcesses } from './engine-process.js';
+import { messageOf } from './errors.js';
+import { keepInterfaces } from './interfaces.js';
+import { openJournal } from './journal.js';
+import type { Logger } from './log.js';
+import type { EngineLink, Native, Rib } from './native.js';
+import { buffersFor } from './packet-memory.js';
+import type { RunPaths } from './paths.js';
+import { supervise } from './supervisor.js';
+
+export interface CoreParts {
+  readonly native: Native;
+  readonly rib: Rib;
+  readonly engines: EngineProcesses;
+  readonly store: GenerationStore;
+  readonly paths: RunPaths;
+  /** The engine that serves at first. */
+  readonly first: EngineLink;
+  /** What is to run; its packet memory is asked for when an engine is started before it is deployed. */
+  readonly bundle: Bundle;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export interface Core {
+  /** The engine that serves now. */
+  link(): EngineLink;
+  readonly deployer: Deployer;
+  readonly localRoutes: LocalRoutes;
+  /** Links changed. */
+  refresh(): void;
+  /** Nothing is deployed and no engine is started any more. @param handBack also stops the engine, and ports go back to the kernel */
+  stop(handBack: boolean): Promise<void>;
+}
+
+export function composeCore(parts: CoreParts): Core {
+  const { native, rib, store, paths, bundle, log, signal } = parts;
+  const interfaces = keepInterfaces({ kernel: native.kernel, rib, journal: openJournal(paths.journal), log });
+  const supervisor = supervise(parts.first, {
+    engines: parts.engines,
+    buffers: () => buffersFor(deployer.active?.bundle.plan ?? bundle.plan),
+    log,
+    signal,
+    onEngine: (next, adopted) => serve(next, adopted),
+    onNotice: (notice) => {
+      if (notice.kind === 'resolve') resolve(notice.interface, notice.address);
+      else refresh();
+    },
+    onCrashLoop: (generation) => giveUp(generation),
+  });
+  const link = (): EngineLink => supervisor.link;
+  const deployer = createDeployer({ native, rib, store, interfaces, build: buildInChild, link, log, signal });
+  const localRoutes = openLocalRoutes({ path: paths.localRoutes, rib, log });
+
+  const refresh = (): void => {
+    localRoutes.apply();
+    deployer
+      .refresh()
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'interfaces not refreshed'));
+  };
+  const resolve = (slot: number, address: string): void => {
+    const ifindex = ifindexOfSlot(slot, deployer, rib, link());
+    if (ifindex !== undefined) rib.resolve(ifindex, address);
+  };
+  const serve = async (next: EngineLink, adopted: boolean): Promise<void> => {
+    rib.attach(next);
+    const source = deployer.active?.bundle.dir;
+    if (adopted) await deployer.refresh();
+    else if (source !== undefined) await deployer.deploy(source, () => undefined);
+  };
+  const giveUp = async (generation: number): Promise<void> => {
+    log.error({ generation }, 'the engine died twice within a minute: rolling back');
+    await deployer
+      .rollback(undefined, `the engine died twice within a minute with generation ${generation}`)
+      .catch((error: unknown) => log.error({ error: messageOf(error) }, 'rollback failed'));
+  };
+  const stop = async (handBack: boolean): Promise<void> => {
+    supervisor.letGo();
+    await deployer.idle();
+    rib.attach(undefined);
+    if (handBack) {
+      await link()
+        .stop()
+        .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the engine did not stop cleanly'));
+    }
+    link().release();
+    if (handBack) interfaces.restore();
+  };
+  return { link, deployer, localRoutes, refresh, stop };
+}
+
+function ifindexOfSlot(
+  slot: number,
+  deployer: Deployer,
+  rib: { links(): readonly { readonly name: string; readonly ifindex: number }[] },
+  link: EngineLink,
+): number | undefined {
+  const faces = deployer.active?.faces ?? new Map<string, { device: string }>();
+  for (const [name, face] of faces) {
+    if (link.state.interfaceSlot(name) !== slot) continue;
+    return rib.links().find((l) => l.name === face.device)?.ifindex;
+  }
+  return undefined;
+}
