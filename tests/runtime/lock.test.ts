@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -38,15 +39,18 @@ test('the lock of another process with the same number is taken over', (t) => {
 });
 
 test('a dead process that nobody has asked for holds no lock', async (t) => {
-  // The shell becomes a program that never waits for the child it had before.
-  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
+  // The shell becomes a program that never waits for the child it had before; then the child may end.
+  const parent = spawn('sh', ['-c', 'cat <&3 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
   });
   t.teardown(() => parent.kill('SIGKILL'));
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const [line] = (await once(parent.stdout!, 'data')) as [Buffer];
   const pid = Number(line.toString());
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 10));
+  while (!/^sleep/.test(readFileSync(`/proc/${parent.pid}/comm`, 'utf8'))) await pause();
+  (parent.stdio[3] as Socket).destroy();
   while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause();
   }
   const path = place();
   writeFileSync(path, `${pid} ${startOf(pid)}\n`);
