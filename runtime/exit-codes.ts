@@ -1,8 +1,12 @@
-/** sysexits(3): what a shell script can tell apart. */
+/** What a shell script can tell apart: sysexits(3), and below them what `netmill test` found. */
 import type { ErrorCode } from './errors.js';
 
 export const exits = {
   ok: 0,
+  testFailed: 1,
+  mutantSurvived: 2,
+  /** Less than `--min` says. */
+  notReached: 3,
   usage: 64,
   data: 65,
   noInput: 66,

@@ -1,17 +1,17 @@
 /** Findings as workflow commands of GitHub Actions, which become annotations at the lines of a pull request. */
-import type { Finding, Report } from './report.js';
+import type { Finding, Place, Report } from './report.js';
 
 const commands = { error: 'error', warning: 'warning', note: 'notice' } as const;
 
 export function toGithub({ suites }: Report): string {
   return suites
-    .flatMap((suite) => suite.findings.map((one) => line(one, suite.name)))
+    .flatMap((suite) => suite.findings.map((one) => line(one)))
     .map((one) => `${one}\n`)
     .join('');
 }
 
-function line({ kind, level, message, place, related }: Finding, suite: string): string {
-  const { file, line: at, column, endLine, endColumn } = place ?? { file: suite };
+function line({ kind, level, message, place, related }: Finding): string {
+  const { file, line: at, column, endLine, endColumn } = place ?? ({} as Partial<Place>);
   const properties = Object.entries({ file, line: at, endLine, col: column, endColumn, title: kind })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${property(String(value))}`);

@@ -20,14 +20,16 @@ import { difference, intersection, type PacketSet, size } from '../analysis/sets
 import { makeSpace } from '../analysis/space.js';
 import type { CheckedPolicy } from '../checked.js';
 import { place } from '../cite.js';
+import { recorderOf } from '../coverage/record.js';
 import { renderText } from '../diagnostics/text.js';
+import type { Seen } from '../evaluate/rules.js';
 import { type Explanation, explain, explainOut } from '../explain/explain.js';
 import { readPacket } from '../explain/read-packet.js';
-import { loadAndCheck } from '../front.js';
 import type { Ir, IrInterface } from '../ir.js';
 import { lower } from '../lower.js';
 import { makePlan, type PlannedChange, ruleText } from '../plan/plan.js';
 import { tagsOf } from '../tags.js';
+import { policyInstead } from './instead.js';
 
 /** A policy file that was loaded, checked and found right. */
 export interface LoadedPolicy {
@@ -83,6 +85,10 @@ const steps = 2_000_000;
 
 /** @throws Error with all diagnostics when the policy is refused */
 export async function load(path: string): Promise<LoadedPolicy> {
+  const instead = policyInstead(path);
+  if (instead) return { policy: instead, ir: lower(instead) };
+  // The compiler is a large program: a policy that is there already does not wait for it.
+  const { loadAndCheck } = await import('../front.js');
   const result = await loadAndCheck(path);
   if (!result.ok) {
     const { diagnostics, root, files } = result;
@@ -92,14 +98,23 @@ export async function load(path: string): Promise<LoadedPolicy> {
 }
 
 /** The way of one packet: `in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn`. @throws Error when it is not understood */
-export function simulate({ ir }: LoadedPolicy, packet: string): Explanation {
+export function simulate({ policy, ir }: LoadedPolicy, packet: string): Explanation {
   const read = readPacket(packet);
   if ('expected' in read) throw new Error(`${packet}: expected ${read.expected}, got ${read.got}`);
   const out = read.out === undefined ? undefined : faceOf(ir, read.out);
-  if (out && read.interface === undefined) return explainOut(ir, out, seenAs(read.packet));
+  if (out && read.interface === undefined) return simulateOut(policy, ir, out, seenAs(read.packet));
   const iface = faceOf(ir, read.interface);
   const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
-  return explain(ir, iface, seenAs({ ...read.packet, fields: { ...read.packet.fields, vlan } }), out);
+  const seen = seenAs({ ...read.packet, fields: { ...read.packet.fields, vlan } });
+  const explanation = explain(ir, iface, seen, out);
+  recorderOf(policy, ir)?.packet(explanation, seen, out !== undefined);
+  return explanation;
+}
+
+function simulateOut(policy: CheckedPolicy, ir: Ir, out: IrInterface, seen: Seen): Explanation {
+  const explanation = explainOut(ir, out, seen);
+  recorderOf(policy, ir)?.packet(explanation, seen, true);
+  return explanation;
 }
 
 /** Decides for every packet of the question whether it fares as claimed. @throws Error when there is none, or no answer */
@@ -160,7 +175,7 @@ interface JudgedFace {
   readonly judged: readonly Judged[];
 }
 
-function judgedAll({ ir }: LoadedPolicy, question: Question): readonly JudgedFace[] {
+function judgedAll({ policy, ir }: LoadedPolicy, question: Question): readonly JudgedFace[] {
   const [problem] = problemsSoFar();
   if (problem) throw new Error(`${problem.origin.file}:${problem.origin.line}: ${problem.message}`);
   const names = question.in === undefined ? ir.interfaces.map((one) => one.name) : [question.in].flat();
@@ -168,6 +183,8 @@ function judgedAll({ ir }: LoadedPolicy, question: Question): readonly JudgedFac
   try {
     const all = families.flatMap((family) => judgedOf(ir, family, faces, question));
     if (all.every((one) => one.judged.length === 0)) throw new Error('no packet is asked about');
+    const recorder = recorderOf(policy, ir);
+    for (const { pipe, iface, out, judged } of all) recorder?.packets(pipe, iface, out, judged);
     return all;
   } catch (error) {
     if (error instanceof TooManySteps) throw new Error('not decided: too many rules meet in these packets');

@@ -17,6 +17,7 @@ import { GenerationsCommand } from './generations.js';
 import { HelpCommand } from './help.js';
 import { IfconfigCommand } from './ifconfig.js';
 import { ImportCommand } from './import.js';
+import { InitCommand } from './init.js';
 import { InteractiveCommand } from './interactive.js';
 import { LogCommand } from './log.js';
 import { isTerminal } from './paint.js';
@@ -30,15 +31,18 @@ import { RouteGetCommand } from './route-get.js';
 import { RouteTopCommand } from './route-top.js';
 import { ShutdownCommand } from './shutdown.js';
 import { StatusCommand } from './status.js';
+import { TestCommand } from './test.js';
 import { shortUsage } from './usage.js';
 import { VersionCommand } from './version.js';
 
 const commands = [
+  InitCommand,
   BuildCommand,
   CheckCommand,
   PlanCommand,
   ExplainCommand,
   ImportCommand,
+  TestCommand,
   DeployCommand,
   GenerationsCommand,
   RollbackCommand,

@@ -50,6 +50,7 @@ const way = z.strictObject({
 export const plannedChange = z.strictObject({
   effect: z.enum(['allowed', 'denied', 'rerouted']),
   interface: z.string(),
+  direction: z.enum(['in', 'out']),
   family: z.union([z.literal(4), z.literal(6)]),
   packets: big,
   sources: big,
@@ -108,6 +109,51 @@ const imported = z.strictObject({
   diagnostics: z.array(diagnostic),
 });
 
+const share = z.strictObject({ reached: z.int(), all: z.int() });
+
+const tested = z.strictObject({
+  passed: z.boolean(),
+  runner: z.string(),
+  files: z.array(z.string()),
+  coverage: z.array(
+    z.strictObject({
+      policy: z.string(),
+      router: z.string(),
+      rules: share,
+      branches: share,
+      missing: z.array(
+        z.strictObject({
+          ...place,
+          kind: z.enum(['rule', 'branch']),
+          text: z.string(),
+          why: z.enum(['shadowed', 'empty', 'stopped', 'not asked', 'undecided']),
+          by: z.string().optional(),
+          example: z.string().optional(),
+        }),
+      ),
+    }),
+  ),
+  mutation: z
+    .strictObject({
+      mutants: z.int(),
+      found: z.int(),
+      equivalent: z.int(),
+      survivors: z.array(
+        z.strictObject({
+          policy: z.string(),
+          ...place,
+          list: z.string(),
+          mutation: z.enum(['flip', 'widen', 'swap', 'drop']),
+          change: z.string(),
+          example: z.string().optional(),
+          fate: z.string().optional(),
+          mutantFate: z.string().optional(),
+        }),
+      ),
+    })
+    .optional(),
+});
+
 /** What any command prints when it fails. */
 const failure = z.strictObject({
   error: z.strictObject({
@@ -125,6 +171,7 @@ export const schemas = {
   plan,
   explain: z.union([explained, z.array(explained)]),
   import: imported,
+  test: tested,
   error: failure,
 } as const;
 

@@ -12,6 +12,7 @@ import { netmill } from './netmill.js';
 const directory = mkdtempSync(join(tmpdir(), 'netmill-formats-'));
 test.after.always(() => rmSync(directory, { recursive: true, force: true }));
 
+// One policy at a time: each is evaluated within a limit of time.
 const policy = (rules: string) => `import { acl, allow, deny, nets, router, tcp } from 'netmill';
 const wan = acl('from-wan', { default: 'deny' }, [
 ${rules}
@@ -33,12 +34,12 @@ const fits = test.macro(async (t, name: SchemaName, code: number, ...argv: reado
   t.true(read.success, JSON.stringify(read.error?.issues));
 });
 
-test('check of one policy', fits, 'check', 65, 'check', wrong);
-test('check of a directory', fits, 'check', 65, 'check', directory, '--notes');
-test('check of what is not there', fits, 'error', 66, 'check', join(directory, 'none.ts'));
-test('build', fits, 'build', 0, 'build', right, '-o', join(directory, 'out'));
-test('plan', fits, 'plan', 0, 'plan', right, '--against', 'examples/edge.ts', '--no-build');
-test('explain', fits, 'explain', 0, 'explain', right, 'in wan tcp 9.9.9.9:1 > 203.0.113.1:80 syn');
+test.serial('check of one policy', fits, 'check', 65, 'check', wrong);
+test.serial('check of a directory', fits, 'check', 65, 'check', directory, '--notes');
+test.serial('check of what is not there', fits, 'error', 66, 'check', join(directory, 'none.ts'));
+test.serial('build', fits, 'build', 0, 'build', right, '-o', join(directory, 'out'));
+test.serial('plan', fits, 'plan', 0, 'plan', right, '--against', 'examples/edge.ts', '--no-build');
+test.serial('explain', fits, 'explain', 0, 'explain', right, 'in wan tcp 9.9.9.9:1 > 203.0.113.1:80 syn');
 
 for (const name of Object.keys(schemas) as SchemaName[])
   test(`schemas/${name}.json is that of the program`, (t) => {
@@ -56,7 +57,7 @@ test('no schema is left of a command that has gone', (t) => {
   );
 });
 
-test('SARIF names the place from the working directory, and every kind once', async (t) => {
+test.serial('SARIF names the place from the working directory, and every kind once', async (t) => {
   const ran = await netmill(['check', directory, '--format', 'sarif']);
   t.is(ran.code, 65);
   const [run] = JSON.parse(ran.out).runs;
@@ -72,7 +73,7 @@ test('SARIF names the place from the working directory, and every kind once', as
   t.is(found.relatedLocations[0].physicalLocation.region.startLine, 3);
 });
 
-test('JUnit has a suite for each policy, and a failure for each error', async (t) => {
+test.serial('JUnit has a suite for each policy, and a failure for each error', async (t) => {
   const ran = await netmill(['check', directory, '--format', 'junit']);
   t.is(ran.code, 65);
   t.regex(ran.out, /<testsuites name="netmill check" tests="\d+" failures="1">/);
@@ -80,7 +81,7 @@ test('JUnit has a suite for each policy, and a failure for each error', async (t
   t.is(ran.out.match(/<failure type="NM3001"/g)?.length, 1);
 });
 
-test('annotations stand at the line', async (t) => {
+test.serial('annotations stand at the line', async (t) => {
   const ran = await netmill(['check', wrong, '--format', 'github']);
   t.is(ran.code, 65);
   t.regex(
@@ -89,7 +90,7 @@ test('annotations stand at the line', async (t) => {
   );
 });
 
-test('a plan is annotated at the lines that decide from now on', async (t) => {
+test.serial('a plan is annotated at the lines that decide from now on', async (t) => {
   const old = join(directory, 'old.ts');
   writeFileSync(old, policy('  deny({ service: tcp(80) }),'));
   const ran = await netmill(['plan', right, '--against', old, '--no-build', '--format', 'github']);
@@ -126,20 +127,20 @@ test('what has a meaning in an annotation is escaped', (t) => {
   t.is(toGithub(only), '::warning file=a%2Cb%3Ac.ts,line=1,col=2,title=NM1::100 %25%0A<a> & \u0001\n');
 });
 
-test('of several policies one is named', async (t) => {
+test.serial('of several policies one is named', async (t) => {
   const ran = await netmill(['check', directory, '--only', 'right']);
   t.is(ran.code, 0);
   t.regex(ran.out, /routers\/right\.ts: router r/);
   t.notRegex(ran.out, /wrong\.ts/);
 });
 
-test('a name that no policy has is told with those that there are', async (t) => {
+test.serial('a name that no policy has is told with those that there are', async (t) => {
   const ran = await netmill(['check', directory, '--only', 'wight']);
   t.is(ran.code, 66);
   t.regex(ran.err, /there is no policy wight\n {2}fix: --only takes one of right, wrong/);
 });
 
-test('an unknown format is a usage error', async (t) => {
+test.serial('an unknown format is a usage error', async (t) => {
   const ran = await netmill(['check', right, '--format', 'xml']);
   t.is(ran.code, 64);
   t.regex(ran.err, /expected --format text, json, sarif, junit, github, got 'xml'/);
