@@ -35,7 +35,7 @@ import { type FrontOptions, loadAndCheck } from './front.js';
 import type { Ir } from './ir.js';
 import { lower } from './lower.js';
 import { makeManifest } from './make-manifest.js';
-import type { Manifest } from './manifest.js';
+import { formatManifest, type Manifest } from './manifest.js';
 import { policyFile, policyToJson } from './policy-json.js';
 import { renderForwarder } from './render.js';
 import { selfTest } from './selftest/selftest.js';
@@ -191,7 +191,7 @@ function write(
   const files = {
     source: put('forwarder.c', source),
     forwarder: put(forwarder, code),
-    manifest: put('forwarder.json', `${JSON.stringify(manifest, undefined, 2)}\n`),
+    manifest: put('forwarder.json', formatManifest(manifest)),
   };
   removeOld(options.outDir, forwarder);
   return { files, manifest };

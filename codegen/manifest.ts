@@ -2,6 +2,7 @@
  * forwarder.json: what a generation is, for the daemon and for people. Local numbers are positions in its lists and
  * the numbers that the generated C uses.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 export const manifestVersion = 1;
@@ -107,7 +108,21 @@ export const manifestSchema = z.object({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** @throws ZodError when the text is not a manifest of this version. */
+function digestOf(manifest: object): string {
+  return createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+}
+
+/** With the SHA-256 of everything else in it, so that a file edited after the build is not taken for what was built. */
+export function formatManifest(manifest: Manifest): string {
+  return `${JSON.stringify({ ...manifest, digest: digestOf(manifest) }, undefined, 2)}\n`;
+}
+
+/** @throws Error when the text is not a manifest of this version, or not as it was written */
 export function parseManifest(text: string): Manifest {
-  return manifestSchema.parse(JSON.parse(text));
+  const { digest, ...rest } = JSON.parse(text) as { digest?: unknown };
+  const manifest = manifestSchema.parse(rest);
+  const found = digestOf(rest);
+  if (found !== digest)
+    throw new Error(`it was changed after the build: its digest is ${found}, not ${digest}`);
+  return manifest;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** netmilld: reads its command line, goes into the background unless told not to, and turns signals into calls. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startDaemon } from './daemon.js';
 import { type DaemonOptions, parseDaemonOptions, usage } from './daemon-options.js';
@@ -9,7 +9,7 @@ import { type ErrorData, errorData, MillError } from './errors.js';
 import { exitCodeOf, exits } from './exit-codes.js';
 import { createLogger } from './log.js';
 import { native } from './native.js';
-import { runPaths } from './paths.js';
+import { makeRundir, runPaths } from './paths.js';
 import { version } from './version.js';
 
 /** Set for the process in the background; it tells its parent by IPC how starting went. */
@@ -63,7 +63,7 @@ function report(message: Report): void {
 /** The same program again, in a session of its own; this one waits until it forwards or has failed. */
 function daemonise(options: DaemonOptions): Promise<number> {
   const paths = runPaths(options.rundir);
-  mkdirSync(paths.dir, { recursive: true, mode: 0o755 });
+  makeRundir(paths);
   const logFile = openSync(paths.daemonLog, 'a', 0o640);
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     detached: true,

@@ -4,7 +4,6 @@
  * finds the engine running, its generation's manifest in the run directory, and what was changed in the kernel in
  * the journal.
  */
-import { mkdirSync } from 'node:fs';
 import { logAudit } from './audit-log.js';
 import { controlFib } from './control/fib-control.js';
 import { createHandler } from './control/handlers.js';
@@ -23,7 +22,7 @@ import { removePidfile, takeLock, writePidfile } from './lock.js';
 import type { Logger } from './log.js';
 import type { EngineLink, Native, Rib } from './native.js';
 import { buffersFor } from './packet-memory.js';
-import { type RunPaths, runPaths } from './paths.js';
+import { makeRundir, type RunPaths, runPaths } from './paths.js';
 import { version } from './version.js';
 import { watchEngine } from './watch.js';
 
@@ -91,7 +90,7 @@ async function compose(
 ): Promise<Daemon> {
   const { native, log, signal } = dependencies;
   const paths = runPaths(options.rundir);
-  mkdirSync(paths.dir, { recursive: true, mode: 0o755 });
+  makeRundir(paths);
   const lock = takeLock(paths.lock);
   stops.push(() => lock.release());
   const store = openStore(paths.generations);

@@ -5,6 +5,7 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, MillError } from './errors.js';
+import { makeWritable } from './folders.js';
 
 export interface Lock {
   release(): void;
@@ -90,7 +91,11 @@ export function startTime(pid: number): string {
 
 /** The pidfile is for others; the lock is what counts. */
 export function writePidfile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeWritable(
+    dirname(path),
+    'directory of the pidfile',
+    'name another one: daemon.pidfile in the policy, or --pidfile FILE',
+  );
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, `${process.pid}\n`, { mode: 0o644 });
   renameSync(draft, path);

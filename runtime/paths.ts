@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeWritable } from './folders.js';
 
 /** The directory with package.json, from sources and from dist/ alike. */
 export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
@@ -42,4 +43,9 @@ export function runPaths(dir: string): RunPaths {
     journal: join(dir, 'kernel-changes.json'),
     localRoutes: join(dir, 'local-routes.json'),
   };
+}
+
+/** @throws MillError when it cannot be made or written to */
+export function makeRundir(paths: RunPaths): void {
+  makeWritable(paths.dir, 'run directory', 'run netmilld as root, or choose another one: --rundir DIR');
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -192,6 +192,14 @@ test('a manifest of another shape is refused in one line', (t) => {
   writeFileSync(join(dir, 'forwarder.json'), '{"version":1}');
   const error = t.throws<MillError>(() => readBundle(dir));
   t.regex(error?.message ?? '', /is no manifest of this netmill: abi: .* \(and \d+ more\)$/);
+});
+
+test('a manifest that was edited after the build is refused', (t) => {
+  const path = join(writeBundle(join(scratch(t), 'b')), 'forwarder.json');
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"spec": "xdp:', '"spec": "pipe:'));
+  const error = t.throws<MillError>(() => readBundle(join(path, '..')));
+  t.regex(error?.message ?? '', /it was changed after the build: its digest is [0-9a-f]{64}, not /);
+  t.regex(error?.fix ?? '', /build the policy again/);
 });
 
 test('numbers of generations only grow, whatever was removed', (t) => {

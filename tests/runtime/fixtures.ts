@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Manifest } from '../../codegen/manifest.js';
+import { formatManifest, type Manifest } from '../../codegen/manifest.js';
 import { planOf } from '../../runtime/deploy/bundle.js';
 import type { Plan } from '../../runtime/deploy/plan.js';
 import type { EngineConfiguration, EngineLink, Link, StateView } from '../../runtime/native.js';
@@ -90,7 +90,7 @@ export function writeBundle(dir: string, change: Partial<Manifest> = {}, code = 
   const made = manifest({ forwarderHash: createHash('sha256').update(code).digest('hex'), ...change });
   writeFileSync(join(dir, made.forwarder), code);
   writeFileSync(join(dir, 'forwarder.c'), '/* C */\n');
-  writeFileSync(join(dir, 'forwarder.json'), JSON.stringify(made));
+  writeFileSync(join(dir, 'forwarder.json'), formatManifest(made));
   return dir;
 }
 
