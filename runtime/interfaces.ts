@@ -1,6 +1,7 @@
 /**
  * Keeps the kernel's faces of the logical interfaces as the policy wants them, and the engine and the RIB told of
- * them: addresses, MTU, up; which ifindex is which interface; the policy's static routes. `reconcile` may be called
+ * them: addresses, MTU, up; which ifindex is which interface; the policy's static routes. Interfaces without a face
+ * are links of the RIB alone (own-links.ts). `reconcile` may be called
  * at any time, with any wish, and does only what is missing.
  */
 import type { Face } from './deploy/faces.js';
@@ -8,7 +9,8 @@ import { deviceOf, type Plan, type PlanInterface, type PlanRoute } from './deplo
 import { errnoOf, messageOf } from './errors.js';
 import type { Journal, KernelChange } from './journal.js';
 import type { Logger } from './log.js';
-import type { EngineLink, Kernel, Link, Rib } from './native.js';
+import type { EngineLink, Kernel, Link, OwnLink, Rib } from './native.js';
+import { behind, ownIfindex, ownLink } from './own-links.js';
 
 /** What is wanted of the kernel: by one generation, or by two while one takes over from the other. */
 export interface Wish {
@@ -18,7 +20,7 @@ export interface Wish {
 
 export interface InterfacesOptions {
   readonly kernel: Kernel;
-  readonly rib: Pick<Rib, 'links' | 'setInterfaces'>;
+  readonly rib: Pick<Rib, 'links' | 'setInterfaces' | 'setOwn'>;
   readonly journal: Journal;
   readonly log: Logger;
 }
@@ -90,25 +92,21 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
     }
   };
 
-  const removeUnwanted = (wishes: readonly Wish[]): void => {
+  const removeUnwanted = (wishes: readonly Wish[], kernelRoutes: ReadonlyMap<string, PlanRoute>): void => {
     const wanted = new Set(wishes.flatMap((wish) => [...wish.faces.values()].map((face) => face.device)));
     const addresses = new Set(wishes.flatMap(addressKeys));
-    const routes = new Set(wishes.flatMap((wish) => wish.plan.routes.map(routeKey)));
     for (const change of [...journal.entries()].reverse()) {
       const stays =
         change.kind === 'address'
           ? addresses.has(`${change.device} ${change.address}`)
           : change.kind === 'route'
-            ? routes.has(routeKey(change))
+            ? kernelRoutes.has(routeKey(change))
             : wanted.has(change.device);
       if (!stays) undo(change);
     }
   };
 
-  const addRoutes = (wishes: readonly Wish[]): void => {
-    const routes = new Map(
-      wishes.flatMap((wish) => wish.plan.routes.map((route) => [routeKey(route), route])),
-    );
+  const addRoutes = (routes: ReadonlyMap<string, PlanRoute>): void => {
     for (const { prefix, gateway } of routes.values()) {
       make({ kind: 'route', prefix, gateway }, `route ${prefix} via ${gateway} refused`, () =>
         kernel.addRoute(prefix, gateway),
@@ -121,18 +119,27 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
       const links = rib.links();
       const map: { ifindex: number; slot: number }[] = [];
       const updates: Promise<void>[] = [];
+      const own: OwnLink[] = [];
       for (const [name, { iface, face, plan }] of merge(wishes)) {
         const slot = link.state.interfaceSlot(name);
-        const device = links.find((l) => l.name === face.device);
+        const device = face.kind === 'none' ? undefined : links.find((l) => l.name === face.device);
         const port = links.find((l) => l.name === portDevice(plan, iface));
+        if (face.kind === 'none') own.push(ownLink(iface, face, link, port?.mtu));
+        if (face.kind === 'none') map.push({ ifindex: ownIfindex(slot), slot });
         if (device !== undefined) setUpDevice(device, iface, wantedMtu(iface, face, port));
         if (device !== undefined) map.push({ ifindex: device.ifindex, slot });
         const update = link.setInterface(stateOf(slot, iface, face, device, port, link));
         updates.push(update.catch((error: unknown) => log.debug(`interface ${name}: ${messageOf(error)}`)));
       }
+      const overOwn = behind(own);
+      const routes = wishes.flatMap((wish) => wish.plan.routes);
+      const kernelRoutes = new Map(
+        routes.filter((route) => !overOwn(route)).map((route) => [routeKey(route), route]),
+      );
+      rib.setOwn(own, routes.filter(overOwn));
       rib.setInterfaces(map);
-      addRoutes(wishes);
-      removeUnwanted(wishes);
+      addRoutes(kernelRoutes);
+      removeUnwanted(wishes, kernelRoutes);
       await Promise.all(updates);
     },
     restore: () => {

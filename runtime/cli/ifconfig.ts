@@ -28,7 +28,7 @@ function interfaceText(iface: InterfaceReply, paint: Painter): string {
   const lines = [
     `${paint.bold(iface.name)}: ${state}, MTU ${iface.mtu}, ${iface.encapsulation} on port ${iface.port} (${iface.spec})`,
     iface.face === 'none'
-      ? 'no kernel device'
+      ? 'no kernel device: the engine stands for the router'
       : `kernel device ${iface.device} (${iface.face}, ${iface.ifindex})`,
     `MAC ${iface.mac}`,
     ...iface.addresses.map((address) => `address ${address}`),

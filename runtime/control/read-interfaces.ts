@@ -21,7 +21,7 @@ export function listInterfaces(context: ControlContext): readonly InterfaceReply
       encapsulation: encapsulationOf(iface),
       device: face.device,
       face: face.kind,
-      ifindex: device?.ifindex ?? 0,
+      ifindex: face.kind === 'none' ? 0 : (device?.ifindex ?? 0),
       mac: device?.mac ?? port.mac,
       mtu: iface.mtu ?? device?.mtu ?? 0,
       up: device?.up ?? port.up,

@@ -65,7 +65,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
       tags: iface.tags,
       mtu: iface.mtu ?? 0,
       host: faces.get(iface.name)!.kind,
-      hostName: faces.get(iface.name)!.device,
+      hostName: hostName(faces.get(iface.name)!),
     })),
     workers: dealRings(plan),
     ruleSlots: state.ruleSlots(
@@ -74,6 +74,10 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
     ),
     gatewaySlots: plan.gateways.map((address) => input.gateways[address]!),
   };
+}
+
+function hostName(face: Face): string {
+  return face.kind === 'none' ? '' : face.device;
 }
 
 /** Rings that no worker names go round: ring r of port p to worker p + r. */

@@ -9,7 +9,7 @@ import type { EngineLink, Native, Rib } from '../native.js';
 import type { BuildPolicy } from './build.js';
 import type { Bundle } from './bundle.js';
 import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
-import { type Face, resolveFaces } from './faces.js';
+import { type Face, ownLinkName, resolveFaces } from './faces.js';
 import { checkAbi, checkExpected, type Expected, notRetained, refused } from './refusals.js';
 import { withBundle } from './source.js';
 import type { GenerationRecord, GenerationStore, StoredGeneration } from './store.js';
@@ -250,7 +250,12 @@ export function createDeployer(options: DeployerOptions): Deployer {
 /** As the engine was told: devices may have gone since. */
 function facesOfRunning(link: EngineLink): ReadonlyMap<string, Face> {
   const { interfaces } = link.runningConfiguration();
-  return new Map(interfaces.map((iface) => [iface.name, { kind: iface.host, device: iface.hostName }]));
+  return new Map(
+    interfaces.map(({ name, host, hostName }) => [
+      name,
+      { kind: host, device: host === 'none' ? ownLinkName(name) : hostName },
+    ]),
+  );
 }
 
 function delay(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * The kernel's face of each logical interface: the device that addresses, routes and neighbours are read from and
  * that punted packets enter by. Untagged: the port's own device. Tagged: the kernel's VLAN device over it (over a
- * VLAN device, for QinQ), else a tap that the engine makes. Pipes and files have a tap.
+ * VLAN device, for QinQ), else a tap that the engine makes. Pipes and files have a tap. `host: 'none'` has no face: then
+ * the engine has a link of its own for the interface, and stands for the router there.
  */
 import { createHash } from 'node:crypto';
 import { MillError } from '../errors.js';
@@ -10,8 +11,13 @@ import { deviceOf, type Plan, type PlanInterface } from './plan.js';
 
 export interface Face {
   readonly kind: 'none' | 'netdev' | 'tap';
-  /** Device name, '' for none. */
+  /** Name of the kernel's device, or of the engine's own link. */
   readonly device: string;
+}
+
+/** Name of the engine's own link for an interface without a face: no device of the kernel may have a colon in its name. */
+export function ownLinkName(name: string): string {
+  return `engine:${name}`;
 }
 
 /** IFNAMSIZ without its NUL. */
@@ -37,7 +43,7 @@ export function faceOf(iface: PlanInterface, plan: Plan, links: readonly Link[])
       `create it, or correct the port of ${iface.port}`,
     );
   }
-  if (iface.host === 'none') return { kind: 'none', device: '' };
+  if (iface.host === 'none') return { kind: 'none', device: ownLinkName(iface.name) };
   if (iface.host === 'auto' && port !== undefined) {
     const found = kernelDevice(port, iface, links);
     if (found !== undefined) return { kind: 'netdev', device: found.name };

@@ -9,7 +9,7 @@ export interface Link {
   readonly up: boolean; // IFF_UP
   readonly carrier: boolean; // IFF_LOWER_UP
   readonly addresses: readonly string[]; // with length: 192.0.2.1/24
-  readonly kind: string; // IFLA_INFO_KIND, '' for none
+  readonly kind: string; // IFLA_INFO_KIND, '' for none; 'netmill': the engine's own (setOwn)
   readonly parent: number; // IFLA_LINK, 0 for none
   readonly vlan: { readonly id: number; readonly tpid: number } | undefined;
 }
@@ -24,8 +24,8 @@ export interface Neighbour {
 
 export interface RibRoute {
   readonly prefix: string;
-  readonly source: 'kernel' | 'fpm' | 'local'; // fpm: zebra by FPM; local: `netmill route add`
-  readonly protocol: string; // kernel's: bird, static, …
+  readonly source: 'kernel' | 'fpm' | 'local' | 'engine'; // fpm: zebra by FPM; local: `netmill route add`; engine: own links
+  readonly protocol: string; // kernel's: bird, static, …; of own links: connected, static
   readonly type:
     | 'unicast'
     | 'local'
@@ -96,6 +96,24 @@ export interface AuditReport {
   }[];
 }
 
+/** An interface without a face in the kernel, as a link of the RIB. */
+export interface OwnLink {
+  readonly slot: number; // of the interface
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly addresses: readonly string[]; // with length
+}
+
+/** A neighbour that the engine resolved by itself. */
+export interface OwnNeighbour {
+  readonly slot: number; // of the interface
+  readonly address: string;
+  readonly mac: string | undefined;
+  readonly state: string; // reachable, stale, …
+}
+
 /** Netlink reader, RIB and FIB feeder: everything per route happens inside, on its own thread. */
 export interface Rib {
   /**
@@ -103,6 +121,16 @@ export interface Rib {
    * fed before the first call: without the map the engine would be told to leave everything to the kernel.
    */
   setInterfaces(map: readonly { readonly ifindex: number; readonly slot: number }[]): void;
+  /**
+   * The engine's own links, all of them; from their addresses follow local, broadcast and connected routes. With them the
+   * static routes whose gateways are behind them. They are among `links()`, with numbers that the kernel does not use.
+   */
+  setOwn(
+    links: readonly OwnLink[],
+    routes: readonly { readonly prefix: string; readonly gateway: string }[],
+  ): void;
+  /** All neighbours that the engine knows on its own links; those not named any more go. */
+  setOwnNeighbours(neighbours: readonly OwnNeighbour[]): void;
   /**
    * ACL and PBR nexthops by gateway slot, resolved through the RIB from now on, over the engine's interfaces alone:
    * a gateway behind another one is unresolvable (group 0), never left to the kernel.

@@ -1,6 +1,7 @@
 /* Calls that change the table, or how it is kept. */
 #include <linux/rtnetlink.h>
 #include <set>
+#include "own_arguments.h"
 #include "engine_link.h"
 #include "rib_object.h"
 
@@ -49,11 +50,28 @@ Napi::Value RibObject::set_interfaces(const Napi::CallbackInfo &info)
 		std::unordered_map<uint32_t, uint16_t> slots;
 		for (uint32_t i = 0; i < map.Length(); i++) {
 			const Napi::Object item = as_object(map.Get(i), "interface");
-			const auto ifindex = as_integer(item.Get("ifindex"), "ifindex", 1, INT32_MAX);
+			const auto ifindex = as_integer(item.Get("ifindex"), "ifindex", 1, UINT32_MAX);
 			const auto slot = as_integer(item.Get("slot"), "slot", 0, MILL_MAX_IFACES - 1);
 			slots[static_cast<uint32_t>(ifindex)] = static_cast<uint16_t>(slot);
 		}
 		rib_->locked([&](Rib &rib) { rib.set_interfaces(std::move(slots)); });
+	});
+}
+
+Napi::Value RibObject::set_own(const Napi::CallbackInfo &info)
+{
+	return change(info, [&] {
+		auto links = own_links_of(info[0]);
+		auto routes = own_routes_of(info[1]);
+		rib_->locked([&](Rib &rib) { rib.set_own(std::move(links), std::move(routes)); });
+	});
+}
+
+Napi::Value RibObject::set_own_neighbours(const Napi::CallbackInfo &info)
+{
+	return change(info, [&] {
+		const auto neighbours = own_neighbours_of(info[0]);
+		rib_->locked([&](Rib &rib) { rib.set_own_neighbours(neighbours); });
 	});
 }
 
@@ -114,7 +132,7 @@ Napi::Value RibObject::add_local(const Napi::CallbackInfo &info)
 		if (!info[1].IsUndefined())
 			gateway = Address::parse(as_string(info[1], "gateway"));
 		if (!info[2].IsUndefined())
-			ifindex = static_cast<uint32_t>(as_integer(info[2], "ifindex", 1, INT32_MAX));
+			ifindex = static_cast<uint32_t>(as_integer(info[2], "ifindex", 1, UINT32_MAX));
 		if (gateway.family == 0 && ifindex == 0)
 			throw bad_argument("a gateway or an interface for " + prefix.text());
 		if (gateway.family != 0 && gateway.family != prefix.address.family)
@@ -137,7 +155,7 @@ Napi::Value RibObject::delete_local(const Napi::CallbackInfo &info)
 Napi::Value RibObject::resolve(const Napi::CallbackInfo &info)
 {
 	return guarded(info.Env(), [&]() -> Napi::Value {
-		const auto ifindex = static_cast<uint32_t>(as_integer(info[0], "ifindex", 1, INT32_MAX));
+		const auto ifindex = static_cast<uint32_t>(as_integer(info[0], "ifindex", 1, UINT32_MAX));
 		rib_->resolve({Address::parse(as_string(info[1], "address")), ifindex});
 		return info.Env().Undefined();
 	});

@@ -34,6 +34,8 @@ Napi::Function RibObject::define(Napi::Env env)
 {
 	return DefineClass(env, "Rib",
 	                   {InstanceMethod<&RibObject::set_interfaces>("setInterfaces"),
+	                    InstanceMethod<&RibObject::set_own>("setOwn"),
+	                    InstanceMethod<&RibObject::set_own_neighbours>("setOwnNeighbours"),
 	                    InstanceMethod<&RibObject::set_gateways>("setGateways"),
 	                    InstanceMethod<&RibObject::attach>("attach"),
 	                    InstanceMethod<&RibObject::start>("start"),

@@ -27,6 +27,8 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 
       private:
 	Napi::Value set_interfaces(const Napi::CallbackInfo &info);
+	Napi::Value set_own(const Napi::CallbackInfo &info);
+	Napi::Value set_own_neighbours(const Napi::CallbackInfo &info);
 	Napi::Value set_gateways(const Napi::CallbackInfo &info);
 	Napi::Value attach(const Napi::CallbackInfo &info);
 	Napi::Value start(const Napi::CallbackInfo &info);

@@ -463,6 +463,8 @@ void RibThread::resolve(const NeighbourKey &neighbour)
 void RibThread::ask_kernel(const NeighbourKey &neighbour)
 {
 	const uint64_t at = now();
+	if (is_own(neighbour.second))
+		return; /* the engine asks by itself */
 	if (asked_at_.size() > remembered)
 		asked_at_.clear();
 	uint64_t &last = asked_at_[neighbour];

@@ -58,8 +58,11 @@ Napi::Object js_route(Napi::Env env, const RouteView &view)
 {
 	Napi::Object object = Napi::Object::New(env);
 	object.Set("prefix", view.prefix.text());
-	object.Set("source", view.by_operator ? "local" : view.by_fpm ? "fpm" : "kernel");
-	object.Set("protocol", view.by_operator ? "netmill" : protocol_name(view.protocol));
+	object.Set("source", view.by_operator ? "local"
+	                     : view.by_own    ? "engine"
+	                     : view.by_fpm    ? "fpm"
+	                                      : "kernel");
+	object.Set("protocol", route_protocol(view));
 	object.Set("type", type_name(view.type));
 	object.Set("metric", view.metric);
 	object.Set("age", view.age);

@@ -119,7 +119,7 @@ std::vector<NeighbourKey> Rib::to_refresh(uint64_t now_ns, uint32_t max_tries, s
 	for (auto &[key, adjacency] : adjacencies_) {
 		if (wanted.size() >= most)
 			break;
-		if (key.kind != AdjacencyClass::Neighbour || adjacency->refs == 0 ||
+		if (key.kind != AdjacencyClass::Neighbour || adjacency->refs == 0 || is_own(key.ifindex) ||
 		    now_ns - adjacency->asked_ns < second_ns)
 			continue;
 		const auto link = links_.find(key.ifindex);

@@ -10,28 +10,28 @@ namespace mill
 
 /*
  * Where a candidate stands among those of its prefix. Each coupled table is a level, in the order in which they are
- * asked. At the main table's level the operator's routes come first, then zebra's by FPM, then the table's own; host
- * routes of neighbours come last of all.
+ * asked. At the main table's level the operator's routes come first, then those of the engine's own links, then
+ * zebra's by FPM, then the table's own; host routes of neighbours come last of all.
  */
 using Rank = uint8_t;
 
 constexpr Rank neighbour_rank = 0xff;
 
-enum class Source : uint8_t { Operator, Fpm, Kernel, Neighbour };
+enum class Source : uint8_t { Operator, Own, Fpm, Kernel, Neighbour = 7 };
 
 constexpr Rank rank_at(size_t level, Source source)
 {
-	return static_cast<Rank>(level << 2 | static_cast<Rank>(source));
+	return static_cast<Rank>(level << 3 | static_cast<Rank>(source));
 }
 
 constexpr size_t level_of(Rank rank)
 {
-	return rank >> 2;
+	return rank >> 3;
 }
 
 constexpr Source source_of(Rank rank)
 {
-	return static_cast<Source>(rank & 3);
+	return static_cast<Source>(rank & 7);
 }
 
 constexpr bool of_kernel(Rank rank)

@@ -152,6 +152,8 @@ bool Rib::flush()
 {
 	check_neighbours();
 	if (std::exchange(routes_changed_, false)) {
+		if (!own_links_.empty() || !own_prefixes_.empty())
+			check_own_routes();
 		if (!operator_routes_.empty())
 			check_operator_routes();
 		check_neighbours();

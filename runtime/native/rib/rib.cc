@@ -127,13 +127,15 @@ bool Rib::set_tables(const std::vector<uint32_t> &tables)
 	for (Trie *trie : {&trie4_, &trie6_})
 		trie->all([this](Node &node) {
 			remove_matching(node, [](const Candidate &c) {
-				return of_kernel(c.rank) || source_of(c.rank) == Source::Operator;
+				return of_kernel(c.rank) || source_of(c.rank) == Source::Operator ||
+				       source_of(c.rank) == Source::Own;
 			});
 		});
+	own_prefixes_.clear();
 	tables_ = tables;
 	move_fpm_routes();
 	loaded_ = false;
-	routes_changed_ = true; /* operator's routes stand elsewhere */
+	routes_changed_ = true; /* the operator's and own ones stand elsewhere */
 	return true;
 }
 

@@ -81,6 +81,10 @@ class Rib
 		return tables_;
 	}
 	void set_interfaces(std::unordered_map<uint32_t, uint16_t> slots);
+	/* The engine's own links, all of them, and the policy's static routes that go over them. */
+	void set_own(std::map<uint32_t, OwnLink> links, std::map<Prefix, Address> routes);
+	/* All neighbours that the engine knows on its own links. */
+	void set_own_neighbours(const std::vector<NeighbourMessage> &neighbours);
 	void set_gateways(const std::vector<std::pair<uint32_t, Address>> &gateways);
 	void add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex);
 	bool delete_operator_route(const Prefix &prefix);
@@ -162,6 +166,15 @@ class Rib
 	bool take_fpm_route(RouteMessage &route);
 	void take_fpm_nexthop(NexthopMessage &nexthop);
 
+	/* own_links.cc */
+	using OwnRoutes = std::map<std::pair<Prefix, Rank>, std::vector<Candidate>>;
+	void add_own_route(OwnRoutes &routes, const Prefix &prefix, Rank rank, uint8_t type, uint8_t protocol,
+	                   const Leg &leg);
+	uint32_t own_link_of(const Address &gateway) const;
+	void add_own_addresses(OwnRoutes &routes, const OwnLink &link);
+	void place_own_route(const std::pair<Prefix, Rank> &place, const std::vector<Candidate> &wanted);
+	void check_own_routes();
+
 	/* rib_events.cc */
 	void take_link(const LinkMessage &message);
 	void take_address(const AddressMessage &message);
@@ -236,6 +249,9 @@ class Rib
 	std::map<NeighbourKey, NeighbourState> neighbours_;
 	std::map<uint32_t, NexthopObject> nexthops_;
 	std::map<Prefix, OperatorRoute> operator_routes_;
+	std::map<uint32_t, OwnLink> own_links_;
+	std::map<Prefix, Address> own_routes_;           /* → gateway */
+	std::set<std::pair<Prefix, Rank>> own_prefixes_; /* that have candidates of own links */
 	std::map<uint32_t, GatewayState> gateways_;
 	std::vector<uint32_t> gone_gateways_;
 	std::unordered_map<uint32_t, uint16_t> slots_; /* ifindex → interface slot */

@@ -147,7 +147,7 @@ void Rib::sweep_links()
 {
 	std::vector<uint32_t> gone;
 	for (const auto &[ifindex, state] : links_)
-		if (state.stamp != stamp_)
+		if (state.stamp != stamp_ && !is_own(ifindex))
 			gone.push_back(ifindex);
 	for (const uint32_t ifindex : gone)
 		link_gone(ifindex);
@@ -198,7 +198,7 @@ void Rib::sweep_addresses()
 	std::vector<std::pair<uint32_t, Address>> gone;
 	for (auto &[ifindex, state] : links_)
 		for (const auto &[address, about] : state.addresses)
-			if (about.second != stamp_)
+			if (about.second != stamp_ && !is_own(ifindex))
 				gone.emplace_back(ifindex, address);
 	for (const auto &[ifindex, address] : gone) {
 		links_[ifindex].addresses.erase(address);
@@ -334,7 +334,7 @@ void Rib::sweep_neighbours()
 {
 	for (auto at = neighbours_.begin(); at != neighbours_.end();) {
 		const auto next = std::next(at);
-		if (at->second.stamp != stamp_)
+		if (at->second.stamp != stamp_ && !is_own(at->first.second))
 			forget_neighbour(at);
 		at = next;
 	}

@@ -33,6 +33,21 @@ struct NexthopObject {
 	uint32_t stamp = 0;
 };
 
+/* Numbers of the engine's own links, with the interface's slot in the low bits: the kernel's are below. */
+constexpr uint32_t own_ifindex = 1u << 31;
+
+constexpr bool is_own(uint32_t ifindex)
+{
+	return ifindex >= own_ifindex;
+}
+
+/* An interface without a face in the kernel: the policy says what it is. */
+struct OwnLink {
+	LinkMessage link;                     /* with its number; IFF_UP, and IFF_LOWER_UP where it is up */
+	std::map<Address, uint8_t> addresses; /* → length */
+	bool operator==(const OwnLink &other) const;
+};
+
 struct OperatorRoute {
 	Address gateway; /* family 0: none */
 	uint32_t ifindex = 0;

@@ -47,16 +47,25 @@ std::string protocol_name(uint8_t protocol)
 	return std::to_string(protocol);
 }
 
+static const std::pair<uint16_t, const char *> neighbour_states[] = {
+    {NUD_PERMANENT, "permanent"},   {NUD_NOARP, "noarp"},  {NUD_REACHABLE, "reachable"},
+    {NUD_PROBE, "probe"},           {NUD_STALE, "stale"},  {NUD_DELAY, "delay"},
+    {NUD_INCOMPLETE, "incomplete"}, {NUD_FAILED, "failed"}};
+
 std::string neighbour_state_name(uint16_t state)
 {
-	static const std::pair<uint16_t, const char *> names[] = {
-	    {NUD_PERMANENT, "permanent"},   {NUD_NOARP, "noarp"},  {NUD_REACHABLE, "reachable"},
-	    {NUD_PROBE, "probe"},           {NUD_STALE, "stale"},  {NUD_DELAY, "delay"},
-	    {NUD_INCOMPLETE, "incomplete"}, {NUD_FAILED, "failed"}};
-	for (const auto &[bit, name] : names)
+	for (const auto &[bit, name] : neighbour_states)
 		if (state & bit)
 			return name;
 	return "none";
+}
+
+uint16_t neighbour_state_of(const std::string &text)
+{
+	for (const auto &[bit, name] : neighbour_states)
+		if (text == name)
+			return bit;
+	return NUD_NONE;
 }
 
 std::string adjacency_kind_name(uint8_t kind)
@@ -64,6 +73,15 @@ std::string adjacency_kind_name(uint8_t kind)
 	static const char *const names[] = {"none",   "forward",   "resolve",     "glean",    "local",
 	                                    "kernel", "blackhole", "unreachable", "broadcast"};
 	return names[kind < std::size(names) ? kind : 0];
+}
+
+std::string route_protocol(const RouteView &view)
+{
+	if (view.by_operator)
+		return "netmill";
+	if (view.by_own)
+		return view.protocol == RTPROT_KERNEL ? "connected" : "static";
+	return protocol_name(view.protocol);
 }
 
 std::string route_words(const RouteView &view, const std::map<uint32_t, std::string> &names)
@@ -79,7 +97,7 @@ std::string route_words(const RouteView &view, const std::map<uint32_t, std::str
 		if (hop.dead)
 			line += " dead";
 	}
-	line += " proto " + (view.by_operator ? "netmill" : protocol_name(view.protocol));
+	line += " proto " + route_protocol(view);
 	if (view.metric != 0)
 		line += " metric " + std::to_string(view.metric);
 	return line;

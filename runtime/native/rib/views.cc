@@ -12,6 +12,7 @@ RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
 	view.prefix = node.prefix;
 	view.by_operator = source_of(candidate.rank) == Source::Operator;
 	view.by_fpm = source_of(candidate.rank) == Source::Fpm;
+	view.by_own = source_of(candidate.rank) == Source::Own;
 	view.protocol = candidate.protocol;
 	view.type = candidate.path->type;
 	view.metric = candidate.metric;

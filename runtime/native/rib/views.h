@@ -9,7 +9,7 @@ namespace mill
 /* One route for people. */
 struct RouteView {
 	Prefix prefix;
-	bool by_operator = false, by_fpm = false;
+	bool by_operator = false, by_fpm = false, by_own = false;
 	uint8_t protocol = 0, type = 0;
 	uint32_t metric = 0;
 	uint32_t age = 0;   /* seconds since it came, or came to be so */
