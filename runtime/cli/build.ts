@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import type { BuildResult } from '../../codegen/compile.js';
@@ -70,13 +71,16 @@ export class BuildCommand extends ReportCommand {
   private async buildAgain(paths: readonly string[]): Promise<never> {
     const [path] = paths;
     if (path === undefined || paths.length > 1) throw new UsageError('--watch builds one policy');
+    if (!existsSync(path)) throw new UsageError(`${path} does not exist`);
     for (;;) {
+      const started = Date.now();
       const built = await this.build(path, this.outDirOf(path, 1));
       if (this.json) this.print(JSON.stringify(asJson([built])));
       else this.say(built);
       const { root, policyFiles } = built.result;
       this.progress('waiting for a change');
-      const changed = await watchFiles([path, ...policyFiles.map((file) => resolve(root, file.path))]);
+      const files = [resolve(path), ...policyFiles.map((file) => resolve(root, file.path))];
+      const changed = await watchFiles(files, started);
       this.progress(`${relative(process.cwd(), changed)} has changed`);
     }
   }

@@ -1,20 +1,37 @@
 /** Waits for files to change. Their directories are watched, because editors replace files. */
-import { watch } from 'node:fs';
+import { existsSync, statSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 /** Editors write in several steps. */
 const SETTLE_MS = 100;
+/** Times of files are as coarse as the kernel's clock tick. */
+const TICK_MS = 10;
 
-/** Resolves with the first that changes. */
-export function watchFiles(files: readonly string[]): Promise<string> {
-  return new Promise((resolve) => {
-    const watchers = [...new Set(files.map((file) => dirname(file)))].map((directory) =>
+/**
+ * Resolves with the first that changes.
+ *
+ * @param since milliseconds since 1970: what has changed from then on counts, too
+ */
+export function watchFiles(files: readonly string[], since: number): Promise<string> {
+  const directories = [...new Set(files.map((file) => dirname(file)))].filter((path) => existsSync(path));
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      for (const one of watchers) one.close();
+      settle();
+    };
+    const watchers = directories.map((directory) =>
       watch(directory, (_event, name) => {
         const changed = files.find((file) => dirname(file) === directory && basename(file) === name);
-        if (changed === undefined) return;
-        for (const one of watchers) one.close();
-        setTimeout(() => resolve(changed), SETTLE_MS);
-      }),
+        if (changed !== undefined) end(() => setTimeout(() => resolve(changed), SETTLE_MS));
+      }).on('error', (error) => end(() => reject(error))),
     );
+    // After the watch has begun, so that no moment is between the two.
+    const early = files.find((file) => changedSince(file, since));
+    if (early !== undefined) end(() => setTimeout(() => resolve(early), SETTLE_MS));
   });
+}
+
+function changedSince(file: string, since: number): boolean {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found !== undefined && found.mtimeMs > since - TICK_MS;
 }
