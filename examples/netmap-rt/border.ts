@@ -8,6 +8,7 @@
  * - A packet that no line takes passes.
  * - A line is asked where packets come in. Its interface is the device itself or the one that carries it;
  *   its VLAN is that of the packet.
+ * - A line for a port with VLANs takes what is untagged.
  * - A line without a port takes all fragments of its protocol, one with a port only what has ports: not
  *   later fragments.
  * - A nexthop line takes packets of the family of its gateway.
@@ -30,8 +31,6 @@ const everywhere = [
   deny({ service: proto('gre') }), // GRE: nobody here speaks it
 ];
 
-const onIx1Vlan101 = [deny({ from: nets('10.0.0.0/8') })];
-
 // Blackholes, and mail by way of the scrubber.
 export const fromIx0 = acl('from-ix0', { default: 'allow', neighbourDiscovery: 'explicit' }, [
   everywhere,
@@ -43,12 +42,11 @@ export const fromIx0 = acl('from-ix0', { default: 'allow', neighbourDiscovery: '
 
 export const fromIx1 = acl('from-ix1', { default: 'allow', neighbourDiscovery: 'explicit' }, [
   everywhere,
-  onIx1Vlan101,
+  deny({ from: nets('10.0.0.0/8') }),
 ]);
 
 export const fromVlan101 = acl('from-vlan101', { default: 'allow', neighbourDiscovery: 'explicit' }, [
   everywhere,
-  onIx1Vlan101,
 
   // Customers
   nexthop('198.51.100.9', { to: nets('203.0.113.0/24'), service: tcp(25) }).log(),

@@ -44,6 +44,9 @@ export class ImportCommand extends NetmillCommand {
   neighbourDiscovery = Option.String('--neighbour-discovery', 'explicit', {
     description: 'explicit (when not said): the lines decide about it too; builtin: it passes before them',
   });
+  portLines = Option.String('--port-lines', {
+    description: 'what a line takes that names a port with VLANs and no VLAN: all, or what is untagged',
+  });
   vlans = Option.Array('--vlan', [], { description: 'what a VLAN device is: vlan101=ix0:101' });
 
   async run(): Promise<number> {
@@ -83,6 +86,9 @@ export class ImportCommand extends NetmillCommand {
       ...(fields && { fields }),
       default: oneOf('--default', this.default, ['allow', 'deny']),
       neighbourDiscovery: oneOf('--neighbour-discovery', this.neighbourDiscovery, ['explicit', 'builtin']),
+      ...(this.portLines !== undefined && {
+        portLines: oneOf('--port-lines', this.portLines, ['all', 'untagged']),
+      }),
       vlans: new Map(vlans.filter((vlan) => typeof vlan !== 'string')),
     });
   }

@@ -12,6 +12,7 @@ import { CheckCommand } from './check.js';
 import { CounterCommand } from './counter.js';
 import { DeployCommand } from './deploy.js';
 import { ExplainCommand } from './explain.js';
+import { ExportCommand } from './export.js';
 import { FibCommand } from './fib.js';
 import { GenerationsCommand } from './generations.js';
 import { HelpCommand } from './help.js';
@@ -42,6 +43,7 @@ const commands = [
   PlanCommand,
   ExplainCommand,
   ImportCommand,
+  ExportCommand,
   TestCommand,
   DeployCommand,
   GenerationsCommand,

@@ -154,6 +154,14 @@ const tested = z.strictObject({
     .optional(),
 });
 
+const exported = z.strictObject({
+  ok: z.boolean(),
+  /** By name, or with -o the files. */
+  texts: z.record(z.string(), z.string()).optional(),
+  files: z.array(z.string()).optional(),
+  diagnostics: z.array(diagnostic),
+});
+
 /** What any command prints when it fails. */
 const failure = z.strictObject({
   error: z.strictObject({
@@ -171,6 +179,7 @@ export const schemas = {
   plan,
   explain: z.union([explained, z.array(explained)]),
   import: imported,
+  export: exported,
   test: tested,
   error: failure,
 } as const;

@@ -1,4 +1,4 @@
-/** `netmill import` as a command: files, exit codes and what it prints. */
+/** `netmill import` and `netmill export` as commands: files, exit codes and what it prints. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,11 +26,22 @@ test('the example of the docs', async (t) => {
   const ran = await netmill([
     ...netmapRt,
     join(example, 'netmap-rt.conf'),
-    ...['--fields', 'netmap-rt', '--vlan', 'vlan101=ix1:101', '--name', 'border', '-o', out],
+    ...[
+      '--fields',
+      'netmap-rt',
+      '--vlan',
+      'vlan101=ix1:101',
+      '--port-lines',
+      'untagged',
+      '--name',
+      'border',
+      '-o',
+      out,
+    ],
   ]);
   t.is(ran.code, 0, ran.err);
   t.regex(ran.err, /ACLs from .*netmap-rt-acl\.conf/);
-  t.regex(ran.out, /: 3 interfaces, 10 rules; 10 assumptions stand at its head/);
+  t.regex(ran.out, /: 3 interfaces, 10 rules; 11 assumptions stand at its head/);
   const told = /^const everywhere[\s\S]*/m;
   const expected = readFileSync(join(example, 'border.ts'), 'utf8');
   t.is(
@@ -114,3 +125,29 @@ test('nothing is written when something is refused', async (t) => {
   t.deepEqual(schemas.import.parse(JSON.parse(ran.out)).diagnostics[0]!.code, 'NM6001');
   t.false(existsSync(out));
 });
+
+test('export, and import of what it wrote', async (t) => {
+  t.timeout(120_000);
+  const out = join(directory, 'exported');
+  const policy = join(packageRoot, 'examples/netmap-rt/border.ts');
+  const refused = await netmill(['export', '--format', 'netmap-rt', policy]);
+  t.is(refused.code, 65);
+  t.regex(refused.err, /border\.ts:\d+:5 - error NM6005: when netmap-rt ends[\s\S]*1 error/);
+  t.is(refused.out, '');
+
+  const ran = await netmill(['export', '--format', 'netmap-rt', policy, '--accept-fallback', '-o', out]);
+  t.is(ran.code, 0, ran.err);
+  t.regex(ran.out, /the same as .*border\.ts for all packets/);
+  const conf = join(out, 'netmap-rt.conf');
+  const options = ['--fields', 'netmap-rt', '--port-lines', 'untagged'];
+  const back = await netmill([...netmapRt, conf, ...options, '--json']);
+  t.is(back.code, 0, back.err);
+
+  const json = await netmill(['export', '--format', 'netmap-rt', policy, '--accept-fallback', '--json']);
+  const { texts } = schemas.export.parse(JSON.parse(json.out));
+  t.is(texts!['netmap-rt.conf'], readFileSync(conf, 'utf8'));
+});
+
+test('a format to export to that is not known', refuses, 64, /writes netmap-rt, not 'ipfw'/, () => [
+  ...['export', '--format', 'ipfw', 'examples/edge.ts'],
+]);

@@ -5,7 +5,7 @@
 import type { AclEntry, NetmapRtRule } from '../../../dsl/formats/netmap-rt-acl.js';
 import type { Problem, ServiceMatch } from '../../../dsl/model.js';
 import type { DraftEntry, DraftFragment, DraftList, DraftRule } from '../draft.js';
-import { type Face, facesOf } from './faces.js';
+import { type Face, facesOf, type PortLines } from './faces.js';
 
 export interface AclSource {
   readonly file: string;
@@ -25,6 +25,7 @@ export interface Lists {
 export interface ListOptions {
   readonly default: 'allow' | 'deny';
   readonly neighbourDiscovery: 'builtin' | 'explicit';
+  readonly portLines?: PortLines;
   /** Comments above the first of them. */
   readonly comments: readonly string[];
 }
@@ -48,7 +49,7 @@ export function makeLists(
 ): Lists {
   const problems: Problem[] = [];
   const chunks: Chunk[] = [];
-  const comments = sources.flatMap((source) => addChunks(chunks, source, faces, problems));
+  const comments = sources.flatMap((source) => addChunks(chunks, source, faces, options.portLines, problems));
   const groups = groupFaces(chunks, faces).filter(
     (group) => group.chunks.length > 0 || options.default === 'deny',
   );
@@ -88,6 +89,7 @@ function addChunks(
   chunks: Chunk[],
   { entries, file }: AclSource,
   faces: readonly Face[],
+  portLines: PortLines | undefined,
   problems: Problem[],
 ): readonly string[] {
   let comments: Extract<DraftEntry, { kind: 'comment' }>[] = [];
@@ -96,7 +98,7 @@ function addChunks(
       comments.push({ kind: 'comment', text: entry.kind === 'blank' ? '' : entry.text });
       continue;
     }
-    const there = facesOf(entry, faces, file, problems);
+    const there = facesOf(entry, faces, file, portLines, problems);
     const last = chunks.findLast((chunk) => chunk.faces.some((face) => there.includes(face)));
     const joins = last?.faces.length === there.length && there.every((face) => last.faces.includes(face));
     const chunk = last && joins ? last : { faces: there, entries: [] };

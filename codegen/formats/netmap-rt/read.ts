@@ -12,7 +12,7 @@ import type { Fallback, Offload, Problem } from '../../../dsl/model.js';
 import { show } from '../../../dsl/problems.js';
 import type { Commented, Draft, DraftPort, DraftSettings } from '../draft.js';
 import { type Conf, type ConfEntry, type ConfKey, parseConf } from './conf.js';
-import { type Face, noInterfaces, readFaces, type VlanDevices } from './faces.js';
+import { type Face, noInterfaces, type PortLines, readFaces, type VlanDevices } from './faces.js';
 import { type AclSource, makeLists } from './lists.js';
 
 export interface Source {
@@ -28,6 +28,8 @@ export interface NetmapRtOptions {
   /** What becomes of packets that no line takes. */
   readonly default: 'allow' | 'deny';
   readonly neighbourDiscovery: 'builtin' | 'explicit';
+  /** Undefined: nobody has said it. */
+  readonly portLines?: PortLines;
   readonly vlans: VlanDevices;
 }
 
@@ -96,6 +98,11 @@ function aclAssumptions(options: NetmapRtOptions): readonly string[] {
     'The first line that takes a packet decides.',
     `A packet that no line takes ${options.default === 'allow' ? 'passes' : 'is dropped'}.`,
     'A line is asked where packets come in. Its interface is the device itself or the one that carries it; its VLAN is that of the packet.',
+    ...(options.portLines === undefined
+      ? []
+      : [
+          `A line for a port with VLANs takes ${options.portLines === 'all' ? 'those too' : 'what is untagged'}.`,
+        ]),
     'A line without a port takes all fragments of its protocol, one with a port only what has ports: not later fragments.',
     'A nexthop line takes packets of the family of its gateway.',
     ...(options.neighbourDiscovery === 'explicit'

@@ -13,6 +13,7 @@ import type { Seen } from '../../../codegen/evaluate/rules.js';
 import { explain } from '../../../codegen/explain/explain.js';
 import type { Draft } from '../../../codegen/formats/draft.js';
 import { finishImport } from '../../../codegen/formats/finish.js';
+import type { PortLines } from '../../../codegen/formats/netmap-rt/faces.js';
 import { type NetmapRtOptions, type Read, readNetmapRt } from '../../../codegen/formats/netmap-rt/read.js';
 import { writePolicy } from '../../../codegen/formats/write.js';
 import { packageRoot } from '../../../codegen/load/compiler.js';
@@ -34,6 +35,7 @@ const usual: NetmapRtOptions = {
   fields: preset,
   default: 'allow',
   neighbourDiscovery: 'explicit',
+  portLines: 'untagged',
   vlans,
 };
 
@@ -63,10 +65,11 @@ test('the example becomes the policy that stands beside it, and builds', async (
 });
 
 /** What FreeBSD's machine would do with a packet, by the description alone. */
-function meant(rules: readonly NetmapRtRule[], face: Face, packet: Drawn): string {
+function meant(rules: readonly NetmapRtRule[], face: Face, packet: Drawn, portLines: PortLines): string {
   const taken = rules.find((rule) => {
     const on = rule.interface?.value;
-    if (on !== undefined && on !== face.device && on !== face.port) return false;
+    const covers = portLines === 'all' || rule.vlan !== undefined;
+    if (on !== undefined && on !== face.device && !(covers && on === face.port)) return false;
     if (rule.vlan && rule.vlan.value !== face.vlan) return false;
     const src = { family: packet.family, bits: packet.src };
     const dst = { family: packet.family, bits: packet.dst };
@@ -181,9 +184,10 @@ test('drawn ACLs mean what their lines say, and are written as the formatter wou
     fc.asyncProperty(
       fc.array(line, { minLength: 1, maxLength: 14 }),
       fc.array(packet, { minLength: 60, maxLength: 60 }),
-      async (lines, packets) => {
+      fc.constantFrom<PortLines>('all', 'untagged'),
+      async (lines, packets, portLines) => {
         const acl = `${lines.join('\n')}\n;101;;;udp;;drop # VLANs by their number\n`;
-        const draft = draftOf(read('interfaces = "ix0 ix1 vlan101 ix1.7";', acl));
+        const draft = draftOf(read('interfaces = "ix0 ix1 vlan101 ix1.7";', acl, { portLines }));
         const { text } = writePolicy(draft);
         texts.push(text);
         const ir = lower(asChecked(await evaluatePolicy(text)));
@@ -196,7 +200,7 @@ test('drawn ACLs mean what their lines say, and are written as the formatter wou
             const { fate } = explain(ir, iface, seen(one, face));
             const got = fate.startsWith('via') ? 'diverted' : fate === 'denied' ? fate : 'passes';
             fates.set(got, (fates.get(got) ?? 0) + 1);
-            if (got !== meant(rules, face, one))
+            if (got !== meant(rules, face, one, portLines))
               throw new Error(
                 `${face.name} ${JSON.stringify(one, (_, x) => (typeof x === 'bigint' ? x.toString(16) : x))}: ${fate}`,
               );
@@ -288,6 +292,14 @@ test('a line on a VLAN that is not there', refuses, twoPorts, '\n;30;;;;;drop', 
 test('a line on a VLAN of an interface that has none', refuses, twoPorts, 'ix0;30;;;;;drop', [
   "acl.conf:1:5 NM6002 no interface of 'ix0' has VLAN 30",
 ]);
+test(
+  'a line for a port with VLANs, of which it is not said whether it means them',
+  refuses,
+  'interfaces = "ix0 ix1 ix1.7";',
+  'ix1;;;;;;drop\nix0;;;;;;drop\nix1;7;;;;;drop\nix1.7;;;;;;drop\n',
+  ["acl.conf:1:1 NM6004 whether this line takes what comes in on the VLANs of 'ix1' is not said"],
+  { portLines: undefined } as never,
+);
 test('all mistakes are told', refuses, 'x = 1;\ninterfaces = "ix0";', ';;;;;;quick\n;;;;;;drop\nbad', [
   "rt.conf:1:1 NM6002 netmap-rt has no setting 'x', as far as it is described",
   "acl.conf:1:7 NM6001 'quick' is not an action",
