@@ -7,6 +7,7 @@ import { formatAddress, formatPrefix } from '../dsl/address.js';
 import type {
   Acl,
   Action,
+  HeaderMatch,
   Match,
   NetSet,
   Pbr,
@@ -63,8 +64,14 @@ function matchKey(match: Match, meaning: PredicateMeaning): unknown {
     from: match.from && netsKey(match.from),
     to: match.to && netsKey(match.to),
     service: match.service && serviceKey(match.service),
+    ...(match.header && { header: headerKey(match.header) }),
     when: match.when && [match.when.name, withoutOrigins(meaning(match.when.name))],
   };
+}
+
+/** By name: the order in which an operator writes its parts means nothing. */
+function headerKey(header: HeaderMatch): readonly unknown[] {
+  return Object.entries(header).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function netsKey(nets: NetSet): readonly string[] {

@@ -1,8 +1,9 @@
 /** What a rule tests, for packets of one family. */
 import { formatAddress, formatPrefix } from '../dsl/address.js';
-import type { Family, NetSet, PortRange, Rule, Service, ServiceMatch } from '../dsl/model.js';
+import type { Family, Match, NetSet, Origin, PortRange, Rule, Service, ServiceMatch } from '../dsl/model.js';
 import { mergePorts, mergeRanges, outermost, prefixRange } from './addresses.js';
 import { protocols } from './evaluate/parse.js';
+import { every, headerExpr, headerText } from './header.js';
 import type { AddressSet, Condition, IcmpTest, IrPredicate, PortPair, PortTest, ServiceSet } from './ir.js';
 import { hash, type Namer, shorten, snake, words } from './names.js';
 import { setKey, simplify, specialise, withins } from './optimise/predicate.js';
@@ -28,7 +29,8 @@ export function lowerMatch(rule: Rule, family: Family, context: MatchContext): C
   const to = match.to && addressSet(match.to, family, context);
   const service = match.service && serviceSet(match.service, family, context);
   if (from === null || to === null || service === null) return undefined;
-  const when = match.when && predicate(match.when.name, family, context);
+  const tested = conditionSource(match, rule.origin, context.predicates);
+  const when = tested && predicate(tested, family, context);
   if (when?.expr.kind === 'constant' && !when.expr.value) return undefined;
   const condition = {
     ...(from && { from }),
@@ -42,9 +44,28 @@ export function lowerMatch(rule: Rule, family: Family, context: MatchContext): C
   return { ...condition, gateway: context.gateways.get(formatAddress(gateway))! };
 }
 
-function predicate(name: string, family: Family, context: MatchContext): IrPredicate {
-  const source = context.predicates.get(name);
-  if (source === undefined) throw new Error(`predicate ${name} was not compiled`);
+/** What is tested besides addresses and services: headers, and a predicate, as one condition. */
+export function conditionSource(
+  { header, when }: Match,
+  origin: Origin,
+  predicates: MatchContext['predicates'],
+): PredicateExpr | undefined {
+  const found = when && predicates.get(when.name);
+  if (when && found === undefined) throw new Error(`predicate ${when.name} was not compiled`);
+  if (header === undefined) return found;
+  const source = headerText(header);
+  const expr = headerExpr(header);
+  if (found === undefined) return { name: source, expr, source, origin };
+  return {
+    name: `${source} ${found.name}`,
+    expr: every([expr, found.expr]),
+    source: `${source}, and\n${found.source}`,
+    origin: found.origin,
+  };
+}
+
+function predicate(source: PredicateExpr, family: Family, context: MatchContext): IrPredicate {
+  const { name } = source;
   const expr = simplify(specialise(source.expr, family));
   const other = simplify(specialise(source.expr, family === 4 ? 6 : 4));
   const scope = isSame(expr, other) ? undefined : family;

@@ -1,4 +1,5 @@
 /** What a policy imports from 'netmill'. */
+export type { DscpSpec, FlagSpec, HeaderSpec, MacSpec, NumberSpec } from './header.js';
 export type { IcmpName } from './icmp.js';
 export { type AclOptions, acl, pbr } from './lists.js';
 export type {

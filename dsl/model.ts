@@ -91,11 +91,42 @@ export interface Predicate {
   readonly origin: Origin;
 }
 
+export type FlagName = 'fin' | 'syn' | 'rst' | 'psh' | 'ack' | 'urg' | 'ece' | 'cwr';
+export type FragmentPart = 'any' | 'none' | 'first' | 'later';
+
+/** Flags of which those of `mask` are those of `value`. */
+export interface FlagTest {
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** Ethernet addresses as numbers of 48 bits, of which those of `mask` are those of `value`. */
+export interface MacTest {
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** Of each part that is given, one of its values must hold; absent parts are not tested. */
+export interface HeaderMatch {
+  readonly dscp?: readonly PortRange[];
+  readonly ttl?: readonly PortRange[];
+  /** Bytes of the IP packet. */
+  readonly length?: readonly PortRange[];
+  readonly fragment?: FragmentPart;
+  /** Of a TCP header that can be read. */
+  readonly flags?: readonly FlagTest[];
+  readonly fromMac?: readonly MacTest[];
+  readonly toMac?: readonly MacTest[];
+  /** Priority of the outermost tag, 0 without one. */
+  readonly pcp?: readonly PortRange[];
+}
+
 /** Absent fields are not tested. */
 export interface Match {
   readonly from?: NetSet;
   readonly to?: NetSet;
   readonly service?: Service;
+  readonly header?: HeaderMatch;
   readonly when?: Predicate;
 }
 

@@ -20,6 +20,8 @@ interface AnyPacket {
   readonly family: 4 | 6;
   /** Id of the innermost VLAN tag, 0 when untagged. */
   readonly vlan: number;
+  /** Priority of the outermost VLAN tag, 0 when untagged. */
+  readonly pcp: number;
   /** Any fragment; ports, flags and ICMP type are 0 in all but the first. */
   readonly fragment: boolean;
   readonly src: AddressField;

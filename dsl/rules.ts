@@ -1,5 +1,6 @@
 /** Rules: what happens to packets that match. Every method gives a new rule; none changes the one it is called on. */
 import { formatAddress, parseAddress, whyNotAddress } from './address.js';
+import { type HeaderSpec, headerKeys, readHeader } from './header.js';
 import type { CheckAddress, FamilyOf } from './literals.js';
 import type {
   Action,
@@ -18,7 +19,7 @@ import { here, inside } from './origin.js';
 import { note, show } from './problems.js';
 
 /** What a rule tests. All that is given must hold; what is left out is not tested. */
-export interface MatchSpec<F extends Family = Family> {
+export interface MatchSpec<F extends Family = Family> extends HeaderSpec {
   /** Source address. */
   readonly from?: Nets<F>;
   /** Destination address. */
@@ -53,7 +54,7 @@ export type RuleTree<K extends Action['kind'] = Action['kind']> = RuleDraft<K> |
 
 const defaultLogRate = 10;
 const waivable: readonly WaivableCode[] = ['NM3001', 'NM3018', 'NM3019', 'NM3020', 'NM3021'];
-const matchKeys: readonly string[] = ['from', 'to', 'service', 'when'] satisfies (keyof MatchSpec)[];
+const matchKeys: readonly string[] = ['from', 'to', 'service', 'when', ...headerKeys];
 
 /** Lets packets pass. Without a match: all. */
 export function allow(match: MatchSpec = {}): RuleDraft<'allow'> {
@@ -130,16 +131,19 @@ function readMatch(match: unknown, origin: Origin): Match {
   }
   for (const [key, value] of Object.entries(match)) checkPart(key, value, inside(origin, key));
   const { from, to, service, when } = match as MatchSpec;
+  const header = readHeader(match, origin);
   return Object.freeze({
     ...(from && { from }),
     ...(to && { to }),
     ...(service && { service }),
+    ...(header && { header }),
     ...(when && { when }),
   });
 }
 
 /** Nothing that is not understood is ever skipped: a rule would match more than was meant. */
 function checkPart(key: string, value: unknown, origin: Origin): void {
+  if (headerKeys.includes(key)) return;
   const kind = (value as { kind?: unknown } | null | undefined)?.kind;
   const wanted = key === 'service' ? 'service' : key === 'when' ? 'predicate' : 'nets';
   if (!matchKeys.includes(key))

@@ -11,6 +11,7 @@ import {
   nexthop,
   pbr,
   predicate,
+  proto,
   router,
   service,
   tcp,
@@ -22,6 +23,7 @@ export const mgmt = nets('192.0.2.0/28', '2001:db8:99::/64');
 export const customers = nets('10.20.0.0/16', '2001:db8:20::/48');
 export const bogons = nets('0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '240.0.0.0/4', 'fc00::/7');
 export const servers = hosts({ web1: '203.0.113.10', web2: '203.0.113.11', web6: '2001:db8:ff::10' });
+export const upstream = hosts({ upstream: '198.51.100.1' });
 export const web = service(tcp(80, 443), udp(443));
 
 export const tinySyn = predicate(
@@ -43,12 +45,18 @@ export const fromWan = acl('from-wan', { default: 'deny', log: true }, [
   antispoof(customers),
   deny({ from: bogons }),
   deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log
+  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this'),
+  deny({ fragment: 'later', to: servers }),
   deny({ when: tinySyn }).count('tiny_syn'),
   deny({ when: oddDns }).log({ rate: '1/s' }),
   allow({ to: servers, service: web }).why('public web, NET-88'),
   allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31'),
   allow({ service: icmp('echo-request', 'too-big') }),
-  allow({ from: hosts({ upstream: '198.51.100.1' }), service: tcp(179) }).why('eBGP'),
+  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)'),
+  allow({ from: upstream, service: tcp('bgp') }).why('eBGP'),
+  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }),
+  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 1400] }),
+  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe', pcp: [0, 1] }),
   nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail
 ]);
 

@@ -16,7 +16,12 @@ export function askedCondition(match: Omit<Match, 'when'>, family: Family): Cond
     serviceNames: new Namer(),
     memo: new Map(),
   };
-  const { from, to, service } = match;
-  const plain = { ...(from && { from }), ...(to && { to }), ...(service && { service }) };
+  const { from, to, service, header } = match;
+  const plain = {
+    ...(from && { from }),
+    ...(to && { to }),
+    ...(service && { service }),
+    ...(header && { header }),
+  };
   return lowerMatch({ kind: 'rule', action: { kind: 'allow' }, match: plain, origin }, family, context);
 }

@@ -9,7 +9,14 @@ import { all, type Diagram, type Diagrams, none } from './diagram.js';
 export type Levels = readonly number[];
 
 /** What a packet has besides its addresses; `state` is that of Transport: read, absent, hidden. */
-export type RestField = Exclude<NumberField, 'family'> | 'state' | 'fragment' | 'flags';
+export type RestField =
+  | Exclude<NumberField, 'family'>
+  | 'state'
+  | 'fragment'
+  | 'later'
+  | 'flags'
+  | 'fromMac'
+  | 'toMac';
 
 /** Protocol first: most sets differ there. Ports alternate, so that comparing them stays small. */
 const layout: Readonly<Record<RestField, Levels>> = layOut();
@@ -25,11 +32,13 @@ function layOut(): Readonly<Record<RestField, Levels>> {
   const proto = row(8);
   const state = row(2);
   const fragment = row(1);
+  const later = row(1);
   const ports = row(32);
   return {
     proto,
     state,
     fragment,
+    later,
     dport: ports.filter((_, i) => i % 2 === 0),
     sport: ports.filter((_, i) => i % 2 === 1),
     icmpType: row(8),
@@ -38,7 +47,10 @@ function layOut(): Readonly<Record<RestField, Levels>> {
     ttl: row(8),
     dscp: row(6),
     vlan: row(12),
+    pcp: row(3),
     len: row(17),
+    fromMac: row(48),
+    toMac: row(48),
   };
 }
 
@@ -78,6 +90,17 @@ export function numbersBetween(diagrams: Diagrams, field: RestField, from: numbe
 
 export function equals(diagrams: Diagrams, field: RestField, value: number): Diagram {
   return numbersBetween(diagrams, field, value, value);
+}
+
+/** Numbers whose bits of `mask` are those of `value`. */
+export function maskedEquals(diagrams: Diagrams, field: RestField, mask: number, value: number): Diagram {
+  const levels = layout[field];
+  const bit = (bits: number, at: number) => Math.floor(bits / 2 ** (levels.length - 1 - at)) % 2 === 1;
+  let rest: Diagram = all;
+  for (let at = levels.length - 1; at >= 0; at--)
+    if (bit(mask, at))
+      rest = bit(value, at) ? diagrams.node(levels[at]!, none, rest) : diagrams.node(levels[at]!, rest, none);
+  return rest;
 }
 
 /** Strings that begin with the first `length` bits of `bits`, a number of as many bits as there are levels. */

@@ -3,9 +3,10 @@
  * fragment. The same words are read by `netmill explain`.
  */
 import { formatAddress } from '../../dsl/address.js';
+import { formatMac } from '../../dsl/header.js';
 import { icmpTypes } from '../../dsl/icmp.js';
 import type { FlagField } from '../predicate/expr.js';
-import type { PacketPoint } from './packet.js';
+import { type PacketPoint, usualMacs } from './packet.js';
 import { protocolOf } from './space.js';
 
 /** By their bit in the header, from the lowest. RFC 9293 §3.1. */
@@ -28,10 +29,13 @@ export function packetText(packet: PacketPoint): string {
     end(dst, fields.dport),
     ...(name === 'icmp' && fields.state === 0 ? [icmpText(packet)] : []),
     ...(name === 'tcp' ? flagNames.filter((_, bit) => fields.flags & (1 << bit)) : []),
-    ...(fields.fragment === 1 ? [fields.state === 1 ? 'later-fragment' : 'first-fragment'] : []),
+    ...(fields.fragment === 1 ? [fields.later === 1 ? 'later-fragment' : 'first-fragment'] : []),
     ...(fields.state === 2 ? ['cut-short'] : []),
     ...(fields.ttl === 64 ? [] : [`ttl ${fields.ttl}`]),
     ...(fields.dscp === 0 ? [] : [`dscp ${fields.dscp}`]),
+    ...(fields.pcp === 0 ? [] : [`pcp ${fields.pcp}`]),
+    ...(fields.fromMac === usualMacs.from ? [] : [`from-mac ${formatMac(fields.fromMac)}`]),
+    ...(fields.toMac === usualMacs.to ? [] : [`to-mac ${formatMac(fields.toMac)}`]),
     ...(isUsualLength(packet) ? [] : [`len ${fields.len}`]),
   ];
   return words.join(' ');

@@ -19,6 +19,8 @@ const usualAddresses = {
   4: { src: 0xc633640an, dst: 0xcb00710an },
   6: { src: (0x20010db8000an << 80n) + 0x10n, dst: (0x20010db8000bn << 80n) + 0x10n },
 } as const;
+/** Locally administered, of one station. */
+export const usualMacs = { from: 0x020000000001, to: 0x020000000002 } as const;
 /** The address of a host rather than that of a network, where it does not matter. */
 const hostBits = 10n;
 
@@ -33,6 +35,7 @@ function usualValues(
     proto: [protocols.tcp, protocols.udp, protocolOf('icmp', family)],
     state: [0, 1],
     fragment: [0],
+    later: [0],
     dport: tcp ? [443, 80, 22] : udp ? [443, 53] : [],
     sport: tcp || udp ? [40000, 1234] : [],
     icmpType: family === 4 ? [8, 0] : [128, 129],
@@ -41,6 +44,9 @@ function usualValues(
     ttl: [64, 255],
     dscp: [0],
     vlan: [0],
+    pcp: [0],
+    fromMac: [usualMacs.from],
+    toMac: [usualMacs.to],
     len: [family === 4 ? 60 : 80, 100, 1500],
   };
 }
@@ -111,7 +117,7 @@ function restBitsOf({ fields }: PacketPoint): readonly boolean[] {
   for (const field of restFields) {
     const levels = levelsOf(field);
     for (const [i, level] of levels.entries())
-      bits[level] = (fields[field] & (1 << (levels.length - 1 - i))) !== 0;
+      bits[level] = Math.floor(fields[field] / 2 ** (levels.length - 1 - i)) % 2 === 1;
   }
   return bits;
 }
@@ -144,6 +150,7 @@ export function pointOf({ packet, fields }: Seen): PacketPoint {
       proto: packet.protocol,
       state: transportStates.indexOf(transport.state),
       fragment: packet.fragment ? 1 : 0,
+      later: packet.laterFragment ? 1 : 0,
       dport: transport.dport,
       sport: transport.sport,
       icmpType: transport.icmpType,
@@ -152,6 +159,9 @@ export function pointOf({ packet, fields }: Seen): PacketPoint {
       ttl: packet.ttl,
       dscp: packet.dscp,
       vlan: fields.vlan,
+      pcp: fields.pcp,
+      fromMac: fields.fromMac,
+      toMac: fields.toMac,
       len: packet.length,
     },
   };
@@ -169,7 +179,7 @@ export function seenAs({ family, src, dst, fields }: PacketPoint): Seen {
       dscp: fields.dscp,
       protocol: fields.proto,
       fragment: fields.fragment === 1,
-      laterFragment: fields.fragment === 1 && transportStates[fields.state] === 'absent',
+      laterFragment: fields.later === 1,
       dontFragment: family === 6,
       options: false,
       transport: {
@@ -181,6 +191,6 @@ export function seenAs({ family, src, dst, fields }: PacketPoint): Seen {
         icmpCode: fields.icmpCode,
       },
     },
-    fields.vlan,
+    { vlan: fields.vlan, pcp: fields.pcp, fromMac: fields.fromMac, toMac: fields.toMac },
   );
 }

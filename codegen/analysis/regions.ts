@@ -6,7 +6,7 @@ import { setKey, simplify } from '../optimise/predicate.js';
 import type { BoolExpr } from '../predicate/expr.js';
 import { unreachable } from '../unreachable.js';
 import { compared } from './arithmetic.js';
-import { equals, flagLevel, numbersBetween, oneBit, prefixed, union } from './bits.js';
+import { equals, flagLevel, maskedEquals, numbersBetween, oneBit, prefixed, union } from './bits.js';
 import { all, type Diagram, type Diagrams, none } from './diagram.js';
 import { type Block, blockOf, everything, intersection, type PacketSet } from './sets.js';
 import { protocolOf, type Space } from './space.js';
@@ -182,6 +182,12 @@ function conditionDiagram(space: Space, expr: BoolExpr): Diagram {
       return oneBit(diagrams, flagLevel(expr.flag));
     case 'fragment':
       return equals(diagrams, 'fragment', 1);
+    case 'laterFragment':
+      return equals(diagrams, 'later', 1);
+    case 'transport':
+      return equals(diagrams, 'state', 0);
+    case 'mac':
+      return maskedEquals(diagrams, expr.field, expr.mask, expr.value);
     case 'within':
       throw new Error('a test of an address was not taken out of a predicate');
     default:

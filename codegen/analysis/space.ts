@@ -71,6 +71,7 @@ function validRest(diagrams: Diagrams, family: Family): Diagram {
   const header = family === 4 ? 20 : 40;
   const [read, absent, hidden] = [is('state', 0), is('state', 1), is('state', 2)];
   const fragment = is('fragment', 1);
+  const later = is('later', 1);
   const each = (['tcp', 'udp', 'icmp'] as const).map((name) => ({
     name,
     proto: is('proto', protocolOf(name, family)),
@@ -104,13 +105,14 @@ function validRest(diagrams: Diagrams, family: Family): Diagram {
           ),
         );
   // Later fragments have no transport header, whatever their protocol.
-  const without = every(diagrams, absent, diagrams.or(other, fragment), longer(header), zeroBut(diagrams));
+  const without = every(diagrams, absent, diagrams.or(other, later), longer(header), zeroBut(diagrams));
   const unwalked =
     family === 4
       ? []
       : extensions.map((one) => every(diagrams, is('proto', one), hidden, longer(header), zeroBut(diagrams)));
   const fragments = family === 4 ? all : diagrams.or(diagrams.not(fragment), longer(header + 8));
-  return diagrams.and(union(diagrams, [...cases, without, ...unwalked]), fragments);
+  const parts = diagrams.or(diagrams.not(later), diagrams.and(fragment, absent));
+  return every(diagrams, union(diagrams, [...cases, without, ...unwalked]), fragments, parts);
 }
 
 function hiddenMost(family: Family, least: number): number {

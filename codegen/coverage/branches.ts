@@ -74,6 +74,10 @@ function testText(expr: BoolExpr): string {
       const more = names.length - mostPrefixes;
       return `p.${expr.field}.within(${names.slice(0, mostPrefixes).join(', ')}${more > 0 ? `, ${more} more` : ''})`;
     }
+    // Rules test these, predicates do not.
+    case 'laterFragment':
+    case 'transport':
+    case 'mac':
     case 'constant':
     case 'not':
     case 'and':

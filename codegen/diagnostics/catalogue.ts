@@ -52,6 +52,7 @@ export const catalogue = {
   NM3025: 'Something is declared, and nothing uses it.',
   NM3026: 'A waiver is past its date.',
   NM3027: 'An IP protocol is not known.',
+  NM3028: 'What a rule tests of a header is not possible.',
   NM3040: 'An ACL that judges what leaves has a nexthop rule.',
 
   NM4001: 'Two interfaces or ports have the same name.',

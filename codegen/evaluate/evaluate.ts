@@ -10,7 +10,7 @@ import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
 import { joined, linkHeader, lowered } from './output.js';
 import { etherTypes, type Frame, isTag, type Packet, parseFrame, parseIpv4, parseIpv6 } from './parse.js';
 import { type Path, type Paths, route } from './paths.js';
-import { firstMatch, isHiddenFrom, type Seen, see } from './rules.js';
+import { firstMatch, isHiddenFrom, linkOf, type Seen, see } from './rules.js';
 
 /** What changes from one packet to the next. */
 export interface Circumstances {
@@ -110,7 +110,7 @@ function punt(
 /** The `in` ACL; then what is for the router itself, which no rule diverts; then the way. */
 function ruled(way: Way, forMany: boolean): Fate {
   const { ir, iface, packet, paths, now, hits } = way;
-  const seen = see(packet, way.frame.tags.at(-1)?.vid ?? 0);
+  const seen = see(packet, linkOf(way.frame));
   let taken: IrRule | undefined;
   if (iface.acl && now.aclEnabled) {
     if (isHiddenFrom(iface.acl, seen)) return drop('acl');
@@ -120,11 +120,16 @@ function ruled(way: Way, forMany: boolean): Fate {
   }
   if (forMany) return punt(way, hostClass(packet));
   // RFC 1812 §5.3.8: nobody else sends from the router's own addresses. The kernel asks this for IPv4 alone.
-  if (packet.family === 4 && route(paths, packet.src).kind === 'local') return drop('martian-source');
+  if (packet.family === 4 && isOwn(route(paths, packet.src))) return drop('martian-source');
   const usualPath = route(paths, packet.dst);
-  if (usualPath.kind === 'local' || usualPath.kind === 'broadcast') return punt(way, hostClass(packet));
+  if (isOwn(usualPath)) return punt(way, hostClass(packet));
   const diverted = gatewayPath(way, taken) ?? byPbr(way, seen);
   return sent(way, diverted ?? usualPath, diverted !== undefined);
+}
+
+/** An address of the router, or a broadcast of one of its networks. */
+function isOwn({ kind }: Path): boolean {
+  return kind === 'local' || kind === 'broadcast';
 }
 
 function byPbr(way: Way, seen: Seen): Path | undefined {
@@ -176,7 +181,7 @@ function sent(way: Way, path: Path, byRule: boolean): Fate {
 /** Every list judges the packet as it came in. */
 function isRefused({ ir, frame, packet, now, hits }: Way, acl: IrList): boolean {
   if (!now.aclEnabled) return false;
-  const seen = see(packet, frame.tags.at(-1)?.vid ?? 0);
+  const seen = see(packet, linkOf(frame));
   if (isHiddenFrom(acl, seen)) return true;
   const taken = firstMatch(ir, acl, seen)!;
   hits.push(taken);

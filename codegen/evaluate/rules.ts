@@ -1,9 +1,10 @@
 /** First match over a list's rules, by the operator's own terms: what lowering made of them is tested, too. */
 import { contains } from '../../dsl/address.js';
-import type { PortRange, Service, ServiceMatch } from '../../dsl/model.js';
+import type { FragmentPart, HeaderMatch, PortRange, Service, ServiceMatch } from '../../dsl/model.js';
 import type { Ir, IrList, IrRule } from '../ir.js';
-import { evaluate, type PredicatePacket } from '../predicate/evaluate.js';
-import { type Packet, protocols } from './parse.js';
+import { evaluate, isMac, type PredicatePacket } from '../predicate/evaluate.js';
+import { unreachable } from '../unreachable.js';
+import { type Frame, isTag, type Packet, protocols, word } from './parse.js';
 
 /** What rules see: the packet, and how predicates see it. */
 export interface Seen {
@@ -11,7 +12,26 @@ export interface Seen {
   readonly fields: PredicatePacket;
 }
 
-export function see(packet: Packet, vlan: number): Seen {
+/** What rules see of the frame around a packet. */
+export interface Link {
+  /** Of the innermost tag, 0 without one. */
+  readonly vlan: number;
+  readonly pcp: number;
+  readonly fromMac: number;
+  readonly toMac: number;
+}
+
+export function linkOf({ bytes, tags }: Frame): Link {
+  const mac = (at: number) => word(bytes, at) * 2 ** 32 + word(bytes, at + 2) * 2 ** 16 + word(bytes, at + 4);
+  return {
+    vlan: tags.at(-1)?.vid ?? 0,
+    pcp: isTag(word(bytes, 12)) ? bytes[14]! >> 5 : 0,
+    fromMac: mac(6),
+    toMac: mac(0),
+  };
+}
+
+export function see(packet: Packet, link: Link): Seen {
   const { transport } = packet;
   const flag = (bit: number) => (transport.tcpFlags & bit) !== 0;
   return {
@@ -22,12 +42,14 @@ export function see(packet: Packet, vlan: number): Seen {
       ttl: packet.ttl,
       dscp: packet.dscp,
       proto: packet.protocol,
-      vlan,
+      ...link,
       sport: transport.sport,
       dport: transport.dport,
       icmpType: transport.icmpType,
       icmpCode: transport.icmpCode,
       fragment: packet.fragment,
+      laterFragment: packet.laterFragment,
+      transport: transport.state === 'read',
       src: packet.src,
       dst: packet.dst,
       flags: {
@@ -61,8 +83,41 @@ function matches(ir: Ir, { match, action }: IrRule, { packet, fields }: Seen): b
   if (match.from && !match.from.prefixes.some((prefix) => contains(prefix, packet.src))) return false;
   if (match.to && !match.to.prefixes.some((prefix) => contains(prefix, packet.dst))) return false;
   if (match.service && !isService(match.service, packet)) return false;
+  if (match.header && !hasHeader(match.header, packet, fields)) return false;
   if (match.when && !evaluate(ir.predicates.get(match.when.name)!.expr, fields)) return false;
   return action.kind !== 'nexthop' || action.gateways.some((gateway) => gateway.family === packet.family);
+}
+
+function hasHeader(match: HeaderMatch, packet: Packet, fields: PredicatePacket): boolean {
+  const among = (ranges: readonly PortRange[] | undefined, value: number) =>
+    ranges === undefined || ranges.some(({ from, to }) => value >= from && value <= to);
+  const isTcp = packet.protocol === protocols.tcp && packet.transport.state === 'read';
+  const { flags, fromMac, toMac } = match;
+  return (
+    among(match.dscp, packet.dscp) &&
+    among(match.ttl, packet.ttl) &&
+    among(match.length, packet.length) &&
+    among(match.pcp, fields.pcp) &&
+    (match.fragment === undefined || isPart(match.fragment, packet)) &&
+    (!flags || (isTcp && flags.some(({ mask, value }) => (packet.transport.tcpFlags & mask) === value))) &&
+    (!fromMac || fromMac.some((one) => isMac(fields.fromMac, one))) &&
+    (!toMac || toMac.some((one) => isMac(fields.toMac, one)))
+  );
+}
+
+function isPart(part: FragmentPart, { fragment, laterFragment }: Packet): boolean {
+  switch (part) {
+    case 'any':
+      return fragment;
+    case 'none':
+      return !fragment;
+    case 'first':
+      return fragment && !laterFragment;
+    case 'later':
+      return laterFragment;
+    default:
+      return unreachable(part);
+  }
 }
 
 function isService(service: Service, packet: Packet): boolean {

@@ -1,6 +1,6 @@
 /** Frames as a port receives them: on which logical interface, and what rules see of them. */
 import { etherTypes, isTag, parseFrame, parseIpv4, parseIpv6 } from '../evaluate/parse.js';
-import { type Seen, see } from '../evaluate/rules.js';
+import { linkOf, type Seen, see } from '../evaluate/rules.js';
 import type { IrInterface, IrPort } from '../ir.js';
 import { tagsOf } from '../tags.js';
 
@@ -30,5 +30,5 @@ export function received(port: IrPort, bytes: Uint8Array): Received {
   const payload = bytes.subarray(frame.network);
   const packet = frame.etherType === etherTypes.ipv4 ? parseIpv4(payload) : parseIpv6(payload);
   if (typeof packet === 'string') return { kind: 'other', what: `dropped: ${packet}` };
-  return { kind: 'packet', iface, seen: see(packet, frame.tags.at(-1)?.vid ?? 0) };
+  return { kind: 'packet', iface, seen: see(packet, linkOf(frame)) };
 }

@@ -6,7 +6,7 @@ import { parseAddress } from '../../dsl/address.js';
 import { icmpTypes } from '../../dsl/icmp.js';
 import type { Address, Family } from '../../dsl/model.js';
 import type { RestField } from '../analysis/bits.js';
-import type { PacketPoint } from '../analysis/packet.js';
+import { type PacketPoint, usualMacs } from '../analysis/packet.js';
 import { flagNames, usualLength } from '../analysis/packet-text.js';
 import { protocolOf } from '../analysis/space.js';
 
@@ -26,6 +26,7 @@ const form =
 const numbers: Readonly<Record<string, readonly [RestField, number, number]>> = {
   ttl: ['ttl', 0, 255],
   dscp: ['dscp', 0, 63],
+  pcp: ['pcp', 0, 7],
   len: ['len', 20, 65575],
   type: ['icmpType', 0, 255],
   code: ['icmpCode', 0, 255],
@@ -83,6 +84,7 @@ function read(words: string[]): ReadPacket {
     proto,
     state: known.includes(proto) ? 0 : 1,
     fragment: 0,
+    later: 0,
     sport: src.port ?? 0,
     dport: dst.port ?? 0,
     icmpType: 0,
@@ -91,6 +93,9 @@ function read(words: string[]): ReadPacket {
     ttl: 64,
     dscp: 0,
     vlan: 0,
+    pcp: 0,
+    fromMac: usualMacs.from,
+    toMac: usualMacs.to,
     len: usualLength(family),
   };
   while (words.length > 0) readWord(words, fields, family, next);
@@ -120,11 +125,14 @@ function readWord(
   } else if (word === 'first-fragment') fields.fragment = 1;
   else if (word === 'later-fragment') {
     fields.fragment = 1;
+    fields.later = 1;
     fields.state = 1;
   } else if (word === 'cut-short') fields.state = 2;
+  else if (word === 'from-mac') fields.fromMac = mac(next("an Ethernet address after 'from-mac'"));
+  else if (word === 'to-mac') fields.toMac = mac(next("an Ethernet address after 'to-mac'"));
   else
     throw new Refused(
-      'TCP flags, the name of an ICMP message, ttl, dscp, len, type, code, first-fragment, later-fragment or cut-short',
+      'TCP flags, the name of an ICMP message, ttl, dscp, pcp, len, type, code, from-mac, to-mac, first-fragment, later-fragment or cut-short',
       `'${word}'`,
     );
 }
@@ -140,6 +148,11 @@ function endpoint(text: string): { readonly address: Address; readonly port: num
   const address = parseAddress(found?.[1] ?? text);
   if (address === undefined) throw new Refused('an address, with a port after IPv4 or [IPv6]', `'${text}'`);
   return { address, port: found?.[2] === undefined ? undefined : whole(found[2], 0, 65535) };
+}
+
+function mac(text: string): number {
+  if (/^([\da-f]{2}:){5}[\da-f]{2}$/i.test(text)) return Number.parseInt(text.replaceAll(':', ''), 16);
+  throw new Refused('an Ethernet address, such as 02:00:00:00:00:01', `'${text}'`);
 }
 
 function whole(text: string, least: number, most: number): number {

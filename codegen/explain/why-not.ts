@@ -5,6 +5,7 @@ import { pointOf } from '../analysis/packet.js';
 import { packetText } from '../analysis/packet-text.js';
 import type { Seen } from '../evaluate/rules.js';
 import { firstMatch } from '../evaluate/rules.js';
+import { headerExpr, headerText } from '../header.js';
 import type { Ir, IrList, IrRule } from '../ir.js';
 import { evaluate } from '../predicate/evaluate.js';
 
@@ -12,7 +13,7 @@ import { evaluate } from '../predicate/evaluate.js';
 export function whyNot(ir: Ir, list: IrList, rule: IrRule, seen: Seen): string | undefined {
   const { fallback: _, ...alone } = { ...list, rules: [rule] };
   if (firstMatch(ir, alone, seen) === rule) return undefined;
-  const { from, to, service, when } = rule.match;
+  const { from, to, service, header, when } = rule.match;
   const { packet, fields } = seen;
   if (from && !isIn(from, seen.packet.src))
     return `source ${formatAddress(packet.src)} is not in ${nameOf(from)}`;
@@ -20,6 +21,7 @@ export function whyNot(ir: Ir, list: IrList, rule: IrRule, seen: Seen): string |
   const families =
     rule.action.kind === 'nexthop' ? rule.action.gateways.map((one) => one.family) : [packet.family];
   if (!families.includes(packet.family)) return `it has no IPv${packet.family} gateway`;
+  if (header && !evaluate(headerExpr(header), fields)) return `it has not ${headerText(header)}`;
   if (when && !evaluate(ir.predicates.get(when.name)!.expr, fields)) return `predicate ${when.name} is false`;
   if (service) return `${transportOf(seen)} is not ${serviceName(service)}`;
   return 'the list does not judge packets that hide their transport header';

@@ -16,6 +16,9 @@ export function simplify(expr: BoolExpr): BoolExpr {
     case 'constant':
     case 'tcpFlag':
     case 'fragment':
+    case 'laterFragment':
+    case 'transport':
+    case 'mac':
       return expr;
     case 'within':
       return expr.prefixes.length === 0 ? truth(false) : expr;
@@ -37,6 +40,9 @@ export function specialise(expr: BoolExpr, family: Family): BoolExpr {
     case 'constant':
     case 'tcpFlag':
     case 'fragment':
+    case 'laterFragment':
+    case 'transport':
+    case 'mac':
       return expr;
     case 'within': {
       const prefixes = expr.prefixes.filter((prefix) => prefix.family === family);

@@ -34,6 +34,7 @@ function boolReads(expr: BoolExpr, family: Family): boolean {
   switch (expr.kind) {
     case 'constant':
     case 'within':
+    case 'mac':
       return false;
     case 'not':
       return boolReads(expr.of, family);
@@ -43,8 +44,10 @@ function boolReads(expr: BoolExpr, family: Family): boolean {
     case 'compare':
       return numberReads(expr.left, family) || numberReads(expr.right, family);
     case 'tcpFlag':
+    case 'transport':
       return true;
     case 'fragment':
+    case 'laterFragment':
       return family === 6;
     default:
       return unreachable(expr);

@@ -19,6 +19,7 @@ const fieldRange: Readonly<Record<NumberField, Interval>> = {
   icmpType: { least: 0, most: 255 },
   icmpCode: { least: 0, most: 255 },
   vlan: { least: 0, most: 4095 },
+  pcp: { least: 0, most: 7 },
 };
 
 export function interval(expr: NumberExpr): Interval {

@@ -9,6 +9,9 @@ export function costOf(expr: BoolExpr): number {
     case 'constant':
     case 'tcpFlag':
     case 'fragment':
+    case 'laterFragment':
+    case 'transport':
+    case 'mac':
       return 1;
     case 'not':
       return costOf(expr.of);

@@ -1,6 +1,6 @@
 /** What a compiled predicate says of a packet: the plain reading of PredicateExpr, for simulation and self-tests. */
 import { contains } from '../../dsl/address.js';
-import type { Address, NetSet } from '../../dsl/model.js';
+import type { Address, MacTest, NetSet } from '../../dsl/model.js';
 import { unreachable } from '../unreachable.js';
 import type { Arithmetic, BoolExpr, Compare, FlagField, NumberExpr, NumberField } from './expr.js';
 
@@ -8,6 +8,12 @@ import type { Arithmetic, BoolExpr, Compare, FlagField, NumberExpr, NumberField 
 export interface PredicatePacket extends Readonly<Record<NumberField, number>> {
   readonly flags: Readonly<Record<FlagField, boolean>>;
   readonly fragment: boolean;
+  readonly laterFragment: boolean;
+  /** The TCP, UDP or ICMP header was read. */
+  readonly transport: boolean;
+  /** Addresses of the frame, as numbers of 48 bits. */
+  readonly fromMac: number;
+  readonly toMac: number;
   readonly src: Address;
   readonly dst: Address;
 }
@@ -28,11 +34,22 @@ export function evaluate(expr: BoolExpr, packet: PredicatePacket): boolean {
       return packet.flags[expr.flag];
     case 'fragment':
       return packet.fragment;
+    case 'laterFragment':
+      return packet.laterFragment;
+    case 'transport':
+      return packet.transport;
+    case 'mac':
+      return isMac(packet[expr.field], expr);
     case 'within':
       return expr.prefixes.some((prefix) => contains(prefix, packet[expr.field]));
     default:
       return unreachable(expr);
   }
+}
+
+/** Numbers of 48 bits: JavaScript's own bit operations have 32. */
+export function isMac(address: number, { mask, value }: MacTest): boolean {
+  return (BigInt(address) & BigInt(mask)) === BigInt(value);
 }
 
 export function evaluateNumber(expr: NumberExpr, packet: PredicatePacket): number {
@@ -50,10 +67,12 @@ export function evaluateNumber(expr: NumberExpr, packet: PredicatePacket): numbe
 
 /** The view of a packet that an operator's arrow function gets. */
 export function asOperatorSees(packet: PredicatePacket): unknown {
-  const { flags, src, dst, sport, dport, icmpType, icmpCode, ...common } = packet;
+  const { len, ttl, dscp, proto, family, vlan, pcp, fragment } = packet;
+  const { flags, src, dst, sport, dport, icmpType, icmpCode } = packet;
   const within = (address: Address) => ({
     within: (networks: NetSet) => networks.prefixes.some((prefix) => contains(prefix, address)),
   });
+  const common = { len, ttl, dscp, proto, family, vlan, pcp, fragment };
   const base = { ...common, src: within(src), dst: within(dst) };
   if (packet.proto === 6) return { ...base, l4: 'tcp', sport, dport, flags };
   if (packet.proto === 17) return { ...base, l4: 'udp', sport, dport };

@@ -15,7 +15,8 @@ export type NumberField =
   | 'dport'
   | 'icmpType'
   | 'icmpCode'
-  | 'vlan'; // id of the innermost tag, 0 when untagged
+  | 'vlan' // id of the innermost tag, 0 when untagged
+  | 'pcp'; // priority of the outermost tag, 0 when untagged
 
 export type FlagField = 'fin' | 'syn' | 'rst' | 'psh' | 'ack' | 'urg' | 'ece' | 'cwr';
 
@@ -39,6 +40,15 @@ export type BoolExpr =
   | { readonly kind: 'compare'; readonly op: Compare; readonly left: NumberExpr; readonly right: NumberExpr }
   | { readonly kind: 'tcpFlag'; readonly flag: FlagField }
   | { readonly kind: 'fragment' } // any fragment but a whole packet
+  | { readonly kind: 'laterFragment' } // any fragment but the first
+  | { readonly kind: 'transport' } // the TCP, UDP or ICMP header was read
+  /** Of the frame's address, the bits of `mask` are those of `value`. */
+  | {
+      readonly kind: 'mac';
+      readonly field: 'fromMac' | 'toMac';
+      readonly mask: number;
+      readonly value: number;
+    }
   /** `p.src.within(customers)`; false for the other family. */
   | { readonly kind: 'within'; readonly field: 'src' | 'dst'; readonly prefixes: readonly Prefix[] };
 

@@ -25,6 +25,7 @@ export const fieldRanges: Readonly<Record<NumberField, readonly [number, number]
   icmpType: [0, 255],
   icmpCode: [0, 255],
   vlan: [0, 4094],
+  pcp: [0, 7],
 };
 
 export function rangedField(field: NumberField): Ranged {

@@ -83,6 +83,7 @@ export function samplePacket(random: (below: number) => number, edges: Edges): P
     ttl: number('ttl'),
     dscp: number('dscp'),
     vlan: number('vlan'),
+    pcp: number('pcp'),
     sport: ports ? number('sport') : 0,
     dport: ports ? number('dport') : 0,
     icmpType: icmp ? number('icmpType') : 0,
@@ -91,6 +92,10 @@ export function samplePacket(random: (below: number) => number, edges: Edges): P
       flags.map((flag) => [flag, proto === 6 && !headless && random(2) === 0]),
     ) as PredicatePacket['flags'],
     fragment,
+    laterFragment: headless,
+    transport: ports || icmp,
+    fromMac: 0x020000000001,
+    toMac: 0x020000000002,
     src: sampleAddress(random, family, edges.prefixes),
     dst: sampleAddress(random, family, edges.prefixes),
   };

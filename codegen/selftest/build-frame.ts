@@ -6,6 +6,7 @@ import type { Tag } from '../tags.js';
 
 export interface FramePlan {
   readonly to: Uint8Array;
+  readonly from: Uint8Array;
   readonly tags: readonly (Tag & { readonly priority: number })[];
   readonly src: Address;
   readonly dst: Address;
@@ -35,14 +36,22 @@ export interface FramePlan {
   readonly padding: number;
 }
 
-const from = Uint8Array.of(2, 0xcc, 0, 0, 0, 1);
+/** Where nothing else is meant. */
+export const usualFrom = Uint8Array.of(2, 0xcc, 0, 0, 0, 1);
 const fragmentHeader = 44;
 const authentication = 51;
 
 export function buildFrame(plan: FramePlan): Uint8Array {
   const packet = plan.src.family === 4 ? ipv4(plan) : ipv6(plan);
   const etherType = plan.src.family === 4 ? etherTypes.ipv4 : etherTypes.ipv6;
-  return joined(plan.to, from, ...plan.tags.map(tagBytes), be16(etherType), packet, filled(plan.padding));
+  return joined(
+    plan.to,
+    plan.from,
+    ...plan.tags.map(tagBytes),
+    be16(etherType),
+    packet,
+    filled(plan.padding),
+  );
 }
 
 function tagBytes({ tpid, vid, priority }: FramePlan['tags'][number]): Uint8Array {

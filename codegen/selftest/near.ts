@@ -1,6 +1,6 @@
 /** Values near what a rule tests: its first and last addresses and ports, those beside them, and predicates' numbers. */
 import { addressBits } from '../../dsl/address.js';
-import type { Address, Family, NetSet, PortRange, Prefix, Service } from '../../dsl/model.js';
+import type { Address, Family, MacTest, NetSet, PortRange, Prefix, Service } from '../../dsl/model.js';
 import type { BoolExpr, NumberExpr, NumberField } from '../predicate/expr.js';
 import type { Random } from './random.js';
 
@@ -9,11 +9,14 @@ export interface Edges {
   readonly numbers: ReadonlyMap<NumberField | 'any', readonly number[]>;
   readonly src: readonly Prefix[];
   readonly dst: readonly Prefix[];
+  readonly fromMac: readonly MacTest[];
+  readonly toMac: readonly MacTest[];
 }
 
 export function edgesOf(expr: BoolExpr | undefined): Edges {
   const numbers = new Map<NumberField | 'any', number[]>();
   const prefixes = { src: [] as Prefix[], dst: [] as Prefix[] };
+  const macs = { fromMac: [] as MacTest[], toMac: [] as MacTest[] };
   const note = (field: NumberField | 'any', value: number) => {
     const all = numbers.get(field) ?? [];
     numbers.set(field, [...all, Math.max(0, value - 1), value, value + 1]);
@@ -27,6 +30,7 @@ export function edgesOf(expr: BoolExpr | undefined): Edges {
   const visit = (one: BoolExpr): void => {
     if (one.kind === 'not') visit(one.of);
     if (one.kind === 'and' || one.kind === 'or') for (const side of [one.left, one.right]) visit(side);
+    if (one.kind === 'mac') macs[one.field].push(one);
     if (one.kind === 'within') prefixes[one.field].push(...one.prefixes);
     if (one.kind !== 'compare') return;
     for (const [a, b] of [
@@ -36,7 +40,16 @@ export function edgesOf(expr: BoolExpr | undefined): Edges {
       for (const value of constants(b)) note(a.kind === 'field' ? a.field : 'any', value);
   };
   if (expr) visit(expr);
-  return { numbers, ...prefixes };
+  return { numbers, ...prefixes, ...macs };
+}
+
+/** Mostly an address that such a test takes, the other bits anything; undefined: any will do. */
+export function macNear(random: Random, tests: readonly MacTest[]): Uint8Array | undefined {
+  if (tests.length === 0 || random.once(4)) return undefined;
+  const { mask, value } = random.pick(tests);
+  const bits = BigInt(value) | (random.bits(48) & ~BigInt(mask));
+  const near = random.once(4) ? bits ^ (1n << BigInt(random.below(48))) : bits;
+  return Uint8Array.from({ length: 6 }, (_, i) => Number((near >> BigInt(40 - 8 * i)) & 255n));
 }
 
 /** In a set or just beside it, mostly; undefined: anything may do. */

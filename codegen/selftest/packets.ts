@@ -9,10 +9,19 @@ import { type Circumstances, usual } from '../evaluate/evaluate.js';
 import { protocols } from '../evaluate/parse.js';
 import { type Path, type Paths, route } from '../evaluate/paths.js';
 import type { Ir, IrInterface, IrRule } from '../ir.js';
+import { conditionSource } from '../lower-match.js';
 import { type Tag, tagsOf } from '../tags.js';
-import { buildFrame, type FramePlan } from './build-frame.js';
+import { buildFrame, type FramePlan, usualFrom } from './build-frame.js';
 import { spoil } from './damage.js';
-import { addressNear, type Edges, edgesOf, type NearService, numberNear, serviceNear } from './near.js';
+import {
+  addressNear,
+  type Edges,
+  edgesOf,
+  macNear,
+  type NearService,
+  numberNear,
+  serviceNear,
+} from './near.js';
 import type { TestFrame } from './protocol.js';
 import { type Random, randomOf } from './random.js';
 
@@ -36,7 +45,9 @@ export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): r
   const random = randomOf(options.seed ?? 1);
   const affordable = Math.floor(mostLooks / (ir.rules.length + 100));
   const total = options.frames ?? Math.max(300, Math.min(usualFrames, affordable));
-  const edges = new Map(ir.rules.map((rule) => [rule, edgesOf(ruleExpr(ir, rule))]));
+  const edges = new Map(
+    ir.rules.map((rule) => [rule, edgesOf(conditionSource(rule.match, rule.origin, ir.predicates)?.expr)]),
+  );
   const perPort = Math.ceil(total / ir.ports.length);
   return ir.ports.flatMap((port) => {
     const makers = port.interfaces.flatMap((one) => makersOf(ir, one));
@@ -49,11 +60,6 @@ export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): r
       return { port: port.local, bytes: sent.subarray(0, longest), now };
     });
   });
-}
-
-function ruleExpr(ir: Ir, rule: IrRule) {
-  const { when } = rule.match;
-  return when && ir.predicates.get(when.name)?.expr;
 }
 
 interface Maker {
@@ -86,7 +92,8 @@ function planFrame(
   const dst = addressNear(random, family, match.to, edges.dst);
   const fragment = random.once(8) && { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) };
   const plan: FramePlan = {
-    to: destinationMac(random, paths.faces[iface.local]!.mac),
+    to: macNear(random, edges.toMac) ?? destinationMac(random, paths.faces[iface.local]!.mac),
+    from: macNear(random, edges.fromMac) ?? usualFrom,
     tags: tagsNear(random, tagsOf(iface.encapsulation)),
     src: src && !random.once(8) ? src : source(random, family, paths),
     dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family, paths)),

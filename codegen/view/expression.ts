@@ -20,6 +20,7 @@ const fields: Readonly<Record<NumberField, string>> = {
   icmpType: 'p->icmp_type',
   icmpCode: 'p->icmp_code',
   vlan: 'p->vlan',
+  pcp: 'mill_pcp(p)',
 };
 
 /** As parse.h has them. */
@@ -43,6 +44,7 @@ const opposite: Readonly<Record<Compare, Compare>> = {
   '<=': '>',
 };
 
+const everyBit = 2 ** 48 - 1;
 const flagBit = (flag: FlagField) => `MILL_TCP_${flag.toUpperCase()}`;
 
 /** The body of a function that returns the predicate's truth. */
@@ -146,6 +148,12 @@ class Printer {
         return `(p->tcp_flags & ${flagBit(expr.flag)}) != 0`;
       case 'fragment':
         return 'p->fragment';
+      case 'laterFragment':
+        return 'p->later_fragment';
+      case 'transport':
+        return 'p->l4 == MILL_L4_READ';
+      case 'mac':
+        return this.mac(expr, '==');
       case 'within':
         return setCall(this.#sets.get(setKey(expr.prefixes))!, expr.field);
       default:
@@ -166,12 +174,24 @@ class Printer {
         return this.compare(opposite[expr.op], expr.left, expr.right);
       case 'tcpFlag':
         return `(p->tcp_flags & ${flagBit(expr.flag)}) == 0`;
+      case 'transport':
+        return 'p->l4 != MILL_L4_READ';
+      case 'mac':
+        return this.mac(expr, '!=');
       case 'and':
       case 'or':
         return `!(${this.print(expr)})`;
       default:
         return `!${this.print(expr)}`;
     }
+  }
+
+  mac({ field, mask, value }: Extract<BoolExpr, { kind: 'mac' }>, op: '==' | '!='): string {
+    const address = field === 'fromMac' ? 'mill_from_mac(p)' : 'mill_to_mac(p)';
+    const hex = (bits: number) => `0x${bits.toString(16).padStart(12, '0')}`;
+    return mask === everyBit
+      ? `${address} ${op} ${hex(value)}`
+      : `(${address} & ${hex(mask)}) ${op} ${hex(value)}`;
   }
 
   compare(op: Compare, left: NumberExpr, right: NumberExpr): string {

@@ -65,6 +65,10 @@ test(compiles, `nexthop('192.0.2.1', { from: both.v4, to: v4 })`);
 test(compiles, `nexthop('2001:db8::1', { from: both.v6 })`);
 test(compiles, `nexthop(['192.0.2.1', '2001:db8::1'], { from: both })`);
 test(compiles, `acl('a', {}, [[deny({ from: v4 })], [[allow()], nexthop('192.0.2.1')]])`);
+test(
+  compiles,
+  `deny({ dscp: ['ef', 46], ttl: [0, 1], length: 60, fragment: 'later', flags: ['syn', '!ack'], fromMac: '02:00:00:00:00:01', toMac: ['group', '33:33:00:00:00:00/16'], pcp: [0, 7] })`,
+);
 test(compiles, `tcp('https', 80, '8000-8099', { from: ['bgp', '1024-65535'] })`);
 test(compiles, `service(proto('gre', 89), udp({ from: 'tftp' }), icmp({ family: 4, type: 3, code: 10 }))`);
 test(compiles, `predicate('p', p => (p.l4 === 'tcp' || p.l4 === 'udp') && p.dport === 53)`);
@@ -97,6 +101,10 @@ test(doesNot, `deny({ from: '10.0.0.0/8' })`, 'not assignable');
 test(doesNot, `deny().log({ rate: '10' })`, 'not assignable');
 test(doesNot, `deny().expires('soon')`, 'not assignable');
 test(doesNot, `icmp('ping')`, 'not assignable');
+test(doesNot, `deny({ dscp: 'eff' })`, 'not assignable');
+test(doesNot, `deny({ flags: ['syn', 'not ack'] })`, 'not assignable');
+test(doesNot, `deny({ fragment: 'second' })`, 'not assignable');
+test(doesNot, `deny({ ttl: '1-5' })`, 'not assignable');
 test(doesNot, `tcp('htpps')`, 'not assignable');
 test(doesNot, `tcp('tftp')`, 'not assignable');
 test(doesNot, `udp({ form: 53 })`, `'form' does not exist`);

@@ -4,7 +4,9 @@ import {
   acl,
   allow,
   deny,
+  type HeaderSpec,
   icmp,
+  type MacSpec,
   nets,
   nexthop,
   pbr,
@@ -44,6 +46,7 @@ export const conditions: readonly string[] = [
   'p.family === 6',
   "p.family === 4 && p.l4 === 'tcp' && p.src.within(inside.v6)",
   '(p.len & 4) === 3 || (p.dscp | 3) === 4',
+  'p.pcp > 3',
 ];
 
 export const inside = nets('10.0.0.0/9', '192.0.2.0/25', '2001:db8::/33');
@@ -132,12 +135,28 @@ function serviceOf(random: Random): Service {
   return random.once(3) ? service(one(), one()) : one();
 }
 
+function headerOf(random: Random): HeaderSpec {
+  const first = random.below(64);
+  return random.pick<() => HeaderSpec>([
+    () => ({ dscp: random.pick<NonNullable<HeaderSpec['dscp']>>(['ef', 0, ['cs6', 'af11', 7]]) }),
+    () => ({ ttl: random.pick<NonNullable<HeaderSpec['ttl']>>([255, [0, 1], [first, first + 64]]) }),
+    () => ({ length: [random.below(80), 80 + random.below(1500)] }),
+    () => ({ fragment: random.pick(['any', 'none', 'first', 'later']) }),
+    () => ({ flags: random.pick<NonNullable<HeaderSpec['flags']>>(['syn', ['syn', '!ack'], 'established']) }),
+    () => ({ flags: '!fin', dscp: [0, 'le', 63], fragment: 'none' }),
+    () => ({ fromMac: random.pick<MacSpec>(['02:cc:00:00:00:01', '02:cc:00:00:00:00/24']) }),
+    () => ({ toMac: random.pick<MacSpec[]>([['group'], ['broadcast', '01:00:5e:00:00:00/25']]) }),
+    () => ({ pcp: random.pick([0, 5, [1, 7]]) }),
+  ])();
+}
+
 /** No packet has it: families that exclude each other, or a condition that does not hold. */
 function neverOf(random: Random): AnyMatch {
   return random.pick<AnyMatch>([
     { from: nets('10.0.0.0/8'), to: nets('2001:db8::/32') },
     { from: nets('10.0.0.0/8'), service: icmp('neighbour-solicitation') },
     { when: onlyIf('p.ttl > 255') },
+    { service: udp(), flags: 'syn' },
     { from: nets('10.0.0.0/8'), when: onlyIf('p.family === 6') },
   ]);
 }
@@ -153,7 +172,7 @@ function alwaysOf(random: Random): AnyMatch {
   ]);
 }
 
-interface AnyMatch {
+interface AnyMatch extends HeaderSpec {
   readonly from?: Nets;
   readonly to?: Nets;
   readonly service?: Service;
@@ -166,6 +185,7 @@ function matchOf(random: Random, predicates: boolean): AnyMatch {
     ...(random.once(2) && { to: netsOf(random) }),
     ...(random.once(2) && { service: serviceOf(random) }),
     ...(predicates && random.once(4) && { when: predicateOf(random) }),
+    ...(random.once(6) && headerOf(random)),
   };
 }
 

@@ -39,43 +39,55 @@ enum rule {
 	RULE_FROM_WAN_0DCA1C2F,
 	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
 	RULE_FROM_WAN_4A7CA5C9,
-	/* edge1.ts:39  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	/* edge1.ts:41  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
 	RULE_FROM_WAN_C2FC651C,
-	/* edge1.ts:44  deny({ from: bogons }) */
+	/* edge1.ts:46  deny({ from: bogons }) */
 	RULE_FROM_WAN_9349EAB2,
-	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	/* edge1.ts:47  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
 	RULE_FROM_WAN_6AB4BC7D,
-	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
+	/* edge1.ts:48  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
+	RULE_FROM_WAN_1CFCFF71,
+	/* edge1.ts:49  deny({ fragment: 'later', to: servers }) */
+	RULE_FROM_WAN_C8F00CC3,
+	/* edge1.ts:50  deny({ when: tinySyn }).count('tiny_syn') */
 	RULE_FROM_WAN_1E37EB18,
-	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	/* edge1.ts:51  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	RULE_FROM_WAN_3211A4BD,
-	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
+	/* edge1.ts:52  allow({ to: servers, service: web }).why('public web, NET-88') */
 	RULE_FROM_WAN_4390421D,
-	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
 	RULE_FROM_WAN_91047A1C,
-	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
+	/* edge1.ts:54  allow({ service: icmp('echo-request', 'too-big') }) */
 	RULE_FROM_WAN_F57B3234,
-	/* edge1.ts:51  allow({ from: hosts({ upstream: '198.51.100.1' }), service: tcp(179) }).why('eBGP') */
+	/* edge1.ts:55  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	RULE_FROM_WAN_46D47CC3,
+	/* edge1.ts:56  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
 	RULE_FROM_WAN_9934E1B9,
-	/* edge1.ts:52  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	/* edge1.ts:57  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
+	RULE_FROM_WAN_25C4E064,
+	/* edge1.ts:58  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
+	RULE_FROM_WAN_2C12FC99,
+	/* edge1.ts:59  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	RULE_FROM_WAN_C5E6A009,
+	/* edge1.ts:60  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
 	RULE_FROM_WAN_84EFC9D7,
-	/* edge1.ts:42  default deny */
+	/* edge1.ts:44  default deny */
 	RULE_FROM_WAN_9746883E,
-	/* edge1.ts:57  allow({ to: servers, service: web }) */
+	/* edge1.ts:65  allow({ to: servers, service: web }) */
 	RULE_TO_DMZ_4FFFC8F7,
-	/* edge1.ts:58  allow({ to: servers, from: mgmt }) */
+	/* edge1.ts:66  allow({ to: servers, from: mgmt }) */
 	RULE_TO_DMZ_CEEC51A8,
-	/* edge1.ts:59  allow({ service: icmp() }) */
+	/* edge1.ts:67  allow({ service: icmp() }) */
 	RULE_TO_DMZ_A29DD022,
-	/* edge1.ts:56  default deny */
+	/* edge1.ts:64  default deny */
 	RULE_TO_DMZ_37E0FD5B,
-	/* edge1.ts:63  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:71  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	RULE_TENANT_PATH_855CF024,
-	/* edge1.ts:64  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:72  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	RULE_TENANT_PATH_C842E3DF,
 };
 
-/* edge1.ts:23 */
+/* edge1.ts:24 */
 static bool in_bogons_ipv4(uint32_t address)
 {
 	/* 0.0.0.0/8 */
@@ -93,21 +105,21 @@ static bool in_bogons_ipv4(uint32_t address)
 	return false;
 }
 
-/* edge1.ts:23 */
+/* edge1.ts:24 */
 static bool in_bogons_ipv6(const struct mill_address6 *address)
 {
 	/* fc00::/7 */
 	return address->high >> 57 == 0x7e;
 }
 
-/* edge1.ts:22 */
+/* edge1.ts:23 */
 static bool in_customers_ipv4(uint32_t address)
 {
 	/* 10.20.0.0/16 */
 	return address >> 16 == 0xa14;
 }
 
-/* edge1.ts:22 */
+/* edge1.ts:23 */
 static bool in_customers_ipv6(const struct mill_address6 *address)
 {
 	/* 2001:db8:20::/48 */
@@ -121,21 +133,21 @@ static bool in_ff00_0_8_ipv6(const struct mill_address6 *address)
 	return address->high >> 56 == 0xff;
 }
 
-/* edge1.ts:21 */
+/* edge1.ts:22 */
 static bool in_mgmt_ipv4(uint32_t address)
 {
 	/* 192.0.2.0/28 */
 	return address >> 4 == 0xc000020;
 }
 
-/* edge1.ts:21 */
+/* edge1.ts:22 */
 static bool in_mgmt_ipv6(const struct mill_address6 *address)
 {
 	/* 2001:db8:99::/64 */
 	return address->high == 0x20010db800990000;
 }
 
-/* edge1.ts:24 */
+/* edge1.ts:25 */
 static bool in_servers_ipv4(uint32_t address)
 {
 	/* 203.0.113.10/32 */
@@ -147,14 +159,14 @@ static bool in_servers_ipv4(uint32_t address)
 	return false;
 }
 
-/* edge1.ts:24 */
+/* edge1.ts:25 */
 static bool in_servers_ipv6(const struct mill_address6 *address)
 {
 	/* 2001:db8:ff::10/128 */
 	return address->high == 0x20010db800ff0000 && address->low == 0x10;
 }
 
-/* edge1.ts:51 */
+/* edge1.ts:26 */
 static bool in_upstream_ipv4(uint32_t address)
 {
 	/* 198.51.100.1/32 */
@@ -175,7 +187,7 @@ static bool is_icmp_133_134_135_136_ipv6(const struct mill_packet *p)
 	return p->proto == MILL_ICMPV6 && p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 133, 136);
 }
 
-/* edge1.ts:50 */
+/* edge1.ts:54 */
 static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
 {
 	if (p->proto != MILL_ICMPV6 || p->l4 != MILL_L4_READ)
@@ -183,7 +195,7 @@ static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
 	return p->icmp_type == 2 || p->icmp_type == 128;
 }
 
-/* edge1.ts:50 */
+/* edge1.ts:54 */
 static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 {
 	if (p->proto != MILL_ICMP || p->l4 != MILL_L4_READ)
@@ -191,49 +203,74 @@ static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 	return mill_is_icmp(p, 3, 4) || p->icmp_type == 8;
 }
 
-/* edge1.ts:59 */
+/* edge1.ts:67 */
 static bool is_icmp_ipv4(const struct mill_packet *p)
 {
 	return p->proto == MILL_ICMP;
 }
 
-/* edge1.ts:59 */
+/* edge1.ts:67 */
 static bool is_icmp_ipv6(const struct mill_packet *p)
 {
 	return p->proto == MILL_ICMPV6;
 }
 
-/* edge1.ts:51 */
+/* edge1.ts:58 */
+static bool is_proto_47_50(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case 47:
+		return true;
+	case 50:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* edge1.ts:55 */
 static bool is_tcp_179(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 179;
 }
 
-/* edge1.ts:49 */
+/* edge1.ts:53 */
 static bool is_tcp_22(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 22;
 }
 
-/* edge1.ts:52 */
+/* edge1.ts:60 */
 static bool is_tcp_25(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 25;
 }
 
-/* edge1.ts:45 */
+/* edge1.ts:57 */
+static bool is_tcp_from_179(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->sport == 179;
+}
+
+/* edge1.ts:47 */
 static bool is_udp_0_to_19(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
 }
 
-/* edge1.ts:64 */
+/* edge1.ts:59 */
+static bool is_udp_123_from_123(const struct mill_packet *p)
+{
+	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && (p->sport == 123 && p->dport == 123);
+}
+
+/* edge1.ts:72 */
 static bool is_udp_443(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport == 443;
 }
 
-/* edge1.ts:25 */
+/* edge1.ts:27 */
 static bool is_web(const struct mill_packet *p)
 {
 	switch (p->proto) {
@@ -247,6 +284,15 @@ static bool is_web(const struct mill_packet *p)
 }
 
 /*
+ * predicate a later fragment, edge1.ts:49
+ *   a later fragment
+ */
+static bool when_a_later_fragment(const struct mill_packet *p)
+{
+	return p->later_fragment;
+}
+
+/*
  * predicate builtin-on-link, built in
  *   (p) => p.ttl === 255
  */
@@ -256,7 +302,44 @@ static bool when_builtin_on_link(const struct mill_packet *p)
 }
 
 /*
- * predicate odd-dns, edge1.ts:33
+ * predicate dscp 46 or 48, length 0-1400, edge1.ts:58
+ *   dscp 46 or 48, length 0-1400
+ */
+static bool when_dscp_46_or_48_length_0_1400(const struct mill_packet *p)
+{
+	return (mill_dscp(p) == 46 || mill_dscp(p) == 48) && p->ip_len <= 1400;
+}
+
+/*
+ * predicate flags ack or rst, edge1.ts:57
+ *   flags ack or rst
+ */
+static bool when_flags_ack_or_rst(const struct mill_packet *p)
+{
+	if (p->proto != MILL_TCP)
+		return false;
+	if (p->l4 != MILL_L4_READ)
+		return false;
+	return (p->tcp_flags & MILL_TCP_ACK) != 0 || (p->tcp_flags & MILL_TCP_RST) != 0;
+}
+
+/*
+ * predicate flags fin syn, edge1.ts:48
+ *   flags fin syn
+ */
+static bool when_flags_fin_syn(const struct mill_packet *p)
+{
+	if (p->proto != MILL_TCP)
+		return false;
+	if (p->l4 != MILL_L4_READ)
+		return false;
+	if ((p->tcp_flags & MILL_TCP_FIN) == 0)
+		return false;
+	return (p->tcp_flags & MILL_TCP_SYN) != 0;
+}
+
+/*
+ * predicate odd-dns, edge1.ts:35
  *   (p) => p.l4 === 'udp' && (p.sport === 53 || p.dport <= limitUdp) && !p.src.within(customers)
  */
 static bool when_odd_dns_ipv4(const struct mill_packet *p)
@@ -265,7 +348,7 @@ static bool when_odd_dns_ipv4(const struct mill_packet *p)
 }
 
 /*
- * predicate odd-dns, edge1.ts:33
+ * predicate odd-dns, edge1.ts:35
  *   (p) => p.l4 === 'udp' && (p.sport === 53 || p.dport <= limitUdp) && !p.src.within(customers)
  */
 static bool when_odd_dns_ipv6(const struct mill_packet *p)
@@ -274,7 +357,16 @@ static bool when_odd_dns_ipv6(const struct mill_packet *p)
 }
 
 /*
- * predicate tiny-syn, edge1.ts:27
+ * predicate pcp 0 or 1, from-mac 02:00:00:00:00:fe, edge1.ts:59
+ *   pcp 0 or 1, from-mac 02:00:00:00:00:fe
+ */
+static bool when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(const struct mill_packet *p)
+{
+	return mill_from_mac(p) == 0x0200000000fe && (mill_pcp(p) == 0 || mill_pcp(p) == 1);
+}
+
+/*
+ * predicate tiny-syn, edge1.ts:29
  *   (p) => p.l4 === 'tcp' && p.flags.syn && !p.flags.ack && (p.len < 40 || p.ttl < 3)
  */
 static bool when_tiny_syn(const struct mill_packet *p)
@@ -288,50 +380,78 @@ static bool when_tiny_syn(const struct mill_packet *p)
 	return p->ip_len < 40 || mill_ttl(p) < 3;
 }
 
-/* acl from-wan, edge1.ts:42 */
+/*
+ * predicate ttl 0-254, edge1.ts:55
+ *   ttl 0-254
+ */
+static bool when_ttl_0_254(const struct mill_packet *p)
+{
+	return mill_ttl(p) <= 254;
+}
+
+/* acl from-wan, edge1.ts:44 */
 static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL);
-	/* edge1.ts:39  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	/* edge1.ts:41  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
 	if (in_customers_ipv4(p->src4)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_C2FC651C, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_C2FC651C);
 	}
-	/* edge1.ts:44  deny({ from: bogons }) */
+	/* edge1.ts:46  deny({ from: bogons }) */
 	if (in_bogons_ipv4(p->src4))
 		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
-	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	/* edge1.ts:47  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
 	if (is_udp_0_to_19(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
 	}
-	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
+	/* edge1.ts:48  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
+	if (when_flags_fin_syn(p))
+		return mill_deny(w, p, RULE_FROM_WAN_1CFCFF71);
+	/* edge1.ts:49  deny({ fragment: 'later', to: servers }) */
+	if (in_servers_ipv4(p->dst4) && when_a_later_fragment(p))
+		return mill_deny(w, p, RULE_FROM_WAN_C8F00CC3);
+	/* edge1.ts:50  deny({ when: tinySyn }).count('tiny_syn') */
 	if (when_tiny_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
-	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	/* edge1.ts:51  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	if (when_odd_dns_ipv4(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_3211A4BD, 1);
 		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
 	}
-	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
+	/* edge1.ts:52  allow({ to: servers, service: web }).why('public web, NET-88') */
 	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
-	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
 	if (in_mgmt_ipv4(p->src4) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
-	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
+	/* edge1.ts:54  allow({ service: icmp('echo-request', 'too-big') }) */
 	if (is_icmp_3_4_8_ipv4(p))
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
-	/* edge1.ts:51  allow({ from: hosts({ upstream: '198.51.100.1' }), service: tcp(179) }).why('eBGP') */
+	/* edge1.ts:55  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	if (is_tcp_179(p) && when_ttl_0_254(p))
+		return mill_deny(w, p, RULE_FROM_WAN_46D47CC3);
+	/* edge1.ts:56  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
 	if (in_upstream_ipv4(p->src4) && is_tcp_179(p))
 		return mill_allow(w, p, RULE_FROM_WAN_9934E1B9);
-	/* edge1.ts:52  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	/* edge1.ts:57  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
+	if (in_upstream_ipv4(p->src4) && is_tcp_from_179(p) && when_flags_ack_or_rst(p))
+		return mill_allow(w, p, RULE_FROM_WAN_25C4E064);
+	/* edge1.ts:58  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
+	if (in_upstream_ipv4(p->src4) && is_proto_47_50(p) && when_dscp_46_or_48_length_0_1400(p))
+		return mill_allow(w, p, RULE_FROM_WAN_2C12FC99);
+	/* edge1.ts:59  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	if (in_customers_ipv4(p->dst4) && is_udp_123_from_123(p) &&
+	    when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(p))
+		return mill_allow(w, p, RULE_FROM_WAN_C5E6A009);
+	/* edge1.ts:60  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
 	if (in_customers_ipv4(p->dst4) && is_tcp_25(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_84EFC9D7, 10);
 		return mill_divert(w, p, RULE_FROM_WAN_84EFC9D7, GATEWAY_198_51_100_9);
 	}
-	/* edge1.ts:42  default deny */
+	/* edge1.ts:44  default deny */
 	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
 	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
 }
@@ -346,37 +466,50 @@ static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
 	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
 	if (in_ff00_0_8_ipv6(&p->dst6) && is_icmp_130_131_132_143_ipv6(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4A7CA5C9);
-	/* edge1.ts:39  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	/* edge1.ts:41  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
 	if (in_customers_ipv6(&p->src6)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_C2FC651C, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_C2FC651C);
 	}
-	/* edge1.ts:44  deny({ from: bogons }) */
+	/* edge1.ts:46  deny({ from: bogons }) */
 	if (in_bogons_ipv6(&p->src6))
 		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
-	/* edge1.ts:45  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	/* edge1.ts:47  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
 	if (is_udp_0_to_19(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
 	}
-	/* edge1.ts:46  deny({ when: tinySyn }).count('tiny_syn') */
+	/* edge1.ts:48  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
+	if (when_flags_fin_syn(p))
+		return mill_deny(w, p, RULE_FROM_WAN_1CFCFF71);
+	/* edge1.ts:49  deny({ fragment: 'later', to: servers }) */
+	if (in_servers_ipv6(&p->dst6) && when_a_later_fragment(p))
+		return mill_deny(w, p, RULE_FROM_WAN_C8F00CC3);
+	/* edge1.ts:50  deny({ when: tinySyn }).count('tiny_syn') */
 	if (when_tiny_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
-	/* edge1.ts:47  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	/* edge1.ts:51  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	if (when_odd_dns_ipv6(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_3211A4BD, 1);
 		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
 	}
-	/* edge1.ts:48  allow({ to: servers, service: web }).why('public web, NET-88') */
+	/* edge1.ts:52  allow({ to: servers, service: web }).why('public web, NET-88') */
 	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
-	/* edge1.ts:49  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
 	if (in_mgmt_ipv6(&p->src6) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
-	/* edge1.ts:50  allow({ service: icmp('echo-request', 'too-big') }) */
+	/* edge1.ts:54  allow({ service: icmp('echo-request', 'too-big') }) */
 	if (is_icmp_2_128_ipv6(p))
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
-	/* edge1.ts:42  default deny */
+	/* edge1.ts:55  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	if (is_tcp_179(p) && when_ttl_0_254(p))
+		return mill_deny(w, p, RULE_FROM_WAN_46D47CC3);
+	/* edge1.ts:59  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	if (in_customers_ipv6(&p->dst6) && is_udp_123_from_123(p) &&
+	    when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(p))
+		return mill_allow(w, p, RULE_FROM_WAN_C5E6A009);
+	/* edge1.ts:44  default deny */
 	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
 	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
 }
@@ -390,21 +523,21 @@ static bool acl_from_wan(struct mill_worker *w, struct mill_packet *p)
 	return acl_from_wan_ipv6(w, p);
 }
 
-/* acl to-dmz on the way out, edge1.ts:56 */
+/* acl to-dmz on the way out, edge1.ts:64 */
 static bool out_to_dmz_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL_OUT);
-	/* edge1.ts:57  allow({ to: servers, service: web }) */
+	/* edge1.ts:65  allow({ to: servers, service: web }) */
 	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
-	/* edge1.ts:58  allow({ to: servers, from: mgmt }) */
+	/* edge1.ts:66  allow({ to: servers, from: mgmt }) */
 	if (in_mgmt_ipv4(p->src4) && in_servers_ipv4(p->dst4))
 		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
-	/* edge1.ts:59  allow({ service: icmp() }) */
+	/* edge1.ts:67  allow({ service: icmp() }) */
 	if (is_icmp_ipv4(p))
 		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
-	/* edge1.ts:56  default deny */
+	/* edge1.ts:64  default deny */
 	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
 }
 
@@ -412,16 +545,16 @@ static bool out_to_dmz_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL_OUT);
-	/* edge1.ts:57  allow({ to: servers, service: web }) */
+	/* edge1.ts:65  allow({ to: servers, service: web }) */
 	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
-	/* edge1.ts:58  allow({ to: servers, from: mgmt }) */
+	/* edge1.ts:66  allow({ to: servers, from: mgmt }) */
 	if (in_mgmt_ipv6(&p->src6) && in_servers_ipv6(&p->dst6))
 		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
-	/* edge1.ts:59  allow({ service: icmp() }) */
+	/* edge1.ts:67  allow({ service: icmp() }) */
 	if (is_icmp_ipv6(p))
 		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
-	/* edge1.ts:56  default deny */
+	/* edge1.ts:64  default deny */
 	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
 }
 
@@ -434,11 +567,11 @@ static bool out_to_dmz(struct mill_worker *w, struct mill_packet *p)
 	return out_to_dmz_ipv6(w, p);
 }
 
-/* pbr tenant-path, edge1.ts:62 */
+/* pbr tenant-path, edge1.ts:70 */
 static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:63  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:71  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	if (in_customers_ipv4(p->src4) && is_web(p))
 		return mill_via(w, p, RULE_TENANT_PATH_855CF024, GATEWAY_198_51_100_9);
 	/* no rule: by the FIB */
@@ -448,7 +581,7 @@ static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *
 static uint16_t pbr_tenant_path_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:64  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:72  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	if (in_customers_ipv6(&p->src6) && is_udp_443(p))
 		return mill_via(w, p, RULE_TENANT_PATH_C842E3DF, GATEWAY_2001_DB8_0_2__1);
 	/* no rule: by the FIB */
@@ -464,7 +597,7 @@ static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 	return pbr_tenant_path_ipv6(w, p);
 }
 
-/* wan, edge1.ts:69 */
+/* wan, edge1.ts:77 */
 static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_WAN) && acl_from_wan(w, p);
@@ -475,7 +608,7 @@ static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mil
 	return mill_gateway_path(w, p, p->gateway);
 }
 
-/* lan.office, edge1.ts:79 */
+/* lan.office, edge1.ts:87 */
 static bool accept_lan_office(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_OFFICE);
@@ -486,13 +619,13 @@ static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, str
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* lan.dmz, edge1.ts:80 */
+/* lan.dmz, edge1.ts:88 */
 static bool accept_lan_dmz(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_DMZ);
 }
 
-/* metro.custA, edge1.ts:90 */
+/* metro.custA, edge1.ts:98 */
 static bool accept_metro_custa(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTA);
@@ -503,7 +636,7 @@ static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, st
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* metro.custB, edge1.ts:91 */
+/* metro.custB, edge1.ts:99 */
 static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTB);
@@ -520,7 +653,7 @@ static enum mill_leave leave(struct mill_worker *w, struct mill_packet *p, uint1
 	}
 }
 
-/* port wan, xdp:ix0, edge1.ts:69 */
+/* port wan, xdp:ix0, edge1.ts:77 */
 static bool classify_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 0))
@@ -548,7 +681,7 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port lan, xdp:ix1, edge1.ts:75 */
+/* port lan, xdp:ix1, edge1.ts:83 */
 static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 1))
@@ -593,7 +726,7 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port metro, xdp:ix2, edge1.ts:83 */
+/* port metro, xdp:ix2, edge1.ts:91 */
 static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 2))
@@ -649,15 +782,15 @@ const struct mill_forwarder mill_forwarder = {
     .layout = MILL_LAYOUT,
     /* clang-format off */
     .policy_hash = {
-        0xe3, 0xeb, 0xbd, 0x68, 0x86, 0x3d, 0x07, 0x2a,
-        0xaa, 0xfd, 0x89, 0xa5, 0x4a, 0x58, 0x18, 0x94,
-        0x80, 0xb8, 0xdb, 0x3e, 0xc5, 0x8e, 0x58, 0x9d,
-        0x5e, 0x5e, 0x54, 0x32, 0xcd, 0xde, 0x87, 0x2e,
+        0x8e, 0xbb, 0xb8, 0x2b, 0xbc, 0x29, 0x93, 0x19,
+        0xee, 0x2b, 0xd3, 0x7a, 0xda, 0xf5, 0xae, 0xf3,
+        0xa9, 0x29, 0x82, 0xe3, 0x7d, 0x4b, 0x65, 0xd1,
+        0xd0, 0xcb, 0xb4, 0xef, 0xa3, 0x96, 0x80, 0x3b,
     },
     /* clang-format on */
     .n_ports = 3,
     .n_ifaces = 5,
-    .n_rules = 19,
+    .n_rules = 25,
     .n_gateways = 2,
     .receive = receive,
 };

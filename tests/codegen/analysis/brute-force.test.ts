@@ -26,6 +26,7 @@ const universe = (family: Family): readonly PacketPoint[] =>
       proto: 17,
       state: 0,
       fragment: 0,
+      later: 0,
       dport: (n >> 6) & 3,
       sport: (n >> 8) & 1,
       icmpType: 0,
@@ -34,6 +35,9 @@ const universe = (family: Family): readonly PacketPoint[] =>
       ttl: 64,
       dscp: 0,
       vlan: 0,
+      pcp: 0,
+      fromMac: 0x020000000001,
+      toMac: 0x020000000002,
       len: 80,
     },
   }));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { PacketPoint } from '../../../codegen/analysis/packet.js';
 import { pointOf } from '../../../codegen/analysis/packet.js';
 import { etherTypes, parseFrame, parseIpv4, parseIpv6 } from '../../../codegen/evaluate/parse.js';
-import { type Seen, see } from '../../../codegen/evaluate/rules.js';
+import { linkOf, type Seen, see } from '../../../codegen/evaluate/rules.js';
 import type { Ir } from '../../../codegen/ir.js';
 import { loadPolicy } from '../../../codegen/load/load.js';
 import { lower } from '../../../codegen/lower.js';
@@ -49,7 +49,7 @@ export function drawnPackets(ir: Ir, frames: number, seed = 1): readonly Drawn[]
           ? parseIpv6(payload)
           : undefined;
     if (packet === undefined || typeof packet === 'string') return [];
-    const seen = see(packet, frame.tags.at(-1)?.vid ?? 0);
+    const seen = see(packet, linkOf(frame));
     return [{ seen, point: pointOf(seen) }];
   });
 }

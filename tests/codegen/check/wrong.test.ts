@@ -147,6 +147,24 @@ test(
   ['2:5 NM3003'],
   'source ports',
 );
+test('a DSCP', wrong, list("deny({ dscp: ['ef', 64] })"), ['4:21 NM3028'], '64 is not a DSCP');
+test('a TTL', wrong, list('deny({ ttl: [5, 1] })'), ['4:13 NM3028'], 'is not a number or a range');
+test('an Ethernet address', wrong, list("deny({ fromMac: '02:00:00:00:00:0g' })"), ['4:17 NM3028'], '0g');
+test(
+  'an Ethernet prefix with host bits',
+  wrong,
+  list("deny({ toMac: '02:00:00:00:00:01/24' })"),
+  ['4:15 NM3016'],
+  'bits set beyond',
+);
+test(
+  'flags that exclude each other',
+  wrong,
+  list("deny({ flags: ['ack', '!ack'] })"),
+  ['4:15 NM3028'],
+  'ack',
+);
+test('flags of a datagram', wrong, list("deny({ service: udp(), flags: 'syn' })"), ['4:1 NM3018'], '');
 test('an IP protocol', wrong, `proto(6, 256)\n${withWan('')}`, ['2:10 NM3027'], '256 is not an IP protocol');
 test(
   'an ICMP type beyond 255',

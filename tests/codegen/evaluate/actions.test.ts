@@ -5,7 +5,7 @@ import type { Outcome } from '../../../codegen/evaluate/outcome.js';
 import type { Path, Paths } from '../../../codegen/evaluate/paths.js';
 import type { Ir } from '../../../codegen/ir.js';
 import { lower } from '../../../codegen/lower.js';
-import { buildFrame, type FramePlan } from '../../../codegen/selftest/build-frame.js';
+import { buildFrame, type FramePlan, usualFrom } from '../../../codegen/selftest/build-frame.js';
 import { parseAddress, parseInterfaceAddress } from '../../../dsl/address.js';
 import type { Prefix } from '../../../dsl/model.js';
 import { accepted, front } from '../policy.js';
@@ -53,6 +53,7 @@ test.before(async (t) => {
 
 const plain: FramePlan = {
   to: face(0).mac,
+  from: usualFrom,
   tags: [],
   src: parseAddress('198.51.100.7')!,
   dst: parseAddress('10.1.9.9')!,

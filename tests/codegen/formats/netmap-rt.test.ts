@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { execa } from 'execa';
 import fc from 'fast-check';
-import { seenAs } from '../../../codegen/analysis/packet.js';
+import { seenAs, usualMacs } from '../../../codegen/analysis/packet.js';
 import type { Seen } from '../../../codegen/evaluate/rules.js';
 import { explain } from '../../../codegen/explain/explain.js';
 import type { Draft } from '../../../codegen/formats/draft.js';
@@ -112,8 +112,19 @@ const faces: readonly Face[] = [
 
 function seen({ family, src, dst, proto, sport, dport }: Drawn, face: Face): Seen {
   const ports = proto === 6 || proto === 17 ? { sport, dport } : { sport: 0, dport: 0 };
-  const rest = { fragment: 0, state: 0, icmpType: 0, icmpCode: 0, flags: 0, ttl: 64, dscp: 0, len: 80 };
-  return seenAs({ family, src, dst, fields: { proto, ...ports, ...rest, vlan: face.vlan ?? 0 } });
+  const link = { vlan: face.vlan ?? 0, pcp: 0, fromMac: usualMacs.from, toMac: usualMacs.to };
+  const rest = {
+    fragment: 0,
+    later: 0,
+    state: 0,
+    icmpType: 0,
+    icmpCode: 0,
+    flags: 0,
+    ttl: 64,
+    dscp: 0,
+    len: 80,
+  };
+  return seenAs({ family, src, dst, fields: { proto, ...ports, ...rest, ...link } });
 }
 
 const address = (texts: readonly string[]) => fc.constantFrom(...texts);

@@ -72,6 +72,11 @@ const packet: PredicatePacket = {
   icmpCode: 0,
   flags: { fin: false, syn: true, rst: false, psh: false, ack: false, urg: false, ece: false, cwr: false },
   fragment: false,
+  laterFragment: false,
+  transport: true,
+  pcp: 0,
+  fromMac: 0x020000000001,
+  toMac: 0x020000000002,
   src: parseAddress('10.1.2.3')!,
   dst: parseAddress('192.0.2.1')!,
 };

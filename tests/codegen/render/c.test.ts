@@ -44,6 +44,9 @@ const rows: Readonly<Record<string, string>> = {
     const b = pbr('${'m'.repeat(60)}', [nexthop('192.0.2.1')])
     export default router('r', { interfaces: { ${'abcdefghijklmnop'.repeat(2).slice(0, 31)}: { port: 'xdp:e0', in: a, pbr: b, fallback: 'drop' },
       u: { port: 'xdp:e1', fallback: 'drop', pbr: b, qinq: { outer: 4094, inner: { ${'z'.repeat(29)}: { id: 4094, in: a, pbr: b } } } } } })`,
+  'headers of all kinds': withWan(
+    "in: acl('a', {}, [allow({ dscp: ['ef', 10], ttl: [1, 5] }), deny({ flags: ['syn', '!ack', '!rst'], length: [0, 60] }), deny({ flags: ['established', 'psh'], fragment: 'none' }), deny({ fragment: 'later', service: proto('gre') }), allow({ fromMac: ['02:00:00:00:00:01', '00:1b:21:00:00:00/24'], toMac: 'group', pcp: [5, 6], when: predicate('hop', (p) => p.ttl > 1 && p.pcp < 7) })]),",
+  ),
   'pairs of ports and other protocols': withWan(
     "in: acl('a', {}, [allow({ service: tcp('bgp', { from: '1024-65535' }) }), allow({ service: service(udp(53, 123, '3000-3999', { from: ['domain', 'ntp', '1024-4999', 5353] }), tcp({ from: 20 }), tcp(22), proto('gre', 'ospf', 255)) }), allow({ service: proto('esp') })]),",
   ),

@@ -223,6 +223,22 @@ static inline uint32_t mill_ttl(const struct mill_packet *p)
 	return p->family == 4 ? p->l3[8] : p->l3[7];
 }
 
+/* Priority of the outermost tag, 0 without one: IEEE 802.1Q §9.6. */
+static inline uint32_t mill_pcp(const struct mill_packet *p)
+{
+	return mill_is_tag(mill_load16(p->frame + 12)) ? p->frame[14] >> 5 : 0;
+}
+
+static inline uint64_t mill_to_mac(const struct mill_packet *p)
+{
+	return (uint64_t)mill_load16(p->frame) << 32 | mill_load32(p->frame + 2);
+}
+
+static inline uint64_t mill_from_mac(const struct mill_packet *p)
+{
+	return (uint64_t)mill_load16(p->frame + 6) << 32 | mill_load32(p->frame + 8);
+}
+
 static inline uint32_t mill_dscp(const struct mill_packet *p)
 {
 	return p->family == 4 ? p->l3[1] >> 2 : (uint32_t)(mill_load16(p->l3) >> 6 & 63);
