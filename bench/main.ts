@@ -5,6 +5,9 @@
 import { aclBench } from './acl.js';
 import { fib } from './fib.js';
 import { coldStart } from './fib-cold-start.js';
+import { linkDown } from './fib-link-down.js';
+import { live } from './fib-live.js';
+import { recorded } from './fib-recorded.js';
 import { forward } from './forward.js';
 import { policy } from './policy.js';
 import { type Bench, describe, result } from './result.js';
@@ -19,7 +22,7 @@ const benches: Readonly<Record<string, Bench>> = {
   forward,
   policy,
   acl: aclBench,
-  fib: together(fib, coldStart),
+  fib: together(fib, coldStart, live, recorded, linkDown),
 };
 
 function usage(message: string): never {
