@@ -33,6 +33,7 @@ import type { Diagnostic } from './diagnostics/diagnostic.js';
 import { forwarderHeader } from './elf.js';
 import { type FrontOptions, loadAndCheck } from './front.js';
 import type { Ir } from './ir.js';
+import { coupledPrefixes } from './kernel-tables.js';
 import { lower } from './lower.js';
 import { makeManifest } from './make-manifest.js';
 import { formatManifest, type Manifest } from './manifest.js';
@@ -91,7 +92,9 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
     root: policy.root,
   });
 
-  const { ir, source, tables, warnings } = await timed('generate', () => generate(policy));
+  const { ir, source, tables, warnings } = await timed('generate', () =>
+    generate(policy, { prefixes: coupledPrefixes(policy.router) }),
+  );
   const scratch = mkdtempSync(join(tmpdir(), 'netmill-build-'));
   try {
     writeFileSync(join(scratch, 'forwarder.c'), source);
@@ -125,13 +128,20 @@ export interface Generated {
   readonly warnings: readonly Diagnostic[];
 }
 
+export interface GenerateOptions {
+  /** In the kernel's tables that the policy is coupled to; not known: a large table is assumed. */
+  readonly prefixes?: number | undefined;
+  /** Lists of more rules become tables; for tests. */
+  readonly longest?: number | undefined;
+}
+
 /**
- * A checked policy as C: no clock, no random numbers, no absolute path.
- *
- * @param longest lists of more rules become tables; for tests
+ * A checked policy as C: no clock, no random numbers, no absolute path. Of the kernel's tables, nothing but whether they are
+ * small or large changes it.
  */
-export function generate(policy: CheckedPolicy, longest?: number): Generated {
-  const ir = lower(policy);
+export function generate(policy: CheckedPolicy, options: GenerateOptions = {}): Generated {
+  const { prefixes, longest } = options;
+  const ir = lower(policy, prefixes);
   const tables = new Tables(policy.router.engine.aclMemory * 2 ** 20, longest);
   const source = renderForwarder(forwarderView(ir, tables));
   return { ir, source, tables: tables.bytes(), warnings: tables.unclassified.map(slower) };

@@ -13,6 +13,7 @@ import type {
   Router,
   Waiver,
 } from '../dsl/model.js';
+import type { Lookup } from './lookup.js';
 import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
 
 /** A set of addresses of one family: disjoint, sorted, inclusive. */
@@ -155,6 +156,7 @@ export interface Ir {
   readonly router: Router;
   readonly policy: string;
   readonly policyHash: string;
+  readonly lookup: Lookup;
   readonly ports: readonly IrPort[];
   readonly interfaces: readonly IrInterface[];
   readonly lists: readonly IrList[];

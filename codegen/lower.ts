@@ -7,6 +7,7 @@ import type { CheckedPolicy } from './checked.js';
 import { citer } from './cite.js';
 import { defaultIdentity, ruleIdentities } from './identity.js';
 import type { Direction, Ir, IrGateway, IrInterface, IrList, IrPort, IrRule } from './ir.js';
+import { lookupOf } from './lookup.js';
 import { lowerMatch, type MatchContext } from './lower-match.js';
 import { hash, Namer, shorten, words } from './names.js';
 import { readsTransport } from './optimise/transport.js';
@@ -15,7 +16,8 @@ import type { PredicateExpr } from './predicate/expr.js';
 const families: readonly Family[] = [4, 6];
 const defaultLogRate = 10;
 
-export function lower(policy: CheckedPolicy): Ir {
+/** @param prefixes in the kernel's tables; undefined: not known */
+export function lower(policy: CheckedPolicy, prefixes?: number): Ir {
   const { router } = policy;
   const predicates = usedPredicates(policy);
   const gateways = lowerGateways(router);
@@ -25,6 +27,7 @@ export function lower(policy: CheckedPolicy): Ir {
     router,
     policy: policy.files[0]?.path ?? router.origin.file,
     policyHash: policy.policyHash,
+    lookup: lookupOf(router.engine, prefixes),
     ports,
     interfaces: ports.flatMap((port) => port.interfaces).sort((a, b) => a.local - b.local),
     lists,

@@ -2,7 +2,6 @@
 import { formatAddress, formatPrefix } from '../dsl/address.js';
 import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
 import type { Ir, IrInterface, IrRule } from './ir.js';
-import { lookupOf } from './lookup.js';
 import { type Manifest, manifestVersion } from './manifest.js';
 import { tagsOf } from './tags.js';
 
@@ -28,7 +27,8 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
     forwarder: built.forwarder,
     forwarderHash: built.forwarderHash,
     compiler: { ...built.compiler, flags: [...built.compiler.flags] },
-    lookup: lookupOf(router.engine),
+    lookup: ir.lookup.method,
+    lookupReason: ir.lookup.reason,
     eventMode: router.engine.events,
     ports: router.ports.map((port, local) => ({
       local,

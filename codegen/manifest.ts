@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { lookupReasons } from './lookup.js';
 
 export const manifestVersion = 1;
 
@@ -79,6 +80,8 @@ export const manifestSchema = z.object({
   compiler: z.object({ name: z.string(), version: z.string(), flags: z.array(z.string()) }),
   /** What `auto` was resolved to, too. */
   lookup: z.enum(['flat', 'radix', 'dxr']),
+  /** Who decided: the policy, or the size of the kernel's tables, or what was assumed of it. */
+  lookupReason: z.enum(lookupReasons),
   eventMode: z.enum(['poll', 'busy', 'adaptive']),
   ports: z.array(port),
   interfaces: z.array(logicalInterface),

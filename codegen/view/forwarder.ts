@@ -1,8 +1,9 @@
 /** The whole forwarder as a view: final strings for templates/forwarder.c.hbs. */
+
 import { formatAddress } from '../../dsl/address.js';
 import { place } from '../cite.js';
 import type { Ir, IrPredicate } from '../ir.js';
-import { lookupOf } from '../lookup.js';
+import { lookupText } from '../lookup.js';
 import { type SetView, setView } from './addresses.js';
 import type { Tables } from './classifiers.js';
 import { predicateBody } from './expression.js';
@@ -96,14 +97,19 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
 /** What the pieces that a forwarder is made of have to be told before they are included. */
 function features(ir: Ir): ForwarderView['features'] {
   const { engine } = ir.router;
-  const lookup = lookupOf(engine);
+  const lookup = ir.lookup.method;
   return [
     ...(engine.flowHash === 'symmetric'
       ? [{ macro: 'MILL_SYMMETRIC_FLOWS', comment: "engine: { flowHash: 'symmetric' }" }]
       : []),
     ...(lookup === 'flat'
       ? []
-      : [{ macro: `MILL_LOOKUP_${lookup.toUpperCase()}`, comment: `engine: { lookup: '${lookup}' }` }]),
+      : [
+          {
+            macro: `MILL_LOOKUP_${lookup.toUpperCase()}`,
+            comment: `lookup ${lookupText(lookup, ir.lookup.reason)}`,
+          },
+        ]),
   ];
 }
 

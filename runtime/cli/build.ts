@@ -5,6 +5,7 @@ import type { BuildResult } from '../../codegen/compile.js';
 import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
 import { toJson } from '../../codegen/diagnostics/json.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
+import { lookupText } from '../../codegen/lookup.js';
 import { findingOf } from '../../codegen/report/report.js';
 import { exits } from '../exit-codes.js';
 import { categories } from './command.js';
@@ -110,7 +111,7 @@ export class BuildCommand extends ReportCommand {
     }
     if (result.ok)
       this.print(
-        `${result.manifest.router}: built ${outDir} in ${(milliseconds / 1000).toFixed(1)} s, lookup ${result.manifest.lookup}`,
+        `${result.manifest.router}: built ${outDir} in ${(milliseconds / 1000).toFixed(1)} s, lookup ${lookupText(result.manifest.lookup, result.manifest.lookupReason)}`,
       );
   }
 }
@@ -128,6 +129,8 @@ function asJson(all: readonly Built[]): unknown {
       directory: resolve(outDir),
       files: result.files,
       policyHash: result.manifest.policyHash,
+      lookup: result.manifest.lookup,
+      lookupReason: result.manifest.lookupReason,
     }),
     milliseconds,
     diagnostics: toJson(diagnosticsOf(result)),

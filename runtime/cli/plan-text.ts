@@ -1,4 +1,6 @@
 /** A plan for people. */
+import { lookupText } from '../../codegen/lookup.js';
+import type { Manifest } from '../../codegen/manifest.js';
 import type { Effect, Planned, PlannedChange, PlannedWay } from '../../codegen/plan/plan.js';
 import type { SettingsChange } from '../../codegen/plan/settings-changes.js';
 import { count } from './text.js';
@@ -7,6 +9,8 @@ export interface Built {
   readonly sourceBytes: number;
   readonly forwarderBytes: number;
   readonly milliseconds: number;
+  readonly lookup: Manifest['lookup'];
+  readonly lookupReason: Manifest['lookupReason'];
 }
 
 const titles: Readonly<Record<Effect, string>> = {
@@ -76,6 +80,7 @@ function settings(changes: readonly SettingsChange[]): readonly string[] {
   ]);
 }
 
-function builtText({ sourceBytes, forwarderBytes, milliseconds }: Built): string {
-  return `forwarder.c ${count(sourceBytes)} bytes, forwarder ${count(forwarderBytes)} bytes, built in ${(milliseconds / 1000).toFixed(1)} s`;
+function builtText({ sourceBytes, forwarderBytes, milliseconds, lookup, lookupReason }: Built): string {
+  const sizes = `forwarder.c ${count(sourceBytes)} bytes, forwarder ${count(forwarderBytes)} bytes`;
+  return `${sizes}, built in ${(milliseconds / 1000).toFixed(1)} s, lookup ${lookupText(lookup, lookupReason)}`;
 }

@@ -95,6 +95,8 @@ export class PlanCommand extends ReportCommand {
         sourceBytes: bytes(result.files.source),
         forwarderBytes: bytes(result.files.forwarder),
         milliseconds: Math.round(milliseconds),
+        lookup: result.manifest.lookup,
+        lookupReason: result.manifest.lookupReason,
       };
     } finally {
       rmSync(outDir, { recursive: true, force: true });

@@ -3,6 +3,7 @@
  * TypeScript; tests hold real output against them, so that neither can change without the other.
  */
 import { z } from 'zod';
+import { lookupReasons } from '../../codegen/lookup.js';
 
 const line = z.int().positive();
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -37,6 +38,8 @@ const build = ofPolicies({
   directory: z.string().optional(),
   files: z.strictObject({ source: z.string(), manifest: z.string(), forwarder: z.string() }).optional(),
   policyHash: hash.optional(),
+  lookup: z.enum(['flat', 'radix', 'dxr']).optional(),
+  lookupReason: z.enum(lookupReasons).optional(),
   milliseconds: z.number(),
   diagnostics: z.array(diagnostic),
 });
@@ -79,7 +82,13 @@ const plan = z.strictObject({
   goneInterfaces: z.array(z.string()),
   costs: z.array(z.strictObject({ list: z.string(), rules: z.int(), steps: z.int() })),
   built: z
-    .strictObject({ sourceBytes: z.int(), forwarderBytes: z.int(), milliseconds: z.number() })
+    .strictObject({
+      sourceBytes: z.int(),
+      forwarderBytes: z.int(),
+      milliseconds: z.number(),
+      lookup: z.enum(['flat', 'radix', 'dxr']),
+      lookupReason: z.enum(lookupReasons),
+    })
     .optional(),
 });
 

@@ -1,4 +1,5 @@
 import { Command } from 'clipanion';
+import { lookupText } from '../../codegen/lookup.js';
 import type { StatusReply } from '../control/types.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
@@ -35,11 +36,18 @@ function overview(status: StatusReply, paint: Painter): string {
     ['router', paint.bold(status.router)],
     ['generation', `${generation.running}, since ${time(generation.deployedAt)}${kept}`],
     ['policy', `${generation.source} (${generation.policyHash.slice(0, 12)})`],
+    ['lookup', lookupOfGeneration(generation)],
     ['engine', `process ${engine.pid}, up ${duration(engine.upSeconds)}${adopted}`],
     ['daemon', `process ${status.daemon.pid}, since ${time(status.daemon.since)}, netmill ${status.version}`],
     ['ACLs', status.acl.enabled ? paint.good('enabled') : paint.bad('disabled')],
     ['FIB', fibText(fib, paint)],
   ]);
+}
+
+function lookupOfGeneration({ lookup, lookupReason }: StatusReply['generation']): string {
+  return lookup && lookupReason
+    ? lookupText(lookup, lookupReason)
+    : 'not known: the generation was made elsewhere';
 }
 
 export function fibText(fib: StatusReply['fib'], paint: Painter): string {

@@ -21,6 +21,8 @@ export function readStatus(context: ControlContext): StatusReply {
       running: link.running,
       retained: link.retained.filter((g) => g > 0),
       policyHash: active?.bundle.plan.policyHash ?? '',
+      lookup: active?.bundle.plan.lookup,
+      lookupReason: active?.bundle.plan.lookupReason,
       source: active?.record.source ?? '',
       deployedAt: active?.record.committedAt,
     },

@@ -1,5 +1,6 @@
 /** What the daemon answers, by request. Counters are numbers: exact up to 2^53, which is nine million terabytes. */
 import type { DeployResult } from '../deploy/deployer.js';
+import type { Plan } from '../deploy/plan.js';
 import type { FpmStatus } from '../fpm.js';
 import type { AuditReport, CompiledRoute, Neighbour, RibRoute } from '../native.js';
 
@@ -25,6 +26,9 @@ export interface StatusReply {
     readonly policyHash: string;
     readonly source: string;
     readonly deployedAt: string | undefined;
+    /** The structure in which routes are looked up, and who decided it. */
+    readonly lookup: Plan['lookup'] | undefined;
+    readonly lookupReason: Plan['lookupReason'] | undefined;
   };
   readonly acl: { readonly enabled: boolean; readonly eventsLost: number };
   readonly workers: readonly {

@@ -84,6 +84,7 @@ export function planOf(manifest: Manifest): Plan {
     policyHash: manifest.policyHash,
     eventMode: manifest.eventMode,
     lookup: manifest.lookup,
+    lookupReason: manifest.lookupReason,
     ports: manifest.ports.map(({ name, spec, fallback, offloadsOff }) => ({
       name,
       spec,

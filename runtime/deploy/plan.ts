@@ -3,6 +3,8 @@
  * everything that deploys, configures interfaces or explains counters.
  */
 
+import type { LookupReason } from '../../codegen/lookup.js';
+
 export interface PlanPort {
   readonly name: string;
   /** As the policy has it; `backendSpec` puts the back end before a bare name. */
@@ -56,6 +58,7 @@ export interface Plan {
   readonly policyHash: string;
   readonly eventMode: 'poll' | 'busy' | 'adaptive';
   readonly lookup: 'flat' | 'radix' | 'dxr';
+  readonly lookupReason: LookupReason;
   readonly ports: readonly PlanPort[];
   readonly interfaces: readonly PlanInterface[];
   readonly workers: readonly PlanWorker[];

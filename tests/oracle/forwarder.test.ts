@@ -59,7 +59,7 @@ async function build(
   change = (source: string) => source,
   longest?: number,
 ): Promise<Built> {
-  const { ir, source, tables } = generate(checkedPolicy(router), longest);
+  const { ir, source, tables } = generate(checkedPolicy(router), { longest });
   const [c, forwarder] = [join(scratch, `${name}.c`), join(scratch, `${name}.so`)];
   writeFileSync(c, change(source));
   writeFileSync(`${c}.tables`, tables);

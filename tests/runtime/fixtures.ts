@@ -46,6 +46,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
     forwarderHash: '0'.repeat(64),
     compiler: { name: 'gcc', version: '12', flags: [] },
     lookup: 'flat',
+    lookupReason: 'policy',
     eventMode: 'adaptive',
     ports: [port(0, 'wan', 'xdp:eth0'), port(1, 'lan', 'eth1')],
     interfaces: [iface(0, 'wan', 0, []), iface(1, 'lan.office', 1, [100])],

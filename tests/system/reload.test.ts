@@ -137,6 +137,25 @@ systemTest(
   { seconds: 300 },
 );
 
+/** Left to netmill, the method is the one for the table as it was when the generation was built. */
+async function automatic(t: ExecutionContext, { line, netmill }: Bed): Promise<void> {
+  const says = async () => {
+    const { lookup, lookupReason } = (await netmill.status()).generation;
+    return [lookup, lookupReason];
+  };
+  await netmill.deploy(numbered(5));
+  t.deepEqual(await says(), ['radix', 'small table']);
+  const routes = Array.from(
+    { length: 5000 },
+    (_, i) => `route add 20.${i >> 8}.${i & 255}.0/24 via 10.0.3.2`,
+  );
+  await line.router.ip(...routes);
+  await netmill.deploy(numbered(6));
+  t.deepEqual(await says(), ['flat', 'large table']);
+  await netmill.rollback();
+  t.deepEqual(await says(), ['radix', 'small table']);
+}
+
 systemTest(
   'the lookup method changes by deploy and by rollback, and nothing is lost',
   async (t) => {
@@ -150,8 +169,9 @@ systemTest(
           await bed.netmill.rollback(); // radix again
           await bed.netmill.deploy(numbered(n, undefined, 'flat'));
         }
+        await automatic(t, bed);
       });
-      t.log(`16 changes of the method, ${seen.sent} packets at ${rate}/s`);
+      t.log(`19 changes of the method, ${seen.sent} packets at ${rate}/s`);
       t.like(seen, clean);
     } finally {
       await bed.line.close();
