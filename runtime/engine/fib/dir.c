@@ -8,6 +8,13 @@
 #define ROOT        UINT32_MAX
 #define ROOT_LENGTH 24u
 #define MAX_PATH    14u
+#define LENGTH_NODE 255u /* stands where a node does: no prefix of that length replaces it */
+#define PART        (MILL_FIB_ROOT / MILL_DIR_PARTS)
+#define MANY        1024u
+#define EVERY_BYTE  0x0101010101010101ull
+/* So many far entries make a look at the near table first a loss; so few make it a gain again. */
+#define TOO_FAR  (MILL_FIB_ROOT / 16)
+#define NEAR_YET (MILL_FIB_ROOT / 32)
 
 /* A place in the trie and how many bits of the address have led there. */
 struct place {
@@ -80,7 +87,21 @@ static uint32_t get(const struct mill_dir *dir, uint32_t table, uint32_t index)
 	       MILL_FIB_IS_NODE;
 }
 
-static void put(const struct mill_dir *dir, uint32_t table, uint32_t index, uint32_t entry)
+static void put_near(struct mill_dir *dir, uint32_t index, uint32_t entry)
+{
+	const uint8_t near = entry < MILL_FIB_FAR ? (uint8_t)entry : MILL_FIB_FAR;
+	const uint8_t was = dir->near[index];
+	__atomic_store_n(&dir->near[index], near, __ATOMIC_RELEASE);
+	if ((near == MILL_FIB_FAR) == (was == MILL_FIB_FAR))
+		return;
+	dir->far += near == MILL_FIB_FAR ? 1u : -1u;
+	if (dir->far > TOO_FAR)
+		__atomic_store_n(&dir->fib->far4, 1, __ATOMIC_RELAXED);
+	else if (dir->far < NEAR_YET)
+		__atomic_store_n(&dir->fib->far4, 0, __ATOMIC_RELAXED);
+}
+
+static void put_table(const struct mill_dir *dir, uint32_t table, uint32_t index, uint32_t entry)
 {
 	if (!dir->narrow) {
 		__atomic_store_n((uint32_t *)entry_of(dir, table, index), entry, __ATOMIC_RELEASE);
@@ -90,6 +111,13 @@ static void put(const struct mill_dir *dir, uint32_t table, uint32_t index, uint
 	    (uint16_t)((entry & MILL_FIB_IS_NODE) ? entry % MILL_FIB_NARROW_LIMIT | MILL_FIB_IS_NODE16
 	                                          : entry);
 	__atomic_store_n((uint16_t *)entry_of(dir, table, index), narrow, __ATOMIC_RELEASE);
+}
+
+static void put(struct mill_dir *dir, uint32_t table, uint32_t index, uint32_t entry)
+{
+	put_table(dir, table, index, entry);
+	if (table == ROOT && dir->near != NULL)
+		put_near(dir, index, entry);
 }
 
 /* Entries of a table are others than before. */
@@ -111,6 +139,7 @@ bool mill_dir_init(struct mill_dir *dir, struct mill_fib *fib, struct mill_qsbr 
 	dir->wide = family == 4 ? &fib->wide4 : &fib->wide6;
 	dir->root = (uint8_t *)fib + tables.narrow_root;
 	dir->nodes = (uint8_t *)fib + tables.narrow_nodes;
+	dir->near = family == 4 ? (uint8_t *)fib + MILL_FIB_NEAR4_OFFSET : NULL;
 	dir->depths = tables.depths;
 	mill_compact_init(&dir->radix, dir, MILL_FIB_RADIX);
 	mill_compact_init(&dir->dxr, dir, MILL_FIB_DXR);
@@ -211,7 +240,7 @@ static void copy_table(const struct mill_dir *from, const struct mill_dir *to, u
 	for (uint32_t i = 0; i < n; i++) {
 		const uint32_t entry = get(from, table, i);
 		if (entry != 0)
-			put(to, table, i, entry);
+			put_table(to, table, i, entry);
 	}
 }
 
@@ -254,6 +283,7 @@ static uint32_t grow_node(struct mill_dir *dir, const struct place *place)
 	for (uint32_t i = 0; i < MILL_FIB_NODE; i++)
 		put(dir, node, i, entry);
 	memset(length_of(dir, node, 0), *length_of(dir, place->table, place->index), MILL_FIB_NODE);
+	*length_of(dir, place->table, place->index) = LENGTH_NODE;
 	dir->node_prefixes[node] = 0;
 	tell_compact(dir, node, 0, MILL_FIB_NODE);
 	put(dir, place->table, place->index, node | MILL_FIB_IS_NODE);
@@ -261,14 +291,56 @@ static uint32_t grow_node(struct mill_dir *dir, const struct place *place)
 	return node;
 }
 
+static void put_near8(struct mill_dir *dir, uint32_t first, uint32_t entry)
+{
+	uint64_t *near = (uint64_t *)(dir->near + first);
+	const uint64_t was = *near;
+	if (entry < MILL_FIB_FAR && was == (was & 0xff) * EVERY_BYTE && (was & 0xff) != MILL_FIB_FAR) {
+		__atomic_store_n(near, entry * EVERY_BYTE, __ATOMIC_RELEASE);
+		return;
+	}
+	for (uint32_t i = 0; i < 8; i++)
+		put_near(dir, first + i, entry);
+}
+
+/* Eight entries from an index that is a multiple of 8, by two stores where entries have 16 bits. */
+static void put8(struct mill_dir *dir, uint32_t table, uint32_t first, uint32_t entry)
+{
+	if (!dir->narrow) {
+		for (uint32_t i = 0; i < 8; i++)
+			put_table(dir, table, first + i, entry);
+	} else {
+		uint64_t *four = (uint64_t *)entry_of(dir, table, first);
+		__atomic_store_n(&four[0], entry * 0x0001000100010001ull, __ATOMIC_RELEASE);
+		__atomic_store_n(&four[1], entry * 0x0001000100010001ull, __ATOMIC_RELEASE);
+	}
+	if (table == ROOT && dir->near != NULL)
+		put_near8(dir, first, entry);
+}
+
+/* Eight entries of one length that the change is for, so none is a node. */
+static bool fill8(struct mill_dir *dir, uint32_t table, uint32_t first, const struct change *change)
+{
+	uint8_t *length = length_of(dir, table, first);
+	uint64_t eight;
+	memcpy(&eight, length, sizeof(eight));
+	if (eight != *length * EVERY_BYTE || *length < change->at_least || *length > change->at_most)
+		return false;
+	put8(dir, table, first, change->group);
+	memset(length, change->length, 8);
+	return true;
+}
+
 static void fill(struct mill_dir *dir, uint32_t table, uint32_t first, uint32_t n,
                  const struct change *change)
 {
 	uint8_t *length = length_of(dir, table, first);
 	for (uint32_t i = 0; i < n; i++) {
-		const uint32_t entry = get(dir, table, first + i);
-		if (entry & MILL_FIB_IS_NODE) {
-			fill(dir, entry & ~MILL_FIB_IS_NODE, 0, MILL_FIB_NODE, change);
+		if (n - i >= 8 && (first + i) % 8 == 0 && fill8(dir, table, first + i, change)) {
+			i += 7;
+		} else if (length[i] == LENGTH_NODE) {
+			const uint32_t node = get(dir, table, first + i) & ~MILL_FIB_IS_NODE;
+			fill(dir, node, 0, MILL_FIB_NODE, change);
 		} else if (length[i] >= change->at_least && length[i] <= change->at_most) {
 			put(dir, table, first + i, change->group);
 			length[i] = change->length;
@@ -284,6 +356,18 @@ static void fill_place(struct mill_dir *dir, const struct place *place, unsigned
 	fill(dir, place->table, place->index & ~(n - 1), n, change);
 }
 
+/* Many prefixes in this part of the root, so nearly all of its pages will be written to: huge ones at once. */
+static void expect_many(struct mill_dir *dir, uint32_t index)
+{
+	const uint32_t part = index / PART;
+	if (++dir->prefixes[part] != MANY || !dir->narrow)
+		return;
+	mill_fib_enlarge(entry_of(dir, ROOT, part * PART));
+	if (dir->near != NULL)
+		mill_fib_enlarge(dir->near + part * PART);
+	madvise(dir->root_length, MILL_FIB_ROOT, MADV_HUGEPAGE);
+}
+
 bool mill_dir_set(struct mill_dir *dir, const uint8_t *address, unsigned length, uint32_t group, bool known)
 {
 	const uint32_t nodes = known || length <= ROOT_LENGTH ? 0 : (length - ROOT_LENGTH + 7) / 8;
@@ -292,6 +376,8 @@ bool mill_dir_set(struct mill_dir *dir, const uint8_t *address, unsigned length,
 	if (!room(dir, nodes))
 		return false;
 	struct place place = root_place(address);
+	if (!known)
+		expect_many(dir, place.index);
 	while (length > place.bits) {
 		const uint32_t entry = get(dir, place.table, place.index);
 		const uint32_t node =

@@ -3,7 +3,8 @@
  * the same continued for IPv6). Beside each entry, in private memory, stands the length of the prefix that put it
  * there: that is all an incremental change needs to know. A prefix replaces entries whose length is not larger than
  * its own; a withdrawal gives entries of its own length to the covering prefix, which the caller looks up.
- * The default route is not in here.
+ * The default route is not in here. A root entry of IPv4 changes before its byte in `near` does, which readers look at
+ * first: whoever is sent on by the byte finds what it was sent for, or what came after it.
  *
  * A node has the same number whatever the width of entries: its depth below the root times 2^15, and a number within
  * that. An entry of 16 bits leaves the depth out, as who follows it knows it. When one of them does not suffice any
@@ -19,20 +20,25 @@
 #include "fib/slots.h"
 #include "netmill/fib.h"
 
+#define MILL_DIR_PARTS 16u /* a /4 each: 2 MB of 16-bit entries */
+
 struct mill_dir {
 	struct mill_fib *fib;
 	struct mill_qsbr *qsbr;
 	int family;
 	uint8_t *root, *nodes;   /* in the FIB */
-	uint8_t *root_length;    /* by root entry */
+	uint8_t *near;           /* in the FIB, of IPv4: beside each root entry; else NULL */
+	uint32_t far;            /* entries of `near` that are MILL_FIB_FAR */
+	uint8_t *root_length;    /* by root entry; LENGTH_NODE where the entry is a node */
 	uint8_t *node_length;    /* by node entry */
 	uint32_t *node_prefixes; /* by node: prefixes that need it, here or below */
 	struct mill_slots
-	    slots[MILL_FIB_DEPTHS6];    /* of nodes, by depth; all in the first one when not narrow */
-	uint32_t depths;                /* 1 or MILL_FIB_DEPTHS6 */
-	uint32_t *wide;                 /* in the FIB: readers' flag */
-	bool narrow;                    /* entries of 16 bits */
-	struct mill_compact radix, dxr; /* follow what changes here, if they are on */
+	    slots[MILL_FIB_DEPTHS6];       /* of nodes, by depth; all in the first one when not narrow */
+	uint32_t depths;                   /* 1 or MILL_FIB_DEPTHS6 */
+	uint32_t *wide;                    /* in the FIB: readers' flag */
+	bool narrow;                       /* entries of 16 bits */
+	uint32_t prefixes[MILL_DIR_PARTS]; /* ever set, by part of the root */
+	struct mill_compact radix, dxr;    /* follow what changes here, if they are on */
 };
 
 /* family 4 or 6; the FIB's part is zero. False: out of memory. */

@@ -23,6 +23,7 @@
 #include "fib/fib_writer.h"
 #include "fib/tables.h"
 
+#define AHEAD         8u /* records: their cache misses overlap */
 #define SLICE         1024u
 #define FREE_WAIT_MS  1
 #define RETRY_WAIT_MS 20u
@@ -128,8 +129,12 @@ static bool apply_slice(struct mill_fib_thread *self)
 	}
 	const uint64_t end = committed - at > SLICE ? at + SLICE : committed;
 	pthread_mutex_lock(&self->lock);
-	for (; at != end; at++)
+	for (; at != end; at++) {
+		if (end - at > AHEAD)
+			mill_fib_writer_expect(&self->writer,
+			                       &self->queue->record[(at + AHEAD) & (MILL_FIB_RECORDS - 1)]);
 		apply_record(self, &self->queue->record[at & (MILL_FIB_RECORDS - 1)]);
+	}
 	mill_qsbr_poll(&self->qsbr);
 	pthread_mutex_unlock(&self->lock);
 	__atomic_store_n(&self->queue->failed, self->writer.failed, __ATOMIC_RELAXED);

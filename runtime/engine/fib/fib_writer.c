@@ -130,10 +130,10 @@ static enum mill_fib_result set_route(struct mill_fib_writer *writer, const stru
 	const struct family family = family_of(writer, record->family);
 	const struct mill_prefix prefix = mill_prefix_of(record->address, record->family, record->length);
 	const uint32_t group = mill_groups_slot(&writer->groups, record->id);
-	const uint32_t was = mill_prefixes_get(family.prefixes, &prefix);
+	uint32_t was;
 	if (group == MILL_GROUP_VOID && writer->behind)
 		return MILL_FIB_NO_ROOM; /* there was none for the group */
-	if (!mill_prefixes_put(family.prefixes, &prefix, group))
+	if (!mill_prefixes_put(family.prefixes, &prefix, group, &was))
 		return MILL_FIB_NO_ROOM;
 	if (was == group)
 		return MILL_FIB_APPLIED;
@@ -142,7 +142,7 @@ static enum mill_fib_result set_route(struct mill_fib_writer *writer, const stru
 		if (was == 0)
 			mill_prefixes_remove(family.prefixes, &prefix);
 		else
-			mill_prefixes_put(family.prefixes, &prefix, was);
+			mill_prefixes_put(family.prefixes, &prefix, was, &was);
 		return MILL_FIB_NO_ROOM;
 	}
 	mill_groups_hold(&writer->groups, group);
@@ -323,6 +323,14 @@ enum mill_fib_result mill_fib_writer_apply(struct mill_fib_writer *writer,
 	const enum mill_fib_result result = apply(writer, record);
 	writer->refused += result == MILL_FIB_REFUSED;
 	return result;
+}
+
+void mill_fib_writer_expect(const struct mill_fib_writer *writer, const struct mill_fib_record *record)
+{
+	if ((record->op != MILL_FIB_ROUTE_SET && record->op != MILL_FIB_ROUTE_DEL) || record->length > 128)
+		return;
+	const struct mill_prefix prefix = mill_prefix_of(record->address, record->family, record->length);
+	mill_prefixes_expect(record->family == 4 ? &writer->prefixes4 : &writer->prefixes6, &prefix);
 }
 
 void mill_fib_writer_give_up(struct mill_fib_writer *writer)

@@ -47,6 +47,8 @@ bool mill_fib_valid(const struct mill_fib *);
 /* NO_ROOM: nothing was changed, and it may be tried again after a grace period; but for SYNC_END, which then leaves in
  * force what was there before the replay and was not set anew. */
 enum mill_fib_result mill_fib_writer_apply(struct mill_fib_writer *, const struct mill_fib_record *);
+/* A record that comes soon: what it will need from memory is fetched meanwhile. Changes nothing. */
+void mill_fib_writer_expect(const struct mill_fib_writer *, const struct mill_fib_record *);
 /* A record that found no room will not be tried again. From here on what depends on it finds no room either, until a
  * replay begins: the routes of before stay. */
 void mill_fib_writer_give_up(struct mill_fib_writer *);

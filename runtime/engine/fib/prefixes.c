@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fib/prefixes.h"
+#include "fib/slots.h"
 
 #define META_GROUP   0x00ffffffull
 #define META_LENGTH4 24 /* 6 bits */
@@ -25,24 +26,28 @@ static uint64_t mask_of(unsigned bits)
 
 struct mill_prefix mill_prefix_of(const uint8_t *address, int family, unsigned length)
 {
-	uint8_t bytes[16] = {0};
 	struct mill_prefix prefix = {0, 0, (uint8_t)length};
-	memcpy(bytes, address, family == 4 ? 4 : 16);
-	for (unsigned i = 0; i < 8; i++) {
-		prefix.high = prefix.high << 8 | bytes[i];
-		prefix.low = prefix.low << 8 | bytes[8 + i];
+	uint32_t address4;
+	if (family == 4) {
+		memcpy(&address4, address, sizeof(address4));
+		prefix.high = (uint64_t)__builtin_bswap32(address4) << 32 & mask_of(length);
+		return prefix;
 	}
-	prefix.high &= mask_of(length);
+	memcpy(&prefix.high, address, 8);
+	prefix.high = __builtin_bswap64(prefix.high) & mask_of(length);
+	if (length <= 64)
+		return prefix;
+	memcpy(&prefix.low, address + 8, 8);
+	prefix.low = __builtin_bswap64(prefix.low);
 	prefix.low &= mask_of(length < 64 ? 0 : length - 64);
 	return prefix;
 }
 
 void mill_prefix_bytes(const struct mill_prefix *prefix, uint8_t address[16])
 {
-	for (unsigned i = 0; i < 8; i++) {
-		address[i] = (uint8_t)(prefix->high >> (56 - 8 * i));
-		address[8 + i] = (uint8_t)(prefix->low >> (56 - 8 * i));
-	}
+	const uint64_t high = __builtin_bswap64(prefix->high), low = __builtin_bswap64(prefix->low);
+	memcpy(address, &high, sizeof(high));
+	memcpy(address + 8, &low, sizeof(low));
 }
 
 static struct place load(const struct mill_prefixes *prefixes, uint32_t i)
@@ -97,8 +102,14 @@ static uint32_t home_of(const struct mill_prefixes *prefixes, const struct mill_
 static uint32_t find(const struct mill_prefixes *prefixes, const struct mill_prefix *prefix,
                      struct place *place)
 {
+	const uint32_t mask = prefixes->capacity - 1;
+	const uint64_t wanted = prefix->high | (uint64_t)prefix->length << META_LENGTH4 | META_USED4;
 	uint32_t i = home_of(prefixes, prefix);
-	for (;; i = (i + 1) & (prefixes->capacity - 1)) {
+	if (prefixes->words == 1)
+		while ((prefixes->place[i] & META_USED4) &&
+		       (prefixes->place[i] & ~(META_GROUP | META_MARK4)) != wanted)
+			i = (i + 1) & mask;
+	for (;; i = (i + 1) & mask) {
 		*place = load(prefixes, i);
 		if (!place->used || equal(&place->prefix, prefix))
 			return i;
@@ -117,6 +128,15 @@ void mill_prefixes_finish(struct mill_prefixes *prefixes)
 	memset(prefixes, 0, sizeof(*prefixes));
 }
 
+/* Places are looked for all over: with small pages each one is a miss of the TLB, too. */
+static void use_huge_pages(void *p, size_t bytes)
+{
+	const uintptr_t from = ((uintptr_t)p + MILL_HUGE_PAGE - 1) / MILL_HUGE_PAGE * MILL_HUGE_PAGE;
+	if (from + MILL_HUGE_PAGE <= (uintptr_t)p + bytes)
+		madvise((void *)from, ((uintptr_t)p + bytes - from) / MILL_HUGE_PAGE * MILL_HUGE_PAGE,
+		        MADV_HUGEPAGE);
+}
+
 static bool grow(struct mill_prefixes *prefixes)
 {
 	struct mill_prefixes larger = *prefixes;
@@ -125,6 +145,7 @@ static bool grow(struct mill_prefixes *prefixes)
 	larger.place = calloc((size_t)larger.capacity * larger.words, sizeof(uint64_t));
 	if (larger.place == NULL)
 		return false;
+	use_huge_pages(larger.place, (size_t)larger.capacity * larger.words * sizeof(uint64_t));
 	for (uint32_t i = 0; i < prefixes->capacity; i++) {
 		place = load(prefixes, i);
 		if (place.used)
@@ -144,10 +165,18 @@ uint32_t mill_prefixes_get(const struct mill_prefixes *prefixes, const struct mi
 	return place.used ? place.group : 0;
 }
 
-bool mill_prefixes_put(struct mill_prefixes *prefixes, const struct mill_prefix *prefix, uint32_t group)
+void mill_prefixes_expect(const struct mill_prefixes *prefixes, const struct mill_prefix *prefix)
+{
+	if (prefixes->capacity != 0)
+		__builtin_prefetch(&prefixes->place[(size_t)home_of(prefixes, prefix) * prefixes->words]);
+}
+
+bool mill_prefixes_put(struct mill_prefixes *prefixes, const struct mill_prefix *prefix, uint32_t group,
+                       uint32_t *was)
 {
 	struct place place = {.used = false};
 	uint32_t i = prefixes->capacity == 0 ? 0 : find(prefixes, prefix, &place);
+	*was = place.used ? place.group : 0;
 	if (!place.used) { /* only a new one may need more room */
 		if ((uint64_t)(prefixes->n + 1) * 3 > (uint64_t)prefixes->capacity * 2) {
 			if (!grow(prefixes))

@@ -29,8 +29,10 @@ void mill_prefix_bytes(const struct mill_prefix *, uint8_t address[16]);
 
 /* Group, 0 when the prefix is not there. */
 uint32_t mill_prefixes_get(const struct mill_prefixes *, const struct mill_prefix *);
-/* Inserts or replaces, and marks. False: out of memory, nothing changed. */
-bool mill_prefixes_put(struct mill_prefixes *, const struct mill_prefix *, uint32_t group);
+/* Inserts or replaces, and marks; *was: its group before, 0 when it is new. False: out of memory, nothing changed. */
+bool mill_prefixes_put(struct mill_prefixes *, const struct mill_prefix *, uint32_t group, uint32_t *was);
+/* The prefix will be asked for soon: its place is a cache miss otherwise. */
+void mill_prefixes_expect(const struct mill_prefixes *, const struct mill_prefix *);
 void mill_prefixes_remove(struct mill_prefixes *, const struct mill_prefix *);
 /* Group of the longest shorter prefix that contains it, of length ≥ 1; 0 if there is none. */
 uint32_t mill_prefixes_cover(const struct mill_prefixes *, const struct mill_prefix *, unsigned *length);

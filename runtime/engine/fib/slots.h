@@ -11,6 +11,10 @@
 #include <sys/mman.h>
 
 #define MILL_SLOT_NONE UINT32_MAX
+#define MILL_HUGE_PAGE (2ul << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 struct mill_slots {
 	uint32_t *free;
@@ -29,6 +33,12 @@ static inline void mill_fib_unreserve(void *p, size_t bytes)
 {
 	if (p != NULL)
 		munmap(p, bytes);
+}
+
+/* One huge page for the 2 MB around an address, whatever the system's setting (Linux 6.1): 512 faults fewer. */
+static inline void mill_fib_enlarge(const void *at)
+{
+	madvise((void *)((uintptr_t)at / MILL_HUGE_PAGE * MILL_HUGE_PAGE), MILL_HUGE_PAGE, MADV_COLLAPSE);
 }
 
 /* Numbers from `first` on. `limit` may be raised later, up to `capacity`. */

@@ -8,12 +8,9 @@
 #include "fib/tables.h"
 #include "shm/fib_use.h"
 
-#define CHUNK       (2ull << 20) /* a huge page */
+#define CHUNK       MILL_HUGE_PAGE
 #define FIRST_PLACE CHUNK
 #define PAGES       (CHUNK / 4096)
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 static struct mill_fib_file *head_of(const struct mill_fib_tables *tables)
 {

@@ -35,6 +35,56 @@ static void entries_widen_when_16_bits_do_not_suffice(void)
 	fixture_free(f);
 }
 
+/* Nets of 10/8, number i by group key i; a batch says what each lookup alone says. */
+static void check_nets(const struct mill_fib *fib, uint32_t n)
+{
+	uint32_t address[64], group[64];
+	for (uint32_t i = 0; i < n; i++) {
+		CHECK(key4(fib, 10u << 24 | i << 8 | 7) == i, "net %u", i);
+		address[i % 64] = 10u << 24 | i << 8 | i % 256;
+		if (i % 64 == 63) {
+			mill_fib_lookup4(fib, address, group, 64);
+			for (uint32_t k = 0; k < 64; k++)
+				CHECK(group[k] == lookup4(fib, address[k]), "net %u in a batch", i - 63 + k);
+		}
+	}
+}
+
+/* A byte names the small groups only; where too much is behind it, lookups go past it. */
+static void more_groups_than_a_byte_names(void)
+{
+	struct fixture *f = fixture_new();
+	const uint32_t n = 640;
+	const uint8_t large[16] = {16}, inside[16] = {16, 1, 2};
+	for (uint32_t i = 0; i < n; i++) {
+		const uint8_t net[16] = {10, (uint8_t)(i >> 8), (uint8_t)i};
+		fixture_apply(f, record_adjacency(i, MILL_ADJ_FORWARD, 3, i));
+		fixture_group1(f, i, i);
+		fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net, 24, i));
+	}
+	CHECK(!f->fib->far4, "a few are behind the byte");
+	check_nets(f->fib, n);
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, large, 4, n - 1));
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, inside, 28, 5));
+	CHECK(f->fib->far4, "too many are behind the byte");
+	check_nets(f->fib, n);
+	CHECK(key4(f->fib, 16u << 24 | 1u << 16 | 2u << 8 | 3) == 5, "a node");
+	CHECK(key4(f->fib, 31u << 24 | 0xffffff) == n - 1, "the large prefix");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, large, 4, 3));
+	CHECK(!f->fib->far4, "few again");
+	check_nets(f->fib, n);
+	CHECK(key4(f->fib, 16u << 24 | 1u << 16 | 2u << 8 | 3) == 5, "the node is still there");
+	CHECK(key4(f->fib, 31u << 24 | 0xffffff) == 3, "the large prefix by a small group");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, large, 4, 0));
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, inside, 28, 0));
+	for (uint32_t i = 0; i < n; i++) {
+		const uint8_t net[16] = {10, (uint8_t)(i >> 8), (uint8_t)i};
+		fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, net, 24, 0));
+	}
+	CHECK(f->writer.dir4.far == 0, "nothing is behind a byte, got %u", f->writer.dir4.far);
+	fixture_free(f);
+}
+
 /* Full: refused as a whole, old answers stand; room again after a withdrawal and a grace period. */
 static void full_table_keeps_what_it_has(void)
 {
@@ -204,6 +254,7 @@ int main(void)
 		void (*run)(void);
 	} cases[] = {
 	    {"entries widen when 16 bits do not suffice", entries_widen_when_16_bits_do_not_suffice},
+	    {"more groups than a byte names", more_groups_than_a_byte_names},
 	    {"a full table keeps what it has", full_table_keeps_what_it_has},
 	    {"default routes are beside everything", default_routes},
 	    {"wrong records are refused", wrong_records_are_refused},

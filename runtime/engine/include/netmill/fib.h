@@ -2,12 +2,13 @@
  * The FIB as a forwarder reads it: address → path group → adjacency. It lies in a memfd and holds offsets and
  * indices only, so that it may be mapped anywhere and outlive the engine that wrote it.
  *
- *   root4[2^24] → nodes4[256]           DIR-24-8, Gupta et al. 1998
+ *   near4[2^24] ⇢ root4[2^24] → nodes4[256]   DIR-24-8, Gupta et al. 1998
  *   root6[2^24] → nodes6[256] → …       the same continued, one node a byte of the address
  *   group[] → (bucket[] →) adjacency_slot[] → adjacency[]
  *   group[] ⇢ use[worker][]             packets and bytes that went by each group: shm/fib_use.h
  *
- * An entry is 0 (nothing but the default route, which stands in the header: changing it is one store), a group, or
+ * An entry of near4 is a byte, since misses of the caches are what lookups cost: 0 or a small group, and for all else
+ * MILL_FIB_FAR, which sends the lookup to root4. An entry of the other tables is 0 (nothing but the default route, which stands in the header: changing it is one store), a group, or
  * a node (top bit set). Entries have 16 bits, as lookups are fast when their tables fit into the caches; nodes of
  * IPv6 are numbered by depth for that. Once 16 bits do not suffice for a family, tables of 32-bit entries take over.
  * Beside these flat tables there may be a compact structure made from them (netmill/fib_compact.h).
@@ -40,6 +41,7 @@
 #define MILL_FIB_DEPTHS6      13u /* nodes on the way from /24 to /128 */
 #define MILL_FIB_IS_NODE      0x80000000u
 #define MILL_FIB_IS_NODE16    0x8000u
+#define MILL_FIB_FAR          255u
 
 /* Immutable once published: a change is another one in its place. */
 struct mill_adjacency {
@@ -79,6 +81,7 @@ struct mill_fib {
 	uint32_t default4; /* group of 0.0.0.0/0, 0 for none */
 	uint32_t default6;
 	uint32_t vector;     /* enum mill_vector; 0: no AVX-512 */
+	uint32_t far4;       /* 1: too many entries of near4 are MILL_FIB_FAR, look in root4 at once */
 	uint32_t groups_end; /* numbers of groups from here on were never taken: shm/fib_use.h */
 	_Alignas(64) uint32_t gateway[MILL_MAX_GATEWAYS]; /* group by gateway slot, 0: unresolvable */
 };
@@ -92,8 +95,9 @@ struct mill_fib {
 #define MILL_FIB_KEY_OFFSET       (MILL_FIB_ADJACENCY_OFFSET + MILL_FIB_ADJACENCIES * 64ull)
 #define MILL_FIB_USE_OFFSET       (MILL_FIB_KEY_OFFSET + MILL_FIB_GROUPS * 8ull)
 #define MILL_FIB_USE_STRIDE       (MILL_FIB_GROUPS * 16ull) /* one worker's */
-#define MILL_FIB_NARROW_ROOT4_OFFSET                                                                         \
+#define MILL_FIB_NEAR4_OFFSET                                                                                \
 	(((MILL_FIB_USE_OFFSET + MILL_MAX_WORKERS * MILL_FIB_USE_STRIDE) >> 21 << 21) + (2u << 20))
+#define MILL_FIB_NARROW_ROOT4_OFFSET  (MILL_FIB_NEAR4_OFFSET + MILL_FIB_ROOT)
 #define MILL_FIB_NARROW_NODES4_OFFSET (MILL_FIB_NARROW_ROOT4_OFFSET + MILL_FIB_ROOT * 2ull)
 #define MILL_FIB_NARROW_DEPTH         (MILL_FIB_NARROW_LIMIT * MILL_FIB_NODE * 2ull) /* nodes of one depth */
 #define MILL_FIB_NARROW_ROOT6_OFFSET  (MILL_FIB_NARROW_NODES4_OFFSET + MILL_FIB_NARROW_DEPTH)

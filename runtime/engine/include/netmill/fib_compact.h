@@ -93,11 +93,42 @@ static inline uint32_t mill_dxr_find(const uint8_t *block, uint32_t key)
 	return value;
 }
 
-static inline __attribute__((always_inline)) uint32_t
-mill_compact_entry(const struct mill_compact_tables *tables, uint32_t position, uint32_t slice_bits,
-                   uint32_t (*find)(const uint8_t *, uint32_t))
+/* The lanes of a batch that are not done yet, and where in the tables each of them looks. */
+struct mill_compact_walk {
+	uint32_t position[MILL_FIB_BATCH];
+	uint8_t lane[MILL_FIB_BATCH];
+	unsigned n;
+};
+
+/* All lanes of the walk one table down: group[] gets their entries, the walk keeps those that stand on a node, at
+ * their byte of the address. Misses of the caches overlap: first of the index, then of the blocks. */
+static inline __attribute__((always_inline)) void
+mill_compact_step(const struct mill_compact_tables *tables, struct mill_compact_walk *walk, uint32_t *group,
+                  uint32_t slice_bits, uint32_t (*find)(const uint8_t *, uint32_t))
 {
-	return find(mill_compact_block(tables, position >> slice_bits), position & ((1u << slice_bits) - 1));
+	const uint8_t *block[MILL_FIB_BATCH];
+	for (unsigned k = 0; k < walk->n; k++) {
+		block[k] = mill_compact_block(tables, walk->position[k] >> slice_bits);
+		__builtin_prefetch(block[k]);
+	}
+	const unsigned n = walk->n;
+	walk->n = 0;
+	for (unsigned k = 0; k < n; k++) {
+		const unsigned i = walk->lane[k];
+		const uint32_t entry = find(block[k], walk->position[k] & ((1u << slice_bits) - 1));
+		group[i] = entry;
+		walk->lane[walk->n] = (uint8_t)i;
+		walk->n += entry >> 15;
+	}
+}
+
+/* Where a lane of the walk goes on. */
+static inline __attribute__((always_inline)) void mill_compact_go(const struct mill_compact_tables *tables,
+                                                                  struct mill_compact_walk *walk, unsigned k,
+                                                                  uint32_t position, uint32_t slice_bits)
+{
+	walk->position[k] = position;
+	__builtin_prefetch(&tables->index[position >> slice_bits]);
 }
 
 static inline __attribute__((always_inline)) void
@@ -106,14 +137,24 @@ mill_compact_batch4(const struct mill_fib *fib, const uint32_t *dst, uint32_t *g
                     uint32_t (*find)(const uint8_t *, uint32_t))
 {
 	const struct mill_compact_tables tables = mill_compact_tables_of(fib, method, 4);
-	const uint32_t fallback = __atomic_load_n(&fib->default4, __ATOMIC_RELAXED);
+	const uint8_t *block[MILL_FIB_BATCH];
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(&tables.index[dst[i] >> 8 >> slice_bits]);
 	for (unsigned i = 0; i < n; i++) {
-		uint32_t entry = mill_compact_entry(&tables, dst[i] >> 8, slice_bits, find);
-		if (__builtin_expect(entry >> 15, 0))
-			entry = mill_compact_entry(&tables, mill_compact_below(0, entry, dst[i] & 0xff),
-			                           slice_bits, find);
-		group[i] = entry ? entry : fallback;
+		block[i] = mill_compact_block(&tables, dst[i] >> 8 >> slice_bits);
+		__builtin_prefetch(block[i]);
 	}
+	for (unsigned i = 0; i < n; i++) {
+		const uint32_t in_slice = (1u << slice_bits) - 1;
+		uint32_t entry = find(block[i], dst[i] >> 8 & in_slice);
+		if (__builtin_expect(entry >> 15, 0)) {
+			const uint32_t position = mill_compact_below(0, entry, dst[i] & 0xff);
+			entry =
+			    find(mill_compact_block(&tables, position >> slice_bits), position & in_slice);
+		}
+		group[i] = entry;
+	}
+	mill_fib_fall_back(group, n, __atomic_load_n(&fib->default4, __ATOMIC_RELAXED));
 }
 
 /* How deep an address leads is hard to foresee, so each depth is done for all before the next one. */
@@ -123,29 +164,23 @@ mill_compact_batch6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32
                     uint32_t (*find)(const uint8_t *, uint32_t))
 {
 	const struct mill_compact_tables tables = mill_compact_tables_of(fib, method, 6);
-	const uint32_t fallback = __atomic_load_n(&fib->default6, __ATOMIC_RELAXED);
-	struct mill_fib_walk6 walk = {.n = 0};
+	struct mill_compact_walk walk = {.n = n};
 	for (unsigned i = 0; i < n; i++) {
-		const uint32_t position = (uint32_t)dst[i][0] << 16 | (uint32_t)dst[i][1] << 8 | dst[i][2];
-		const uint32_t entry = mill_compact_entry(&tables, position, slice_bits, find);
-		group[i] = entry ? entry : fallback;
-		walk.at[walk.n] = mill_compact_below(0, entry, dst[i][3]);
-		walk.lane[walk.n] = (uint8_t)i;
-		walk.n += entry >> 15;
+		walk.lane[i] = (uint8_t)i;
+		mill_compact_go(&tables, &walk, i,
+		                (uint32_t)dst[i][0] << 16 | (uint32_t)dst[i][1] << 8 | dst[i][2], slice_bits);
 	}
+	mill_compact_step(&tables, &walk, group, slice_bits, find);
 	/* A node of the last byte has no nodes below it: the writer keeps that, the bound makes it safe. */
-	for (uint32_t byte = 4; walk.n != 0 && byte <= 16; byte++) {
-		const unsigned left = walk.n;
-		walk.n = 0;
-		for (unsigned k = 0; k < left; k++) {
+	for (uint32_t depth = 0; walk.n != 0 && depth < MILL_FIB_DEPTHS6; depth++) {
+		for (unsigned k = 0; k < walk.n; k++) {
 			const unsigned i = walk.lane[k];
-			const uint32_t entry = mill_compact_entry(&tables, walk.at[k], slice_bits, find);
-			group[i] = entry ? entry : fallback;
-			walk.at[walk.n] = mill_compact_below(byte - 3, entry, dst[i][byte & 15]);
-			walk.lane[walk.n] = (uint8_t)i;
-			walk.n += entry >> 15;
+			mill_compact_go(&tables, &walk, k,
+			                mill_compact_below(depth, group[i], dst[i][depth + 3]), slice_bits);
 		}
+		mill_compact_step(&tables, &walk, group, slice_bits, find);
 	}
+	mill_fib_fall_back(group, n, __atomic_load_n(&fib->default6, __ATOMIC_RELAXED));
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -6,8 +6,6 @@
 
 #define MILL_COMPACT_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,popcnt,bmi2")))
 
-typedef char mill_bytes __attribute__((vector_size(64)));
-
 /* mill_dxr_find with all starts at once. */
 static inline __attribute__((always_inline)) MILL_COMPACT_TARGET uint32_t
 mill_dxr_find_vector(const uint8_t *block, uint32_t key)

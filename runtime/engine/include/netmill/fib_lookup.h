@@ -30,16 +30,39 @@ static inline uint32_t mill_fib_wide4(const struct mill_fib *fib, uint32_t dst)
 	                       __ATOMIC_RELAXED);
 }
 
+/* Addresses that no prefix has go by the default route. A loop of its own, and only where there is one: a choice inside
+ * another loop is a branch that addresses at random make hard to foresee. */
+static inline void mill_fib_fall_back(uint32_t *group, unsigned n, uint32_t fallback)
+{
+	for (unsigned i = 0; fallback != 0 && i < n; i++)
+		group[i] |= fallback & -(uint32_t)(group[i] == 0);
+}
+
+static inline void mill_fib_batch4_near(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
+                                        unsigned n, bool wide)
+{
+	const uint8_t *near = MILL_FIB_AT(fib, uint8_t, MILL_FIB_NEAR4_OFFSET);
+	const uint32_t fallback = __atomic_load_n(&fib->default4, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(near + (dst[i] >> 8));
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t found = __atomic_load_n(near + (dst[i] >> 8), __ATOMIC_ACQUIRE);
+		if (__builtin_expect(found == MILL_FIB_FAR, 0))
+			found = wide ? mill_fib_wide4(fib, dst[i]) : mill_fib_narrow4(fib, dst[i]);
+		group[i] = found;
+	}
+	mill_fib_fall_back(group, n, fallback);
+}
+
 static inline void mill_fib_batch4_wide(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
                                         unsigned n)
 {
 	const uint32_t fallback = __atomic_load_n(&fib->default4, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(MILL_FIB_AT(fib, uint32_t, MILL_FIB_ROOT4_OFFSET) + (dst[i] >> 8));
-	for (unsigned i = 0; i < n; i++) {
-		const uint32_t found = mill_fib_wide4(fib, dst[i]);
-		group[i] = found ? found : fallback;
-	}
+	for (unsigned i = 0; i < n; i++)
+		group[i] = mill_fib_wide4(fib, dst[i]);
+	mill_fib_fall_back(group, n, fallback);
 }
 
 static inline void mill_fib_batch4(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
@@ -48,10 +71,9 @@ static inline void mill_fib_batch4(const struct mill_fib *fib, const uint32_t *d
 	const uint32_t fallback = __atomic_load_n(&fib->default4, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(MILL_FIB_AT(fib, uint16_t, MILL_FIB_NARROW_ROOT4_OFFSET) + (dst[i] >> 8));
-	for (unsigned i = 0; i < n; i++) {
-		const uint32_t found = mill_fib_narrow4(fib, dst[i]);
-		group[i] = found ? found : fallback;
-	}
+	for (unsigned i = 0; i < n; i++)
+		group[i] = mill_fib_narrow4(fib, dst[i]);
+	mill_fib_fall_back(group, n, fallback);
 }
 
 /* `dst` in host order → group of the longest matching prefix, 0 for no route. Any n. */
@@ -59,8 +81,9 @@ static inline void mill_fib_lookup4(const struct mill_fib *fib, const uint32_t *
                                     unsigned n)
 {
 	const bool wide = __atomic_load_n(&fib->wide4, __ATOMIC_ACQUIRE);
+	const bool far = __atomic_load_n(&fib->far4, __ATOMIC_RELAXED);
 #ifdef MILL_FIB_HAS_VECTOR
-	if (fib->vector && !wide) {
+	if (far && fib->vector && !wide) {
 		const unsigned whole = n & ~(MILL_FIB_LANES - 1);
 		mill_fib_vector4(fib, dst, group, whole);
 		mill_fib_batch4(fib, dst + whole, group + whole, n - whole);
@@ -69,7 +92,9 @@ static inline void mill_fib_lookup4(const struct mill_fib *fib, const uint32_t *
 #endif
 	while (n > 0) {
 		const unsigned some = n < MILL_FIB_BATCH ? n : MILL_FIB_BATCH;
-		if (wide)
+		if (!far)
+			mill_fib_batch4_near(fib, dst, group, some, wide);
+		else if (wide)
 			mill_fib_batch4_wide(fib, dst, group, some);
 		else
 			mill_fib_batch4(fib, dst, group, some);
@@ -143,9 +168,7 @@ mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *
 		nodes = below;
 	}
 	const uint32_t fallback = __atomic_load_n(&fib->default6, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < n; i++)
-		if (group[i] == 0)
-			group[i] = fallback;
+	mill_fib_fall_back(group, n, fallback);
 }
 
 static inline void mill_fib_batch6_any(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,

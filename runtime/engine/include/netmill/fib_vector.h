@@ -14,6 +14,7 @@
 
 typedef uint32_t mill_lanes __attribute__((vector_size(64)));
 typedef int32_t mill_signed_lanes __attribute__((vector_size(64)));
+typedef char mill_bytes __attribute__((vector_size(64)));
 
 /* Bit i: (a & b) has a bit set in lane i. */
 #define MILL_LANES_TEST(a, b)                                                                                \
@@ -57,7 +58,11 @@ mill_fib_word6(const uint8_t (*dst)[16], unsigned w)
 	const mill_lanes low = __builtin_shuffle(quarter[0], quarter[1], first + w);
 	const mill_lanes high = __builtin_shuffle(quarter[2], quarter[3], first + w);
 	word = __builtin_shuffle(low, high, halves);
-	return word << 24 | (word & 0xff00) << 8 | (word >> 8 & 0xff00) | word >> 24;
+	const mill_lanes swapped = {0x00010203, 0x04050607, 0x08090a0b, 0x0c0d0e0f, 0x00010203, 0x04050607,
+	                            0x08090a0b, 0x0c0d0e0f, 0x00010203, 0x04050607, 0x08090a0b, 0x0c0d0e0f,
+	                            0x00010203, 0x04050607, 0x08090a0b, 0x0c0d0e0f};
+	return (mill_lanes)__builtin_ia32_pshufb512_mask((mill_bytes)word, (mill_bytes)swapped,
+	                                                 (mill_bytes)word, -1ll);
 }
 
 /* Where mill_fib_descend6 looks; `step`: from the nodes of one byte of the address to those of the next. */
@@ -66,11 +71,27 @@ struct mill_fib_tables6 {
 	size_t step;
 };
 
+/* The first byte of the address that lanes look at one by one: behind /48. */
+#define MILL_FIB_MANY6 6u
 #define MILL_FIB_GATHER6(old, base, at, mask)                                                                \
 	(wide ? MILL_LANES_GATHER(old, base, at, mask, 4) : MILL_LANES_GATHER(old, base, at, mask, 2))
 
+/* One lane goes on alone, from an entry that names a node of this byte. */
+static inline uint32_t mill_fib_finish6(const uint8_t *nodes, size_t step, uint32_t entry,
+                                        const uint8_t *address, unsigned byte, const bool wide)
+{
+	const uint32_t node_bit = wide ? MILL_FIB_IS_NODE : MILL_FIB_IS_NODE16;
+	for (; (entry & node_bit) && byte < 16; byte++, nodes += step) {
+		const size_t at = (size_t)(entry & (node_bit - 1)) << 8 | address[byte];
+		entry = wide ? __atomic_load_n((const uint32_t *)nodes + at, __ATOMIC_ACQUIRE)
+		             : __atomic_load_n((const uint16_t *)nodes + at, __ATOMIC_ACQUIRE);
+	}
+	return entry;
+}
+
 /* n is a multiple of 16, at most MILL_FIB_BATCH. Each byte of the address for all vectors before the next one: the
- * misses of 64 packets overlap. */
+ * misses of 64 packets overlap. Few lanes go beyond /48, too few for a gather, which costs the same for one as for all:
+ * those are finished one by one. */
 static inline __attribute__((always_inline)) MILL_FIB_TARGET void
 mill_fib_descend6(const struct mill_fib_tables6 *tables, uint32_t fallback, const uint8_t (*dst)[16],
                   uint32_t *group, unsigned n, const bool wide)
@@ -87,11 +108,12 @@ mill_fib_descend6(const struct mill_fib_tables6 *tables, uint32_t fallback, cons
 		entry[v] = MILL_FIB_GATHER6(none, tables->root, word[v] >> 8, -1);
 		any |= deeper[v] = MILL_LANES_TEST(entry[v], is_node);
 	}
-	for (unsigned byte = 3; any && byte < 16; byte++, nodes += tables->step) {
+	unsigned byte = 3;
+	for (; any && byte < MILL_FIB_MANY6; byte++, nodes += tables->step) {
 		any = 0;
 		for (unsigned v = 0; v < vectors; v++) {
-			if (byte % 4 == 0)
-				word[v] = mill_fib_word6(dst + v * MILL_FIB_LANES, byte / 4);
+			if (byte == 4)
+				word[v] = mill_fib_word6(dst + v * MILL_FIB_LANES, 1);
 			const mill_lanes at =
 			    (entry[v] & (node_bit - 1)) << 8 | (word[v] >> (24 - byte % 4 * 8) & 0xff);
 			entry[v] = MILL_FIB_GATHER6(entry[v], nodes, at, deeper[v]);
@@ -103,6 +125,12 @@ mill_fib_descend6(const struct mill_fib_tables6 *tables, uint32_t fallback, cons
 			entry[v] &= 0xffff; /* a gather reads four bytes */
 		entry[v] |= (mill_lanes)(entry[v] == 0) & fallback;
 		memcpy(group + v * MILL_FIB_LANES, &entry[v], sizeof(entry[v]));
+		for (uint32_t left = any ? deeper[v] : 0; left != 0; left &= left - 1) {
+			const unsigned i = v * MILL_FIB_LANES + (unsigned)__builtin_ctz(left);
+			const uint32_t last =
+			    mill_fib_finish6(nodes, tables->step, group[i], dst[i], byte, wide);
+			group[i] = last ? last : fallback;
+		}
 	}
 }
 
