@@ -16,8 +16,10 @@ import type { PredicateExpr } from './predicate/expr.js';
 
 export interface FrontOptions {
   readonly limits?: Limits;
-  /** `'2027-03-31'`: rules past their date are warned of; today when not said. */
+  /** `'2027-03-31'`: rules past their date are told; the machine's day when not said. */
   readonly today?: string;
+  /** `'warning'` for a policy that was accepted before: time alone does not make it wrong. `'error'` when not said. */
+  readonly expired?: 'error' | 'warning';
   /** Tell what is worth knowing, too, not only what is wrong. */
   readonly notes?: boolean;
 }
@@ -26,7 +28,7 @@ export async function loadAndCheck(path: string, options: FrontOptions = {}): Pr
   const loaded = await loadPolicy(path, options.limits);
   const today = options.today ?? new Date().toISOString().slice(0, 10);
   const broken = loaded.diagnostics.some((one) => one.severity === 'error');
-  const checked = (loaded.router ? check(loaded.router, { today }) : [])
+  const checked = (loaded.router ? check(loaded.router, { today, expired: options.expired ?? 'error' }) : [])
     // What is missing because it was wrong is not warned of.
     .filter((one) => !broken || one.severity === 'error')
     .map((one) => located(one, loaded.locator));

@@ -102,6 +102,8 @@ export interface IrRule {
   readonly name?: string;
   readonly why?: string;
   readonly counter?: string;
+  readonly owner?: string;
+  readonly ticket?: string;
   readonly expires?: string;
   readonly waivers?: readonly Waiver[];
 }

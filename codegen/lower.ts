@@ -133,6 +133,8 @@ function lowerLists(
         ...(rule.id !== undefined && { name: rule.id }),
         ...(rule.why !== undefined && { why: rule.why }),
         ...(rule.counter !== undefined && { counter: rule.counter }),
+        ...(rule.owner !== undefined && { owner: rule.owner }),
+        ...(rule.ticket !== undefined && { ticket: rule.ticket }),
         ...(rule.expires !== undefined && { expires: rule.expires }),
         ...(rule.waivers && { waivers: rule.waivers }),
       };

@@ -104,6 +104,8 @@ function ruleEntry(ir: Ir, rule: IrRule): Manifest['rules'][number] {
     ...(rule.why !== undefined && { why: rule.why }),
     ...(rule.counter !== undefined && { counter: rule.counter }),
     ...(rule.logPerSecond !== undefined && { logPerSecond: rule.logPerSecond }),
+    ...(rule.owner !== undefined && { owner: rule.owner }),
+    ...(rule.ticket !== undefined && { ticket: rule.ticket }),
     ...(rule.expires !== undefined && { expires: rule.expires }),
   };
 }

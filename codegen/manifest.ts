@@ -62,6 +62,8 @@ const rule = z.object({
   why: z.string().optional(),
   counter: z.string().optional(),
   logPerSecond: z.number().int().optional(),
+  owner: z.string().optional(),
+  ticket: z.string().optional(),
   expires: z.string().optional(),
 });
 

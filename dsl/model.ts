@@ -152,7 +152,7 @@ export interface Waiver {
 }
 
 /** Findings of the analysis that an operator may have good reasons for. */
-export type WaivableCode = 'NM3001' | 'NM3018' | 'NM3019' | 'NM3020' | 'NM3021';
+export type WaivableCode = 'NM3001' | 'NM3018' | 'NM3019' | 'NM3020' | 'NM3021' | 'NM3012';
 
 export interface Rule {
   readonly kind: 'rule';
@@ -163,6 +163,10 @@ export interface Rule {
   readonly counter?: string;
   readonly why?: string;
   readonly id?: string;
+  /** Who answers for it. */
+  readonly owner?: string;
+  readonly ticket?: string;
+  /** The last day for which it is meant: `2027-03-31`. */
   readonly expires?: string;
   /** Findings about this rule that are accepted. */
   readonly waivers?: readonly Waiver[];

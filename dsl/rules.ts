@@ -41,7 +41,11 @@ export interface RuleDraft<K extends Action['kind'] = Action['kind']> {
   log(options?: { readonly rate: LogRate }): RuleDraft<K>;
   /** Names its counter in listings and metrics. */
   count(name: string): RuleDraft<K>;
-  /** Day after which a build warns that the rule is overdue: `'2027-03-31'`. */
+  /** Who answers for it, shown in listings: `'noc@example.net'`. */
+  owner(name: string): RuleDraft<K>;
+  /** Where it was asked for, shown in listings: `'NET-88'`. */
+  ticket(number: string): RuleDraft<K>;
+  /** The last day for which it is meant, `'2027-03-31'`: afterwards it stays in force, and no build is accepted. */
   expires(day: `${number}-${number}-${number}`): RuleDraft<K>;
   /** Lets the rule stand although rules before it take everything that it matches: waives NM3001. */
   allowShadow(reason: string): RuleDraft<K>;
@@ -53,7 +57,7 @@ export interface RuleDraft<K extends Action['kind'] = Action['kind']> {
 export type RuleTree<K extends Action['kind'] = Action['kind']> = RuleDraft<K> | readonly RuleTree<K>[];
 
 const defaultLogRate = 10;
-const waivable: readonly WaivableCode[] = ['NM3001', 'NM3018', 'NM3019', 'NM3020', 'NM3021'];
+const waivable: readonly WaivableCode[] = ['NM3001', 'NM3018', 'NM3019', 'NM3020', 'NM3021', 'NM3012'];
 const matchKeys: readonly string[] = ['from', 'to', 'service', 'when', ...headerKeys];
 
 /** Lets packets pass. Without a match: all. */
@@ -115,6 +119,8 @@ function draft<K extends Action['kind']>(
     why: (why) => having({ why: readText(why, 'a reason') }),
     log: (options) => having({ log: { perSecond: readRate(options) } }),
     count: (counter) => having({ counter: readText(counter, 'the name of a counter') }),
+    owner: (owner) => having({ owner: readText(owner, 'an owner') }),
+    ticket: (ticket) => having({ ticket: readText(ticket, 'a ticket') }),
     expires: (expires) => having({ expires: readDay(expires) }),
     allowShadow: (reason) => waiving('NM3001', reason),
     waive: waiving,

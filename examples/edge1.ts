@@ -50,7 +50,10 @@ export const fromWan = acl('from-wan', { default: 'deny', log: true }, [
   deny({ when: tinySyn }).count('tiny_syn'),
   deny({ when: oddDns }).log({ rate: '1/s' }),
   allow({ to: servers, service: web }).why('public web, NET-88'),
-  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31'),
+  allow({ from: mgmt, service: tcp(22) })
+    .owner('noc@example.net')
+    .ticket('NET-101')
+    .expires('2027-03-31'),
   allow({ service: icmp('echo-request', 'too-big') }),
   deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)'),
   allow({ from: upstream, service: tcp('bgp') }).why('eBGP'),

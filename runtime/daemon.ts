@@ -10,7 +10,7 @@ import { createHandler } from './control/handlers.js';
 import { startControlServer } from './control/server.js';
 import { type Core, composeCore } from './core.js';
 import type { DaemonOptions } from './daemon-options.js';
-import { buildInChild } from './deploy/build.js';
+import { type BuildPolicy, buildInChild } from './deploy/build.js';
 import type { Bundle } from './deploy/bundle.js';
 import type { Plan } from './deploy/plan.js';
 import { withBundle } from './deploy/source.js';
@@ -103,7 +103,8 @@ async function compose(
   }
   const number = store.nextNumber(found === undefined ? [] : [found.running, ...found.retained]);
   const onStep = (step: string): void => log.info(step);
-  return withBundle({ source: options.source, number, build: buildInChild, signal, onStep }, (bundle) =>
+  const build: BuildPolicy = (request) => buildInChild({ ...request, starting: true });
+  return withBundle({ source: options.source, number, build, signal, onStep }, (bundle) =>
     run(options, dependencies, { ...common, bundle, number }),
   );
 }

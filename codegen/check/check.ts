@@ -11,8 +11,10 @@ import { checkReach } from './reach.js';
 import { checkRoutes } from './routes.js';
 
 export interface CheckOptions {
-  /** `'2027-03-31'`: rules past their date are warned of. */
+  /** `'2027-03-31'`: rules past their date are told. */
   readonly today: string;
+  /** How: a policy that is to be built anew is refused, one that was accepted before is not. */
+  readonly expired: 'error' | 'warning';
 }
 
 export function check(router: Router, options: CheckOptions): readonly Diagnostic[] {
@@ -22,7 +24,7 @@ export function check(router: Router, options: CheckOptions): readonly Diagnosti
     ...checkFallbacks(router),
     ...checkRoutes(router),
     ...checkReach(router),
-    ...checkLists(router, options.today),
+    ...checkLists(router, options),
     ...checkEngine(router),
     ...checkLimits(router),
   ];

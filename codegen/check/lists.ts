@@ -2,13 +2,15 @@
 import { formatAddress } from '../../dsl/address.js';
 import { onLink } from '../../dsl/builtin.js';
 import type { Acl, Family, Pbr, Router, Rule } from '../../dsl/model.js';
+import { aboutRule } from '../about-rule.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import type { CheckOptions } from './check.js';
 import { listsOf } from './limits.js';
 import { duplicates, error, warning } from './report.js';
 
 const families: readonly Family[] = [4, 6];
 
-export function checkLists(router: Router, today: string): readonly Diagnostic[] {
+export function checkLists(router: Router, options: CheckOptions): readonly Diagnostic[] {
   const lists = listsOf(router);
   return [
     ...sameName(lists),
@@ -16,7 +18,7 @@ export function checkLists(router: Router, today: string): readonly Diagnostic[]
       ...sameId(list),
       ...(list.kind === 'pbr' ? onlyNexthop(list) : []),
       ...(router.interfaces.some((one) => one.out === list) ? noNexthop(list) : []),
-      ...list.rules.flatMap((rule) => [...checkFamilies(rule), ...pastDate(rule, today)]),
+      ...list.rules.flatMap((rule) => [...checkFamilies(rule), ...pastDate(rule, options)]),
     ]),
     ...predicateNames(lists),
   ];
@@ -125,7 +127,7 @@ function isEmpty({ match }: Rule): boolean {
   return empty(match.from) || empty(match.to) || match.service?.alternatives.length === 0;
 }
 
-function pastDate(rule: Rule, today: string): readonly Diagnostic[] {
+function pastDate(rule: Rule, { today, expired }: CheckOptions): readonly Diagnostic[] {
   const isPast = (day: string | undefined) => day !== undefined && day !== '' && day < today;
   const waivers = (rule.waivers ?? []).filter((one) => isPast(one.until));
   const ended = waivers.map((one) =>
@@ -133,12 +135,20 @@ function pastDate(rule: Rule, today: string): readonly Diagnostic[] {
       fix: 'look at the finding again; delete the waiver, or give it another date.',
     }),
   );
-  if (!isPast(rule.expires)) return ended;
+  const waived = rule.waivers?.some((one) => one.code === 'NM3012' && !isPast(one.until)) ?? false;
+  if (!isPast(rule.expires) || waived) return ended;
+  const answers = aboutRule({ owner: rule.owner, ticket: rule.ticket });
+  const tell = expired === 'error' ? error : warning;
   return [
     ...ended,
-    warning('NM3012', rule.origin, `this rule was to go after ${rule.expires}`, {
-      fix: 'delete it, or give it another date.',
-    }),
+    tell(
+      'NM3012',
+      rule.origin,
+      `this rule was to go after ${rule.expires}${answers === undefined ? '' : ` (${answers})`}`,
+      {
+        fix: "delete it, give it another date, or waive it with .waive('NM3012', 'reason', 'another date').",
+      },
+    ),
   ];
 }
 

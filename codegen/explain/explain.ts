@@ -1,5 +1,6 @@
 /** The way of one packet through a router, with every line of the policy that was asked, and why it did not take it. */
 import { contains, formatAddress, formatPrefix, network } from '../../dsl/address.js';
+import { aboutRule } from '../about-rule.js';
 import { place } from '../cite.js';
 import { judgeAddresses } from '../evaluate/checks.js';
 import { firstMatch, isHiddenFrom, type Seen } from '../evaluate/rules.js';
@@ -13,6 +14,8 @@ export interface Tried {
   readonly text: string;
   /** Absent: this rule takes the packet. */
   readonly not?: string;
+  /** Who answers for it, and until when it is meant. */
+  readonly about?: string;
 }
 
 export interface Step {
@@ -104,7 +107,8 @@ function ask(ir: Ir, list: IrList, seen: Seen): { readonly step: Step; readonly 
 }
 
 function lineOf(rule: IrRule): Tried {
-  return { place: place(rule.origin), text: ruleText(rule) };
+  const about = aboutRule(rule);
+  return { place: place(rule.origin), text: ruleText(rule), ...(about && { about }) };
 }
 
 function gatewayOf(ir: Ir, rule: IrRule | undefined, { packet }: Seen): string | undefined {

@@ -4,7 +4,7 @@
  * common order would match it in the other version, too.
  */
 import type { Family } from '../../dsl/model.js';
-import type { AddressSet, Condition, Ir, IrList, IrRule } from '../ir.js';
+import type { AddressSet, Condition, Ir, IrList, IrRule, ServiceSet } from '../ir.js';
 
 /** What a rule matches and does, as text: equal texts, equal rules. */
 export function ruleKeys(ir: Ir): (rule: IrRule) => string {
@@ -25,13 +25,17 @@ export function ruleKeys(ir: Ir): (rule: IrRule) => string {
       : [
           setKey(condition.from),
           setKey(condition.to),
-          condition.service && [condition.service.tcp, condition.service.udp, condition.service.icmp],
+          condition.service && serviceKey(condition.service),
           condition.when && JSON.stringify(condition.when.expr, withoutOrigins),
           gateway(condition.gateway),
         ];
   const families: readonly Family[] = [4, 6];
   return (rule) =>
     JSON.stringify([rule.action.kind, ...families.map((family) => conditionKey(rule.conditions[family]))]);
+}
+
+function serviceKey({ tcp, udp, icmp, protocols }: ServiceSet): unknown {
+  return [tcp, udp, icmp, protocols];
 }
 
 function withoutOrigins(key: string, value: unknown): unknown {

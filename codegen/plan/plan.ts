@@ -1,4 +1,5 @@
 /** What a new policy would change: for packets, exactly; and in what the policy says of interfaces, routes and objects. */
+import { aboutRule } from '../about-rule.js';
 import { packetText } from '../analysis/packet-text.js';
 import type { CheckedPolicy } from '../checked.js';
 import { place } from '../cite.js';
@@ -32,6 +33,8 @@ export interface PlannedWay {
   /** `edge.ts:14`; absent: no rule was asked. */
   readonly place?: string;
   readonly text?: string;
+  /** Who answers for the rule, and until when it is meant. */
+  readonly about?: string;
 }
 
 export interface Planned {
@@ -92,7 +95,8 @@ function wayOf({ fate, rule }: Way): PlannedWay {
   const text = fate.kind === 'diverted' ? `via ${fate.gateway}` : fate.kind;
   if (rule === undefined) return { fate: text };
   if (rule === 'hidden') return { fate: text, text: 'hides its transport header' };
-  return { fate: text, place: place(rule.origin), text: ruleText(rule) };
+  const about = aboutRule(rule);
+  return { fate: text, place: place(rule.origin), text: ruleText(rule), ...(about && { about }) };
 }
 
 /** Its policy line; what stands for a default says so. */

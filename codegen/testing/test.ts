@@ -89,7 +89,7 @@ export async function load(path: string): Promise<LoadedPolicy> {
   if (instead) return { policy: instead, ir: lower(instead) };
   // The compiler is a large program: a policy that is there already does not wait for it.
   const { loadAndCheck } = await import('../front.js');
-  const result = await loadAndCheck(path);
+  const result = await loadAndCheck(path, { expired: 'warning' });
   if (!result.ok) {
     const { diagnostics, root, files } = result;
     throw new Error(renderText(diagnostics, { root, files, colour: false }));

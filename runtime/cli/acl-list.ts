@@ -1,4 +1,5 @@
 import { Command, Option } from 'clipanion';
+import { aboutRule } from '../../codegen/about-rule.js';
 import type { AclReply } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { categories, NetmillCommand } from './command.js';
@@ -41,6 +42,7 @@ export function aclText(reply: AclReply, paint: Painter): string {
     { title: 'ACTION' },
     { title: 'POLICY LINE' },
     { title: 'RULE' },
+    ...(reply.rules.some(aboutRule) ? [{ title: 'ABOUT' }] : []),
   ];
   const action = (text: string): string =>
     text === 'deny' ? paint.bad(text) : text === 'allow' ? paint.good(text) : paint.warn(text);
@@ -51,6 +53,7 @@ export function aclText(reply: AclReply, paint: Painter): string {
     action(rule.action),
     rule.origin,
     rule.text,
+    aboutRule(rule) ?? '',
   ]);
   const off = reply.enabled
     ? ''

@@ -13,6 +13,7 @@ import { isTerminal } from './paint.js';
 import { policiesOf, policyName } from './policies.js';
 import { onlyDescription, ReportCommand } from './report-command.js';
 import { stepReport } from './steps.js';
+import { readToday, todayOption } from './today.js';
 import { watchFiles } from './watch.js';
 
 interface Built {
@@ -43,6 +44,7 @@ export class BuildCommand extends ReportCommand {
   out = Option.String('-o,--out', {
     description: 'directory for the result, or of several policies for theirs; else generated/NAME',
   });
+  today = todayOption();
   only = Option.Array('--only', { description: onlyDescription });
   watch = Option.Boolean('--watch', false, {
     description: 'build again whenever a file of the policy changes',
@@ -96,7 +98,11 @@ export class BuildCommand extends ReportCommand {
     // The compiler is a large program: only who builds waits for it.
     const { compile } = await import('../../codegen/compile.js');
     const started = performance.now();
-    const result = await compile(path, { outDir, onProgress: (progress) => steps?.step(progress) });
+    const result = await compile(path, {
+      outDir,
+      ...readToday(this.today),
+      onProgress: (progress) => steps?.step(progress),
+    });
     const milliseconds = performance.now() - started;
     steps?.end();
     return { policy: relative(process.cwd(), path), outDir, result, milliseconds };

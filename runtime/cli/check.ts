@@ -11,6 +11,7 @@ import { isTerminal } from './paint.js';
 import { policiesOf } from './policies.js';
 import { onlyDescription, ReportCommand } from './report-command.js';
 import { count } from './text.js';
+import { readToday, todayOption } from './today.js';
 
 interface Checked {
   /** Relative to the working directory. */
@@ -34,6 +35,7 @@ export class CheckCommand extends ReportCommand {
   });
 
   policies = Option.Rest({ name: 'POLICY', required: 1 });
+  today = todayOption();
   only = Option.Array('--only', { description: onlyDescription });
   notes = Option.Boolean('--notes', false, {
     description: 'show what is worth knowing, too: overlapping rules, and what the default does anyway',
@@ -41,13 +43,14 @@ export class CheckCommand extends ReportCommand {
 
   async run(): Promise<number> {
     const format = this.chosenFormat;
+    const today = readToday(this.today);
     const paths = policiesOf(this.policies, this.only);
     const { loadAndCheck } = await import('../../codegen/front.js');
     const all: Checked[] = [];
     for (const path of paths) {
       const one = {
         policy: relative(process.cwd(), path),
-        result: await loadAndCheck(path, { notes: this.notes }),
+        result: await loadAndCheck(path, { notes: this.notes, ...today }),
       };
       if (format === 'text') this.say(one);
       all.push(one);

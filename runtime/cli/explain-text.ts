@@ -31,8 +31,8 @@ export function explanationText(one: Explained): string {
 
 function lines({ tried }: Step): readonly string[] {
   const texts = tried.map(
-    ({ place, text, not }) =>
-      `  ${not === undefined ? '✔' : '·'} ${place}  ${text}${not === undefined ? '' : `\n      ${not}`}`,
+    ({ place, text, about, not }) =>
+      `  ${not === undefined ? '✔' : '·'} ${place}  ${text}${not === undefined && about ? ` (${about})` : ''}${not === undefined ? '' : `\n      ${not}`}`,
   );
   if (texts.length <= 2 * shown) return texts;
   const left = texts.length - 2 * shown;

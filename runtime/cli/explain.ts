@@ -53,7 +53,7 @@ export class ExplainCommand extends NetmillCommand {
 
   private async load(): Promise<CheckedPolicy> {
     const { loadAndCheck } = await import('../../codegen/front.js');
-    const result = await loadAndCheck(requireFile(resolve(this.policy)));
+    const result = await loadAndCheck(requireFile(resolve(this.policy)), { expired: 'warning' });
     if (result.ok) return result.policy;
     const details = renderText(result.diagnostics, { root: result.root, files: result.files, colour: false });
     throw new MillError('policy', `${this.policy} is refused`, 'correct the policy', details);

@@ -49,8 +49,8 @@ function changeFinding(one: PlannedChange, root: string): Finding {
   };
 }
 
-function wayText({ fate, place, text }: PlannedWay): string {
-  return [fate, place, text].filter((part) => part !== undefined).join('  ');
+function wayText({ fate, place, text, about }: PlannedWay): string {
+  return [fate, place, text, about && `(${about})`].filter((part) => part !== undefined).join('  ');
 }
 
 /** Of `edge.ts:14`. */

@@ -59,8 +59,8 @@ function change(one: PlannedChange): readonly string[] {
   ];
 }
 
-function way({ fate, place, text }: PlannedWay): string {
-  return [fate, place, text].filter((one) => one !== undefined).join('  ');
+function way({ fate, place, text, about }: PlannedWay): string {
+  return [fate, place, text, about && `(${about})`].filter((one) => one !== undefined).join('  ');
 }
 
 const superscripts = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];

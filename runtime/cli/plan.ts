@@ -4,6 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
 import type { CheckedPolicy, FrontResult } from '../../codegen/checked.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
+import type { FrontOptions } from '../../codegen/front.js';
 import type { GenerationReply } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
@@ -14,6 +15,7 @@ import { writePlan } from './plan-file.js';
 import { planKinds, planSuite } from './plan-report.js';
 import { type Built, planText } from './plan-text.js';
 import { ReportCommand } from './report-command.js';
+import { readToday, todayOption } from './today.js';
 
 export class PlanCommand extends ReportCommand {
   static override paths = [['plan']];
@@ -33,13 +35,14 @@ export class PlanCommand extends ReportCommand {
   against = Option.String('--against', 'running', {
     description: '`running` (when not said), the directory of a bundle, another policy file, or git:REV',
   });
+  today = todayOption();
   out = Option.String('-o,--out', { description: 'write the plan to a file, for `deploy --plan`' });
   build = Option.Boolean('--build', true, { description: 'build it, too, for its size and time' });
 
   async run(): Promise<number> {
     const format = this.chosenFormat;
     const path = requireFile(resolve(this.policy));
-    const fresh = await this.load(path);
+    const fresh = await this.load(path, readToday(this.today));
     const old = await this.oldPolicy(path);
     const { makePlan } = await import('../../codegen/plan/plan.js');
     const planned = makePlan(old, fresh);
@@ -66,9 +69,9 @@ export class PlanCommand extends ReportCommand {
   }
 
   /** @throws MillError `policy` with what is wrong */
-  private async load(path: string): Promise<CheckedPolicy> {
+  private async load(path: string, options: FrontOptions = { expired: 'warning' }): Promise<CheckedPolicy> {
     const { loadAndCheck } = await import('../../codegen/front.js');
-    const result: FrontResult = await loadAndCheck(path);
+    const result: FrontResult = await loadAndCheck(path, options);
     if (result.ok) return result.policy;
     const details = renderText(result.diagnostics, { root: result.root, files: result.files, colour: false });
     throw new MillError('policy', `${path} is refused`, 'correct the policy', details);
@@ -79,7 +82,7 @@ export class PlanCommand extends ReportCommand {
     const outDir = mkdtempSync(join(tmpdir(), 'netmill-plan-'));
     try {
       const started = performance.now();
-      const result = await compile(path, { outDir });
+      const result = await compile(path, { outDir, ...readToday(this.today) });
       if (!result.ok) {
         const { diagnostics, root, policyFiles: files } = result;
         throw new MillError(

@@ -48,6 +48,7 @@ const way = z.strictObject({
   fate: z.string(),
   place: z.string().optional(),
   text: z.string().optional(),
+  about: z.string().optional(),
 });
 
 export const plannedChange = z.strictObject({
@@ -101,7 +102,14 @@ const explained = z.strictObject({
       z.strictObject({
         stage: z.string(),
         list: z.string().optional(),
-        tried: z.array(z.strictObject({ place: z.string(), text: z.string(), not: z.string().optional() })),
+        tried: z.array(
+          z.strictObject({
+            place: z.string(),
+            text: z.string(),
+            not: z.string().optional(),
+            about: z.string().optional(),
+          }),
+        ),
         result: z.string(),
       }),
     )

@@ -60,6 +60,9 @@ function readRules(context: ControlContext): readonly RuleReply[] {
     action: rule.action,
     origin: rule.origin,
     counter: rule.counter,
+    owner: rule.owner,
+    ticket: rule.ticket,
+    expires: rule.expires,
     packets: Number(counters[2 * r] ?? 0n),
     bytes: Number(counters[2 * r + 1] ?? 0n),
   }));

@@ -122,6 +122,10 @@ export interface RuleReply {
   readonly action: string;
   readonly origin: string;
   readonly counter: string | undefined;
+  readonly owner: string | undefined;
+  readonly ticket: string | undefined;
+  /** The last day for which it is meant: `2027-03-31`. */
+  readonly expires: string | undefined;
   readonly packets: number;
   readonly bytes: number;
 }

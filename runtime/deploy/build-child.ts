@@ -7,10 +7,16 @@ import type { BuildMessage } from './build.js';
 
 const report = (message: BuildMessage): void => void process.send!(message);
 
-async function build(policy: string, outDir: string, generation: number): Promise<BuildMessage> {
+async function build(
+  policy: string,
+  outDir: string,
+  generation: number,
+  expired: 'error' | 'warning',
+): Promise<BuildMessage> {
   const result = await compile(policy, {
     outDir,
     sequence: generation,
+    expired,
     onProgress: ({ stage, milliseconds }) => {
       if (milliseconds !== undefined)
         report({ kind: 'step', text: `${stage} ${milliseconds.toFixed(0)} ms` });
@@ -29,9 +35,9 @@ async function build(policy: string, outDir: string, generation: number): Promis
   };
 }
 
-const [policy, outDir, generation] = process.argv.slice(2);
+const [policy, outDir, generation, expired] = process.argv.slice(2);
 try {
-  report(await build(policy!, outDir!, Number(generation)));
+  report(await build(policy!, outDir!, Number(generation), expired === 'warning' ? 'warning' : 'error'));
 } catch (error) {
   report({
     kind: 'failed',

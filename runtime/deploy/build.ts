@@ -17,6 +17,8 @@ export interface BuildRequest {
   readonly generation: number;
   readonly signal: AbortSignal;
   readonly onStep: (text: string) => void;
+  /** Accepts rules past their date, with a warning: a router that starts again must come up on any day. */
+  readonly starting?: boolean;
 }
 
 /** Resolves with the directory of the bundle. @throws MillError `policy` with the diagnostics */
@@ -28,11 +30,15 @@ const TIMEOUT_MS = 120_000;
 export const buildInChild: BuildPolicy = (request) =>
   new Promise((resolve, reject) => {
     const script = fileURLToPath(new URL('./build-child.js', import.meta.url));
-    const child = fork(script, [request.policy, request.outDir, String(request.generation)], {
-      signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      execArgv: ['--max-old-space-size=2048'],
-    });
+    const child = fork(
+      script,
+      [request.policy, request.outDir, String(request.generation), request.starting ? 'warning' : 'error'],
+      {
+        signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]),
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        execArgv: ['--max-old-space-size=2048'],
+      },
+    );
     // A build never takes the processor from what forwards.
     if (child.pid !== undefined) setPriority(child.pid, BUILD_NICE);
     let stderr = '';

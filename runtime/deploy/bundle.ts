@@ -112,6 +112,9 @@ export function planOf(manifest: Manifest): Plan {
       action: rule.gateways.length > 0 ? `${rule.action} ${rule.gateways.join(' ')}` : rule.action,
       origin: place(rule.origin),
       counter: rule.counter,
+      owner: rule.owner,
+      ticket: rule.ticket,
+      expires: rule.expires,
     })),
     daemon: manifest.daemon,
   };

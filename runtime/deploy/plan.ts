@@ -41,6 +41,10 @@ export interface PlanRule {
   readonly origin: string;
   /** Name given by `.count()`. */
   readonly counter: string | undefined;
+  readonly owner: string | undefined;
+  readonly ticket: string | undefined;
+  /** The last day for which it is meant. */
+  readonly expires: string | undefined;
 }
 
 export interface PlanRoute {

@@ -3,6 +3,7 @@ import { formatAddress, formatPrefix } from '../../../dsl/address.js';
 import type { AclField, AclFields } from '../../../dsl/formats/netmap-rt-acl.js';
 import type { Family, PortRange, Prefix, Rule, Service, ServiceMatch } from '../../../dsl/model.js';
 import { protocolNumbers } from '../../../dsl/protocols.js';
+import { aboutRule } from '../../about-rule.js';
 import { mergePorts } from '../../addresses.js';
 import { place } from '../../cite.js';
 import type { Refuse } from './export.js';
@@ -16,7 +17,20 @@ type ServiceLine = Pick<Line, 'protocol' | 'source port' | 'destination port'> &
 };
 
 const known: Readonly<Record<'rule' | 'match' | 'action', readonly string[]>> = {
-  rule: ['kind', 'action', 'match', 'log', 'counter', 'why', 'id', 'expires', 'waivers', 'origin'],
+  rule: [
+    'kind',
+    'action',
+    'match',
+    'log',
+    'counter',
+    'why',
+    'id',
+    'owner',
+    'ticket',
+    'expires',
+    'waivers',
+    'origin',
+  ],
   match: ['from', 'to', 'service'],
   action: ['allow', 'deny', 'nexthop'],
 };
@@ -162,7 +176,13 @@ function portText<F extends 'source port' | 'destination port'>(
 }
 
 /** Where the line came from, and what netmap-rt has no place for. */
-function noteOf({ origin, id, why, counter, expires }: Rule): string {
-  const parts = [place(origin), id, why, counter && `counter ${counter}`, expires && `expires ${expires}`];
+function noteOf({ origin, id, why, counter, owner, ticket, expires }: Rule): string {
+  const parts = [
+    place(origin),
+    id,
+    why,
+    counter && `counter ${counter}`,
+    aboutRule({ owner, ticket, expires }),
+  ];
   return parts.filter((part) => part !== undefined).join(', ');
 }

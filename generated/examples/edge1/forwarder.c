@@ -55,35 +55,35 @@ enum rule {
 	RULE_FROM_WAN_3211A4BD,
 	/* edge1.ts:52  allow({ to: servers, service: web }).why('public web, NET-88') */
 	RULE_FROM_WAN_4390421D,
-	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }) */
 	RULE_FROM_WAN_91047A1C,
-	/* edge1.ts:54  allow({ service: icmp('echo-request', 'too-big') }) */
+	/* edge1.ts:57  allow({ service: icmp('echo-request', 'too-big') }) */
 	RULE_FROM_WAN_F57B3234,
-	/* edge1.ts:55  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	/* edge1.ts:58  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
 	RULE_FROM_WAN_46D47CC3,
-	/* edge1.ts:56  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
+	/* edge1.ts:59  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
 	RULE_FROM_WAN_9934E1B9,
-	/* edge1.ts:57  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
+	/* edge1.ts:60  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
 	RULE_FROM_WAN_25C4E064,
-	/* edge1.ts:58  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
+	/* edge1.ts:61  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
 	RULE_FROM_WAN_2C12FC99,
-	/* edge1.ts:59  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	/* edge1.ts:62  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
 	RULE_FROM_WAN_C5E6A009,
-	/* edge1.ts:60  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	/* edge1.ts:63  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
 	RULE_FROM_WAN_84EFC9D7,
 	/* edge1.ts:44  default deny */
 	RULE_FROM_WAN_9746883E,
-	/* edge1.ts:65  allow({ to: servers, service: web }) */
+	/* edge1.ts:68  allow({ to: servers, service: web }) */
 	RULE_TO_DMZ_4FFFC8F7,
-	/* edge1.ts:66  allow({ to: servers, from: mgmt }) */
+	/* edge1.ts:69  allow({ to: servers, from: mgmt }) */
 	RULE_TO_DMZ_CEEC51A8,
-	/* edge1.ts:67  allow({ service: icmp() }) */
+	/* edge1.ts:70  allow({ service: icmp() }) */
 	RULE_TO_DMZ_A29DD022,
-	/* edge1.ts:64  default deny */
+	/* edge1.ts:67  default deny */
 	RULE_TO_DMZ_37E0FD5B,
-	/* edge1.ts:71  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:74  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	RULE_TENANT_PATH_855CF024,
-	/* edge1.ts:72  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:75  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	RULE_TENANT_PATH_C842E3DF,
 };
 
@@ -187,7 +187,7 @@ static bool is_icmp_133_134_135_136_ipv6(const struct mill_packet *p)
 	return p->proto == MILL_ICMPV6 && p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 133, 136);
 }
 
-/* edge1.ts:54 */
+/* edge1.ts:57 */
 static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
 {
 	if (p->proto != MILL_ICMPV6 || p->l4 != MILL_L4_READ)
@@ -195,7 +195,7 @@ static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
 	return p->icmp_type == 2 || p->icmp_type == 128;
 }
 
-/* edge1.ts:54 */
+/* edge1.ts:57 */
 static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 {
 	if (p->proto != MILL_ICMP || p->l4 != MILL_L4_READ)
@@ -203,19 +203,19 @@ static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 	return mill_is_icmp(p, 3, 4) || p->icmp_type == 8;
 }
 
-/* edge1.ts:67 */
+/* edge1.ts:70 */
 static bool is_icmp_ipv4(const struct mill_packet *p)
 {
 	return p->proto == MILL_ICMP;
 }
 
-/* edge1.ts:67 */
+/* edge1.ts:70 */
 static bool is_icmp_ipv6(const struct mill_packet *p)
 {
 	return p->proto == MILL_ICMPV6;
 }
 
-/* edge1.ts:58 */
+/* edge1.ts:61 */
 static bool is_proto_47_50(const struct mill_packet *p)
 {
 	switch (p->proto) {
@@ -228,7 +228,7 @@ static bool is_proto_47_50(const struct mill_packet *p)
 	}
 }
 
-/* edge1.ts:55 */
+/* edge1.ts:58 */
 static bool is_tcp_179(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 179;
@@ -240,13 +240,13 @@ static bool is_tcp_22(const struct mill_packet *p)
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 22;
 }
 
-/* edge1.ts:60 */
+/* edge1.ts:63 */
 static bool is_tcp_25(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 25;
 }
 
-/* edge1.ts:57 */
+/* edge1.ts:60 */
 static bool is_tcp_from_179(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->sport == 179;
@@ -258,13 +258,13 @@ static bool is_udp_0_to_19(const struct mill_packet *p)
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
 }
 
-/* edge1.ts:59 */
+/* edge1.ts:62 */
 static bool is_udp_123_from_123(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && (p->sport == 123 && p->dport == 123);
 }
 
-/* edge1.ts:72 */
+/* edge1.ts:75 */
 static bool is_udp_443(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport == 443;
@@ -302,7 +302,7 @@ static bool when_builtin_on_link(const struct mill_packet *p)
 }
 
 /*
- * predicate dscp 46 or 48, length 0-1400, edge1.ts:58
+ * predicate dscp 46 or 48, length 0-1400, edge1.ts:61
  *   dscp 46 or 48, length 0-1400
  */
 static bool when_dscp_46_or_48_length_0_1400(const struct mill_packet *p)
@@ -311,7 +311,7 @@ static bool when_dscp_46_or_48_length_0_1400(const struct mill_packet *p)
 }
 
 /*
- * predicate flags ack or rst, edge1.ts:57
+ * predicate flags ack or rst, edge1.ts:60
  *   flags ack or rst
  */
 static bool when_flags_ack_or_rst(const struct mill_packet *p)
@@ -357,7 +357,7 @@ static bool when_odd_dns_ipv6(const struct mill_packet *p)
 }
 
 /*
- * predicate pcp 0 or 1, from-mac 02:00:00:00:00:fe, edge1.ts:59
+ * predicate pcp 0 or 1, from-mac 02:00:00:00:00:fe, edge1.ts:62
  *   pcp 0 or 1, from-mac 02:00:00:00:00:fe
  */
 static bool when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(const struct mill_packet *p)
@@ -381,7 +381,7 @@ static bool when_tiny_syn(const struct mill_packet *p)
 }
 
 /*
- * predicate ttl 0-254, edge1.ts:55
+ * predicate ttl 0-254, edge1.ts:58
  *   ttl 0-254
  */
 static bool when_ttl_0_254(const struct mill_packet *p)
@@ -424,29 +424,29 @@ static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
 	/* edge1.ts:52  allow({ to: servers, service: web }).why('public web, NET-88') */
 	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
-	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }) */
 	if (in_mgmt_ipv4(p->src4) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
-	/* edge1.ts:54  allow({ service: icmp('echo-request', 'too-big') }) */
+	/* edge1.ts:57  allow({ service: icmp('echo-request', 'too-big') }) */
 	if (is_icmp_3_4_8_ipv4(p))
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
-	/* edge1.ts:55  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	/* edge1.ts:58  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
 	if (is_tcp_179(p) && when_ttl_0_254(p))
 		return mill_deny(w, p, RULE_FROM_WAN_46D47CC3);
-	/* edge1.ts:56  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
+	/* edge1.ts:59  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
 	if (in_upstream_ipv4(p->src4) && is_tcp_179(p))
 		return mill_allow(w, p, RULE_FROM_WAN_9934E1B9);
-	/* edge1.ts:57  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
+	/* edge1.ts:60  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
 	if (in_upstream_ipv4(p->src4) && is_tcp_from_179(p) && when_flags_ack_or_rst(p))
 		return mill_allow(w, p, RULE_FROM_WAN_25C4E064);
-	/* edge1.ts:58  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
+	/* edge1.ts:61  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
 	if (in_upstream_ipv4(p->src4) && is_proto_47_50(p) && when_dscp_46_or_48_length_0_1400(p))
 		return mill_allow(w, p, RULE_FROM_WAN_2C12FC99);
-	/* edge1.ts:59  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	/* edge1.ts:62  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
 	if (in_customers_ipv4(p->dst4) && is_udp_123_from_123(p) &&
 	    when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(p))
 		return mill_allow(w, p, RULE_FROM_WAN_C5E6A009);
-	/* edge1.ts:60  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	/* edge1.ts:63  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
 	if (in_customers_ipv4(p->dst4) && is_tcp_25(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_84EFC9D7, 10);
 		return mill_divert(w, p, RULE_FROM_WAN_84EFC9D7, GATEWAY_198_51_100_9);
@@ -496,16 +496,16 @@ static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
 	/* edge1.ts:52  allow({ to: servers, service: web }).why('public web, NET-88') */
 	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
-	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }).expires('2027-03-31') */
+	/* edge1.ts:53  allow({ from: mgmt, service: tcp(22) }) */
 	if (in_mgmt_ipv6(&p->src6) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
-	/* edge1.ts:54  allow({ service: icmp('echo-request', 'too-big') }) */
+	/* edge1.ts:57  allow({ service: icmp('echo-request', 'too-big') }) */
 	if (is_icmp_2_128_ipv6(p))
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
-	/* edge1.ts:55  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	/* edge1.ts:58  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
 	if (is_tcp_179(p) && when_ttl_0_254(p))
 		return mill_deny(w, p, RULE_FROM_WAN_46D47CC3);
-	/* edge1.ts:59  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	/* edge1.ts:62  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
 	if (in_customers_ipv6(&p->dst6) && is_udp_123_from_123(p) &&
 	    when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(p))
 		return mill_allow(w, p, RULE_FROM_WAN_C5E6A009);
@@ -523,21 +523,21 @@ static bool acl_from_wan(struct mill_worker *w, struct mill_packet *p)
 	return acl_from_wan_ipv6(w, p);
 }
 
-/* acl to-dmz on the way out, edge1.ts:64 */
+/* acl to-dmz on the way out, edge1.ts:67 */
 static bool out_to_dmz_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL_OUT);
-	/* edge1.ts:65  allow({ to: servers, service: web }) */
+	/* edge1.ts:68  allow({ to: servers, service: web }) */
 	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
-	/* edge1.ts:66  allow({ to: servers, from: mgmt }) */
+	/* edge1.ts:69  allow({ to: servers, from: mgmt }) */
 	if (in_mgmt_ipv4(p->src4) && in_servers_ipv4(p->dst4))
 		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
-	/* edge1.ts:67  allow({ service: icmp() }) */
+	/* edge1.ts:70  allow({ service: icmp() }) */
 	if (is_icmp_ipv4(p))
 		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
-	/* edge1.ts:64  default deny */
+	/* edge1.ts:67  default deny */
 	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
 }
 
@@ -545,16 +545,16 @@ static bool out_to_dmz_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL_OUT);
-	/* edge1.ts:65  allow({ to: servers, service: web }) */
+	/* edge1.ts:68  allow({ to: servers, service: web }) */
 	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
-	/* edge1.ts:66  allow({ to: servers, from: mgmt }) */
+	/* edge1.ts:69  allow({ to: servers, from: mgmt }) */
 	if (in_mgmt_ipv6(&p->src6) && in_servers_ipv6(&p->dst6))
 		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
-	/* edge1.ts:67  allow({ service: icmp() }) */
+	/* edge1.ts:70  allow({ service: icmp() }) */
 	if (is_icmp_ipv6(p))
 		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
-	/* edge1.ts:64  default deny */
+	/* edge1.ts:67  default deny */
 	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
 }
 
@@ -567,11 +567,11 @@ static bool out_to_dmz(struct mill_worker *w, struct mill_packet *p)
 	return out_to_dmz_ipv6(w, p);
 }
 
-/* pbr tenant-path, edge1.ts:70 */
+/* pbr tenant-path, edge1.ts:73 */
 static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:71  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:74  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	if (in_customers_ipv4(p->src4) && is_web(p))
 		return mill_via(w, p, RULE_TENANT_PATH_855CF024, GATEWAY_198_51_100_9);
 	/* no rule: by the FIB */
@@ -581,7 +581,7 @@ static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *
 static uint16_t pbr_tenant_path_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:72  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:75  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	if (in_customers_ipv6(&p->src6) && is_udp_443(p))
 		return mill_via(w, p, RULE_TENANT_PATH_C842E3DF, GATEWAY_2001_DB8_0_2__1);
 	/* no rule: by the FIB */
@@ -597,7 +597,7 @@ static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 	return pbr_tenant_path_ipv6(w, p);
 }
 
-/* wan, edge1.ts:77 */
+/* wan, edge1.ts:80 */
 static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_WAN) && acl_from_wan(w, p);
@@ -608,7 +608,7 @@ static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mil
 	return mill_gateway_path(w, p, p->gateway);
 }
 
-/* lan.office, edge1.ts:87 */
+/* lan.office, edge1.ts:90 */
 static bool accept_lan_office(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_OFFICE);
@@ -619,13 +619,13 @@ static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, str
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* lan.dmz, edge1.ts:88 */
+/* lan.dmz, edge1.ts:91 */
 static bool accept_lan_dmz(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_DMZ);
 }
 
-/* metro.custA, edge1.ts:98 */
+/* metro.custA, edge1.ts:101 */
 static bool accept_metro_custa(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTA);
@@ -636,7 +636,7 @@ static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, st
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* metro.custB, edge1.ts:99 */
+/* metro.custB, edge1.ts:102 */
 static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTB);
@@ -653,7 +653,7 @@ static enum mill_leave leave(struct mill_worker *w, struct mill_packet *p, uint1
 	}
 }
 
-/* port wan, xdp:ix0, edge1.ts:77 */
+/* port wan, xdp:ix0, edge1.ts:80 */
 static bool classify_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 0))
@@ -681,7 +681,7 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port lan, xdp:ix1, edge1.ts:83 */
+/* port lan, xdp:ix1, edge1.ts:86 */
 static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 1))
@@ -726,7 +726,7 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port metro, xdp:ix2, edge1.ts:91 */
+/* port metro, xdp:ix2, edge1.ts:94 */
 static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 2))
@@ -782,10 +782,10 @@ const struct mill_forwarder mill_forwarder = {
     .layout = MILL_LAYOUT,
     /* clang-format off */
     .policy_hash = {
-        0x8e, 0xbb, 0xb8, 0x2b, 0xbc, 0x29, 0x93, 0x19,
-        0xee, 0x2b, 0xd3, 0x7a, 0xda, 0xf5, 0xae, 0xf3,
-        0xa9, 0x29, 0x82, 0xe3, 0x7d, 0x4b, 0x65, 0xd1,
-        0xd0, 0xcb, 0xb4, 0xef, 0xa3, 0x96, 0x80, 0x3b,
+        0x54, 0xaf, 0x62, 0xd8, 0xa3, 0x63, 0x8e, 0xdc,
+        0xe4, 0x24, 0xe6, 0xfc, 0xc0, 0xb7, 0x36, 0xc8,
+        0x1f, 0x5c, 0xee, 0x73, 0x82, 0xf3, 0xfe, 0xd9,
+        0x88, 0x6a, 0x88, 0x4d, 0x3d, 0x78, 0x5e, 0x53,
     },
     /* clang-format on */
     .n_ports = 3,

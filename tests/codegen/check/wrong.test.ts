@@ -174,13 +174,22 @@ test(
   '300 is not an ICMP type',
 );
 test('a date that is none', wrong, list("deny().expires('2027-02-30')"), ['4:8 NM3011'], 'not a date');
+test('a date that is past', wrong, list("deny().expires('2025-12-31')"), ['4:1 NM3012'], '2025-12-31');
 test(
-  'a date that is past',
+  'a date that is past, with those who answer for the rule',
   wrong,
-  list("deny().expires('2025-12-31')"),
-  ['4:1 NM3012 warning'],
-  '2025-12-31',
+  list("deny().owner('noc').ticket('NET-88').expires('2025-12-31')"),
+  ['4:1 NM3012'],
+  'after 2025-12-31 (owner noc, ticket NET-88)',
 );
+test(
+  'a date that is past, waived for too short a time',
+  wrong,
+  list("deny().expires('2025-12-31').waive('NM3012', 'the new line is late', '2025-12-31')"),
+  ['4:1 NM3026 warning', '4:1 NM3012'],
+  'the waiver of NM3012 ended',
+);
+test('an owner of two lines', wrong, list("deny().owner('a\\nb')"), ['4:8 NM3010'], 'an owner');
 test('a log rate', wrong, list("deny().log({ rate: '0/s' })"), ['4:8 NM3005'], "'0/s'");
 test(
   'a name',

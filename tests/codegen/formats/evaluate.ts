@@ -19,7 +19,7 @@ export async function evaluatePolicy(text: string): Promise<Router> {
     const path = join(directory, `policy-${++count}.mjs`);
     writeFileSync(path, text.replace(`from 'netmill'`, `from '${dsl}'`).replaceAll(' as const', ''));
     const { default: router } = (await import(pathToFileURL(path).href)) as { readonly default: Router };
-    const wrong = [...router.problems, ...check(router, { today: '2026-01-01' })].filter(
+    const wrong = [...router.problems, ...check(router, { today: '2026-01-01', expired: 'error' })].filter(
       (one) => one.code !== 'NM4011',
     );
     if (wrong.length > 0) throw new Error(`${wrong.map((one) => one.message).join('\n')}\n${text}`);

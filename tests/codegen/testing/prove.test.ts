@@ -25,18 +25,28 @@ export default router('r', { interfaces: {
 let edge: LoadedPolicy;
 let changed: LoadedPolicy;
 let open: LoadedPolicy;
+let tunnels: readonly LoadedPolicy[];
+
+const tunnel = (match: string) => `import { acl, allow, proto, router } from 'netmill'
+const list = acl('tunnels', {}, [allow({ ${match} }).expires('2020-12-31')])
+export default router('t', { interfaces: { wan: { port: 'eth0', fallback: 'drop', in: list } } })
+`;
 
 test.before(async (t) => {
   t.timeout(120_000);
   const files = {
     'edge.ts': policy,
     'changed.ts': policy.replace('tcp(80, 443)', 'tcp(80, 8443)'),
+    'gre.ts': tunnel("service: proto('gre')"),
+    'esp.ts': tunnel("service: proto('esp')"),
+    'short.ts': tunnel("service: proto('esp'), length: [0, 1400]"),
     'open.ts': policy.replace('tcp(636)', 'tcp(636, 389)'),
   };
   await withFiles(files, async (directory) => {
     edge = await load(join(directory, 'edge.ts'));
     changed = await load(join(directory, 'changed.ts'));
     open = await load(join(directory, 'open.ts'));
+    tunnels = await Promise.all(['gre', 'esp', 'short'].map((name) => load(join(directory, `${name}.ts`))));
   });
 });
 
@@ -115,6 +125,13 @@ test('a policy is equivalent to itself, and not to another', (t) => {
   t.false(found.equivalent);
   t.deepEqual([...new Set(found.changes.map((one) => one.effect))].sort(), ['allowed', 'denied']);
   t.regex(found.text, /in wan tcp .* is denied in one and routed in the other/);
+});
+
+test('policies that differ in a protocol, or in a header alone, are not equivalent', (t) => {
+  const [gre, esp, short] = tunnels as [LoadedPolicy, LoadedPolicy, LoadedPolicy];
+  t.regex(equivalent(gre, esp).text, /in wan proto (47|50) .* is (denied|routed) in one/);
+  t.regex(equivalent(esp, short).text, /in wan proto 50 .* len \d+ is (host|routed) in one and denied/);
+  t.true(equivalent(esp, esp).equivalent);
 });
 
 test('one packet of every kind', (t) => {
