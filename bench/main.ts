@@ -7,6 +7,7 @@ import { fib } from './fib.js';
 import { coldStart } from './fib-cold-start.js';
 import { linkDown } from './fib-link-down.js';
 import { live } from './fib-live.js';
+import { overrun } from './fib-overrun.js';
 import { recorded } from './fib-recorded.js';
 import { forward } from './forward.js';
 import { policy } from './policy.js';
@@ -22,7 +23,7 @@ const benches: Readonly<Record<string, Bench>> = {
   forward,
   policy,
   acl: aclBench,
-  fib: together(fib, coldStart, live, recorded, linkDown),
+  fib: together(fib, coldStart, live, recorded, linkDown, overrun),
 };
 
 function usage(message: string): never {

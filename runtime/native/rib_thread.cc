@@ -1,7 +1,7 @@
 /*
- * The RIB's thread. Start: subscribe, then dump, so that nothing falls between; events that queue up meanwhile are
- * applied after the dump, and applying one twice ends in the same state. A round reads what is there, at most for
- * a while, and then hands the changes to the engine: alone, a change goes at once; in a storm, many go together.
+ * The RIB's thread. Start: subscribe, then dump, so that nothing falls between; events go on meanwhile (rib_resync.cc).
+ * A round reads what is there, at most for a while, and then hands the changes to the engine: alone, a change goes at
+ * once; in a storm, many go together. Lost links have a socket of their own (link_alarms.h).
  *
  * When the kernel drops messages (ENOBUFS), a new dump marks and sweeps; the engine goes on with what it has. When the
  * kernel did something without saying so (Rib::take_doubt), a dump is compared a little later (rib_audit.cc), and
@@ -15,7 +15,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <chrono>
 #include "error.h"
 #include "monotonic.h"
 
@@ -56,6 +55,7 @@ void RibThread::start(std::function<void()> on_event)
 	events_->filter_events(tables_);
 	for (const int group : groups)
 		events_->join(group); /* an old kernel may not have nexthop objects */
+	alarms_ = std::make_unique<LinkAlarms>();
 	hints_ = std::make_unique<NetlinkSocket>();
 	dump_links();
 	thread_ = std::thread([this] { run(); });
@@ -69,6 +69,7 @@ void RibThread::stop()
 	if (thread_.joinable())
 		thread_.join();
 	events_.reset();
+	alarms_.reset();
 	hints_.reset();
 }
 
@@ -87,13 +88,13 @@ void RibThread::run()
 			resync();
 		drained_ = false;
 		read_events();
+		flush();
 		if (std::exchange(overrun_, false)) {
 			work([](Rib &rib) { rib.statistics.overruns++; });
 			discard_events();
-			resync();
+			need_resync_ = true;
 			continue;
 		}
-		flush();
 		replay_if_behind();
 		advance_waits();
 		refresh_neighbours();
@@ -117,11 +118,25 @@ bool RibThread::storm()
 	return poll(&wait, 1, static_cast<int>((storm_ns - (at - flushed_at_)) / ms + 1)) > 0;
 }
 
+/* A lost link does not stand behind routes. */
+void RibThread::heed_alarms()
+{
+	const std::vector<LinkMessage> lost = alarms_->take();
+	if (lost.empty())
+		return;
+	work([&](Rib &rib) {
+		for (const LinkMessage &link : lost)
+			rib.take_alarm(link);
+		rib.flush_urgent();
+	});
+}
+
 void RibThread::read_events()
 {
 	const uint64_t until = now() + round_ns;
 	bool any = false;
 	while (!stopping_) {
+		heed_alarms();
 		const auto got = work([this](Rib &rib) {
 			return events_->receive(
 			    [&rib](const nlmsghdr *message) { rib.take(message, false); });
@@ -145,17 +160,12 @@ void RibThread::read_events()
 		verify_at_ = std::max(now() + verify_ns, last_dump_ + 10 * dump_ns_);
 }
 
-/* The kernel says that it dropped something once, and not again before the queue was empty: so it is emptied before
- * the dump, or what is dropped during that goes unnoticed. */
-void RibThread::discard_events()
-{
-	while (!stopping_ && events_->receive([](const nlmsghdr *) {}) != NetlinkSocket::Received::Nothing) {
-	}
-}
-
 void RibThread::wait_for_work()
 {
-	pollfd waits[3] = {{events_->fd(), POLLIN, 0}, {wake_.get(), POLLIN, 0}, {-1, POLLIN, 0}};
+	pollfd waits[] = {{events_->fd(), POLLIN, 0},
+	                  {wake_.get(), POLLIN, 0},
+	                  {-1, POLLIN, 0},
+	                  {alarms_->fd(), POLLIN, 0}};
 	const int done = work([](Rib &rib) { return rib.queue() != nullptr ? rib.queue()->done_fd() : -1; });
 	const bool watches = done >= 0 && (!all_flushed_ || !waits_.empty());
 	uint64_t timeout = 1000;
@@ -167,7 +177,7 @@ void RibThread::wait_for_work()
 		const uint64_t at = now();
 		timeout = std::min(timeout, verify_at_ > at ? (verify_at_ - at) / ms + 1 : 0);
 	}
-	poll(waits, 3, static_cast<int>(timeout));
+	poll(waits, std::size(waits), static_cast<int>(timeout));
 	clear_event(wake_.get());
 	if (waits[2].revents & POLLIN)
 		clear_event(done);
@@ -176,109 +186,6 @@ void RibThread::wait_for_work()
 bool RibThread::verify_due() const
 {
 	return verify_at_ != 0 && now() >= verify_at_;
-}
-
-/* --- dumps -------------------------------------------------------------------------------------------------- */
-
-/* False: the kernel says that it changed meanwhile. `between` is called before each datagram. */
-bool RibThread::dump(uint16_t type, uint8_t family, uint32_t table, const Take &take,
-                     const std::function<void()> &between)
-{
-	NetlinkSocket socket;
-	NetlinkRequest request(type, 0);
-	switch (type) { /* all begin with the family, but are of different lengths */
-	case RTM_GETLINK:
-		request.header<ifinfomsg>();
-		break;
-	case RTM_GETNEIGH:
-		request.header<ndmsg>();
-		break;
-	case RTM_GETNEXTHOP:
-		request.header<nhmsg>();
-		break;
-	case RTM_GETNETCONF:
-		request.header<netconfmsg>()->ncm_family = family;
-		break;
-	case RTM_GETROUTE:
-		socket.be_strict();
-		request.header<rtmsg>()->rtm_family = family;
-		mnl_attr_put_u32(request.message(), RTA_TABLE, table);
-		break;
-	default:
-		request.header<rtgenmsg>()->rtgen_family = AF_UNSPEC;
-	}
-	std::unique_lock<std::mutex> guard(lock_, std::defer_lock);
-	return socket.dump(
-	    request, "dump", [&](const nlmsghdr *message) { take(rib_, message); },
-	    [&](bool begin) {
-		    if (!begin) {
-			    guard.unlock();
-			    return;
-		    }
-		    between();
-		    while (waiting_ > 0 && !stopping_)
-			    std::this_thread::yield();
-		    guard.lock();
-	    });
-}
-
-/* Of all coupled tables. */
-bool RibThread::dump_routes(uint8_t family, const Take &take, const std::function<void()> &between)
-{
-	bool whole = true;
-	for (const uint32_t table : tables_) {
-		try {
-			whole &= dump(RTM_GETROUTE, family, table, take, between);
-		} catch (const Failure &failure) {
-			if (failure.number != ENOENT) /* a table without routes is none */
-				throw;
-		}
-	}
-	return whole;
-}
-
-/* Takes everything of a kind from a dump; what is not in it is gone. */
-void RibThread::dump_and_sweep(uint16_t type, uint8_t family, void (Rib::*sweep)())
-{
-	const auto take = [](Rib &rib, const nlmsghdr *message) { rib.take(message, true); };
-	for (int attempt = 0; attempt < 3 && !stopping_; attempt++) {
-		work([](Rib &rib) { rib.mark(); });
-		const bool whole = type == RTM_GETROUTE ? dump_routes(family, take, [] {})
-		                                        : dump(type, family, 0, take, [] {});
-		if (whole || attempt == 2) {
-			work([sweep](Rib &rib) { (rib.*sweep)(); });
-			return;
-		}
-	}
-}
-
-void RibThread::dump_links()
-{
-	dump_and_sweep(RTM_GETLINK, AF_UNSPEC, &Rib::sweep_links);
-	dump_and_sweep(RTM_GETADDR, AF_UNSPEC, &Rib::sweep_addresses);
-}
-
-void RibThread::dump_nexthops()
-{
-	try {
-		dump_and_sweep(RTM_GETNEXTHOP, AF_UNSPEC, &Rib::sweep_nexthops);
-	} catch (const Failure &) {
-		/* a kernel without nexthop objects */
-	}
-}
-
-/* Which interfaces' routes do not count without a carrier. */
-void RibThread::dump_netconf()
-{
-	for (const uint8_t family : {uint8_t(AF_INET), uint8_t(AF_INET6)}) {
-		try {
-			dump(
-			    RTM_GETNETCONF, family, 0,
-			    [](Rib &rib, const nlmsghdr *message) { rib.take(message, true); }, [] {});
-		} catch (const Failure &) {
-			/* a kernel without IPv6 */
-		}
-	}
 }
 
 /* Those that were asked for meanwhile, if they are others. */
@@ -295,34 +202,6 @@ void RibThread::follow_tables()
 	events_->filter_events(tables_);
 	work([this](Rib &rib) { rib.set_tables(tables_); });
 	need_resync_ = true;
-}
-
-/* Everything anew: at the start, and after the kernel dropped messages. */
-void RibThread::resync()
-{
-	const uint64_t begin = now();
-	try {
-		dump_netconf();
-		dump_links();
-		dump_nexthops();
-		dump_and_sweep(RTM_GETNEIGH, AF_UNSPEC, &Rib::sweep_neighbours);
-		dump_and_sweep(RTM_GETROUTE, AF_INET, &Rib::sweep_routes4);
-		dump_and_sweep(RTM_GETROUTE, AF_INET6, &Rib::sweep_routes6);
-	} catch (const Failure &) {
-		need_resync_ = true; /* the engine goes on with what it has */
-		std::this_thread::sleep_for(std::chrono::milliseconds(100));
-		return;
-	}
-	last_dump_ = now();
-	dump_ns_ = last_dump_ - begin;
-	work([&](Rib &rib) {
-		rib.take_doubt(); /* what the dump itself did not confirm is gone */
-		rib.statistics.resyncs++;
-		rib.set_loaded();
-	});
-	/* older events wait in the socket: all of them, before the engine hears of anything */
-	for (drained_ = false; !drained_ && !overrun_ && !stopping_;)
-		read_events();
 }
 
 /* --- the engine --------------------------------------------------------------------------------------------- */

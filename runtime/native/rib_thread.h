@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 #include "fd.h"
+#include "link_alarms.h"
 #include "netlink_socket.h"
 #include "rib/compare.h"
 #include "rib/compiled.h"
@@ -20,6 +21,8 @@
 
 namespace mill
 {
+
+class Resync;
 
 struct RibOptions {
 	int receive_buffer;
@@ -82,8 +85,12 @@ class RibThread
 	void wait_for_work();
 	void read_events();
 	bool storm();
+	void heed_alarms();
 	void discard_events();
 	void resync();
+	bool dump_routes_into(Resync &resync);
+	void resync_routes();
+	void follow_meanwhile(Resync &resync);
 	using Take = std::function<void(Rib &, const nlmsghdr *)>;
 	bool dump(uint16_t type, uint8_t family, uint32_t table, const Take &take,
 	          const std::function<void()> &between);
@@ -123,6 +130,7 @@ class RibThread
 	std::mutex lock_; /* of rib_ */
 	std::atomic<int> waiting_{0};
 	std::unique_ptr<NetlinkSocket> events_, hints_;
+	std::unique_ptr<LinkAlarms> alarms_;
 	Fd wake_;
 	std::thread thread_;
 	std::atomic<bool> stopping_{false}, links_changed_{false};

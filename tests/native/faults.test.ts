@@ -5,8 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import type { AuditReport, RibStatus } from '../../runtime/native.js';
+import { routeStorm } from '../support/route-storm.js';
 import { scaled, systemTest } from '../support/system-test.js';
-import { sameEverywhere } from './agree.js';
+import { agree, sameEverywhere } from './agree.js';
 import { startEngine } from './engine.js';
 import type { Remote } from './remote.js';
 import { follow, followed, inPlace, mapInterfaces, type Place } from './scene.js';
@@ -56,6 +57,47 @@ systemTest('a daemon that stood still, and lost messages, catches up', async (t)
     await sound(t, place, remote, 'continued');
   });
 });
+
+systemTest(
+  'what the kernel says too fast is caught up with, while links are lost and come back',
+  async (t) => {
+    await inPlace(async (place) => {
+      const { lab, router, peer } = place;
+      const engine = await startEngine(lab, router, 'engine');
+      const remote = await follow(place, engine.socket, String(16 << 10));
+      const before = await remote.call<RibStatus>('rib', 'status');
+      const storm = routeStorm(router, { device: 'v0', gateway: '10.1.0.2' }, scaled(150_000), 7);
+      let over = false;
+      const mark = storm.finally(() => (over = true));
+      const ways = Array.from({ length: 200 }, (_, i) => `route replace 10.200.${i}.0/24 via 10.1.1.2`);
+      for (let i = 0; !over || i < 4; i++) {
+        await router.ip(
+          ...ways,
+          'nexthop replace id 7 via 10.1.2.2 dev v2',
+          'route replace 10.250.0.0/16 nhid 7',
+        );
+        if (i % 2) await router.ip('link set v1 down', 'link set v1 up');
+        await peer.ip('link set w2 down', 'link set w2 up');
+        await delay(20);
+      }
+      const { left, refused } = await mark;
+      t.is(refused, 0);
+      await router.ip(...ways.slice(0, 100), 'link set v2 down');
+      await remote.call('rib', 'settled');
+      const after = await remote.call<RibStatus>('rib', 'status');
+      t.true(after.overruns > before.overruns, 'nothing was lost');
+      const report = await remote.call<AuditReport>('rib', 'audit');
+      t.like(report, { compiled: true, divergences: 0, last: [] });
+      t.true(report.prefixes > left, `${report.prefixes} prefixes, ${left} of the storm alone`);
+      await agree(
+        t,
+        remote,
+        ['10.200.0.1', '10.200.150.1', '10.250.1.1', '32.1.1.1', '40.7.7.7'],
+        'after the storm',
+      );
+    });
+  },
+);
 
 systemTest('a flushed table and an interface that comes back are followed', async (t) => {
   await followed(async (scene, remote) => {

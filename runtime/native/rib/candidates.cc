@@ -55,8 +55,11 @@ void Rib::check_path(Path *path)
 
 void Rib::touch(Node &node)
 {
-	if (!std::exchange(node.dirty, true))
-		dirty_nodes_.push_back(&node);
+	const NodeList list = urgent_ ? Urgent : Ordinary;
+	if ((node.dirty & 1 << list) != 0)
+		return;
+	node.dirty |= static_cast<uint8_t>(1 << list);
+	changed_[list].push_back(&node);
 }
 
 /* A route of kernel or operator changed at this node: what depends on it is looked at again with the next flush.

@@ -1,7 +1,8 @@
 /*
  * From changes to records. `flush` hands over what changed: adjacencies before the groups that name them, groups
- * before the routes and gateways that name those, deletions last; so every batch leaves a whole FIB. When the
- * queue is short of room it stops between two changes, and goes on when the engine has caught up.
+ * before the routes and gateways that name those, deletions of groups and adjacencies last; so every batch leaves a
+ * whole FIB. Of routes, those that an event withdrew come first. When the queue is short of room it stops between two
+ * changes, and goes on when the engine has caught up.
  *
  * A replay tells everything anew between SYNC_BEGIN and SYNC_END. It waits for the first dump and for the map of
  * interfaces: before that, the engine would be told to forget what it rightly knows.
@@ -14,6 +15,8 @@ namespace mill
 {
 
 static constexpr uint64_t batch_records = 8192;
+/* Records under way, beyond which ordinary changes wait: what is urgent would stand behind them. */
+static constexpr uint64_t most_waiting = MILL_FIB_RECORDS / 2;
 
 static void put_prefix(mill_fib_record &record, const Prefix &prefix)
 {
@@ -24,11 +27,14 @@ static void put_prefix(mill_fib_record &record, const Prefix &prefix)
 
 /* --- routes and gateways ------------------------------------------------------------------------------------ */
 
-void Rib::feed_node(Node &node)
+void Rib::feed_node(Node &node, NodeList list)
 {
 	Path *path = effective(node);
-	if (path == node.fed)
+	if (path == node.fed) {
+		if (path == nullptr && replaying_ && list == Urgent) /* told before the replay, perhaps */
+			put_prefix(queue_->push(MILL_FIB_ROUTE_DEL), node.prefix);
 		return;
+	}
 	if (path != nullptr) {
 		if (!path->sent)
 			send_group(*path);
@@ -97,6 +103,7 @@ void Rib::forget_engine()
 void Rib::attach(std::unique_ptr<FibQueue> queue)
 {
 	queue_ = std::move(queue);
+	batch_start_ = queue_ ? queue_->position() : 0;
 	replaying_ = replayed_ = false;
 	replay_wanted_ = queue_ != nullptr;
 	forget_engine();
@@ -125,26 +132,32 @@ bool Rib::synced() const
 
 bool Rib::still() const
 {
-	return feeding() && synced() && !replay_wanted_ && dirty_nodes_.empty() && dirty_paths_.empty() &&
-	       dirty_adjacencies_.empty() && queue_->applied() == queue_->position();
+	return feeding() && synced() && !replay_wanted_ && changed_[Urgent].empty() &&
+	       changed_[Ordinary].empty() && dirty_paths_.empty() && dirty_adjacencies_.empty() &&
+	       queue_->applied() == queue_->position();
 }
 
 size_t Rib::pending() const
 {
+	size_t count = dirty_paths_.size();
 	if (coupled_)
 		return 0;
-	if (dirty_nodes_.size() > 100000) /* enough to know; counting them exactly would hold up the table */
-		return dirty_nodes_.size();
-	return static_cast<size_t>(
-	           std::count_if(dirty_nodes_.begin(), dirty_nodes_.end(),
-	                         [this](const Node *node) { return effective(*node) != node->fed; })) +
-	       dirty_paths_.size();
+	for (const std::vector<Node *> &nodes : changed_)
+		if (nodes.size() > 100000) /* enough to know; counting exactly would hold up the table */
+			count += nodes.size();
+		else
+			count += static_cast<size_t>(
+			    std::count_if(nodes.begin(), nodes.end(), [this](const Node *node) {
+				    return effective(*node) != node->fed;
+			    }));
+	return count;
 }
 
 void Rib::commit()
 {
 	const uint64_t before = queue_->position();
 	queue_->commit();
+	batch_start_ = queue_->position();
 	statistics.batches += queue_->position() != before;
 }
 
@@ -185,24 +198,23 @@ bool Rib::flush()
 	return true;
 }
 
-/* True when nothing is left. Without an engine, only what nobody needs is thrown away. */
-bool Rib::flush_changes()
+/* Room for one more change; what was pushed is committed when it makes a batch, or when there is none. */
+bool Rib::has_room(uint64_t most_under_way)
 {
-	uint64_t since = queue_ ? queue_->position() : 0;
-	const auto room = [&] {
-		if (!queue_)
-			return true;
-		if (queue_->position() - since >= batch_records) {
-			commit();
-			since = queue_->position();
-		}
-		if (queue_->room() >= needed_room)
-			return true;
+	if (!queue_)
+		return true;
+	if (queue_->position() - batch_start_ >= batch_records)
 		commit();
-		return false;
-	};
+	if (queue_->room() >= needed_room && queue_->position() - queue_->applied() <= most_under_way)
+		return true;
+	commit();
+	return false;
+}
+
+void Rib::flush_adjacencies()
+{
 	std::vector<Adjacency *> unused;
-	while (!dirty_adjacencies_.empty() && room()) {
+	while (!dirty_adjacencies_.empty() && has_room(UINT64_MAX)) {
 		Adjacency *adjacency = dirty_adjacencies_.back();
 		dirty_adjacencies_.pop_back();
 		adjacency->dirty = false;
@@ -213,37 +225,71 @@ bool Rib::flush_changes()
 	}
 	for (Adjacency *adjacency : unused)
 		mark_adjacency(*adjacency);
-	while (!dirty_paths_.empty() && room()) {
+}
+
+void Rib::flush_groups()
+{
+	while (!dirty_paths_.empty() && has_room(UINT64_MAX)) {
 		Path *path = dirty_paths_.back();
 		dirty_paths_.pop_back();
 		path->dirty = false;
 		if (path->sent && queue_)
 			send_group(*path);
 	}
-	while (!dirty_nodes_.empty() && room()) {
-		Node *node = dirty_nodes_.back();
-		dirty_nodes_.pop_back();
-		node->dirty = false;
+}
+
+void Rib::flush_nodes(NodeList list)
+{
+	std::vector<Node *> &nodes = changed_[list];
+	while (!nodes.empty() && has_room(list == Urgent ? UINT64_MAX : most_waiting)) {
+		Node *node = nodes.back();
+		nodes.pop_back();
+		node->dirty &= static_cast<uint8_t>(~(1 << list));
 		if (queue_)
-			feed_node(*node);
-		if (node->first == nullptr && node->fed == nullptr) {
+			feed_node(*node, list);
+		if (node->first == nullptr && node->fed == nullptr && node->dirty == 0) {
 			const Prefix prefix = node->prefix;
 			trie(prefix.address.family).prune(prefix);
 		}
 	}
+}
+
+void Rib::flush_gateways()
+{
 	for (auto &[slot, gateway] : gateways_)
-		if (queue_ && !gateway.told && room())
+		if (queue_ && !gateway.told && has_room(UINT64_MAX))
 			feed_gateway(slot, gateway);
-	while (queue_ && !gone_gateways_.empty() && room()) {
+	while (queue_ && !gone_gateways_.empty() && has_room(UINT64_MAX)) {
 		queue_->push(MILL_FIB_GATEWAY_SET).id = gone_gateways_.back();
 		gone_gateways_.pop_back();
 	}
-	if (!room() || !dirty_nodes_.empty() || !dirty_paths_.empty())
+}
+
+/* True when nothing is left. Without an engine, only what nobody needs is thrown away. */
+bool Rib::flush_changes()
+{
+	flush_adjacencies();
+	flush_groups();
+	flush_nodes(Urgent);
+	flush_gateways();
+	flush_nodes(Ordinary);
+	if (!has_room(UINT64_MAX) || !changed_[Urgent].empty() || !changed_[Ordinary].empty() ||
+	    !dirty_paths_.empty())
 		return false;
 	const bool all = free_paths() && free_adjacencies();
 	if (queue_)
 		commit();
 	return all;
+}
+
+void Rib::flush_urgent()
+{
+	if (!feeding() || replay_wanted_)
+		return;
+	flush_adjacencies();
+	flush_groups();
+	flush_nodes(Urgent);
+	commit();
 }
 
 } // namespace mill

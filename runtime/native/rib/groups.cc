@@ -97,6 +97,8 @@ void Rib::send_group(Path &path)
 /* Before anything else that waits, as far as there is room; what was not told stays to be told. */
 void Rib::send_groups_now(const std::vector<Path *> &paths)
 {
+	if (catching_up_)
+		return; /* it may be news of long ago */
 	for (Path *path : paths) {
 		if (!feeding() || replay_wanted_ || queue_->room() < needed_room)
 			return;

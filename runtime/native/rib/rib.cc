@@ -27,6 +27,13 @@ Rib::~Rib()
 void Rib::take(const nlmsghdr *message, bool from_dump)
 {
 	statistics.messages++;
+	urgent_ = !from_dump && (pressing_ || message->nlmsg_type != RTM_NEWROUTE);
+	dispatch(message, from_dump);
+	urgent_ = false;
+}
+
+void Rib::dispatch(const nlmsghdr *message, bool from_dump)
+{
 	switch (message->nlmsg_type) {
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE: {

@@ -40,6 +40,7 @@ class Rib
 {
 	friend class Comparison;
 	friend class CompiledCheck;
+	friend class Resync;
 
       public:
 	Rib();
@@ -47,6 +48,8 @@ class Rib
 
 	/* --- from the kernel (rib.cc, kernel_routes.cc, rib_events.cc) --- */
 	void take(const nlmsghdr *message, bool from_dump);
+	/* A link is gone, down or without carrier now, whatever events still say of it: that counts at once. */
+	void take_alarm(const LinkMessage &link);
 	/* Around a dump: what of that kind was not confirmed in between is gone. */
 	void mark();
 	void sweep_links();
@@ -96,6 +99,8 @@ class Rib
 	void replay();
 	/* Hands over changes as far as there is room. True: all of them. */
 	bool flush();
+	/* Of these only what is urgent: lost links, withdrawals, what events say during a dump. */
+	void flush_urgent();
 	bool feeding() const
 	{
 		return queue_ && coupled_ && loaded_ && interfaces_known_;
@@ -129,6 +134,8 @@ class Rib
 	Statistics statistics;
 
       private:
+	enum NodeList { Urgent, Ordinary };
+
 	Trie &trie(uint8_t family)
 	{
 		return family == 4 ? trie4_ : trie6_;
@@ -176,12 +183,14 @@ class Rib
 	void check_own_routes();
 
 	/* rib_events.cc */
+	void dispatch(const nlmsghdr *message, bool from_dump);
 	void take_link(const LinkMessage &message);
 	void take_address(const AddressMessage &message);
 	void take_neighbour(const NeighbourMessage &message);
 	void take_nexthop(const NexthopMessage &message);
 	void take_netconf(const NetconfMessage &message);
 	void link_gone(uint32_t ifindex);
+	void purge_down(uint32_t ifindex);
 	bool leg_gone(const Leg &leg, uint8_t family) const;
 	void address_gone(uint32_t ifindex, const Address &address);
 	void nexthop_gone(uint32_t id);
@@ -223,7 +232,7 @@ class Rib
 	void send_adjacency(Adjacency &adjacency);
 	void send_group(Path &path);
 	void send_groups_now(const std::vector<Path *> &paths);
-	void feed_node(Node &node);
+	void feed_node(Node &node, NodeList list);
 	void feed_gateway(uint32_t slot, GatewayState &gateway);
 	/* As if the engine had lost it. */
 	void tell_again(Adjacency &adjacency);
@@ -239,6 +248,11 @@ class Rib
 	bool free_paths();
 	bool free_adjacencies();
 	void forget_engine();
+	bool has_room(uint64_t most_under_way);
+	void flush_adjacencies();
+	void flush_groups();
+	void flush_nodes(NodeList list);
+	void flush_gateways();
 	bool flush_changes();
 	void commit();
 	RouteView view_of(const Node &node, const Candidate &candidate) const;
@@ -264,7 +278,10 @@ class Rib
 	Comparison *comparison_ = nullptr; /* that wants to know what events change */
 
 	/* changes not yet handed over */
-	std::vector<Node *> dirty_nodes_;
+	std::vector<Node *> changed_[2]; /* by NodeList */
+	bool urgent_ = false;            /* what changes now is to be told first */
+	bool pressing_ = false;          /* all events are urgent: there is much beside them, from a dump */
+	bool catching_up_ = false;       /* events are taken that were taken before */
 	std::vector<Path *> dirty_paths_, checked_paths_;
 	std::vector<Adjacency *> dirty_adjacencies_;
 	std::set<NeighbourKey> check_neighbours_;
@@ -276,7 +293,7 @@ class Rib
 	uint32_t last_adjacency_ = 0;
 	bool coupled_ = true, loaded_ = false, interfaces_known_ = false;
 	bool replay_wanted_ = false, replaying_ = false, replayed_ = false;
-	uint64_t replay_end_ = 0;
+	uint64_t replay_end_ = 0, batch_start_ = 0;
 };
 
 } // namespace mill

@@ -92,6 +92,8 @@ bool Rib::leg_gone(const Leg &leg, uint8_t family) const
 	return link != links_.end() && (!link->second.up() || (family == 4 && link->second.disabled4));
 }
 
+/* A link is lost whenever that is told, also for the second time: what is older than the loss and came in between
+ * (take_alarm, Resync) is gone as well. */
 void Rib::take_link(const LinkMessage &message)
 {
 	if (message.remove) {
@@ -100,33 +102,53 @@ void Rib::take_link(const LinkMessage &message)
 	}
 	LinkState &state = links_[message.ifindex];
 	const bool was_up = state.up(), had_carrier = state.carrier(), known = state.link.ifindex != 0;
+	const bool again = std::exchange(state.alarmed, false) || catching_up_;
 	state.stamp = stamp_;
 	state.link = message;
 	state.disabled4 = state.disabled4 && !(state.up() && !was_up);
-	const bool down = known && was_up && !state.up();
-	const bool lost = known && had_carrier && !state.carrier();
+	const bool down = known && (was_up || again) && !state.up();
+	const bool lost = known && (had_carrier || again) && !state.carrier();
 	link_change_ = true;
 	if (down || lost) {
 		doubt_ = true;
 		drop_nexthops_of(message.ifindex);
 	}
-	if (down) {
-		purge([&](const Path &path) {
-			const auto here = [&](const Leg &leg) { return leg.ifindex == message.ifindex; };
-			const auto dead = [&](const Leg &leg) { return leg_gone(leg, path.family); };
-			return (path.family == 6 || path.type != RTN_LOCAL) && path.nexthop_id == 0 &&
-			       std::any_of(path.legs.begin(), path.legs.end(), here) &&
-			       std::all_of(path.legs.begin(), path.legs.end(), dead);
-		});
-	}
+	if (down)
+		purge_down(message.ifindex);
 	if (!known || was_up != state.up() || had_carrier != state.carrier())
 		links_changed();
 }
 
+void Rib::take_alarm(const LinkMessage &link)
+{
+	const auto found = links_.find(link.ifindex);
+	if (found == links_.end())
+		return;
+	const bool up = (link.flags & IFF_UP) != 0, carrier = (link.flags & IFF_LOWER_UP) != 0;
+	if (!link.remove && (up || !found->second.up()) && (carrier || !found->second.carrier()))
+		return;
+	urgent_ = true;
+	take_link(link);
+	urgent_ = false;
+	if (!link.remove)
+		links_[link.ifindex].alarmed = true;
+}
+
+/* Administratively down: routes over it alone. */
+void Rib::purge_down(uint32_t ifindex)
+{
+	purge([&](const Path &path) {
+		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
+		const auto dead = [&](const Leg &leg) { return leg_gone(leg, path.family); };
+		return (path.family == 6 || path.type != RTN_LOCAL) && path.nexthop_id == 0 &&
+		       std::any_of(path.legs.begin(), path.legs.end(), here) &&
+		       std::all_of(path.legs.begin(), path.legs.end(), dead);
+	});
+}
+
 void Rib::link_gone(uint32_t ifindex)
 {
-	if (links_.erase(ifindex) == 0)
-		return;
+	links_.erase(ifindex);
 	drop_nexthops_of(ifindex);
 	purge([&](const Path &path) {
 		return path.nexthop_id == 0 && !path.legs.empty() &&
@@ -163,7 +185,8 @@ void Rib::take_address(const AddressMessage &message)
 	if (!message.remove) {
 		addresses[message.address] = {message.length, stamp_};
 		link->second.disabled4 = link->second.disabled4 && message.address.family != 4;
-	} else if (addresses.erase(message.address) != 0) {
+	} else {
+		addresses.erase(message.address);
 		address_gone(message.ifindex, message.address);
 	}
 }
@@ -239,8 +262,7 @@ void Rib::take_nexthop(const NexthopMessage &message)
 
 void Rib::nexthop_gone(uint32_t id)
 {
-	if (nexthops_.erase(id) == 0)
-		return;
+	nexthops_.erase(id);
 	std::vector<uint32_t> empty;
 	for (auto &[other, object] : nexthops_) {
 		auto &group = object.message.group;

@@ -79,7 +79,7 @@ Node &Trie::insert(const Prefix &prefix)
 
 static bool needed(const Node &node)
 {
-	return node.first != nullptr || node.fed != nullptr || node.dirty;
+	return node.first != nullptr || node.fed != nullptr || node.dirty != 0;
 }
 
 /* Takes a node out that has at most one child and that nobody needs. */

@@ -19,7 +19,7 @@ struct Node {
 	Candidate *first = nullptr; /* in order of preference */
 	Path *fed = nullptr;        /* what the engine was last told; null for nothing */
 	Prefix prefix;
-	bool dirty = false; /* in the list of changes */
+	uint8_t dirty = 0; /* the lists of changes that it is in: 1 urgent, 2 the others */
 };
 
 inline unsigned bit_of(const Address &address, unsigned index)
