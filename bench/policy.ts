@@ -1,4 +1,4 @@
-/** What a policy of many rules costs before it is built: loading, checking and exact analysis; the difference of two. */
+/** What a policy of many rules costs before it is built: loading, checking and exact analysis; the difference of two; an edit until it is active. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import type { CheckedPolicy } from '../codegen/checked.js';
 import { loadAndCheck } from '../codegen/front.js';
 import { makePlan } from '../codegen/plan/plan.js';
 import { drawnPolicy, drawnRules } from './drawn-rules.js';
+import { editToActive } from './edit.js';
 import type { Measured } from './result.js';
 
 const runs = 5;
@@ -34,6 +35,7 @@ export async function* policy(
       }
       yield { case: name, unit: 's', better: 'lower', bar, ours };
     }
+    if (wants('edit-to-active.100')) yield await editToActive(say);
     if (wants('diff.10k')) yield await difference(directory, say);
   } finally {
     rmSync(directory, { recursive: true, force: true });

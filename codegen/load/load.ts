@@ -42,6 +42,16 @@ export async function loadPolicy(path: string, limits: Limits = defaultLimits): 
   const given = resolve(path);
   const entry = realPath(given);
   if (entry === undefined) return unreadable(given);
+  // Its process starts while the types are checked.
+  const evaluator = startEvaluator(limits);
+  try {
+    return await loadEntry(entry, evaluator, limits);
+  } finally {
+    evaluator.close();
+  }
+}
+
+async function loadEntry(entry: string, evaluator: Evaluator, limits: Limits): Promise<Loaded> {
   let compilation = compile(entry);
   const syntax = syntaxErrors(compilation);
   const root = dirname(entry);
@@ -58,13 +68,8 @@ export async function loadPolicy(path: string, limits: Limits = defaultLimits): 
   ];
   if (before.some((one) => one.code === 'NM1004' || one.code === 'NM1005'))
     return stopped(compilation, entry, root, before);
-  const evaluator = startEvaluator(limits);
-  try {
-    const outcome = await evaluator.evaluate(entry, graph.modules);
-    return await afterEvaluation(compilation, graph.modules, entry, before, outcome, evaluator, limits);
-  } finally {
-    evaluator.close();
-  }
+  const outcome = await evaluator.evaluate(entry, graph.modules);
+  return afterEvaluation(compilation, graph.modules, entry, before, outcome, evaluator, limits);
 }
 
 async function afterEvaluation(

@@ -23,30 +23,42 @@ export interface SelfTestOptions extends PacketOptions {
 const runnerPath = join(packageRoot, 'runtime/engine/build/netmill-selftest');
 const bug = 'report this as a bug of netmill, with the policy.';
 
-/** Empty when they agree on all frames. */
-export async function selfTest(
-  ir: Ir,
-  soPath: string,
-  options: SelfTestOptions = {},
-): Promise<readonly Diagnostic[]> {
+/** Frames, and what the evaluator says of them: all that needs no forwarder yet, so that it can be made while the compiler runs. */
+export interface SelfTest {
+  /** Empty when the forwarder agrees on all frames. */
+  run(soPath: string): Promise<readonly Diagnostic[]>;
+}
+
+export function drawSelfTest(ir: Ir, options: SelfTestOptions = {}): SelfTest {
   const paths = makeWorld(ir);
   const numbers = numberPaths(paths);
   const frames = makeFrames(ir, paths, options);
-  const ran = run(options.runner ?? runnerPath, soPath, encode(ir, paths, numbers, frames));
+  const input = encode(ir, paths, numbers, frames);
   const wanted = frames.map((one) => {
     const outcome = evaluateFrame(ir, ir.ports[one.port]!, one.bytes, paths, one.now);
     return { iface: outcome.iface, observation: expected(ir, one.bytes, outcome, numbers) };
   });
-  const result = await ran;
-  if (result.code !== 0) return [failed(ir, result, frames)];
-  const got = decode(ir, result.output, frames.length);
-  if (got === undefined) return [failed(ir, { ...result, errors: 'its results end too early' }, frames)];
-  const differs = wanted.findIndex((one, i) => !same(one.observation, got.frames[i]!));
-  if (differs >= 0) {
-    const { iface, observation } = wanted[differs]!;
-    return [difference(ir, iface, frames[differs]!, observation, got.frames[differs]!)];
-  }
-  return got.burst ? [burstDifference(ir, got.burst, frames)] : [];
+  const run = async (soPath: string): Promise<readonly Diagnostic[]> => {
+    const result = await through(options.runner ?? runnerPath, soPath, input);
+    if (result.code !== 0) return [failed(ir, result, frames)];
+    const got = decode(ir, result.output, frames.length);
+    if (got === undefined) return [failed(ir, { ...result, errors: 'its results end too early' }, frames)];
+    const differs = wanted.findIndex((one, i) => !same(one.observation, got.frames[i]!));
+    if (differs >= 0) {
+      const { iface, observation } = wanted[differs]!;
+      return [difference(ir, iface, frames[differs]!, observation, got.frames[differs]!)];
+    }
+    return got.burst ? [burstDifference(ir, got.burst, frames)] : [];
+  };
+  return { run };
+}
+
+export function selfTest(
+  ir: Ir,
+  soPath: string,
+  options: SelfTestOptions = {},
+): Promise<readonly Diagnostic[]> {
+  return drawSelfTest(ir, options).run(soPath);
 }
 
 interface Ran {
@@ -56,7 +68,7 @@ interface Ran {
 }
 
 /** The program bounds its own time; killed all the same when it does not. */
-function run(runner: string, soPath: string, input: Buffer): Promise<Ran> {
+function through(runner: string, soPath: string, input: Buffer): Promise<Ran> {
   return new Promise((resolve) => {
     const child = spawn(runner, [soPath], {
       stdio: ['pipe', 'pipe', 'pipe'],

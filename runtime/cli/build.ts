@@ -14,7 +14,7 @@ import { policiesOf, policyName } from './policies.js';
 import { onlyDescription, ReportCommand } from './report-command.js';
 import { stepReport } from './steps.js';
 import { readToday, todayOption } from './today.js';
-import { watchFiles } from './watch.js';
+import { buildOnChange } from './watch.js';
 
 interface Built {
   /** Relative to the working directory. */
@@ -75,17 +75,16 @@ export class BuildCommand extends ReportCommand {
     const [path] = paths;
     if (path === undefined || paths.length > 1) throw new UsageError('--watch builds one policy');
     if (!existsSync(path)) throw new UsageError(`${path} does not exist`);
-    for (;;) {
-      const started = Date.now();
-      const built = await this.build(path, this.outDirOf(path, 1));
-      if (this.json) this.print(JSON.stringify(asJson([built])));
-      else this.say(built);
-      const { root, policyFiles } = built.result;
-      this.progress('waiting for a change');
-      const files = [resolve(path), ...policyFiles.map((file) => resolve(root, file.path))];
-      const changed = await watchFiles(files, started);
-      this.progress(`${relative(process.cwd(), changed)} has changed`);
-    }
+    return buildOnChange(
+      path,
+      async () => {
+        const built = await this.build(path, this.outDirOf(path, 1));
+        if (this.json) this.print(JSON.stringify(asJson([built])));
+        else this.say(built);
+        return built.result;
+      },
+      (text) => this.progress(text),
+    );
   }
 
   private outDirOf(path: string, policies: number): string {

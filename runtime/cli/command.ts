@@ -82,7 +82,7 @@ export abstract class NetmillCommand extends Command {
     return exits.ok;
   }
 
-  private complain(thrown: unknown): number {
+  protected complain(thrown: unknown): number {
     const error = errorData(thrown);
     const exit = exitCodeOf(error.code);
     if (this.json) {

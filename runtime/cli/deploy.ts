@@ -1,12 +1,15 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { Command, Option } from 'clipanion';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command, Option, UsageError } from 'clipanion';
+import { renderText } from '../../codegen/diagnostics/text.js';
 import type { DeployResult } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { categories, NetmillCommand } from './command.js';
 import { deployText } from './deploy-text.js';
 import { requireFile } from './files.js';
 import { readPlan } from './plan-file.js';
+import { buildOnChange } from './watch.js';
 
 export class DeployCommand extends NetmillCommand {
   static override paths = [['deploy']];
@@ -18,6 +21,7 @@ export class DeployCommand extends NetmillCommand {
       ['A policy file', '$0 deploy routers/edge1.ts'],
       ['A bundle that CI has built', '$0 deploy /var/lib/netmill/edge1'],
       ['Exactly what was planned', '$0 deploy routers/edge1.ts --plan edge1.plan'],
+      ['In a lab: again after every change', '$0 deploy routers/lab.ts --watch'],
     ],
   });
 
@@ -25,12 +29,49 @@ export class DeployCommand extends NetmillCommand {
   plan = Option.String('--plan', {
     description: 'a plan of `netmill plan -o`: anything but what it was made for is refused',
   });
+  watch = Option.Boolean('--watch', false, {
+    description:
+      'deploy again whenever a file of the policy changes; builds here, in a compiler that stays warm',
+  });
 
   async run(): Promise<number> {
     const path = resolve(this.source);
     if (!existsSync(path)) throw new MillError('not-found', `${path} does not exist`);
+    if (this.watch) return this.deployAgain(path);
     const expect = this.plan === undefined ? undefined : readPlan(requireFile(resolve(this.plan)));
     const result = await this.ask<DeployResult>({ op: 'deploy', path, ...(expect && { expect }) });
     return this.show(result, deployText);
+  }
+
+  private async deployAgain(path: string): Promise<never> {
+    if (this.plan !== undefined) throw new UsageError('--watch or --plan, not both');
+    if (statSync(path).isDirectory()) throw new UsageError(`--watch builds a policy; ${path} is a directory`);
+    const outDir = mkdtempSync(join(tmpdir(), 'netmill-deploy-'));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit());
+    process.once('exit', () => rmSync(outDir, { recursive: true, force: true }));
+    // The compiler is a large program: only who builds waits for it.
+    const { compile } = await import('../../codegen/compile.js');
+    const build = async () => {
+      const built = await compile(path, { outDir });
+      if (built.ok) await this.swap(path, outDir);
+      else
+        this.context.stderr.write(
+          `${renderText(built.diagnostics, { root: built.root, files: built.policyFiles, colour: false })}\n`,
+        );
+      return built;
+    };
+    return buildOnChange(path, build, (text) => this.progress(text));
+  }
+
+  /** A refusal is told, and the next change may be better. Without a daemon there is none. */
+  private async swap(path: string, bundle: string): Promise<void> {
+    try {
+      const result = await this.ask<DeployResult>({ op: 'deploy', path, bundle });
+      if (this.json) this.print(JSON.stringify(result));
+      else this.print(deployText(result));
+    } catch (error) {
+      if (error instanceof MillError && error.code === 'unavailable') throw error;
+      this.complain(error);
+    }
   }
 }

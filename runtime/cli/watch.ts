@@ -1,18 +1,40 @@
 /** Waits for files to change. Their directories are watched, because editors replace files. */
 import { existsSync, statSync, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, relative, resolve } from 'node:path';
 
-/** Editors write in several steps. */
-const SETTLE_MS = 100;
+/** Editors write in several steps; what comes later than this starts another build. */
+const SETTLE_MS = 20;
 /** Times of files are as coarse as the kernel's clock tick. */
 const TICK_MS = 10;
+
+/** What a build has read, whether it went well or not. */
+export interface Read {
+  readonly root: string;
+  readonly policyFiles: readonly { readonly path: string }[];
+}
+
+/** Builds now, and again after each change of the policy or of what the last build read. Ends by an error alone. */
+export async function buildOnChange(
+  policy: string,
+  build: () => Promise<Read>,
+  say: (text: string) => void,
+): Promise<never> {
+  for (;;) {
+    const started = Date.now();
+    const { root, policyFiles } = await build();
+    say('waiting for a change');
+    const files = [resolve(policy), ...policyFiles.map((file) => resolve(root, file.path))];
+    const changed = await watchFiles(files, started);
+    say(`${relative(process.cwd(), changed)} has changed`);
+  }
+}
 
 /**
  * Resolves with the first that changes.
  *
  * @param since milliseconds since 1970: what has changed from then on counts, too
  */
-export function watchFiles(files: readonly string[], since: number): Promise<string> {
+function watchFiles(files: readonly string[], since: number): Promise<string> {
   const directories = [...new Set(files.map((file) => dirname(file)))].filter((path) => existsSync(path));
   return new Promise((resolve, reject) => {
     const end = (settle: () => void): void => {

@@ -37,7 +37,12 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
     case 'acl.reload':
       return context.deployer.deploy(activeSource(context), exchange.progress);
     case 'deploy':
-      return context.deployer.deploy(body.path, exchange.progress, undefined, body.expect);
+      return context.deployer.deploy(
+        body.path,
+        exchange.progress,
+        body.bundle === undefined ? undefined : { dir: body.bundle, number: undefined },
+        body.expect,
+      );
     case 'rollback':
       return context.deployer.rollback(body.generation, 'an operator rolled back to it');
     case 'generations':

@@ -35,6 +35,8 @@ const requestBody = z.discriminatedUnion('op', [
   op('fib', { action: z.enum(['couple', 'decouple', 'recouple', 'audit', 'status']) }),
   op('deploy', {
     path: text(4096),
+    /** A bundle that was made from `path` already. */
+    bundle: text(4096).optional(),
     /** Hashes that a plan was made for: anything else is refused. */
     expect: z.strictObject({ policyHash: hash, againstHash: hash.optional() }).optional(),
   }),
