@@ -2,7 +2,8 @@
  * The thread `monitor`: hears from the kernel (rtnetlink(7), RTMGRP_LINK) when a port's device gains or loses its
  * carrier, and turns the FIB's paths over it off or on at once, whether or not a daemon lives. That a device is there or
  * has changed is told to the control thread, which looks whether a port has to be opened on it. Lost messages
- * (ENOBUFS) and new ports are covered by asking for all links. Only this thread changes MILL_PORT_UP of ports that have
+ * (ENOBUFS) and new ports are covered by asking for all links. A lost carrier is looked for, too: the kernel tells of it
+ * only after it has taken away all that went by it, which takes it 150 ms for 500,000 routes on one nexthop object. Only this thread changes MILL_PORT_UP of ports that have
  * a device.
  */
 #include <errno.h>
@@ -10,8 +11,10 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +23,8 @@
 #ifndef IFF_LOWER_UP
 #define IFF_LOWER_UP 0x10000
 #endif
+
+#define LOOK_MS 10
 
 void mill_monitor_refresh(struct mill_engine *engine)
 {
@@ -76,13 +81,42 @@ static void read_links(struct mill_engine *engine, const void *buffer, size_t le
 		mill_notice_devices(engine);
 }
 
+/* netdevice(7): these wait for nobody, while questions by netlink wait for the kernel's lock on all configuration. */
+static bool is_running(struct mill_engine *engine, uint32_t ifindex)
+{
+	struct ifreq ask = {.ifr_ifindex = (int)ifindex};
+	return ioctl(engine->link_fd, SIOCGIFNAME, &ask) == 0 &&
+	       ioctl(engine->link_fd, SIOCGIFFLAGS, &ask) == 0 && (ask.ifr_flags & IFF_RUNNING) != 0;
+}
+
+/* Only that a port stops running counts: that it begins to is told soon enough. */
+static void look_at_ports(struct mill_engine *engine)
+{
+	static uint32_t
+	    ran[MILL_MAX_PORTS]; /* the device that ran when it was looked at last, by port; 0: none did */
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++) {
+		const struct mill_port_state *port = &engine->state->port[slot];
+		const uint32_t ifindex = __atomic_load_n(&port->ifindex, __ATOMIC_ACQUIRE);
+		const bool open = (__atomic_load_n(&port->flags, __ATOMIC_ACQUIRE) & MILL_PORT_OPEN) != 0;
+		const bool runs = open && ifindex != 0 && is_running(engine, ifindex);
+		if (open && !runs && ran[slot] != 0 && ran[slot] == ifindex)
+			set_carrier(engine, ifindex, false);
+		ran[slot] = runs ? ifindex : 0;
+	}
+}
+
 static void *run(void *argument)
 {
 	struct mill_engine *engine = argument;
 	_Alignas(NLMSG_ALIGNTO) static uint8_t buffer[65536];
 	prctl(PR_SET_NAME, "monitor");
 	for (;;) {
-		const ssize_t n = recv(engine->link_fd, buffer, sizeof(buffer), 0);
+		struct pollfd wait = {.fd = engine->link_fd, .events = POLLIN};
+		if (poll(&wait, 1, LOOK_MS) == 0) {
+			look_at_ports(engine);
+			continue;
+		}
+		const ssize_t n = recv(engine->link_fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 		if (n > 0)
 			read_links(engine, buffer, (size_t)n);
 		else if (n < 0 && errno == ENOBUFS)

@@ -8,8 +8,12 @@
  * events (net/core/link_watch.c), for its own routes too.
  */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/rtnetlink.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "lib/engine_test.h"
 #include "lib/spaces.h"
@@ -58,6 +62,46 @@ static void the_daemon_is_told(void)
 	expect_carrier(0, true);
 	expect_notice(0, true);
 	printf("ok a lost carrier is seen at once\n");
+}
+
+/* The engine's socket for links, as a descriptor of ours. */
+static int monitor_socket(void)
+{
+	const int process = (int)syscall(SYS_pidfd_open, engine.pid, 0);
+	for (int fd = 3; fd < 1024; fd++) {
+		const int ours = (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+		struct sockaddr_nl name = {0};
+		socklen_t size = sizeof(name);
+		if (ours < 0)
+			continue;
+		if (getsockname(ours, (struct sockaddr *)&name, &size) == 0 && name.nl_family == AF_NETLINK &&
+		    name.nl_groups == RTMGRP_LINK) {
+			close(process);
+			return ours;
+		}
+		close(ours);
+	}
+	CHECK(false, "the engine to listen for links");
+	return -1;
+}
+
+/* As when the kernel has much to do before it tells: here it does not tell at all. */
+static void a_loss_is_not_waited_for(void)
+{
+	struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+	const struct sock_fprog filter = {.len = 1, .filter = &nothing};
+	const int fd = monitor_socket();
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0, "filter");
+	CHECK(shell("ip -n %s link set wire down", space_b) == 0, "down");
+	expect_carrier(1, false);
+	expect_notice(1, false);
+	CHECK(is_up(0), "the other port is as it was");
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &filter, sizeof(filter)) == 0, "no filter");
+	CHECK(shell("ip -n %s link set wire up", space_b) == 0, "up");
+	expect_carrier(1, true);
+	expect_notice(1, true);
+	close(fd);
+	printf("ok before the kernel tells\n");
 }
 
 static void nobody_is_told(void)
@@ -193,6 +237,7 @@ static int run_tests(void)
 	engine_listen(&engine, 30);
 	engine.n_links = 0;
 	the_daemon_is_told();
+	a_loss_is_not_waited_for();
 	nobody_is_told();
 	a_flood();
 	an_adopted_port_is_watched();
