@@ -16,6 +16,7 @@ import type { Explanation } from '../explain/explain.js';
 import type { Condition, Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { simplify, specialise } from '../optimise/predicate.js';
 import type { PredicateExpr } from '../predicate/expr.js';
+import { and } from '../predicate/logic.js';
 import { type Branch, branchesOf, branchesTaken } from './branches.js';
 
 /** Environment variable: directory that records go to. */
@@ -169,6 +170,8 @@ export function conditionOf(
 ): Condition | undefined {
   const condition = askedCondition(rule.match, family);
   if (condition === undefined) return undefined;
-  const expr = simplify(specialise(branch.condition, family));
+  const own = specialise(branch.condition, family);
+  // What is tested of headers is a predicate, too.
+  const expr = simplify(condition.when ? and(condition.when.expr, own) : own);
   return { ...condition, when: { name: source.name, function: '', source, expr, sets: new Map() } };
 }

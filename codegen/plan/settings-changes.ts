@@ -1,6 +1,14 @@
 /** What two policies say differently about interfaces, routes, settings, and objects by their names. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
-import type { LogicalInterface, Match, NetSet, PortRange, Router, Service } from '../../dsl/model.js';
+import type {
+  Encapsulation,
+  LogicalInterface,
+  Match,
+  NetSet,
+  PortRange,
+  Router,
+  Service,
+} from '../../dsl/model.js';
 
 export interface SettingsChange {
   readonly kind: 'interface' | 'port' | 'route' | 'networks' | 'service' | 'setting';
@@ -55,17 +63,16 @@ function interfaces(router: Router): Facts {
   return new Map(router.interfaces.map((one) => [one.name, face(one)]));
 }
 
+export function tagText(tags: Encapsulation): string {
+  if (tags.kind === 'untagged') return 'untagged';
+  if (tags.kind === 'vlan') return `VLAN ${tags.id}`;
+  return `VLAN ${tags.inner.id} in ${tags.outer.id} (0x${tags.outer.tpid.toString(16)})`;
+}
+
 function face(one: LogicalInterface): readonly string[] {
-  const { encapsulation: tags } = one;
-  const tag =
-    tags.kind === 'untagged'
-      ? 'untagged'
-      : tags.kind === 'vlan'
-        ? `VLAN ${tags.id}`
-        : `VLAN ${tags.inner.id} in ${tags.outer.id} (0x${tags.outer.tpid.toString(16)})`;
   return [
     `on ${one.port}`,
-    tag,
+    tagText(one.encapsulation),
     `host ${one.host}`,
     ...one.addresses.map((address) => `address ${formatPrefix(address)}`),
     ...(one.mtu === undefined ? [] : [`mtu ${one.mtu}`]),
@@ -92,7 +99,7 @@ function objects(router: Router): { readonly networks: Facts; readonly services:
   const services = new Map<string, readonly string[]>();
   for (const match of matches(router)) {
     for (const set of [match.from, match.to]) if (set?.name) networks.set(set.name, prefixes(set));
-    if (match.service?.name) services.set(match.service.name, alternatives(match.service));
+    if (match.service?.name) services.set(match.service.name, serviceTexts(match.service));
   }
   return { networks, services };
 }
@@ -113,7 +120,8 @@ function portText({ from, to }: PortRange): string {
   return from === to ? `${from}` : `${from}-${to}`;
 }
 
-function alternatives(service: Service): readonly string[] {
+/** One text for each alternative: `tcp 8000-8099`. */
+export function serviceTexts(service: Service): readonly string[] {
   return service.alternatives.flatMap((one) => {
     if (one.l4 === 'ip') return one.protocols.map((number) => `protocol ${number}`);
     if (one.l4 !== 'icmp') {

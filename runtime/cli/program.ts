@@ -11,6 +11,7 @@ import { BuildCommand } from './build.js';
 import { CheckCommand } from './check.js';
 import { CounterCommand } from './counter.js';
 import { DeployCommand } from './deploy.js';
+import { DocsCommand } from './docs.js';
 import { ExplainCommand } from './explain.js';
 import { ExportCommand } from './export.js';
 import { FibCommand } from './fib.js';
@@ -45,6 +46,7 @@ const commands = [
   ImportCommand,
   ExportCommand,
   TestCommand,
+  DocsCommand,
   DeployCommand,
   GenerationsCommand,
   RollbackCommand,

@@ -9,13 +9,24 @@ import type { Ir, IrInterface, IrList, IrRule } from '../../../codegen/ir.js';
 import type { BoolExpr, NumberExpr, NumberField } from '../../../codegen/predicate/expr.js';
 import { tagsOf } from '../../../codegen/tags.js';
 import { formatAddress } from '../../../dsl/address.js';
-import type { Family, Match, NetSet, PortRange, Prefix, Rule, Service } from '../../../dsl/model.js';
+import type {
+  Family,
+  HeaderMatch,
+  Match,
+  NetSet,
+  PortRange,
+  Prefix,
+  Rule,
+  Service,
+} from '../../../dsl/model.js';
 
 /** Rules with other matches or actions are none of this oracle's: they are left out of the lists that it looks at. */
 export function isKnown({ match, action }: Rule): boolean {
-  const matches = ['from', 'to', 'service', 'when'];
+  const matches = ['from', 'to', 'service', 'header', 'when'];
+  const headers = ['dscp', 'ttl', 'length', 'fragment', 'flags', 'fromMac', 'toMac', 'pcp'];
   return (
     Object.keys(match).every((key) => matches.includes(key)) &&
+    Object.keys(match.header ?? {}).every((key) => headers.includes(key)) &&
     ['allow', 'deny', 'nexthop'].includes(action.kind) &&
     (match.service?.alternatives ?? []).every(({ l4 }) => ['tcp', 'udp', 'icmp', 'ip'].includes(l4))
   );
@@ -35,6 +46,10 @@ const bits = {
   dscp: 6,
   vlan: 12,
   len: 17,
+  later: 1,
+  pcp: 3,
+  fromMac: 48,
+  toMac: 48,
 } as const;
 type Field = keyof typeof bits;
 
@@ -54,7 +69,7 @@ const between = (name: Field, from: number, to: number) => and(least(name, from)
 const widthOf = (family: Family) => (family === 4 ? 32 : 128);
 const icmpOf = (family: Family) => (family === 4 ? 1 : 58);
 
-/** A packet that parsing can give: RFC 791, RFC 8200, RFC 9293, RFC 768, RFC 792, RFC 4443. */
+/** Declares a packet; `valid` is what parsing can give: RFC 791, RFC 8200, RFC 9293, RFC 768, RFC 792, RFC 4443. */
 export function packet(family: Family): string {
   const icmp = icmpOf(family);
   const header = family === 4 ? 20 : 40;
@@ -79,7 +94,8 @@ export function packet(family: Family): string {
     between('len', header, header === 20 ? 65535 : 65575),
     implies(read, known),
     implies(hidden, or(known, walked)),
-    implies(and(absent, is('fragment', 0)), and(not(known), not(walked))),
+    implies(and(absent, is('later', 0)), and(not(known), not(walked))),
+    implies(is('later', 1), and(is('fragment', 1), absent)),
     ...sizes.map(([proto, size]) => implies(and(read, is('proto', proto)), least('len', header + size))),
     ...sizes.map(([proto, size]) =>
       implies(and(hidden, is('proto', proto)), most('len', headers + size - 1)),
@@ -91,7 +107,7 @@ export function packet(family: Family): string {
     only('icmpType', icmp),
     only('icmpCode', icmp),
   ];
-  return [...declared, ...facts.map((fact) => `(assert ${fact})`)].join('\n');
+  return [...declared, `(define-fun valid () Bool ${and(...facts)})`].join('\n');
 }
 
 function within(field: 'src' | 'dst', prefixes: readonly Prefix[], family: Family): string {
@@ -162,6 +178,33 @@ const comparison = {
   '!=': 'distinct',
 } as const;
 
+function masked(name: Field, { mask, value }: { readonly mask: number; readonly value: number }): string {
+  return `(= (bvand ${name} ${constant(name, mask)}) ${constant(name, value)})`;
+}
+
+function headerFormula({ dscp, ttl, length, fragment, flags, fromMac, toMac, pcp }: HeaderMatch): string {
+  const among = (name: Field, ranges: readonly PortRange[] | undefined) =>
+    ranges ? portsIn(name, ranges) : 'true';
+  const some = (name: Field, tests: HeaderMatch['flags']) =>
+    tests ? or(...tests.map((one) => masked(name, one))) : 'true';
+  const parts = {
+    any: is('fragment', 1),
+    none: is('fragment', 0),
+    first: and(is('fragment', 1), is('later', 0)),
+    later: is('later', 1),
+  };
+  return and(
+    among('dscp', dscp),
+    among('ttl', ttl),
+    among('len', length),
+    among('pcp', pcp),
+    fragment ? parts[fragment] : 'true',
+    flags ? and(is('proto', 6), is('state', 0), some('flags', flags)) : 'true',
+    some('fromMac', fromMac),
+    some('toMac', toMac),
+  );
+}
+
 function fieldFormula(field: NumberField, family: Family): string {
   return field === 'family' ? number(family) : `((_ zero_extend ${32 - bits[field]}) ${field})`;
 }
@@ -187,18 +230,25 @@ function predicateFormula(expr: BoolExpr, family: Family): string {
       return `(= ((_ extract ${flagBit[expr.flag]} ${flagBit[expr.flag]}) flags) #b1)`;
     case 'fragment':
       return is('fragment', 1);
+    case 'laterFragment':
+      return is('later', 1);
+    case 'transport':
+      return is('state', 0);
+    case 'mac':
+      return masked(expr.field, expr);
     case 'within':
       return within(expr.field, expr.prefixes, family);
   }
 }
 
-function matchFormula(ir: Ir, { from, to, service, when }: Match, family: Family): string {
+function matchFormula(ir: Ir, { from, to, service, header, when }: Match, family: Family): string {
   const nets = (side: 'src' | 'dst', set: NetSet | undefined) =>
     set ? within(side, set.prefixes, family) : 'true';
   return and(
     nets('src', from),
     nets('dst', to),
     service ? serviceFormula(service, family) : 'true',
+    header ? headerFormula(header) : 'true',
     when ? predicateFormula(ir.predicates.get(when.name)!.expr, family) : 'true',
   );
 }

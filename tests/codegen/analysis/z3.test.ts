@@ -6,6 +6,7 @@
 import test from 'ava';
 import { init, killThreads, type Z3_context } from 'z3-solver';
 import { budget, decisions, eachLive, makeFirstMatch } from '../../../codegen/analysis/first-match.js';
+import { makePipeline } from '../../../codegen/analysis/pipeline.js';
 import { makeRegions } from '../../../codegen/analysis/regions.js';
 import { type Block, everything } from '../../../codegen/analysis/sets.js';
 import { makeSpace } from '../../../codegen/analysis/space.js';
@@ -47,11 +48,11 @@ async function solve(text: string): Promise<string | undefined> {
 }
 
 /** Of short lists: long ones say nothing else, and take a solver long. */
-function drawn(seed: number): Router {
+function drawn(seed: number, most = 7): Router {
   const router = randomPolicy(seed);
   const short = <L extends { readonly rules: Router['mustReach'] | readonly unknown[] }>(list: L): L => ({
     ...list,
-    rules: list.rules.filter((one) => isKnown(one as never)).slice(0, 9),
+    rules: list.rules.filter((one) => isKnown(one as never)).slice(0, most),
   });
   const interfaces = router.interfaces.map(({ in: acl, pbr, out: _, ...one }) => ({
     ...one,
@@ -88,6 +89,7 @@ async function disagreement(ir: Ir, list: IrList, family: Family): Promise<strin
   return solve(
     [
       packet(family),
+      '(assert valid)',
       ...formulas.definitions,
       `(define-fun taker () (_ BitVec 32) ${takerFormula(ir, list, family)})`,
       `(assert (or ${wrong.join(' ')}))`,
@@ -95,19 +97,64 @@ async function disagreement(ir: Ir, list: IrList, family: Family): Promise<strin
   );
 }
 
+for (const family of families)
+  test.serial(`IPv${family}: the same packets are possible`, async (t) => {
+    t.timeout(180_000);
+    const space = makeSpace(family);
+    const formulas = new SetFormulas(space.diagrams, family);
+    const possible = formulas.of([{ ...everything, rest: space.valid }]);
+    const text = [packet(family), ...formulas.definitions, `(assert (distinct valid ${possible}))`].join(
+      '\n',
+    );
+    t.is(await solve(text), undefined);
+  });
+
 // The solver answers one question at a time.
 for (const family of families)
   test.serial(`IPv${family}: each rule takes the same packets`, async (t) => {
     t.timeout(180_000);
     let rules = 0;
-    for (let seed = 1; seed <= (family === 4 ? 3 : 2); seed++) {
-      const ir = lowered(drawn(seed), predicates);
+    for (let seed = 1; seed <= (family === 4 ? 2 : 1); seed++) {
+      const ir = lowered(drawn(seed, 11), predicates);
       for (const list of ir.lists) {
         t.is(await disagreement(ir, list, family), undefined, `seed ${seed}, ${list.kind} ${list.name}`);
         rules += list.rules.length;
       }
     }
-    t.true(rules > 20, String(rules));
+    t.true(rules > 5, String(rules));
+  });
+
+/** What becomes of every packet that comes in somewhere, by the analysis and by the formula. */
+async function fateDisagreement(ir: Ir, iface: IrInterface, family: Family): Promise<string | undefined> {
+  const space = makeSpace(family);
+  const pipe = makePipeline(ir, space);
+  const judged = pipe.judge(iface, pipe.arriving(iface), budget(100_000));
+  const codes = new Map<string, number>();
+  const fate = fateFormula(ir, iface, family, codes);
+  const formulas = new SetFormulas(space.diagrams, family);
+  const wrong = [...codes].map(([name, code]) => {
+    const own = judged.filter(
+      (one) => (one.fate.kind === 'diverted' ? `via ${one.fate.gateway}` : one.fate.kind) === name,
+    );
+    return `(distinct ${formulas.of(own.map((one) => one.block))} (= fate (_ bv${code} 32)))`;
+  });
+  return solve(
+    [
+      packet(family),
+      `(assert (and valid ${onWireOf(iface)}))`,
+      ...formulas.definitions,
+      `(define-fun fate () (_ BitVec 32) ${fate})`,
+      `(assert (or ${wrong.join(' ')}))`,
+    ].join('\n'),
+  );
+}
+
+for (const family of families)
+  test.serial(`IPv${family}: every packet fares the same`, async (t) => {
+    t.timeout(180_000);
+    const ir = lowered(drawn(1), predicates);
+    for (const iface of ir.interfaces.slice(0, 2))
+      t.is(await fateDisagreement(ir, iface, family), undefined, iface.name);
   });
 
 async function differs(a: Ir, b: Ir, name: string, family: Family): Promise<boolean> {
@@ -115,7 +162,9 @@ async function differs(a: Ir, b: Ir, name: string, family: Family): Promise<bool
   const codes = new Map<string, number>();
   const [one, other] = [fateFormula(a, face(a), family, codes), fateFormula(b, face(b), family, codes)];
   const found = await solve(
-    [packet(family), `(assert ${onWireOf(face(a))})`, `(assert (distinct ${one} ${other}))`].join('\n'),
+    [packet(family), `(assert (and valid ${onWireOf(face(a))}))`, `(assert (distinct ${one} ${other}))`].join(
+      '\n',
+    ),
   );
   return found !== undefined;
 }
@@ -123,7 +172,7 @@ async function differs(a: Ir, b: Ir, name: string, family: Family): Promise<bool
 test.serial('two policies are equal, or not', async (t) => {
   t.timeout(180_000);
   const counts = { equal: 0, different: 0 };
-  for (let seed = 1; seed <= 3; seed++) {
+  for (let seed = 1; seed <= 2; seed++) {
     const router = drawn(seed);
     const policy = { router, predicates, files: [], policyHash: '', warnings: [], root: '/' };
     const ir = lowered(router, predicates);
@@ -141,5 +190,5 @@ test.serial('two policies are equal, or not', async (t) => {
       }
     }
   }
-  t.true(counts.equal > 8 && counts.different > 8, JSON.stringify(counts));
+  t.true(counts.equal > 2 && counts.different > 2, JSON.stringify(counts));
 });
