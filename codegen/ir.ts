@@ -11,6 +11,7 @@ import type {
   Origin,
   PortRange,
   Router,
+  Treatment,
   Waiver,
 } from '../dsl/model.js';
 import type { Lookup } from './lookup.js';
@@ -98,6 +99,7 @@ export interface IrRule {
   readonly text: string;
   readonly origin: Origin;
   readonly logPerSecond?: number;
+  readonly treatment?: Treatment;
   /** As given by `.id()`. */
   readonly name?: string;
   readonly why?: string;

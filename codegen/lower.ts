@@ -129,6 +129,7 @@ function lowerLists(
         ),
         text: cite(rule.origin) ?? `${rule.id ?? rule.action.kind}${rule.why ? `: ${rule.why}` : ''}`,
         origin: rule.origin,
+        ...(rule.treatment && { treatment: rule.treatment }),
         ...(rule.log && { logPerSecond: rule.log.perSecond }),
         ...(rule.id !== undefined && { name: rule.id }),
         ...(rule.why !== undefined && { why: rule.why }),

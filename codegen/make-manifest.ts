@@ -4,6 +4,7 @@ import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.
 import type { Ir, IrInterface, IrRule } from './ir.js';
 import { type Manifest, manifestVersion } from './manifest.js';
 import { tagsOf } from './tags.js';
+import { treatmentWords } from './treatment.js';
 
 export interface Built {
   readonly sequence: number;
@@ -100,6 +101,7 @@ function ruleEntry(ir: Ir, rule: IrRule): Manifest['rules'][number] {
     origin: plain(rule.origin),
     action: rule.action.kind,
     gateways: rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [],
+    ...(treatmentWords(rule).length > 0 && { treatment: [...treatmentWords(rule)] }),
     ...(rule.name !== undefined && { name: rule.name }),
     ...(rule.why !== undefined && { why: rule.why }),
     ...(rule.counter !== undefined && { counter: rule.counter }),

@@ -55,8 +55,10 @@ const rule = z.object({
   /** The policy line. */
   text: z.string(),
   origin,
-  action: z.enum(['allow', 'deny', 'nexthop']),
+  action: z.enum(['allow', 'deny', 'reject', 'nexthop']),
   gateways: z.array(z.string()),
+  /** What it does besides, in words. */
+  treatment: z.array(z.string()).optional(),
   /** As given by `.id()`. */
   name: z.string().optional(),
   why: z.string().optional(),

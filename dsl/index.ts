@@ -45,8 +45,10 @@ export {
   type LogRate,
   type MatchSpec,
   nexthop,
+  type RejectOptions,
   type RuleDraft,
   type RuleTree,
+  reject,
 } from './rules.js';
 export {
   type IcmpNumber,
@@ -58,3 +60,4 @@ export {
   tcp,
   udp,
 } from './service.js';
+export type { DscpName, PoliceBurst, PoliceRate } from './treatment.js';

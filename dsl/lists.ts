@@ -81,7 +81,7 @@ function flatten<K extends Action['kind']>(tree: readonly RuleTree<K>[], origin:
     else if (isDraft(item)) rules.push(item.data);
     else
       note('NM3009', place, `${show(item)} is not a rule`, {
-        expected: 'allow(…), deny(…), nexthop(…) or an array of them',
+        expected: 'allow(…), deny(…), reject(…), nexthop(…) or an array of them',
         got: show(item),
       });
   };

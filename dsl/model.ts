@@ -133,11 +133,37 @@ export interface Match {
 export type Action =
   | { readonly kind: 'allow' }
   | { readonly kind: 'deny' }
+  /** Drops, and tells the source. `tcp`: segments of TCP are answered with a reset, or like everything else. */
+  | {
+      readonly kind: 'reject';
+      readonly icmp: 'admin-prohibited' | 'port-unreachable';
+      readonly tcp: 'reset' | 'icmp';
+    }
   /**
    * At most one gateway a family; packets of a family without one are not matched. Unresolvable at run time: the
    * packet goes on as if diverted by nothing.
    */
   | { readonly kind: 'nexthop'; readonly gateways: readonly Address[] };
+
+/** A rule's token bucket, one for all workers. */
+export interface Police {
+  readonly unit: 'bits' | 'packets';
+  /** Units a second. */
+  readonly rate: number;
+  /** Bytes, or packets. */
+  readonly burst: number;
+}
+
+/** What a rule does with packets besides its action; all lists judge them as they came in. */
+export interface Treatment {
+  readonly police?: Police;
+  /** A copy, as received, to a port: of one packet in `oneIn`. */
+  readonly mirror?: { readonly port: string; readonly oneIn: number };
+  /** One packet in so many is logged, whatever the rate. */
+  readonly sample?: number;
+  /** What it leaves with. */
+  readonly dscp?: number;
+}
 
 /** Events a second that may be logged; the burst is the same number, at least 1. */
 export interface LogOptions {
@@ -159,6 +185,7 @@ export interface Rule {
   readonly action: Action;
   readonly match: Match;
   readonly log?: LogOptions;
+  readonly treatment?: Treatment;
   /** `.count(name)`: shown beside the rule's counters. */
   readonly counter?: string;
   readonly why?: string;

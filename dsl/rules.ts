@@ -11,12 +11,24 @@ import type {
   Predicate,
   Rule,
   Service,
+  Treatment,
   WaivableCode,
   Waiver,
 } from './model.js';
 import type { Nets } from './nets.js';
 import { here, inside } from './origin.js';
 import { note, show } from './problems.js';
+import { choice, knownKeys } from './read.js';
+import {
+  checkFits,
+  type DscpName,
+  type PoliceBurst,
+  type PoliceRate,
+  readDscp,
+  readMirror,
+  readOneIn,
+  readPolice,
+} from './treatment.js';
 
 /** What a rule tests. All that is given must hold; what is left out is not tested. */
 export interface MatchSpec<F extends Family = Family> extends HeaderSpec {
@@ -39,6 +51,21 @@ export interface RuleDraft<K extends Action['kind'] = Action['kind']> {
   why(reason: string): RuleDraft<K>;
   /** Packets that it takes are logged, at most so many a second (10 when not said). */
   log(options?: { readonly rate: LogRate }): RuleDraft<K>;
+  /**
+   * Of its packets, those within this rate go on; the others are dropped, and counted at the rule. One token bucket for
+   * all workers. Burst: 50 ms of the rate when not said, at least 15 kB or 10 packets.
+   * @example allow({ service: icmp() }).police('1 Mbit/s', { burst: '30 kB' })
+   */
+  police(rate: PoliceRate, options?: { readonly burst: PoliceBurst }): RuleDraft<K>;
+  /**
+   * Copies its packets, as they came in, to a port: a key of `interfaces`. With `oneIn` one packet in so many, at random.
+   * A copy for which there is no room is lost and counted; the packet itself never waits.
+   */
+  mirror(port: string, options?: { readonly oneIn: number }): RuleDraft<K>;
+  /** Logs one packet in so many, at random, whatever the rate of `.log()`. */
+  sample(oneIn: number): RuleDraft<K>;
+  /** The DSCP with which its packets leave: 0 to 63, or `'ef'`, `'af21'`, `'cs6'`, … The last of all lists counts. */
+  dscp(value: number | DscpName): RuleDraft<K>;
   /** Names its counter in listings and metrics. */
   count(name: string): RuleDraft<K>;
   /** Who answers for it, shown in listings: `'noc@example.net'`. */
@@ -82,6 +109,35 @@ export function deny(match: MatchSpec = {}): RuleDraft<'deny'> {
   });
 }
 
+/** How `reject` tells the source. */
+export interface RejectOptions {
+  /** The ICMP error: `'admin-prohibited'` when not said. */
+  readonly icmp?: 'admin-prohibited' | 'port-unreachable';
+  /** What segments of TCP are answered with: `'reset'` when not said. */
+  readonly tcp?: 'reset' | 'icmp';
+}
+
+/** Drops packets, and tells their sources: a reset for TCP, an ICMP error for everything else. */
+export function reject(match: MatchSpec = {}, options: RejectOptions = {}): RuleDraft<'reject'> {
+  const origin = here();
+  const given = knownKeys(options, ['icmp', 'tcp'], inside(origin, 1), 'reject()');
+  return draft({
+    kind: 'rule',
+    action: {
+      kind: 'reject',
+      icmp: choice(
+        given.icmp ?? 'admin-prohibited',
+        ['admin-prohibited', 'port-unreachable'],
+        'admin-prohibited',
+        inside(origin, 1, 'icmp'),
+      ),
+      tcp: choice(given.tcp ?? 'reset', ['reset', 'icmp'], 'reset', inside(origin, 1, 'tcp')),
+    },
+    match: readMatch(match, inside(origin, 0)),
+    origin,
+  });
+}
+
 /**
  * Sends packets to a gateway instead of asking the routing table; in an ACL it also lets them pass. It takes only
  * packets of the gateway's family: for both, give one gateway of each.
@@ -113,8 +169,16 @@ function draft<K extends Action['kind']>(
   const having = (more: Partial<Rule>) => draft<K>({ ...data, ...more } as typeof data);
   const waiving = (code: WaivableCode, reason: string, until?: string) =>
     having({ waivers: Object.freeze([...(data.waivers ?? []), readWaiver(code, reason, until)]) });
+  const treated = <P extends keyof Treatment>(part: P, value: Treatment[P] | undefined) =>
+    value !== undefined && checkFits(data.action.kind, part)
+      ? having({ treatment: Object.freeze({ ...data.treatment, [part]: value }) })
+      : having({});
   return Object.freeze<RuleDraft<K>>({
     data,
+    police: (rate, options) => treated('police', readPolice(rate, options)),
+    mirror: (port, options) => treated('mirror', readMirror(port, options)),
+    sample: (oneIn) => treated('sample', readOneIn(oneIn, 'logged')),
+    dscp: (value) => treated('dscp', readDscp(value)),
     id: (id) => having({ id: readText(id, 'an id') }),
     why: (why) => having({ why: readText(why, 'a reason') }),
     log: (options) => having({ log: { perSecond: readRate(options) } }),

@@ -12,6 +12,7 @@ import {
   pbr,
   predicate,
   proto,
+  reject,
   router,
   service,
   tcp,
@@ -54,7 +55,8 @@ export const fromWan = acl('from-wan', { default: 'deny', log: true }, [
     .owner('noc@example.net')
     .ticket('NET-101')
     .expires('2027-03-31'),
-  allow({ service: icmp('echo-request', 'too-big') }),
+  allow({ service: icmp('echo-request', 'too-big') }).police('2 Mbit/s', { burst: '30 kB' }),
+  reject({ service: tcp('ident') }).why('mail servers that ask back need not wait'),
   deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)'),
   allow({ from: upstream, service: tcp('bgp') }).why('eBGP'),
   allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }),
@@ -66,7 +68,7 @@ export const fromWan = acl('from-wan', { default: 'deny', log: true }, [
 // what the public servers may hear, wherever it comes from
 export const toDmz = acl('to-dmz', { default: 'deny' }, [
   allow({ to: servers, service: web }),
-  allow({ to: servers, from: mgmt }),
+  allow({ to: servers, from: mgmt }).dscp('cs2').mirror('ids', { oneIn: 10 }).sample(1000),
   allow({ service: icmp() }),
 ]);
 
@@ -91,6 +93,7 @@ export default router('edge1', {
         dmz: { id: 200, address: ['203.0.113.1/24', '2001:db8:ff::1/64'], out: toDmz },
       },
     },
+    ids: { port: 'xdp:ix3', host: 'none', fallback: 'drop' }, // sees copies
     metro: {
       port: 'xdp:ix2',
       fallback: 'drop',

@@ -190,6 +190,7 @@ export function seenAs({ family, src, dst, fields }: PacketPoint): Seen {
         icmpType: fields.icmpType,
         icmpCode: fields.icmpCode,
       },
+      transportAt: family === 4 ? 20 : 40,
     },
     { vlan: fields.vlan, pcp: fields.pcp, fromMac: fields.fromMac, toMac: fields.toMac },
   );

@@ -7,6 +7,7 @@ import { formatAddress, network, parseInterfaceAddress } from '../../dsl/address
 import type { Family, InterfaceAddress, Prefix } from '../../dsl/model.js';
 import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
+import { refuses, treatmentOf } from '../treatment.js';
 import { prefixed, union } from './bits.js';
 import { all, type Diagram } from './diagram.js';
 import { type Budget, type Decider, decisions, type FirstMatch, makeFirstMatch } from './first-match.js';
@@ -94,7 +95,7 @@ function outgoing(judged: readonly Judged[], match: FirstMatch, spent: Budget): 
   return judged.flatMap((one): readonly Judged[] => {
     if (one.fate.kind !== 'routed' && one.fate.kind !== 'diverted') return [one];
     return decisions(match, [one.block], spent).map(({ by: out, block }) =>
-      out === 'hidden' || out?.action.kind === 'deny'
+      out === 'hidden' || (out !== undefined && refuses(out))
         ? { ...one, fate: { kind: 'denied' }, block, out }
         : { ...one, block, out },
     );
@@ -181,7 +182,7 @@ function judge(
     ? decisions(list(iface.acl), open, spent)
     : open.map((block) => ({ by: undefined, block }));
   for (const { by, block } of passed) {
-    if (by === 'hidden' || by?.action.kind === 'deny') {
+    if (by === 'hidden' || (by !== undefined && refuses(by))) {
       say({ kind: 'denied' }, [block], by);
       continue;
     }
@@ -243,6 +244,13 @@ function gatewayOf(ir: Ir, rule: IrRule, family: Family): string | undefined {
   const local = rule.conditions[family]?.gateway;
   const gateway = ir.gateways.find((one) => one.local === local);
   return gateway && formatAddress(gateway.address);
+}
+
+/** What the rules that took it do with it besides. */
+export function treatmentIn({ fate, acl, pbr, out }: Judged): string {
+  if (fate.kind === 'martian') return '';
+  const rules = [acl, pbr, out].flatMap((one) => (one === undefined || one === 'hidden' ? [] : [one]));
+  return treatmentOf(rules, fate.kind === 'routed' || fate.kind === 'diverted');
 }
 
 export function sameFate(a: Fate, b: Fate): boolean {

@@ -16,9 +16,10 @@ export function checkLists(router: Router, options: CheckOptions): readonly Diag
     ...sameName(lists),
     ...lists.flatMap((list) => [
       ...sameId(list),
-      ...(list.kind === 'pbr' ? onlyNexthop(list) : []),
+      ...(list.kind === 'pbr' ? [...onlyNexthop(list), ...noPolice(list)] : []),
       ...(router.interfaces.some((one) => one.out === list) ? noNexthop(list) : []),
       ...list.rules.flatMap((rule) => [...checkFamilies(rule), ...pastDate(rule, options)]),
+      ...mirrors(router, list),
     ]),
     ...predicateNames(lists),
   ];
@@ -68,12 +69,51 @@ function onlyNexthop(list: Pbr): readonly Diagnostic[] {
     );
 }
 
+/** A PBR list forbids nothing. */
+function noPolice(list: Pbr): readonly Diagnostic[] {
+  return list.rules
+    .filter((rule) => rule.treatment?.police !== undefined)
+    .map((rule) =>
+      error('NM3042', rule.origin, `the PBR list "${list.name}" has a rule with .police()`, {
+        fix: 'put the limit into an ACL: a PBR list drops nothing.',
+      }),
+    );
+}
+
+/** Copies go to a port that there is, and not back to where their packets are on the wire already. */
+function mirrors(router: Router, list: Acl | Pbr): readonly Diagnostic[] {
+  const users = router.interfaces.filter((one) => [one.in, one.out, one.pbr].some((used) => used === list));
+  return list.rules.flatMap((rule): readonly Diagnostic[] => {
+    const port = rule.treatment?.mirror?.port;
+    if (port === undefined) return [];
+    if (router.ports.every((one) => one.name !== port))
+      return [
+        error('NM3041', rule.origin, `there is no port '${port}' to copy to`, {
+          expected: router.ports.map((one) => one.name).join(', '),
+          got: `'${port}'`,
+        }),
+      ];
+    const same = users.find((one) => one.port === port);
+    if (same === undefined) return [];
+    return [
+      error(
+        'NM3041',
+        rule.origin,
+        `"${list.name}" is used on '${same.name}', and copies to its port '${port}'`,
+        {
+          fix: 'copy to another port.',
+        },
+      ),
+    ];
+  });
+}
+
 function noNexthop(list: Acl | Pbr): readonly Diagnostic[] {
   return list.rules
     .filter((rule) => rule.action.kind === 'nexthop')
     .map((rule) =>
       error('NM3040', rule.origin, `"${list.name}" judges what leaves, and has a nexthop() rule`, {
-        expected: 'allow(…) or deny(…)',
+        expected: 'allow(…), deny(…) or reject(…)',
         got: 'nexthop(…)',
         fix: "put it into the 'in' ACL or the PBR list of the interface where the packets come in.",
       }),

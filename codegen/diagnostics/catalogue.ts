@@ -54,6 +54,9 @@ export const catalogue = {
   NM3027: 'An IP protocol is not known.',
   NM3028: 'What a rule tests of a header is not possible.',
   NM3040: 'An ACL that judges what leaves has a nexthop rule.',
+  NM3041: 'A rule copies packets to a port that is not there, or where they are already.',
+  NM3042: 'A rule has a treatment that it cannot give.',
+  NM3043: 'A limit, a sample or a mark is wrong.',
 
   NM4001: 'Two interfaces or ports have the same name.',
   NM4002: 'Two ports have the same port specification.',

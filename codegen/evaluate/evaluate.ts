@@ -4,6 +4,7 @@
  */
 import type { Ir, IrInterface, IrList, IrPort, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
+import { answerTo } from './answer.js';
 import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
 import { icmpError, tooBig } from './icmp.js';
 import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
@@ -33,6 +34,7 @@ interface Way {
   readonly frame: Frame;
   readonly packet: Packet;
   readonly hits: IrRule[];
+  readonly policed: { rule: IrRule; conforms: boolean }[];
 }
 
 export function evaluateFrame(
@@ -49,18 +51,28 @@ export function evaluateFrame(
   const iface = port.interfaces.find((one) => hasTags(one, frame));
   if (iface === undefined) return rejected(first, 'unknown-vlan');
   const hits: IrRule[] = [];
-  const fate = received(ir, iface, frame, paths, now, hits);
+  const policed: Way['policed'] = [];
+  const fate = received(ir, iface, frame, paths, now, { hits, policed });
   return {
     iface: iface.local,
     network: frame.network,
     rules: hits.map((rule) => rule.local),
     logs: hits.filter((rule) => rule.logPerSecond !== undefined).map((rule) => rule.local),
+    policed: policed.map(({ rule, conforms }) => ({ rule: rule.local, conforms })),
+    copies: hits.flatMap(({ treatment }) => {
+      const { mirror } = treatment ?? {};
+      const port = ir.ports.find((one) => one.name === mirror?.port);
+      return mirror && port ? [{ port: port.local, oneIn: mirror.oneIn, lost: !now.servicesTake }] : [];
+    }),
+    samples: hits.flatMap(({ local, treatment }) =>
+      treatment?.sample === undefined ? [] : [{ rule: local, oneIn: treatment.sample }],
+    ),
     fate,
   };
 }
 
 function rejected(iface: number, reason: DropReason): Outcome {
-  return { iface, network: 0, rules: [], logs: [], fate: drop(reason) };
+  return { iface, network: 0, rules: [], logs: [], policed: [], copies: [], samples: [], fate: drop(reason) };
 }
 
 function drop(reason: DropReason): Fate {
@@ -82,7 +94,7 @@ function received(
   frame: Frame,
   paths: Paths,
   now: Circumstances,
-  hits: IrRule[],
+  taken: Pick<Way, 'hits' | 'policed'>,
 ): Fate {
   const { mac } = paths.faces[iface.local]!;
   if (!isGroupFrame(frame.bytes) && !mac.every((byte, i) => byte === frame.bytes[i]))
@@ -96,7 +108,7 @@ function received(
   if (typeof packet === 'string') return drop(packet);
   const judged = judgeAddresses(packet);
   if ('drop' in judged) return drop(judged.drop);
-  return ruled({ ir, iface, paths, now, frame, packet, hits }, judged.toHost);
+  return ruled({ ir, iface, paths, now, frame, packet, ...taken }, judged.toHost);
 }
 
 function punt(
@@ -109,14 +121,14 @@ function punt(
 
 /** The `in` ACL; then what is for the router itself, which no rule diverts; then the way. */
 function ruled(way: Way, forMany: boolean): Fate {
-  const { ir, iface, packet, paths, now, hits } = way;
+  const { ir, iface, packet, paths, now } = way;
   const seen = see(packet, linkOf(way.frame));
   let taken: IrRule | undefined;
   if (iface.acl && now.aclEnabled) {
     if (isHiddenFrom(iface.acl, seen)) return drop('acl');
     taken = firstMatch(ir, iface.acl, seen)!;
-    hits.push(taken);
-    if (taken.action.kind === 'deny') return drop('acl');
+    const dropped = took(way, taken, 'acl', forMany);
+    if (dropped) return dropped;
   }
   if (forMany) return punt(way, hostClass(packet));
   // RFC 1812 §5.3.8: nobody else sends from the router's own addresses. The kernel asks this for IPv4 alone.
@@ -132,11 +144,33 @@ function isOwn({ kind }: Path): boolean {
   return kind === 'local' || kind === 'broadcast';
 }
 
+/** Undefined: the packet goes on. */
+function took(way: Way, rule: IrRule, reason: DropReason, forMany = false): Fate | undefined {
+  const { packet, frame, paths, now } = way;
+  way.hits.push(rule);
+  if (rule.treatment?.police) {
+    way.policed.push({ rule, conforms: now.servicesTake });
+    if (!now.servicesTake) return drop('policed');
+  }
+  if (rule.action.kind === 'deny') return drop(reason);
+  if (rule.action.kind !== 'reject') return undefined;
+  const quiet = forMany || isGroupFrame(frame.bytes) || isBroadcast(way) || !now.servicesTake;
+  const { speaksFrom } = paths.faces[way.iface.local]!;
+  const bytes = frame.bytes.subarray(frame.network);
+  const told = quiet ? {} : answerTo(packet, bytes, speaksFrom[packet.family], rule.action);
+  return { verdict: 'drop', reason, ...told };
+}
+
+/** To all hosts of a network of ours: RFC 1812 §4.3.2.7. */
+function isBroadcast({ packet, paths }: Way): boolean {
+  return packet.family === 4 && route(paths, packet.dst).kind === 'broadcast';
+}
+
 function byPbr(way: Way, seen: Seen): Path | undefined {
   const { pbr } = way.iface;
   if (pbr === undefined || !way.now.aclEnabled) return undefined;
   const taken = firstMatch(way.ir, pbr, seen);
-  if (taken) way.hits.push(taken);
+  if (taken) took(way, taken, 'acl');
   return gatewayPath(way, taken);
 }
 
@@ -158,7 +192,8 @@ function gatewayPath({ ir, packet, paths }: Way, rule: IrRule | undefined): Path
 function sent(way: Way, path: Path, byRule: boolean): Fate {
   const { packet } = way;
   const judge = path.iface === undefined ? undefined : way.ir.interfaces[path.iface]!.out;
-  if (judge && isRefused(way, judge)) return drop('acl-out');
+  const refused = judge && judgedOut(way, judge);
+  if (refused) return refused;
   const diverted = byRule || judge !== undefined;
   if (isGroupFrame(way.frame.bytes)) return drop('other-mac');
   if (packet.ttl <= 1) return punt(way, 'exception');
@@ -179,13 +214,16 @@ function sent(way: Way, path: Path, byRule: boolean): Fate {
 }
 
 /** Every list judges the packet as it came in. */
-function isRefused({ ir, frame, packet, now, hits }: Way, acl: IrList): boolean {
-  if (!now.aclEnabled) return false;
-  const seen = see(packet, linkOf(frame));
-  if (isHiddenFrom(acl, seen)) return true;
-  const taken = firstMatch(ir, acl, seen)!;
-  hits.push(taken);
-  return taken.action.kind === 'deny';
+function judgedOut(way: Way, acl: IrList): Fate | undefined {
+  if (!way.now.aclEnabled) return undefined;
+  const seen = see(way.packet, linkOf(way.frame));
+  if (isHiddenFrom(acl, seen)) return drop('acl-out');
+  return took(way, firstMatch(way.ir, acl, seen)!, 'acl-out');
+}
+
+/** As it leaves: with the DSCP that the last rule set. */
+function outgoing({ frame, packet, hits }: Way): Uint8Array {
+  return lowered(frame, packet, hits.flatMap((rule) => rule.treatment?.dscp ?? []).at(-1));
 }
 
 /** RFC 791 §3.2; RFC 1812 §5.3.3 and RFC 8200 §4.5: the source is told, by the kernel where it would say the same. */
@@ -199,16 +237,16 @@ function tooLarge(way: Way, mtu: number, diverted: boolean): Fate {
 }
 
 function leaving(way: Way, path: Path, out: number, diverted: boolean): Fate {
-  const { ir, paths, now, frame, packet } = way;
+  const { ir, paths, now, packet, frame } = way;
   const face = paths.faces[out]!;
   if (packet.length > face.mtu) {
     if (packet.dontFragment) return tooLarge(way, face.mtu, diverted);
     if (!now.servicesTake) return drop('too-big');
-    return { verdict: 'fragment', path, frame: lowered(frame, packet) };
+    return { verdict: 'fragment', path, frame: outgoing(way) };
   }
   if (path.kind !== 'forward') {
     if (!now.servicesTake) return drop('unresolved');
-    return { verdict: 'defer', path, neighbour: path.neighbour ?? packet.dst, frame: lowered(frame, packet) };
+    return { verdict: 'defer', path, neighbour: path.neighbour ?? packet.dst, frame: outgoing(way) };
   }
   if (!face.up) return drop('egress-down');
   if (!now.room) return drop('tx-full');
@@ -217,6 +255,6 @@ function leaving(way: Way, path: Path, out: number, diverted: boolean): Fate {
   return {
     verdict: 'forward',
     iface: out,
-    frame: joined(header, lowered(frame, packet).subarray(frame.network)),
+    frame: joined(header, outgoing(way).subarray(frame.network)),
   };
 }

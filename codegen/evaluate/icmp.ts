@@ -1,7 +1,7 @@
 /** ICMP errors that the router sends itself: RFC 792, RFC 1812 §4.3, RFC 4443 §2. */
 import { contains, network, parseInterfaceAddress } from '../../dsl/address.js';
 import type { Address, Family } from '../../dsl/model.js';
-import { addressBytes, be16, joined } from './output.js';
+import { addressBytes, be16, be32, joined } from './output.js';
 import { onesSum, type Packet, protocols } from './parse.js';
 
 export interface IcmpError {
@@ -70,8 +70,4 @@ function over6(about: Packet, from: Address, message: Uint8Array): Uint8Array {
 
 function even(bytes: Uint8Array): Uint8Array {
   return bytes.length % 2 === 0 ? bytes : joined(bytes, Uint8Array.of(0));
-}
-
-function be32(value: number): Uint8Array {
-  return joined(be16(value >>> 16), be16(value));
 }

@@ -23,6 +23,8 @@ export const dropReasons = [
   'host-refused',
   'link-local',
   'acl-out',
+  'policed',
+  'mirror-full',
 ] as const;
 
 /** Queues to the host stack: the order of enum mill_punt_class. */
@@ -32,8 +34,13 @@ export type DropReason = (typeof dropReasons)[number];
 export type PuntClass = (typeof puntClasses)[number];
 
 export type Fate =
-  /** `tells`: the ICMP error to the source, as an IP packet. */
-  | { readonly verdict: 'drop'; readonly reason: DropReason; readonly tells?: Uint8Array }
+  /** `tells`: the ICMP error to the source, `resets`: what resets its connection, as IP packets. */
+  | {
+      readonly verdict: 'drop';
+      readonly reason: DropReason;
+      readonly tells?: Uint8Array;
+      readonly resets?: Uint8Array;
+    }
   /** To the host stack, as received. */
   | { readonly verdict: 'punt'; readonly class: PuntClass; readonly frame: Uint8Array }
   /** Sent by interface `iface`. */
@@ -58,5 +65,10 @@ export interface Outcome {
   readonly rules: readonly number[];
   /** Those of them that ask for an event. */
   readonly logs: readonly number[];
+  /** What their limits were asked, in order. */
+  readonly policed: readonly { readonly rule: number; readonly conforms: boolean }[];
+  /** Copies, by port; lost where there is no room. */
+  readonly copies: readonly { readonly port: number; readonly oneIn: number; readonly lost: boolean }[];
+  readonly samples: readonly { readonly rule: number; readonly oneIn: number }[];
   readonly fate: Fate;
 }

@@ -62,6 +62,8 @@ export interface Packet {
   /** IPv4 options or hop-by-hop options: every router on the way looks at them. */
   readonly options: boolean;
   readonly transport: Transport;
+  /** Where the transport header begins, from the packet's first byte; means something where it was read. */
+  readonly transportAt: number;
 }
 
 export type PacketError = 'ip-header' | 'ip-checksum';
@@ -136,6 +138,7 @@ export function parseIpv4(bytes: Uint8Array): Packet | PacketError {
     dontFragment: (bytes[6]! & 0x40) !== 0,
     options: headerBytes > 20,
     transport: offset > 0 ? absent : parseTransport(4, protocol, bytes.subarray(headerBytes, length)),
+    transportAt: headerBytes,
   };
 }
 
@@ -163,6 +166,7 @@ export function parseIpv6(bytes: Uint8Array): Packet | PacketError {
         : upper.later
           ? absent
           : parseTransport(6, upper.protocol, upper.rest),
+    transportAt: length - (upper.rest?.length ?? 0),
   };
 }
 

@@ -6,6 +6,7 @@ import { judgeAddresses } from '../evaluate/checks.js';
 import { firstMatch, isHiddenFrom, type Seen } from '../evaluate/rules.js';
 import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { ruleText } from '../plan/plan.js';
+import { refuses, treatmentWords } from '../treatment.js';
 import { whyNot } from './why-not.js';
 
 export interface Tried {
@@ -48,7 +49,7 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
     const asked = ask(ir, iface.acl, seen);
     steps.push(asked.step);
     taken = asked.rule;
-    if (taken === undefined || taken.action.kind === 'deny') return done('denied');
+    if (taken === undefined || refuses(taken)) return done('denied');
   } else say('acl', 'the interface has no ACL');
   // RFC 1812 §5.3.8, which the kernel asks for IPv4 alone; what is for everybody is delivered before.
   if (!judged.toHost && packet.family === 4 && isOwn(ir, packet.src)) {
@@ -87,7 +88,7 @@ function askOut(ir: Ir, iface: IrInterface, list: IrList, seen: Seen) {
   const { step, rule } = ask(ir, list, seen);
   return {
     step: { ...step, stage: 'out', result: `leaving by ${iface.name}: ${step.result}` } as const,
-    denied: rule === undefined || rule.action.kind === 'deny',
+    denied: rule === undefined || refuses(rule),
   };
 }
 
@@ -103,7 +104,11 @@ function ask(ir: Ir, list: IrList, seen: Seen): { readonly step: Step; readonly 
     .slice(0, last)
     .map((one): Tried => ({ ...lineOf(one), not: whyNot(ir, list, one, seen)! }));
   const tried = rule === undefined ? passed : [...passed, lineOf(rule)];
-  return { step: { ...about, tried, result: rule?.action.kind ?? 'no rule takes it' }, rule };
+  return { step: { ...about, tried, result: rule ? resultOf(rule) : 'no rule takes it' }, rule };
+}
+
+function resultOf(rule: IrRule): string {
+  return [rule.action.kind, ...treatmentWords(rule)].join('; ');
 }
 
 function lineOf(rule: IrRule): Tried {

@@ -8,6 +8,7 @@ import { blockSize } from '../analysis/sets.js';
 import { makeSpace, onVlans } from '../analysis/space.js';
 import type { Ir, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
+import { treatmentWords } from '../treatment.js';
 
 export interface AnalysedList {
   readonly list: IrList;
@@ -32,7 +33,11 @@ export function analysedList(ir: Ir, list: IrList): AnalysedList {
 
 /** Two rules do the same with what they take, in this family. */
 export function sameEffect(a: IrRule, b: IrRule, family: Family): boolean {
-  return a.action.kind === b.action.kind && a.conditions[family]?.gateway === b.conditions[family]?.gateway;
+  return (
+    a.action.kind === b.action.kind &&
+    a.conditions[family]?.gateway === b.conditions[family]?.gateway &&
+    treatmentWords(a).join() === treatmentWords(b).join()
+  );
 }
 
 /** How much of a set each earlier rule takes, and what they leave. */

@@ -14,6 +14,7 @@ import { makeSpace } from '../analysis/space.js';
 import { error, warning } from '../check/report.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { Ir } from '../ir.js';
+import { refuses } from '../treatment.js';
 import type { AnalysedList } from './list.js';
 
 const families: readonly Family[] = [4, 6];
@@ -66,7 +67,12 @@ function cutOff({ space }: Pipeline, one: Reach, { acl, block }: Judged): Diagno
   const rule = acl === 'hidden' ? undefined : acl;
   return error('NM3023', one.origin, `'${one.name}' must reach the router, and the policy denies ${packet}`, {
     related: rule
-      ? [{ origin: rule.origin, message: `${rule.position === 0 ? 'the default' : 'deny(…)'} takes it.` }]
+      ? [
+          {
+            origin: rule.origin,
+            message: `${rule.position === 0 ? 'the default' : `${rule.action.kind}(…)`} takes it.`,
+          },
+        ]
       : [],
     fix: 'allow it before, or say less in mustReach.',
   });
@@ -110,7 +116,7 @@ function message({ regions }: FirstMatch, type: number): Block {
 
 function isDenied(match: FirstMatch, block: Block): boolean {
   try {
-    return decisions(match, [block]).every(({ by }) => by === 'hidden' || by?.action.kind === 'deny');
+    return decisions(match, [block]).every(({ by }) => by === 'hidden' || (by !== undefined && refuses(by)));
   } catch (thrown) {
     if (thrown instanceof TooManySteps) return false;
     throw thrown;
@@ -125,7 +131,7 @@ function passesOthers(match: FirstMatch, lost: readonly number[]): boolean {
     return blockOf(src, dst, rest);
   });
   const other = (block: Block) => difference(regions.space.diagrams, [block], denied).length > 0;
-  return list.rules.some((rule, index) => rule.action.kind !== 'deny' && passes(match, index, other));
+  return list.rules.some((rule, index) => !refuses(rule) && passes(match, index, other));
 }
 
 function passes(match: FirstMatch, index: number, other: (block: Block) => boolean): boolean {

@@ -53,7 +53,9 @@ export function idleRules({ list, matches }: AnalysedList): IdleRules {
 
 /** Nobody notices that it takes a packet rather than another rule. */
 function isSilent(rule: IrRule): boolean {
-  return rule.logPerSecond === undefined && rule.counter === undefined && !rule.name?.startsWith('builtin:');
+  const { police, sample } = rule.treatment ?? {};
+  const own = [rule.logPerSecond, rule.counter, police, sample];
+  return own.every((one) => one === undefined) && !rule.name?.startsWith('builtin:');
 }
 
 function deadRule(matches: readonly FirstMatch[], index: number, rule: IrRule): Idle | undefined {

@@ -5,6 +5,7 @@
  */
 import type { Family } from '../../dsl/model.js';
 import type { AddressSet, Condition, Ir, IrList, IrRule, ServiceSet } from '../ir.js';
+import { treatmentWords } from '../treatment.js';
 
 /** What a rule matches and does, as text: equal texts, equal rules. */
 export function ruleKeys(ir: Ir): (rule: IrRule) => string {
@@ -31,7 +32,11 @@ export function ruleKeys(ir: Ir): (rule: IrRule) => string {
         ];
   const families: readonly Family[] = [4, 6];
   return (rule) =>
-    JSON.stringify([rule.action.kind, ...families.map((family) => conditionKey(rule.conditions[family]))]);
+    JSON.stringify([
+      rule.action.kind,
+      treatmentWords(rule),
+      ...families.map((family) => conditionKey(rule.conditions[family])),
+    ]);
 }
 
 function serviceKey({ tcp, udp, icmp, protocols }: ServiceSet): unknown {

@@ -13,7 +13,14 @@ import {
   TooManySteps,
 } from '../analysis/first-match.js';
 import { examplePacket, type PacketPoint } from '../analysis/packet.js';
-import { type Fate, type Judged, makePipeline, type Pipeline, sameFate } from '../analysis/pipeline.js';
+import {
+  type Fate,
+  type Judged,
+  makePipeline,
+  type Pipeline,
+  sameFate,
+  treatmentIn,
+} from '../analysis/pipeline.js';
 import { type Block, blockOf, everything, intersection, type PacketSet, size } from '../analysis/sets.js';
 import { makeSpace, type Space } from '../analysis/space.js';
 import type { Direction, Ir, IrInterface, IrList, IrRule } from '../ir.js';
@@ -22,6 +29,8 @@ import { changedRules, ruleKeys } from './changed-rules.js';
 
 export interface Way {
   readonly fate: Fate;
+  /** What rules do with it besides; empty: nothing. */
+  readonly treatment: string;
   /** Who decided: a rule, the list's default, its refusal of hidden headers; undefined: no rule was asked. */
   readonly rule: Decider;
 }
@@ -174,10 +183,8 @@ function differing(befores: readonly Judged[], judge: (block: Block) => readonly
   const groups = new Map<string, Group>();
   for (const before of befores)
     for (const after of judge(before.block)) {
-      if (sameFate(before.fate, after.fate)) continue;
-      const [from, to] = [before, after].map(
-        (one): Way => ({ fate: one.fate, rule: one.out ?? one.pbr ?? one.acl }),
-      ) as [Way, Way];
+      const [from, to] = [wayOf(before), wayOf(after)];
+      if (sameFate(from.fate, to.fate) && from.treatment === to.treatment) continue;
       const key = `${wayKey(from)} > ${wayKey(to)}`;
       const group = groups.get(key) ?? { from, to, blocks: [] };
       group.blocks.push(after.block);
@@ -186,10 +193,14 @@ function differing(befores: readonly Judged[], judge: (block: Block) => readonly
   return [...groups.values()];
 }
 
-function wayKey({ fate, rule }: Way): string {
+function wayOf(one: Judged): Way {
+  return { fate: one.fate, rule: one.out ?? one.pbr ?? one.acl, treatment: treatmentIn(one) };
+}
+
+function wayKey({ fate, rule, treatment }: Way): string {
   const by =
     rule === undefined ? '' : rule === 'hidden' ? rule : `${rule.listKind} ${rule.list} ${rule.position}`;
-  return `${fate.kind} ${fate.kind === 'diverted' ? fate.gateway : ''} ${by}`;
+  return `${fate.kind} ${fate.kind === 'diverted' ? fate.gateway : ''} ${by} ${treatment}`;
 }
 
 function describe(

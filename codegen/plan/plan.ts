@@ -1,6 +1,7 @@
 /** What a new policy would change: for packets, exactly; and in what the policy says of interfaces, routes and objects. */
 import { aboutRule } from '../about-rule.js';
 import { packetText } from '../analysis/packet-text.js';
+import { sameFate } from '../analysis/pipeline.js';
 import type { CheckedPolicy } from '../checked.js';
 import { place } from '../cite.js';
 import type { IrRule } from '../ir.js';
@@ -9,7 +10,7 @@ import { type ListCost, listCosts } from './cost.js';
 import { bothHave, type PacketChange, packetChanges, type Way } from './packet-changes.js';
 import { type SettingsChange, settingsChanges } from './settings-changes.js';
 
-export type Effect = 'allowed' | 'denied' | 'rerouted';
+export type Effect = 'allowed' | 'denied' | 'rerouted' | 'treated';
 
 /** JSON as it is: numbers of packets are decimal text, since they have up to a hundred digits. */
 export interface PlannedChange {
@@ -30,6 +31,8 @@ export interface PlannedChange {
 export interface PlannedWay {
   /** `denied`, `routed`, `host`, `martian`, `via 198.51.100.9` */
   readonly fate: string;
+  /** What rules do with it besides: limits, copies, marks. */
+  readonly treatment?: string;
   /** `edge.ts:14`; absent: no rule was asked. */
   readonly place?: string;
   readonly text?: string;
@@ -68,7 +71,7 @@ export function makePlan(old: CheckedPolicy, fresh: CheckedPolicy): Planned {
   };
 }
 
-const order: readonly Effect[] = ['allowed', 'denied', 'rerouted'];
+const order: readonly Effect[] = ['allowed', 'denied', 'rerouted', 'treated'];
 
 function planned(change: PacketChange): PlannedChange {
   return {
@@ -86,17 +89,19 @@ function planned(change: PacketChange): PlannedChange {
 }
 
 function effectOf({ from, to }: PacketChange): Effect {
+  if (sameFate(from.fate, to.fate)) return 'treated';
   const passes = ({ fate }: Way) => fate.kind !== 'denied' && fate.kind !== 'martian';
   if (passes(from) === passes(to)) return passes(to) ? 'rerouted' : 'denied';
   return passes(to) ? 'allowed' : 'denied';
 }
 
-function wayOf({ fate, rule }: Way): PlannedWay {
+function wayOf({ fate, rule, treatment }: Way): PlannedWay {
   const text = fate.kind === 'diverted' ? `via ${fate.gateway}` : fate.kind;
-  if (rule === undefined) return { fate: text };
-  if (rule === 'hidden') return { fate: text, text: 'hides its transport header' };
+  const done = { fate: text, ...(treatment !== '' && { treatment }) };
+  if (rule === undefined) return done;
+  if (rule === 'hidden') return { ...done, text: 'hides its transport header' };
   const about = aboutRule(rule);
-  return { fate: text, place: place(rule.origin), text: ruleText(rule), ...(about && { about }) };
+  return { ...done, place: place(rule.origin), text: ruleText(rule), ...(about && { about }) };
 }
 
 /** Its policy line; what stands for a default says so. */

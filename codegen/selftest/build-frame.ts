@@ -16,6 +16,8 @@ export interface FramePlan {
   readonly sport: number;
   readonly dport: number;
   readonly tcpFlags: number;
+  /** Words of TCP header that it says it has: 5 when not said. */
+  readonly dataOffset?: number;
   readonly icmpType: number;
   readonly icmpCode: number;
   /** Bytes behind the transport header. */
@@ -122,8 +124,10 @@ function transport(plan: FramePlan, family: Family): Uint8Array {
   if ((plan.fragment?.offset ?? 0) > 0) return new Uint8Array(0);
   const ports = joined(be16(plan.sport), be16(plan.dport));
   if (plan.protocol === protocols.tcp) {
-    const header = joined(ports, new Uint8Array(16));
-    header.set([0x50, plan.tcpFlags], 12);
+    // Numbers whose sums run over.
+    const numbers = [0xff, 0xff, 0xff, 0xf0, 0x12, 0x34, 0xab, 0xcd];
+    const header = joined(ports, Uint8Array.from(numbers), new Uint8Array(8));
+    header.set([(plan.dataOffset ?? 5) << 4, plan.tcpFlags], 12);
     return header;
   }
   if (plan.protocol === protocols.udp) return joined(ports, be16(8 + plan.payload), be16(0));

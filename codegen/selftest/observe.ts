@@ -3,6 +3,7 @@ import type { Outcome } from '../evaluate/outcome.js';
 import { dropReasons, puntClasses } from '../evaluate/outcome.js';
 import { addressBytes } from '../evaluate/output.js';
 import type { Ir } from '../ir.js';
+import { bucketOf } from '../treatment.js';
 import { type PathNumbers, slots } from './protocol.js';
 
 /** Sorted lines; equal lists of them are the same behaviour. */
@@ -26,19 +27,36 @@ const counterNames = ['received', 'sent', ...puntClasses.map((one) => `to host (
 export function expected(
   ir: Ir,
   bytes: Uint8Array,
-  { iface, network, rules, logs, fate }: Outcome,
+  { iface, network, rules, logs, policed, copies, samples, fate }: Outcome,
   paths: PathNumbers,
 ): Observation {
   const name = ir.interfaces[iface]!.name;
   const counters = [
     counter(name, counterNames[0]!, 1, bytes.length),
     ...rules.map((rule) => counter(`rule ${rule}`, 'took', 1, bytes.length)),
+    ...policed.flatMap(({ rule, conforms }) =>
+      conforms ? [] : [counter(`rule ${rule}`, 'policed', 1, bytes.length)],
+    ),
   ];
-  const actions = logs.map((rule) => logged(rule, ir.rules[rule]!.logPerSecond!, name, network, bytes));
+  const lost = copies.filter((one) => one.lost).length;
+  if (lost > 0) counters.push(counter(name, 'dropped: mirror-full', lost, 0));
+  const actions = [
+    ...logs.map((rule) => logged(rule, ir.rules[rule]!.logPerSecond!, name, network, bytes)),
+    ...policed.map(({ rule }) => {
+      const police = ir.rules[rule]!.treatment!.police!;
+      const { cost, burst } = bucketOf(police);
+      return limited(rule, cost, burst, police.unit === 'bits' ? bytes.length : 1);
+    }),
+    ...copies.flatMap(({ port, oneIn, lost }) =>
+      lost ? [] : [copied(ir.ports[port]!.name, oneIn, hex(bytes))],
+    ),
+    ...samples.map(({ rule, oneIn }) => sampled(rule, oneIn, name, network, hex(bytes))),
+  ];
   switch (fate.verdict) {
     case 'drop':
       counters.push(counter(name, `dropped: ${fate.reason}`, 1, 0));
       if (fate.tells) actions.push(`the source is told from ${name}: ${hex(fate.tells)}`);
+      if (fate.resets) actions.push(`the source is reset on ${name}: ${hex(fate.resets)}`);
       break;
     case 'punt':
       counters.push(counter(name, `to host (${fate.class})`, 1, bytes.length));
@@ -78,6 +96,18 @@ function logged(rule: number, perSecond: number, iface: string, network: number,
   return `event of rule ${rule} (${perSecond}/s) on ${iface}: @${network} ${hex(bytes)}`;
 }
 
+function limited(rule: number, cost: bigint, burst: bigint, amount: number): string {
+  return `the limit of rule ${rule} (${cost}, ${burst}) is asked for ${amount}`;
+}
+
+function copied(port: string, oneIn: number, frame: string): string {
+  return `one in ${oneIn} is copied to port ${port}: ${frame}`;
+}
+
+function sampled(rule: number, oneIn: number, iface: string, network: number, frame: string): string {
+  return `one in ${oneIn} is an event of rule ${rule} on ${iface}: @${network} ${frame}`;
+}
+
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }
@@ -113,11 +143,13 @@ function decodeFrame(ir: Ir, reader: Reader): Observation | undefined {
     counters.push(counter(ifaceName(ir, iface), name, packets, bytes));
   }
   for (let i = 0; i < nRules; i++) {
-    if (!reader.has(12)) return undefined;
+    if (!reader.has(20)) return undefined;
     const [slot, packets, bytes] = [reader.u32(), reader.u32(), reader.u32()];
+    const [policed, policedBytes] = [reader.u32(), reader.u32()];
     const rule = slot - slots.rule(0);
     rules.push(rule);
     counters.push(counter(`rule ${rule}`, 'took', packets, bytes));
+    if (policed > 0) counters.push(counter(`rule ${rule}`, 'policed', policed, policedBytes));
   }
   for (let i = 0; i < nActions; i++) {
     const action = decodeAction(ir, reader);
@@ -131,6 +163,10 @@ function ifaceName(ir: Ir, slot: number): string {
   return ir.interfaces.find((one) => slots.iface(one.local) === slot)?.name ?? `interface slot ${slot}`;
 }
 
+function portName(ir: Ir, slot: number): string {
+  return ir.ports.find((one) => slots.port(one.local) === slot)?.name ?? `slot ${slot}`;
+}
+
 function decodeAction(ir: Ir, reader: Reader): string | undefined {
   if (!reader.has(32)) return undefined;
   const [kind, punt, slot] = [reader.u8(), reader.u8(), reader.u16()];
@@ -140,10 +176,8 @@ function decodeAction(ir: Ir, reader: Reader): string | undefined {
   if (!reader.has(length)) return undefined;
   const frame = reader.hex(length);
   switch (kind) {
-    case 1: {
-      const port = ir.ports.find((one) => slots.port(one.local) === slot);
-      return `sent by port ${port?.name ?? `slot ${slot}`}: ${frame}`;
-    }
+    case 1:
+      return `sent by port ${portName(ir, slot)}: ${frame}`;
     case 2:
       return `to host of ${ifaceName(ir, slot)} (${puntClasses[punt]}): @${l3} ${frame}`;
     case 3:
@@ -152,6 +186,17 @@ function decodeAction(ir: Ir, reader: Reader): string | undefined {
       return `to be cut up for path ${number}: @${l3} ${frame}`;
     case 6:
       return `the source is told from ${ifaceName(ir, slot)}: ${frame}`;
+    case 7:
+      return `the source is reset on ${ifaceName(ir, slot)}: ${frame}`;
+    case 8: {
+      const numbers = Buffer.from(neighbour, 'hex');
+      const [cost, burst] = [numbers.readBigUInt64LE(0), numbers.readBigUInt64LE(8)];
+      return limited(number - slots.rule(0), cost, burst, perSecond);
+    }
+    case 9:
+      return copied(portName(ir, slot), perSecond, frame);
+    case 10:
+      return sampled(number - slots.rule(0), perSecond, ifaceName(ir, slot), l3, frame);
     default:
       return `event of rule ${number - slots.rule(0)} (${perSecond}/s) on ${ifaceName(ir, slot)}: @${l3} ${frame}`;
   }

@@ -102,6 +102,7 @@ function planFrame(
     protocol: number('proto', 255, protocolOf(random, family, near)),
     sport: near?.sport ?? number('sport', 65535, random.once(6) ? 179 : random.below(65536)),
     dport: near?.dport ?? number('dport', 65535, random.pick(wellKnownPorts) + random.pick([-1, 0, 0, 0, 1])),
+    ...(random.once(10) && { dataOffset: random.pick([0, 4, 6, 8, 15]) }),
     tcpFlags: random.once(3) ? random.below(256) : random.pick([2, 0x10, 0x12, 0x18, 4, 1]),
     icmpType:
       near?.icmpType ?? number('icmpType', 255, random.once(2) ? 128 + random.below(17) : random.below(14)),

@@ -23,6 +23,8 @@ export interface ClassifierView {
   readonly ipv6: 'true' | 'false';
   readonly act: string;
   readonly actions: string;
+  /** Arguments behind. */
+  readonly more: string;
 }
 
 /** A list that is searched row by row instead. */
@@ -76,7 +78,7 @@ export function classifierView(
   name: string,
   family: Family,
   tables: Tables,
-  action: Pick<ClassifierView, 'act' | 'actions'>,
+  action: Pick<ClassifierView, 'act' | 'actions' | 'more'>,
 ): ClassifierView | undefined {
   try {
     const tests = testsOf(rules, family);

@@ -102,6 +102,9 @@ function features(ir: Ir): ForwarderView['features'] {
     ...(engine.flowHash === 'symmetric'
       ? [{ macro: 'MILL_SYMMETRIC_FLOWS', comment: "engine: { flowHash: 'symmetric' }" }]
       : []),
+    ...(ir.rules.some((rule) => rule.treatment?.dscp !== undefined)
+      ? [{ macro: 'MILL_MARKS', comment: 'rules set a DSCP' }]
+      : []),
     ...(lookup === 'flat'
       ? []
       : [

@@ -1,12 +1,13 @@
 /** ACLs and PBR lists as C: a function for each family, a test for each rule, tables where there are hundreds. */
-import type { Family } from '../../dsl/model.js';
+import type { Family, Police } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { AddressSet, Condition, Ir, IrList, IrPredicate, IrRule, ServiceSet } from '../ir.js';
+import { bucketOf } from '../treatment.js';
 import { setCall } from './addresses.js';
 import { type ClassifierView, classifierView, servicesCalled, type Tables } from './classifiers.js';
 import { rowsOf } from './rows.js';
 import { serviceFunction } from './services.js';
-import { comment, fill } from './text.js';
+import { comment, fill, hex64, tab, width } from './text.js';
 
 /** What the emitted tests call, so that nothing else is emitted. */
 export interface Uses {
@@ -17,8 +18,8 @@ export interface Uses {
 }
 
 interface Taken {
-  readonly rule: string;
-  readonly perSecond: number;
+  /** Lines before the verdict. */
+  readonly statements: readonly { readonly line: string }[];
   readonly call: string;
 }
 
@@ -26,7 +27,7 @@ interface RuleView {
   readonly place: string;
   readonly text: string;
   readonly plain: readonly (Taken & { readonly condition: string })[];
-  readonly logged: readonly (Taken & { readonly condition: string })[];
+  readonly treated: readonly (Taken & { readonly condition: string })[];
 }
 
 interface TableUse {
@@ -35,6 +36,7 @@ interface TableUse {
   readonly count: number;
   readonly act: string;
   readonly actions: string;
+  readonly more: string;
 }
 
 export interface ItemView {
@@ -51,12 +53,13 @@ export interface FamilyView {
     readonly rows: readonly string[];
   }[];
   readonly classifiers: readonly ClassifierView[];
+  readonly treatments: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly row: readonly { readonly type: string }[];
   readonly refuses: readonly { readonly verdict: string }[];
   readonly reads: readonly { readonly read: string }[];
   readonly items: readonly ItemView[];
-  readonly endLog: readonly Taken[];
+  readonly endStatements: readonly { readonly line: string }[];
   readonly end: { readonly comment: string; readonly call: string };
 }
 
@@ -130,31 +133,72 @@ function isEmpty(condition: Condition): boolean {
   return !condition.from && !condition.to && !condition.service && !condition.when;
 }
 
-function ending(rule: IrRule | undefined, family: Family, ir: Ir): Pick<FamilyView, 'endLog' | 'end'> {
+function ending(rule: IrRule | undefined, family: Family, ir: Ir): Pick<FamilyView, 'endStatements' | 'end'> {
   if (rule === undefined)
-    return { endLog: [], end: { comment: 'no rule: by the FIB', call: 'MILL_NO_GATEWAY' } };
-  const taken = take(rule, family, ir);
+    return { endStatements: [], end: { comment: 'no rule: by the FIB', call: 'MILL_NO_GATEWAY' } };
+  const taken = take(rule, family, ir, 1);
   return {
-    endLog: rule.logPerSecond === undefined ? [] : [taken],
+    endStatements: taken.statements,
     end: { comment: comment(`${place(rule.origin)}  ${rule.text}`), call: taken.call },
   };
 }
 
-function take(rule: IrRule, family: Family, ir: Ir): Taken {
-  return { rule: rule.enumerator, perSecond: rule.logPerSecond ?? 0, call: callOf(rule, family, ir) };
+/** @param tabs before its lines */
+function take(rule: IrRule, family: Family, ir: Ir, tabs: number): Taken {
+  return {
+    statements: statementsOf(rule, ir, tabs).map((line) => ({ line })),
+    call: callOf(rule, family, ir),
+  };
 }
 
 function callOf(rule: IrRule, family: Family, ir: Ir): string {
-  if (rule.action.kind === 'deny') {
-    const out = rule.direction === 'out' ? '_out' : '';
-    return `mill_deny${out}(w, p, ${rule.enumerator})`;
-  }
+  const out = rule.direction === 'out' ? '_out' : '';
+  if (rule.action.kind === 'deny') return `mill_deny${out}(w, p, ${rule.enumerator})`;
+  if (rule.action.kind === 'reject')
+    return `mill_reject_rule${out}(w, p, ${rule.enumerator}, ${answerOf(rule)})`;
   if (rule.action.kind === 'allow') return `mill_allow(w, p, ${rule.enumerator})`;
   const gateway = ir.gateways[rule.conditions[family]!.gateway!]!.enumerator;
   return `mill_${rule.listKind === 'pbr' ? 'via' : 'divert'}(w, p, ${rule.enumerator}, ${gateway})`;
 }
 
-type Body = Pick<FamilyView, 'items' | 'tables' | 'classifiers' | 'actions'>;
+/** enum mill_answer_how */
+function answerOf({ action }: IrRule): string {
+  if (action.kind !== 'reject') return '0';
+  const how = [
+    ...(action.tcp === 'reset' ? ['MILL_ANSWER_RESETS'] : []),
+    ...(action.icmp === 'port-unreachable' ? ['MILL_ANSWER_PORT'] : []),
+  ];
+  return how.length === 0 ? '0' : how.join(' | ');
+}
+
+/** What is done with a packet before its verdict, in this order: who listens hears of all, then what is too much goes. */
+function statementsOf(rule: IrRule, ir: Ir, tabs: number): readonly string[] {
+  const { police, mirror, sample, dscp } = rule.treatment ?? {};
+  const name = rule.enumerator;
+  return [
+    ...(rule.logPerSecond === undefined ? [] : [`mill_log_packet(w, p, ${name}, ${rule.logPerSecond});`]),
+    ...(sample === undefined ? [] : [`mill_sample(w, p, ${name}, ${sample});`]),
+    ...(mirror ? [`mill_mirror(w, p, ${portOf(ir, mirror.port)}, ${mirror.oneIn});`] : []),
+    ...(dscp === undefined ? [] : [`p->mark = ${dscp};`]),
+    ...(police ? policed(name, police, tabs) : []),
+  ];
+}
+
+function policed(name: string, police: Police, tabs: number): readonly string[] {
+  const { cost, burst } = bucketOf(police);
+  const amount = police.unit === 'bits' ? 'p->len' : '1';
+  const call = 'if (!mill_police(';
+  const first = `${call}w, p, ${name}, 0x${cost.toString(16)}, 0x${burst.toString(16)},`;
+  const fits = tab * tabs + first.length + amount.length + 3 <= width;
+  const between = fits ? ' ' : `\n${'\t'.repeat(tabs)}${' '.repeat(call.length)}`;
+  return [`${first}${between}${amount}))`, '\treturn false;'];
+}
+
+function portOf(ir: Ir, name: string): string {
+  return ir.ports.find((one) => one.name === name)!.enumerator;
+}
+
+type Body = Pick<FamilyView, 'items' | 'tables' | 'classifiers' | 'actions' | 'treatments'>;
 
 function plain(rules: readonly IrRule[], family: Family, ir: Ir, uses: Uses): Body {
   return {
@@ -162,22 +206,21 @@ function plain(rules: readonly IrRule[], family: Family, ir: Ir, uses: Uses): Bo
     tables: [],
     classifiers: [],
     actions: [],
+    treatments: [],
   };
 }
 
 function test(rule: IrRule, family: Family, ir: Ir, uses: Uses): ItemView {
-  const view = {
-    condition: condition(rule.conditions[family]!, uses, rule.logPerSecond !== undefined),
-    ...take(rule, family, ir),
-  };
-  const logged = rule.logPerSecond !== undefined;
+  const taken = take(rule, family, ir, 2);
+  const treated = taken.statements.length > 0;
+  const view = { condition: condition(rule.conditions[family]!, uses, treated), ...taken };
   return {
     rule: [
       {
         place: comment(place(rule.origin)),
         text: comment(rule.text),
-        plain: logged ? [] : [view],
-        logged: logged ? [view] : [],
+        plain: treated ? [] : [view],
+        treated: treated ? [view] : [],
       },
     ],
     table: [],
@@ -216,9 +259,11 @@ function classified(
   list: IrList,
 ): Body | undefined {
   const actions = `${name}_actions`;
+  const treatments = treatmentsOf(rules, name, ir);
   const classifier = classifierView(list, rules, name, family, uses.tables, {
-    act: actOf(list),
+    act: actOf(list, treatments.used),
     actions,
+    more: treatments.more,
   });
   if (classifier === undefined) return undefined;
   for (const { conditions } of rules)
@@ -228,18 +273,46 @@ function classified(
     items: [],
     tables: [],
     classifiers: [classifier],
+    treatments: treatments.tables,
     actions: [
       {
         name: actions,
-        rows: rules.map((rule) => `{${action(rule, family, ir)}}, /* ${comment(place(rule.origin))} */`),
+        rows: rules.map(
+          (rule) =>
+            `{${action(rule, family, ir, treatments.number(rule))}}, /* ${comment(place(rule.origin))} */`,
+        ),
       },
     ],
   };
 }
 
-function actOf(list: IrList): string {
-  if (list.kind === 'pbr') return 'mill_act_via';
-  return list.direction === 'out' ? 'mill_act_out' : 'mill_act';
+function actOf(list: IrList, treated: boolean): string {
+  const act = list.kind === 'pbr' ? 'mill_act_via' : list.direction === 'out' ? 'mill_act_out' : 'mill_act';
+  return treated ? `${act}_treated` : act;
+}
+
+/** What rules of tables do besides their actions: a table of its own, since few of many have any. */
+function treatmentsOf(rules: readonly IrRule[], name: string, ir: Ir) {
+  const treated = rules.filter((rule) => rule.treatment !== undefined);
+  const used = treated.length > 0;
+  const table = `${name}_treatments`;
+  const rows = treated.map((rule) => `{${treatment(rule, ir)}}, /* ${comment(place(rule.origin))} */`);
+  return {
+    used,
+    more: used ? `, ${table}` : '',
+    tables: used ? [{ name: table, rows }] : [],
+    /** From 1; 0 for none. */
+    number: (rule: IrRule) => treated.indexOf(rule) + 1,
+  };
+}
+
+/** struct mill_treatment */
+function treatment({ treatment = {} }: IrRule, ir: Ir): string {
+  const { police, mirror, sample = 0, dscp } = treatment;
+  const { cost, burst } = police ? bucketOf(police) : { cost: 0n, burst: 0n };
+  const port = mirror ? portOf(ir, mirror.port) : '0';
+  const perPacket = police?.unit === 'packets' ? 'true' : 'false';
+  return `${hex64(cost)}, ${hex64(burst)}, ${sample}, ${mirror?.oneIn ?? 0}, ${port}, ${dscp ?? 'MILL_NO_MARK'}, ${perPacket}`;
 }
 
 function usePredicate(predicate: IrPredicate, uses: Uses): void {
@@ -259,6 +332,11 @@ function tables(
   list: IrList,
 ): Body {
   const actions: string[] = [];
+  const treatments = treatmentsOf(
+    rules.filter((rule) => rowsOf(rule.conditions[family]!, family) !== undefined),
+    name,
+    ir,
+  );
   const segments: Segment[] = [];
   for (const rule of rules) {
     const rows = rowsOf(rule.conditions[family]!, family);
@@ -270,7 +348,7 @@ function tables(
       if (open !== last) segments.push(open);
       for (const row of rows)
         open.rows.push(`{${row}, ${actions.length}}, /* ${comment(place(rule.origin))} */`);
-      actions.push(`{${action(rule, family, ir)}},`);
+      actions.push(`{${action(rule, family, ir, treatments.number(rule))}},`);
     }
   }
   const made = segments.flatMap((one) => ('rows' in one ? [one] : []));
@@ -279,29 +357,38 @@ function tables(
     items: segments.map((one) =>
       'rule' in one
         ? test(one.rule, family, ir, uses)
-        : { rule: [], table: [tableUse(tableName(one.number), one.rows.length, name, family, list)] },
+        : {
+            rule: [],
+            table: [
+              {
+                scan: `mill_scan${family}`,
+                table: tableName(one.number),
+                count: one.rows.length,
+                act: actOf(list, treatments.used),
+                actions: `${name}_actions`,
+                more: treatments.more,
+              },
+            ],
+          },
     ),
     classifiers: [],
+    treatments: treatments.tables,
     tables: made.map(({ rows, number }) => ({ name: tableName(number), type: `mill_row${family}`, rows })),
     actions: made.length === 0 ? [] : [{ name: `${name}_actions`, rows: actions }],
   };
 }
 
-function tableUse(table: string, count: number, name: string, family: Family, list: IrList): TableUse {
-  return {
-    scan: `mill_scan${family}`,
-    table,
-    count,
-    act: actOf(list),
-    actions: `${name}_actions`,
-  };
-}
-
-function action(rule: IrRule, family: Family, ir: Ir): string {
+function action(rule: IrRule, family: Family, ir: Ir, treated: number): string {
   const gateway =
     rule.action.kind === 'nexthop'
       ? ir.gateways[rule.conditions[family]!.gateway!]!.enumerator
       : 'MILL_NO_GATEWAY';
-  const verdict = { allow: 'MILL_ALLOW', deny: 'MILL_DENY', nexthop: 'MILL_DIVERT' }[rule.action.kind];
-  return `${rule.enumerator}, ${rule.logPerSecond ?? 0}, ${gateway}, ${verdict}`;
+  const verdict = {
+    allow: 'MILL_ALLOW',
+    deny: 'MILL_DENY',
+    reject: 'MILL_REJECT',
+    nexthop: 'MILL_DIVERT',
+  }[rule.action.kind];
+  const how = rule.action.kind === 'reject' ? `${verdict}, ${answerOf(rule)}` : `${verdict}, 0`;
+  return `${rule.enumerator}, ${rule.logPerSecond ?? 0}, ${gateway}, ${how}, ${treated}`;
 }

@@ -35,10 +35,12 @@ export class AclListCommand extends NetmillCommand {
 }
 
 export function aclText(reply: AclReply, paint: Painter): string {
+  const limits = reply.rules.some((rule) => rule.policed.packets > 0);
   const columns = [
     { title: 'LIST' },
     { title: 'PACKETS', right: true },
     { title: 'BYTES', right: true },
+    ...(limits ? [{ title: 'OVER LIMIT', right: true }] : []),
     { title: 'ACTION' },
     { title: 'POLICY LINE' },
     { title: 'RULE' },
@@ -50,9 +52,10 @@ export function aclText(reply: AclReply, paint: Painter): string {
     rule.direction === 'out' ? `${rule.list} out` : rule.list,
     count(rule.packets),
     count(rule.bytes),
+    ...(limits ? [count(rule.policed.packets)] : []),
     action(rule.action),
     rule.origin,
-    rule.text,
+    [rule.text, ...rule.treatment].join('; '),
     aboutRule(rule) ?? '',
   ]);
   const off = reply.enabled

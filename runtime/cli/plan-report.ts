@@ -49,8 +49,10 @@ function changeFinding(one: PlannedChange, root: string): Finding {
   };
 }
 
-function wayText({ fate, place, text, about }: PlannedWay): string {
-  return [fate, place, text, about && `(${about})`].filter((part) => part !== undefined).join('  ');
+function wayText({ fate, treatment, place, text, about }: PlannedWay): string {
+  return [fate, treatment, place, text, about && `(${about})`]
+    .filter((part) => part !== undefined)
+    .join('  ');
 }
 
 /** Of `edge.ts:14`. */

@@ -17,6 +17,7 @@ const titles: Readonly<Record<Effect, string>> = {
   allowed: 'newly allowed',
   denied: 'newly denied',
   rerouted: 'sent another way',
+  treated: 'treated otherwise',
 };
 
 /** Of each kind at most so many are shown; `--json` has all. */
@@ -25,7 +26,7 @@ const mostShown = 20;
 export function planText(plan: Planned, against: string, built: Built | undefined): string {
   const parts = [
     `${plan.router}: ${plan.policyHash.slice(0, 12)} against ${against} (${plan.againstHash.slice(0, 12)})`,
-    ...(['allowed', 'denied', 'rerouted'] as const).flatMap((effect) => section(plan, effect)),
+    ...(['allowed', 'denied', 'rerouted', 'treated'] as const).flatMap((effect) => section(plan, effect)),
     ...(plan.packets.length === 0 && plan.undecided.length === 0 ? ['no packet fares differently'] : []),
     ...plan.undecided.map((one) => `not decided: too many rules meet on ${one}`),
     ...plan.newInterfaces.map((one) => `all packets on ${one} are new: it was not there`),
@@ -59,8 +60,8 @@ function change(one: PlannedChange): readonly string[] {
   ];
 }
 
-function way({ fate, place, text, about }: PlannedWay): string {
-  return [fate, place, text, about && `(${about})`].filter((one) => one !== undefined).join('  ');
+function way({ fate, treatment, place, text, about }: PlannedWay): string {
+  return [fate, treatment, place, text, about && `(${about})`].filter((one) => one !== undefined).join('  ');
 }
 
 const superscripts = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];

@@ -46,13 +46,14 @@ const build = ofPolicies({
 
 const way = z.strictObject({
   fate: z.string(),
+  treatment: z.string().optional(),
   place: z.string().optional(),
   text: z.string().optional(),
   about: z.string().optional(),
 });
 
 export const plannedChange = z.strictObject({
-  effect: z.enum(['allowed', 'denied', 'rerouted']),
+  effect: z.enum(['allowed', 'denied', 'rerouted', 'treated']),
   interface: z.string(),
   direction: z.enum(['in', 'out']),
   family: z.union([z.literal(4), z.literal(6)]),

@@ -28,6 +28,8 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'host-refused', text: 'the host stack did not take it' },
   { name: 'link-local', text: 'IPv6 link-local address may not be forwarded' },
   { name: 'acl-out', text: 'denied by the ACL of the interface that it would have left by' },
+  { name: 'policed', text: 'over the limit of the rule that took it' },
+  { name: 'mirror-full', text: 'copies lost: no room at the mirror port; the packets themselves went on' },
 ];
 
 export const puntClasses: readonly string[] = ['control', 'neighbour', 'local', 'exception'];

@@ -51,7 +51,9 @@ export function listAcls(context: ControlContext): AclReply {
 function readRules(context: ControlContext): readonly RuleReply[] {
   const link = context.link();
   const rules = context.deployer.active?.bundle.plan.rules ?? [];
-  const counters = link.state.ruleCounters(link.runningConfiguration().ruleSlots);
+  const { ruleSlots } = link.runningConfiguration();
+  const counters = link.state.ruleCounters(ruleSlots);
+  const policed = link.state.policedCounters(ruleSlots);
   return rules.map((rule, r) => ({
     list: rule.list,
     direction: rule.direction,
@@ -63,7 +65,9 @@ function readRules(context: ControlContext): readonly RuleReply[] {
     owner: rule.owner,
     ticket: rule.ticket,
     expires: rule.expires,
+    treatment: rule.treatment,
     packets: Number(counters[2 * r] ?? 0n),
     bytes: Number(counters[2 * r + 1] ?? 0n),
+    policed: { packets: Number(policed[2 * r] ?? 0n), bytes: Number(policed[2 * r + 1] ?? 0n) },
   }));
 }

@@ -126,8 +126,12 @@ export interface RuleReply {
   readonly ticket: string | undefined;
   /** The last day for which it is meant: `2027-03-31`. */
   readonly expires: string | undefined;
+  /** What it does besides: limits, copies, marks, in words. */
+  readonly treatment: readonly string[];
   readonly packets: number;
   readonly bytes: number;
+  /** Of them, dropped over its limit. */
+  readonly policed: Traffic;
 }
 
 export interface AclReply {

@@ -111,6 +111,7 @@ export function planOf(manifest: Manifest): Plan {
       direction: rule.direction,
       action: rule.gateways.length > 0 ? `${rule.action} ${rule.gateways.join(' ')}` : rule.action,
       origin: place(rule.origin),
+      treatment: rule.treatment ?? [],
       counter: rule.counter,
       owner: rule.owner,
       ticket: rule.ticket,

@@ -39,6 +39,8 @@ export interface PlanRule {
   readonly action: string;
   /** file:line:column */
   readonly origin: string;
+  /** What it does besides: limits, copies, marks, in words. */
+  readonly treatment: readonly string[];
   /** Name given by `.count()`. */
   readonly counter: string | undefined;
   readonly owner: string | undefined;

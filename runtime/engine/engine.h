@@ -89,6 +89,11 @@ struct mill_plan {
 
 struct mill_defer;
 
+/* A bucket of messages that a worker may send by itself: icmp.c. */
+struct mill_credit {
+	uint64_t refilled_ns, left;
+};
+
 /* One worker. `base` is first: services cast. Everything but `asleep`, `taken`, `quit` is the worker's own. */
 struct mill_worker_thread {
 	struct mill_worker base;
@@ -107,7 +112,8 @@ struct mill_worker_thread {
 	uint64_t last_tick_ns, last_taps_ns, last_work_ns;
 	uint64_t tx_low;   /* bit p: the way to port p had little room after its last sync */
 	uint32_t deferred; /* frames that wait for a neighbour */
-	uint64_t icmp_refilled_ns, icmp_credit; /* icmp.c */
+	struct mill_credit icmp_credit, answer_credit; /* icmp.c, answer.c */
+	uint64_t random;                               /* copies.c; never 0 */
 	uint16_t icmp_id;
 	bool punted, logged;
 };
@@ -225,7 +231,7 @@ void mill_pulse_beat(const struct mill_engine *);
 void mill_pulse_lock(void);
 void mill_pulse_unlock(void);
 
-/* services.c, defer.c, fragment.c, icmp.c, emit.c: called by one worker */
+/* services.c, defer.c, fragment.c, icmp.c, answer.c, police.c, copies.c, emit.c: called by one worker */
 extern const struct mill_services mill_services;
 bool mill_service_defer(struct mill_worker *, uint32_t adjacency, const uint8_t *nexthop,
                         const uint8_t *frame, uint16_t len, uint16_t l3);
@@ -234,6 +240,28 @@ bool mill_service_fragment(struct mill_worker *, uint32_t adjacency, const uint8
 /* iface: MILL_NONE when it is not known any more */
 void mill_service_icmp_error(struct mill_worker *, uint16_t iface, uint8_t type, uint8_t code, uint32_t mtu,
                              const uint8_t *frame, uint16_t len, uint16_t l3);
+/* False: more messages than may be sent. */
+bool mill_icmp_conforms(const struct mill_worker_thread *, struct mill_credit *);
+struct mill_icmp_error;
+void mill_icmp_tell(struct mill_worker_thread *, uint16_t iface, const struct mill_packet *about,
+                    const struct mill_icmp_error *);
+/* Back to the source of `about`: NULL, by none of our interfaces. */
+const struct mill_adjacency *mill_icmp_way_back(const struct mill_worker *, const struct mill_packet *about);
+/* A frame with room for a link header of MILL_LINK bytes in front. */
+#define MILL_LINK 14u
+void mill_icmp_send(struct mill_worker *, const struct mill_adjacency *, const uint8_t *frame, uint32_t len,
+                    uint8_t family);
+void mill_service_answer(struct mill_worker *, uint16_t iface, uint8_t how, const uint8_t *frame,
+                         uint16_t len, uint16_t l3);
+bool mill_service_police(struct mill_worker *, uint32_t rule_slot, uint64_t cost, uint64_t burst,
+                         uint32_t amount);
+bool mill_service_mirror(struct mill_worker *, uint16_t port, uint32_t one_in, const uint8_t *frame,
+                         uint16_t len);
+void mill_service_sample(struct mill_worker *, uint32_t rule_slot, uint32_t one_in, uint16_t iface,
+                         const uint8_t *frame, uint16_t len, uint16_t l3);
+/* Whatever the rate of the rule. */
+void mill_write_event(struct mill_worker_thread *, uint32_t rule_slot, uint16_t iface, const uint8_t *frame,
+                      uint16_t len, uint16_t l3);
 void mill_service_log(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface,
                       const uint8_t *frame, uint16_t len, uint16_t l3);
 /* False: not sent, and why (MILL_DROP_TX_FULL passes). The adjacency's kind is FORWARD. */

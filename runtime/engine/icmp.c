@@ -11,7 +11,6 @@
 
 #define PER_SECOND 1000ull
 #define DEPTH_NS   (MILL_NS_PER_S / 10)
-#define LINK       14u
 
 #define SMALLEST_MTU 68u /* RFC 791: holds the headers and something of the packet */
 
@@ -31,21 +30,20 @@ static const uint8_t *source_of(const struct mill_worker *worker, uint16_t iface
 }
 
 /* A message costs NS_PER_S of credit, a nanosecond earns PER_SECOND of it. */
-static bool conforms(struct mill_worker_thread *worker)
+bool mill_icmp_conforms(const struct mill_worker_thread *worker, struct mill_credit *credit)
 {
-	const uint64_t now = worker->base.now_ns, passed = now - worker->icmp_refilled_ns;
+	const uint64_t now = worker->base.now_ns, passed = now - credit->refilled_ns;
 	const uint64_t earned = (passed < DEPTH_NS ? passed : DEPTH_NS) * PER_SECOND;
-	const uint64_t most = DEPTH_NS * PER_SECOND, credit = worker->icmp_credit + earned;
-	worker->icmp_refilled_ns = now;
-	worker->icmp_credit = credit < most ? credit : most;
-	if (worker->icmp_credit < MILL_NS_PER_S)
+	const uint64_t most = DEPTH_NS * PER_SECOND, left = credit->left + earned;
+	credit->refilled_ns = now;
+	credit->left = left < most ? left : most;
+	if (credit->left < MILL_NS_PER_S)
 		return false;
-	worker->icmp_credit -= MILL_NS_PER_S;
+	credit->left -= MILL_NS_PER_S;
 	return true;
 }
 
-/* NULL: by none of our interfaces. */
-static const struct mill_adjacency *way_back(const struct mill_worker *worker, const struct mill_packet *p)
+const struct mill_adjacency *mill_icmp_way_back(const struct mill_worker *worker, const struct mill_packet *p)
 {
 	const struct mill_adjacency *path;
 	uint32_t group;
@@ -60,15 +58,34 @@ static const struct mill_adjacency *way_back(const struct mill_worker *worker, c
 	           : NULL;
 }
 
-static void send(struct mill_worker *worker, const struct mill_adjacency *path, const uint8_t *frame,
-                 uint32_t len, uint8_t family)
+void mill_icmp_send(struct mill_worker *worker, const struct mill_adjacency *path, const uint8_t *frame,
+                    uint32_t len, uint8_t family)
 {
 	enum mill_drop why;
 	if (path->kind == MILL_ADJ_FORWARD)
-		(void)mill_emit(worker, path, frame, (uint16_t)len, LINK, &why);
+		(void)mill_emit(worker, path, frame, (uint16_t)len, MILL_LINK, &why);
 	else
-		(void)mill_service_defer(worker, path->id, frame + LINK + (family == 4 ? 16 : 24), frame,
-		                         (uint16_t)len, LINK);
+		(void)mill_service_defer(worker, path->id, frame + MILL_LINK + (family == 4 ? 16 : 24), frame,
+		                         (uint16_t)len, MILL_LINK);
+}
+
+void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const struct mill_packet *about,
+                    const struct mill_icmp_error *error)
+{
+	struct mill_worker *base = &worker->base;
+	uint8_t out[MILL_LINK + MILL_ICMP_LARGEST6] = {0};
+	const struct mill_adjacency *path = mill_icmp_way_back(base, about);
+	if (path == NULL || path->iface >= MILL_MAX_IFACES || path->mtu < SMALLEST_MTU)
+		return;
+	const uint8_t *source = source_of(base, iface < MILL_MAX_IFACES ? iface : path->iface, about->family);
+	if (source == NULL)
+		return;
+	const uint32_t most = about->family == 4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6;
+	const uint32_t largest = path->mtu < most ? path->mtu : most;
+	mill_store16(out + MILL_LINK - 2, about->family == 4 ? MILL_ETHER_IPV4 : MILL_ETHER_IPV6);
+	const uint32_t length =
+	    mill_icmp_write(out + MILL_LINK, largest, about, error, source, worker->icmp_id++);
+	mill_icmp_send(base, path, out, MILL_LINK + length, about->family);
 }
 
 void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t type, uint8_t code,
@@ -76,20 +93,7 @@ void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t t
 {
 	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
 	const struct mill_icmp_error error = {.type = type, .code = code, .mtu = mtu};
-	uint8_t out[LINK + MILL_ICMP_LARGEST6] = {0};
 	struct mill_packet about;
-	if (!mill_icmp_answerable(&about, frame, len, l3) || !conforms(worker))
-		return;
-	const struct mill_adjacency *path = way_back(base, &about);
-	if (path == NULL || path->iface >= MILL_MAX_IFACES || path->mtu < SMALLEST_MTU)
-		return;
-	const uint8_t *source = source_of(base, iface < MILL_MAX_IFACES ? iface : path->iface, about.family);
-	if (source == NULL)
-		return;
-	const uint32_t most = about.family == 4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6;
-	const uint32_t largest = path->mtu < most ? path->mtu : most;
-	mill_store16(out + LINK - 2, about.family == 4 ? MILL_ETHER_IPV4 : MILL_ETHER_IPV6);
-	const uint32_t length =
-	    mill_icmp_write(out + LINK, largest, &about, &error, source, worker->icmp_id++);
-	send(base, path, out, LINK + length, about.family);
+	if (mill_icmp_answerable(&about, frame, len, l3) && mill_icmp_conforms(worker, &worker->icmp_credit))
+		mill_icmp_tell(worker, iface, &about, &error);
 }

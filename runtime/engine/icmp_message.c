@@ -46,7 +46,7 @@ bool mill_icmp_answerable(struct mill_packet *p, const uint8_t *frame, uint16_t 
 {
 	*p = (struct mill_packet){.frame = (uint8_t *)(uintptr_t)frame, .len = len};
 	p->l3 = p->frame + l3;
-	if (l3 >= len)
+	if (l3 >= len || (frame[0] & 1) != 0) /* came in a frame to many */
 		return false;
 	if (frame[l3] >> 4 == 4) {
 		if (mill_read_ipv4(p) >= 0 || mill_check_ipv4(p) >= 0 || p->src4 == 0 || p->src4 >> 28 == 15)

@@ -1,5 +1,5 @@
 /*
- * What a forwarder calls back for: punt and log. (defer.c, fragment.c and icmp.c have the others.) Each runs on the calling
+ * What a forwarder calls back for: punt and log. (defer.c, fragment.c, icmp.c, answer.c, police.c and copies.c have the others.) Each runs on the calling
  * worker's thread, copies what it keeps, and never waits.
  */
 #include <string.h>
@@ -56,10 +56,15 @@ void mill_service_log(struct mill_worker *base, uint32_t rule_slot, uint32_t per
 	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
 	if (rule_slot >= MILL_MAX_RULES)
 		return;
+	if (may_log(&worker->state->log[rule_slot], per_second, base->now_ns))
+		mill_write_event(worker, rule_slot, iface, frame, len, l3);
+}
+
+void mill_write_event(struct mill_worker_thread *worker, uint32_t rule_slot, uint16_t iface,
+                      const uint8_t *frame, uint16_t len, uint16_t l3)
+{
 	struct mill_log_bucket *bucket = &worker->state->log[rule_slot];
 	struct mill_event_ring *ring = &worker->state->events;
-	if (!may_log(bucket, per_second, base->now_ns))
-		return;
 	const uint64_t head = ring->head;
 	if (head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) >= MILL_EVENTS) {
 		ring->lost++;
@@ -67,7 +72,7 @@ void mill_service_log(struct mill_worker *base, uint32_t rule_slot, uint32_t per
 		return;
 	}
 	struct mill_event *event = &ring->event[head % MILL_EVENTS];
-	event->time_ns = base->now_ns;
+	event->time_ns = worker->base.now_ns;
 	event->rule = rule_slot;
 	event->iface = iface;
 	event->frame_len = len;
@@ -85,5 +90,9 @@ const struct mill_services mill_services = {
     .defer = mill_service_defer,
     .fragment = mill_service_fragment,
     .icmp_error = mill_service_icmp_error,
+    .answer = mill_service_answer,
+    .police = mill_service_police,
+    .mirror = mill_service_mirror,
+    .sample = mill_service_sample,
     .log = mill_service_log,
 };

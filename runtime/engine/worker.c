@@ -422,6 +422,7 @@ bool mill_worker_start(struct mill_engine *engine, uint32_t number, struct mill_
 	worker->number = number;
 	worker->state = &engine->state->worker[number];
 	worker->state->core = UINT32_MAX;
+	worker->random = mill_now() << 8 | (number + 1);
 	worker->wake = eventfd(0, EFD_CLOEXEC);
 	worker->defer = mill_defer_create();
 	worker->base = (struct mill_worker){
@@ -429,6 +430,7 @@ bool mill_worker_start(struct mill_engine *engine, uint32_t number, struct mill_
 	    .ifaces = engine->iface,
 	    .if_counters = worker->state->iface,
 	    .rule_counters = worker->state->rule,
+	    .policed = worker->state->policed,
 	    .services = &mill_services,
 	    .now_ns = mill_now(),
 	    .number = number,

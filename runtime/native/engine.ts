@@ -76,6 +76,8 @@ export interface StateView {
   interfaceCounters(slot: number): InterfaceCounters;
   /** Packets and bytes, two numbers a slot, in the order asked. */
   ruleCounters(slots: readonly number[]): BigUint64Array;
+  /** Those of them that rules dropped over their limits, likewise. */
+  policedCounters(slots: readonly number[]): BigUint64Array;
   /** How much each path group of the FIB in force has been used, by every worker together. */
   groupUse(): GroupUse;
   /** Log events since the last call, at most `max`. */

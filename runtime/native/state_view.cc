@@ -53,6 +53,7 @@ class StateView : public Napi::ObjectWrap<StateView>
 		                    InstanceMethod<&StateView::port>("port"),
 		                    InstanceMethod<&StateView::interface_counters>("interfaceCounters"),
 		                    InstanceMethod<&StateView::rule_counters>("ruleCounters"),
+		                    InstanceMethod<&StateView::policed_counters>("policedCounters"),
 		                    InstanceMethod<&StateView::group_use>("groupUse"),
 		                    InstanceMethod<&StateView::take_events>("takeEvents")});
 	}
@@ -94,6 +95,10 @@ class StateView : public Napi::ObjectWrap<StateView>
 	Napi::Value port(const Napi::CallbackInfo &info);
 	Napi::Value interface_counters(const Napi::CallbackInfo &info);
 	Napi::Value rule_counters(const Napi::CallbackInfo &info);
+	Napi::Value policed_counters(const Napi::CallbackInfo &info);
+	/* Of all workers together: `of` is a worker's counters by rule slot. */
+	Napi::Value sums_by_rule(const Napi::CallbackInfo &info,
+	                         mill_counter (mill_worker_state::*of)[MILL_MAX_RULES]);
 	Napi::Value group_use(const Napi::CallbackInfo &info);
 	Napi::Value take_events(const Napi::CallbackInfo &info);
 	void clear_rule(uint32_t slot);
@@ -187,8 +192,10 @@ void StateView::clear_rule(uint32_t slot)
 		if (!ever_ran(worker))
 			continue;
 		worker.rule[slot] = {};
+		worker.policed[slot] = {};
 		worker.log[slot] = {};
 	}
+	__atomic_store_n(&state().policer[slot], 0, __ATOMIC_RELAXED);
 }
 
 std::vector<uint32_t> StateView::assign_rules(const std::vector<uint64_t> &ids,
@@ -310,6 +317,17 @@ Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)
 
 Napi::Value StateView::rule_counters(const Napi::CallbackInfo &info)
 {
+	return sums_by_rule(info, &mill_worker_state::rule);
+}
+
+Napi::Value StateView::policed_counters(const Napi::CallbackInfo &info)
+{
+	return sums_by_rule(info, &mill_worker_state::policed);
+}
+
+Napi::Value StateView::sums_by_rule(const Napi::CallbackInfo &info,
+                                    mill_counter (mill_worker_state::*of)[MILL_MAX_RULES])
+{
 	return guarded(info.Env(), [&]() -> Napi::Value {
 		const Napi::Array slots = as_array(info[0], "rule slots");
 		Napi::BigUint64Array result = Napi::BigUint64Array::New(info.Env(), slots.Length() * 2);
@@ -318,7 +336,7 @@ Napi::Value StateView::rule_counters(const Napi::CallbackInfo &info)
 			mill_counter sum = {};
 			for (const mill_worker_state &worker : state().worker)
 				if (ever_ran(worker))
-					add(sum, worker.rule[slot]);
+					add(sum, (worker.*of)[slot]);
 			result[2 * i] = sum.packets;
 			result[2 * i + 1] = sum.bytes;
 		}

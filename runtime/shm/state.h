@@ -39,6 +39,8 @@ enum mill_drop {
 	MILL_DROP_HOST_REFUSED, /* kernel did not take the injected frame, or there is no host face */
 	MILL_DROP_LINK_LOCAL, /* IPv6 link-local source or destination may not be forwarded: RFC 4291 §2.5.6 */
 	MILL_DROP_ACL_OUT,    /* by the `out` ACL of its egress interface */
+	MILL_DROP_POLICED,    /* over the limit of the rule that took it */
+	MILL_DROP_MIRROR_FULL, /* a copy only: the mirror port had no room, the packet itself went on */
 	MILL_DROP_COUNT
 };
 
@@ -97,6 +99,7 @@ struct mill_worker_state {
 	uint32_t tid, core;
 	_Alignas(64) struct mill_iface_counters iface[MILL_MAX_IFACES]; /* by interface slot */
 	struct mill_counter rule[MILL_MAX_RULES];                       /* by rule slot */
+	struct mill_counter policed[MILL_MAX_RULES];                    /* dropped over the rule's limit */
 	struct mill_log_bucket log[MILL_MAX_RULES];
 	struct mill_event_ring events;
 };
@@ -126,6 +129,10 @@ struct mill_state {
 	char port_name[MILL_MAX_PORTS][MILL_NAME_SIZE];
 	char iface_name[MILL_MAX_IFACES][MILL_NAME_SIZE];
 	uint64_t rule_id[MILL_MAX_RULES];
+
+	/* Token buckets of rules, by rule slot: when they are full again, in 64ths of a nanosecond of CLOCK_MONOTONIC.
+	 * Every worker changes them, by compare and exchange: engine/police.c. */
+	uint64_t policer[MILL_MAX_RULES];
 
 	struct mill_port_state port[MILL_MAX_PORTS];
 	struct mill_worker_state worker[MILL_MAX_WORKERS];

@@ -12,6 +12,8 @@ import {
   pbr,
   predicate,
   proto,
+  type RuleDraft,
+  reject,
   router,
   service,
   tcp,
@@ -210,6 +212,29 @@ function nexthopOf(random: Random, match: AnyMatch) {
   return rule(random.pick([v4, v6, [v4, v6]]), match);
 }
 
+function passing(random: Random, match: AnyMatch) {
+  if (random.once(5))
+    return reject(match, {
+      icmp: random.pick(['admin-prohibited', 'port-unreachable']),
+      tcp: random.pick(['reset', 'icmp']),
+    });
+  return random.once(2) ? allow(match) : deny(match);
+}
+
+function treatedOf(random: Random, rule: RuleDraft, kind: 'acl' | 'out' | 'pbr'): RuleDraft {
+  const drops = rule.data.action.kind === 'deny' || rule.data.action.kind === 'reject';
+  const limited = () =>
+    random.once(2)
+      ? rule.police(`${1 + random.below(900)} Mbit/s`)
+      : rule.police(`${1 + random.below(9000)} packets/s`, { burst: '7 packets' });
+  return random.pick<() => RuleDraft>([
+    () => rule.mirror('port0', { oneIn: 1 + random.below(3) }),
+    () => rule.sample(1 + random.below(100)),
+    ...(drops ? [] : [() => rule.dscp(random.below(64)), () => rule.dscp('ef').mirror('port0').sample(9)]),
+    ...(drops || kind === 'pbr' ? [] : [limited, () => limited().dscp('af21')]),
+  ])();
+}
+
 /** What a list's rules are like: mostly anything, and now and then all of them for nothing. */
 type Mood = 'any' | 'never';
 
@@ -221,8 +246,9 @@ function ruleOf(random: Random, kind: 'acl' | 'out' | 'pbr', predicates: boolean
         ? alwaysOf(random)
         : matchOf(random, predicates);
   const diverts = kind === 'pbr' || (kind === 'acl' && random.once(7));
-  const rule = diverts ? nexthopOf(random, match) : random.once(2) ? allow(match) : deny(match);
-  return random.once(3) ? rule.log({ rate: `${1 + random.below(50)}/s` }) : rule;
+  const rule = diverts ? nexthopOf(random, match) : passing(random, match);
+  const treated = random.once(4) ? treatedOf(random, rule, kind) : rule;
+  return random.once(3) ? treated.log({ rate: `${1 + random.below(50)}/s` }) : treated;
 }
 
 function aclOf(random: Random, name: string, kind: 'acl' | 'out' = 'acl'): Acl {

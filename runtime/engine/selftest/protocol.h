@@ -58,6 +58,7 @@ struct mill_selftest_counter {
 struct mill_selftest_rule {
 	uint32_t slot;
 	uint32_t packets, bytes;
+	uint32_t policed, policed_bytes; /* of them, dropped over the limit */
 };
 
 enum mill_selftest_kind {
@@ -67,14 +68,19 @@ enum mill_selftest_kind {
 	MILL_SELFTEST_FRAGMENT,
 	MILL_SELFTEST_LOG,
 	MILL_SELFTEST_ICMP_ERROR, /* bytes: the IP packet, with identification 0 */
+	MILL_SELFTEST_RESET,      /* bytes: the IP packet */
+	MILL_SELFTEST_POLICE,     /* neighbour: cost and burst */
+	MILL_SELFTEST_MIRROR,
+	MILL_SELFTEST_SAMPLE,
 };
 
 struct mill_selftest_action {
 	uint8_t kind;
-	uint8_t class;   /* of a punt */
-	uint16_t slot;   /* of the port for SENT; of the interface for PUNT, LOG and ICMP_ERROR */
-	uint32_t number; /* daemon's number of the adjacency for DEFER and FRAGMENT; rule slot for LOG */
-	uint32_t per_second;
+	uint8_t class; /* of a punt */
+	uint16_t slot; /* of the port for SENT and MIRROR; of the interface for others */
+	uint32_t
+	    number; /* daemon's number of the adjacency for DEFER and FRAGMENT; rule slot for LOG, POLICE, SAMPLE */
+	uint32_t per_second; /* one_in for MIRROR and SAMPLE, amount for POLICE */
 	uint16_t len, l3;
 	uint8_t neighbour[16]; /* for DEFER */
 };

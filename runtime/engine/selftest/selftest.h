@@ -36,7 +36,7 @@ struct world {
 	uint32_t *rule_slot, gateway_slot[MILL_MAX_GATEWAYS];
 	struct mill_iface iface[MILL_MAX_IFACES];
 	struct mill_iface_counters counters[MILL_MAX_IFACES];
-	struct mill_counter *rules; /* by slot */
+	struct mill_counter *rules, *policed; /* by slot */
 	uint32_t n_rule_slots, n_ifaces;
 	struct region region[SELFTEST_REGIONS];
 	uint32_t tx_start[MILL_MAX_PORTS]; /* head of each TX ring before the burst */

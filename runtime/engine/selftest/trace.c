@@ -1,6 +1,7 @@
 /* What a forwarder did with a frame: calls of its services, frames in TX rings, counters. One thread. */
 #include <stdlib.h>
 #include <string.h>
+#include "answer.h"
 #include "icmp_message.h"
 #include "netmill/packet.h"
 #include "selftest/selftest.h"
@@ -112,8 +113,69 @@ static void icmp_error(struct mill_worker *worker, uint16_t iface, uint8_t type,
 	action(world, &done, out);
 }
 
-const struct mill_services trace_services = {
-    .punt = punt, .defer = defer, .fragment = fragment, .icmp_error = icmp_error, .log = log_event};
+/* As the engine's own does, but for its rate, and the way back. */
+static void answer(struct mill_worker *worker, uint16_t iface, uint8_t how, const uint8_t *frame,
+                   uint16_t len, uint16_t l3)
+{
+	struct world *world = (struct world *)worker;
+	struct mill_selftest_action done = {.kind = MILL_SELFTEST_RESET, .slot = iface};
+	struct mill_icmp_error error = {0};
+	struct mill_packet about;
+	uint8_t out[MILL_RESET_LARGEST];
+	const enum mill_answer_kind kind =
+	    mill_answer_kind_of(worker->fib, &about, &error, how, frame, len, l3);
+	if (kind == MILL_ANSWER_ICMP)
+		icmp_error(worker, iface, error.type, error.code, 0, frame, len, l3);
+	if (kind != MILL_ANSWER_RESET || !world->services_take)
+		return;
+	done.len = (uint16_t)mill_reset_write(out, &about);
+	action(world, &done, out);
+}
+
+static bool police(struct mill_worker *worker, uint32_t rule_slot, uint64_t cost, uint64_t burst,
+                   uint32_t amount)
+{
+	struct world *world = (struct world *)worker;
+	struct mill_selftest_action done = {
+	    .kind = MILL_SELFTEST_POLICE, .number = rule_slot, .per_second = amount};
+	memcpy(done.neighbour, &cost, sizeof(cost));
+	memcpy(done.neighbour + sizeof(cost), &burst, sizeof(burst));
+	action(world, &done, done.neighbour);
+	return world->services_take;
+}
+
+static bool mirror(struct mill_worker *worker, uint16_t port, uint32_t one_in, const uint8_t *frame,
+                   uint16_t len)
+{
+	struct world *world = (struct world *)worker;
+	const struct mill_selftest_action done = {
+	    .kind = MILL_SELFTEST_MIRROR, .slot = port, .per_second = one_in, .len = len};
+	if (world->services_take)
+		action(world, &done, frame);
+	return world->services_take;
+}
+
+static void sample(struct mill_worker *worker, uint32_t rule_slot, uint32_t one_in, uint16_t iface,
+                   const uint8_t *frame, uint16_t len, uint16_t l3)
+{
+	const struct mill_selftest_action done = {.kind = MILL_SELFTEST_SAMPLE,
+	                                          .slot = iface,
+	                                          .number = rule_slot,
+	                                          .per_second = one_in,
+	                                          .len = len,
+	                                          .l3 = l3};
+	action((struct world *)worker, &done, frame);
+}
+
+const struct mill_services trace_services = {.punt = punt,
+                                             .defer = defer,
+                                             .fragment = fragment,
+                                             .icmp_error = icmp_error,
+                                             .answer = answer,
+                                             .police = police,
+                                             .mirror = mirror,
+                                             .sample = sample,
+                                             .log = log_event};
 
 /* A counter's part in the sum is linear, so that frames counted one by one give what their burst gives. */
 static void weigh(struct trace *trace, uint64_t of, uint64_t packets, uint64_t bytes)
@@ -150,13 +212,15 @@ struct changed trace_counters(struct world *world)
 	for (uint32_t i = 0; i < MILL_MAX_IFACES; i++)
 		changed.n_counters += iface_counters(world, (uint16_t)i);
 	for (uint32_t i = 0; i < world->n_rule_slots; i++) {
-		struct mill_counter *now = &world->rules[i];
+		struct mill_counter *now = &world->rules[i], *policed = &world->policed[i];
 		if (now->packets == 0 && now->bytes == 0)
 			continue;
-		const struct mill_selftest_rule hit = {i, (uint32_t)now->packets, (uint32_t)now->bytes};
+		const struct mill_selftest_rule hit = {i, (uint32_t)now->packets, (uint32_t)now->bytes,
+		                                       (uint32_t)policed->packets, (uint32_t)policed->bytes};
 		append(&world->trace, &hit, sizeof(hit));
 		weigh(&world->trace, 1ull << 32 | i, now->packets, now->bytes);
-		*now = (struct mill_counter){0, 0};
+		weigh(&world->trace, 2ull << 32 | i, policed->packets, policed->bytes);
+		*now = *policed = (struct mill_counter){0, 0};
 		changed.n_rules++;
 	}
 	return changed;

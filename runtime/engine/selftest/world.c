@@ -93,8 +93,10 @@ bool world_create(struct world *world, const struct mill_selftest_setup *setup, 
 	world->n_ifaces = setup->n_ifaces;
 	world->n_rule_slots = setup->first_rule + setup->n_rules;
 	world->rules = calloc(world->n_rule_slots + 1, sizeof(*world->rules));
+	world->policed = calloc(world->n_rule_slots + 1, sizeof(*world->policed));
 	world->rule_slot = calloc(setup->n_rules + 1, sizeof(*world->rule_slot));
-	if (world->rules == NULL || world->rule_slot == NULL || !make_regions(world, setup))
+	if (world->rules == NULL || world->policed == NULL || world->rule_slot == NULL ||
+	    !make_regions(world, setup))
 		return false;
 	make_ifaces(world, setup, ifaces);
 	for (uint32_t i = 0; i < setup->n_rules; i++)
@@ -110,6 +112,7 @@ bool world_create(struct world *world, const struct mill_selftest_setup *setup, 
 	world->worker.ifaces = world->iface;
 	world->worker.if_counters = world->counters;
 	world->worker.rule_counters = world->rules;
+	world->worker.policed = world->policed;
 	world->worker.services = &trace_services;
 	world->worker.now_ns = 1000000000;
 	return make_fib(world, records, setup->n_records);

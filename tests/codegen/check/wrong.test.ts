@@ -280,6 +280,28 @@ test(
   ['4:1 NM3040'],
   'judges what leaves',
 );
+const treated: readonly (readonly [rule: string, expected: string, message: string])[] = [
+  ["allow().police('10 Mb/s' as never)", '4:9 NM3043', "'10 Mb/s' is not a rate"],
+  ["allow().police('1 kbit/s')", '4:9 NM3043', 'not a rate'],
+  ["allow().police('1 Mbit/s', { burst: '900 B' })", '4:9 NM3043', 'not a burst'],
+  ["allow().police('100 packets/s', { burst: '3 kB' })", '4:9 NM3043', 'not a burst'],
+  ["deny().police('1 Mbit/s')", '4:8 NM3042', 'cannot have .police()'],
+  ["reject().dscp('ef')", '4:10 NM3042', 'cannot have .dscp()'],
+  ['allow().dscp(64)', '4:9 NM3043', 'not a DSCP'],
+  ['allow().sample(0)', '4:9 NM3043', 'of which one is logged'],
+  ["allow().mirror('nowhere')", '4:1 NM3041', "no port 'nowhere'"],
+  ["allow().mirror('wan')", '4:1 NM3041', "copies to its port 'wan'"],
+  ["reject({}, { icmp: 'no-route' as never })", '4:20 NM4014', "'no-route'"],
+];
+for (const [rule, expected, message] of treated)
+  test(`a treatment that cannot be: ${rule}`, wrong, list(rule), [expected], message);
+test(
+  'a limit in a PBR list',
+  wrong,
+  pbrList("nexthop('192.0.2.9').police('1 Mbit/s')"),
+  ['4:1 NM3042'],
+  'has a rule with .police()',
+);
 test(
   'two lists of a name',
   wrong,

@@ -41,6 +41,6 @@ test('the reference policy is right', async (t) => {
   t.deepEqual(warnings, []);
   t.deepEqual(
     router.interfaces.map((one) => one.name),
-    ['wan', 'lan.office', 'lan.dmz', 'metro.custA', 'metro.custB'],
+    ['wan', 'lan.office', 'lan.dmz', 'ids', 'metro.custA', 'metro.custB'],
   );
 });

@@ -31,6 +31,7 @@ const tunnel = (match: string) => `import { acl, allow, proto, router } from 'ne
 const list = acl('tunnels', {}, [allow({ ${match} }).expires('2020-12-31')])
 export default router('t', { interfaces: { wan: { port: 'eth0', fallback: 'drop', in: list } } })
 `;
+let treated: LoadedPolicy;
 
 test.before(async (t) => {
   t.timeout(120_000);
@@ -40,11 +41,17 @@ test.before(async (t) => {
     'gre.ts': tunnel("service: proto('gre')"),
     'esp.ts': tunnel("service: proto('esp')"),
     'short.ts': tunnel("service: proto('esp'), length: [0, 1400]"),
+    'treated.ts': policy
+      .replace('service: tcp(80, 443) })', "service: tcp(80, 443) }).police('1 Gbit/s').mirror('lan')")
+      .replace('deny({ from: servers })', 'reject({ from: servers })')
+      .replace('deny,', 'deny, reject,')
+      .replace('service: tcp(636) })', "service: tcp(636) }).dscp('ef')"),
     'open.ts': policy.replace('tcp(636)', 'tcp(636, 389)'),
   };
   await withFiles(files, async (directory) => {
     edge = await load(join(directory, 'edge.ts'));
     changed = await load(join(directory, 'changed.ts'));
+    treated = await load(join(directory, 'treated.ts'));
     open = await load(join(directory, 'open.ts'));
     tunnels = await Promise.all(['gre', 'esp', 'short'].map((name) => load(join(directory, `${name}.ts`))));
   });
@@ -167,4 +174,20 @@ test('another ACL for what leaves is another policy', (t) => {
   t.regex(found.changes[0]!.example, /^out vault tcp .*:389/);
   t.is(simulate(edge, found.changes[0]!.example).fate, 'denied');
   t.is(simulate(open, found.changes[0]!.example).fate, 'routed');
+});
+
+test('what is answered, limited, copied or marked otherwise is another policy, though nothing else changes', (t) => {
+  const found = equivalent(edge, treated);
+  t.false(found.equivalent);
+  const told = found.changes.map((one) => `${one.effect} ${one.direction} ${one.new.treatment ?? ''}`);
+  t.deepEqual([...new Set(told)].sort(), [
+    'treated in answered with a TCP reset, or ICMP admin-prohibited',
+    'treated in policed to 1 Gbit/s, burst 6250000 bytes; copied to lan',
+    'treated out DSCP 46',
+  ]);
+  t.true(equivalent(treated, treated).equivalent);
+  const asked = { in: 'wan', from: servers.v4, is: 'denied' } as const;
+  t.true(prove(treated, asked).holds, 'rejected is denied');
+  const { steps } = simulate(treated, 'in wan tcp 9.9.9.9:1234 > 192.0.2.10:443 syn');
+  t.is(steps[0]?.result, 'allow; policed to 1 Gbit/s, burst 6250000 bytes; copied to lan');
 });

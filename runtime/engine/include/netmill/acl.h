@@ -23,17 +23,69 @@ static inline bool mill_allow(struct mill_worker *w, const struct mill_packet *p
 	return true;
 }
 
-static inline bool mill_deny(struct mill_worker *w, const struct mill_packet *p, uint32_t rule)
+static inline bool mill_refuse(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
+                               enum mill_drop reason)
 {
 	mill_hit(w, p, rule);
-	return mill_drop(w, p, MILL_DROP_ACL);
+	return mill_drop(w, p, reason);
+}
+
+static inline bool mill_deny(struct mill_worker *w, const struct mill_packet *p, uint32_t rule)
+{
+	return mill_refuse(w, p, rule, MILL_DROP_ACL);
 }
 
 /* On the way out. */
 static inline bool mill_deny_out(struct mill_worker *w, const struct mill_packet *p, uint32_t rule)
 {
+	return mill_refuse(w, p, rule, MILL_DROP_ACL_OUT);
+}
+
+/* `how` a rejected packet's source is told: enum mill_answer_how. */
+static inline void mill_answer(struct mill_worker *w, const struct mill_packet *p, uint8_t how)
+{
+	w->services->answer(w, p->iface, how, p->frame, (uint16_t)p->len, (uint16_t)(p->l3 - p->frame));
+}
+
+static inline bool mill_reject_rule(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
+                                    uint8_t how)
+{
+	mill_answer(w, p, how);
+	return mill_deny(w, p, rule);
+}
+
+static inline bool mill_reject_rule_out(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
+                                        uint8_t how)
+{
+	mill_answer(w, p, how);
+	return mill_deny_out(w, p, rule);
+}
+
+static inline void mill_sample(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
+                               uint32_t one_in)
+{
+	w->services->sample(w, w->bind->rule[rule], one_in, p->iface, p->frame, (uint16_t)p->len,
+	                    (uint16_t)(p->l3 - p->frame));
+}
+
+/* A copy for which there is no room is lost and counted; the packet itself goes on. */
+static inline void mill_mirror(struct mill_worker *w, const struct mill_packet *p, uint16_t port,
+                               uint32_t one_in)
+{
+	if (!w->services->mirror(w, w->bind->port[port], one_in, p->frame, (uint16_t)p->len))
+		mill_drop(w, p, MILL_DROP_MIRROR_FULL);
+}
+
+/* False: over the rule's limit, counted and dropped. */
+static inline bool mill_police(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
+                               uint64_t cost, uint64_t burst, uint32_t amount)
+{
+	const uint32_t slot = w->bind->rule[rule];
+	if (w->services->police(w, slot, cost, burst, amount))
+		return true;
 	mill_hit(w, p, rule);
-	return mill_drop(w, p, MILL_DROP_ACL_OUT);
+	mill_count(&w->policed[slot], p->len);
+	return mill_drop(w, p, MILL_DROP_POLICED);
 }
 
 static inline bool mill_divert(struct mill_worker *w, struct mill_packet *p, uint32_t rule, uint16_t gateway)
@@ -125,13 +177,24 @@ struct mill_row6 {
 	uint32_t action;
 };
 
-enum mill_verdict { MILL_ALLOW, MILL_DENY, MILL_DIVERT };
+enum mill_verdict { MILL_ALLOW, MILL_DENY, MILL_REJECT, MILL_DIVERT };
 
 struct mill_action {
 	uint32_t rule;
 	uint32_t per_second; /* log events, 0 for none */
 	uint16_t gateway;
-	uint16_t verdict; /* enum mill_verdict */
+	uint8_t verdict;    /* enum mill_verdict */
+	uint8_t how;        /* enum mill_answer_how */
+	uint32_t treatment; /* place in the list's treatments, from 1; 0 for none */
+};
+
+/* What few rules of long lists do besides. */
+struct mill_treatment {
+	uint64_t cost, burst;           /* of mill_police; cost 0: no limit */
+	uint32_t sample, mirror_one_in; /* 0: none */
+	uint16_t mirror;                /* local port */
+	uint8_t mark;                   /* or MILL_NO_MARK */
+	bool per_packet;                /* the limit counts packets, not bytes */
 };
 
 static inline uint32_t mill_selector(const struct mill_packet *p)
@@ -179,31 +242,88 @@ static inline const struct mill_row6 *mill_scan6(const struct mill_row6 *row, ui
 	return NULL;
 }
 
-static inline bool mill_act(struct mill_worker *w, struct mill_packet *p, const struct mill_action *action)
+static inline bool mill_verdict_of(struct mill_worker *w, struct mill_packet *p,
+                                   const struct mill_action *action, enum mill_drop reason)
 {
-	if (action->per_second != 0)
-		mill_log_packet(w, p, action->rule, action->per_second);
-	if (action->verdict == MILL_DENY)
-		return mill_deny(w, p, action->rule);
-	if (action->verdict == MILL_DIVERT)
+	switch (action->verdict) {
+	case MILL_DENY:
+		return mill_refuse(w, p, action->rule, reason);
+	case MILL_REJECT:
+		mill_answer(w, p, action->how);
+		return mill_refuse(w, p, action->rule, reason);
+	case MILL_DIVERT:
 		return mill_divert(w, p, action->rule, action->gateway);
-	return mill_allow(w, p, action->rule);
+	default:
+		return mill_allow(w, p, action->rule);
+	}
 }
 
-static inline bool mill_act_out(struct mill_worker *w, const struct mill_packet *p,
-                                const struct mill_action *action)
+static inline void mill_log_action(struct mill_worker *w, const struct mill_packet *p,
+                                   const struct mill_action *action)
 {
 	if (action->per_second != 0)
 		mill_log_packet(w, p, action->rule, action->per_second);
-	if (action->verdict == MILL_DENY)
-		return mill_deny_out(w, p, action->rule);
-	return mill_allow(w, p, action->rule);
+}
+
+/* False: over the rule's limit. */
+static inline bool mill_treat(struct mill_worker *w, struct mill_packet *p, const struct mill_action *action,
+                              const struct mill_treatment *treatments)
+{
+	const struct mill_treatment *of;
+	if (action->treatment == 0)
+		return true;
+	of = &treatments[action->treatment - 1];
+	if (of->sample != 0)
+		mill_sample(w, p, action->rule, of->sample);
+	if (of->mirror_one_in != 0)
+		mill_mirror(w, p, of->mirror, of->mirror_one_in);
+	if (of->mark != MILL_NO_MARK)
+		p->mark = of->mark;
+	return of->cost == 0 ||
+	       mill_police(w, p, action->rule, of->cost, of->burst, of->per_packet ? 1 : p->len);
+}
+
+static inline bool mill_act(struct mill_worker *w, struct mill_packet *p, const struct mill_action *action)
+{
+	mill_log_action(w, p, action);
+	return mill_verdict_of(w, p, action, MILL_DROP_ACL);
+}
+
+static inline bool mill_act_treated(struct mill_worker *w, struct mill_packet *p,
+                                    const struct mill_action *action, const struct mill_treatment *treatments)
+{
+	mill_log_action(w, p, action);
+	return mill_treat(w, p, action, treatments) && mill_verdict_of(w, p, action, MILL_DROP_ACL);
+}
+
+static inline bool mill_act_out(struct mill_worker *w, struct mill_packet *p,
+                                const struct mill_action *action)
+{
+	mill_log_action(w, p, action);
+	return mill_verdict_of(w, p, action, MILL_DROP_ACL_OUT);
+}
+
+static inline bool mill_act_out_treated(struct mill_worker *w, struct mill_packet *p,
+                                        const struct mill_action *action,
+                                        const struct mill_treatment *treatments)
+{
+	mill_log_action(w, p, action);
+	return mill_treat(w, p, action, treatments) && mill_verdict_of(w, p, action, MILL_DROP_ACL_OUT);
 }
 
 static inline uint16_t mill_act_via(struct mill_worker *w, const struct mill_packet *p,
                                     const struct mill_action *action)
 {
-	if (action->per_second != 0)
-		mill_log_packet(w, p, action->rule, action->per_second);
+	mill_log_action(w, p, action);
+	return mill_via(w, p, action->rule, action->gateway);
+}
+
+/* Rules of PBR lists have no limits. */
+static inline uint16_t mill_act_via_treated(struct mill_worker *w, struct mill_packet *p,
+                                            const struct mill_action *action,
+                                            const struct mill_treatment *treatments)
+{
+	mill_log_action(w, p, action);
+	mill_treat(w, p, action, treatments);
 	return mill_via(w, p, action->rule, action->gateway);
 }

@@ -23,6 +23,24 @@ static inline bool mill_ipv4_checksum_ok(const uint8_t *header, uint32_t bytes)
 	return (sum & 0xffff) + (sum >> 16) == 0xffff;
 }
 
+/* Another DSCP, ECN as it was. The first word changes: RFC 1624 [Eqn. 3], HC' = ~(~HC + ~m + m'). */
+static inline void mill_ipv4_set_dscp(uint8_t *header, uint8_t dscp)
+{
+	const uint32_t before = mill_load16(header);
+	header[1] = (uint8_t)(dscp << 2 | (header[1] & 3));
+	uint32_t sum = (~mill_load16(header + 10) & 0xffffu) + (~before & 0xffffu) + mill_load16(header);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	mill_store16(header + 10, (uint16_t)~sum);
+}
+
+/* RFC 8200 §3: the traffic class is bits 4 to 11. */
+static inline void mill_ipv6_set_dscp(uint8_t *header, uint8_t dscp)
+{
+	const uint32_t first = mill_load16(header);
+	mill_store16(header, (uint16_t)((first & 0xf03f) | (uint32_t)dscp << 6));
+}
+
 /* TTL less one. The word of TTL and protocol falls by 0x0100, so the checksum rises by as much: RFC 1624 [Eqn. 3].
  * A sum of 0xffff becomes 0, as it does in the kernel, so that both emit the same bytes. */
 static inline void mill_ipv4_lower_ttl(uint8_t *header)

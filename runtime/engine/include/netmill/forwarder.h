@@ -47,6 +47,9 @@ struct mill_bindings {
 
 struct mill_worker;
 
+/* How a rejected packet's source is told, ORed: by default ICMP "administratively prohibited", for TCP too. */
+enum mill_answer_how { MILL_ANSWER_RESETS = 1, MILL_ANSWER_PORT = 2 };
+
 /* What needs a queue, a lock or another thread. `frame` stays the caller's: each of these copies. True: the service
  * has taken it. Then the forwarder has counted a punt as `punt`; frames of `defer` and `fragment` are counted as
  * `tx` by the service when they are sent. False: the forwarder counts the drop. Frames given to `defer` and
@@ -66,6 +69,19 @@ struct mill_services {
 	 * one (RFC 1812 §4.3.2.7). Type and code are those of the packet's family; mtu: of "too big", else 0. */
 	void (*icmp_error)(struct mill_worker *, uint16_t iface, uint8_t type, uint8_t code, uint32_t mtu,
 	                   const uint8_t *frame, uint16_t len, uint16_t l3);
+	/* A rule has dropped a packet and its source may be told: by a TCP reset, or an ICMP error. */
+	void (*answer)(struct mill_worker *, uint16_t iface, uint8_t how, const uint8_t *frame, uint16_t len,
+	               uint16_t l3);
+	/* The token bucket of a rule, one for all workers. `cost` of one unit in 2^-26 ns, `burst` in 64ths of a ns.
+	 * True: so many units conform, and are taken from it. */
+	bool (*police)(struct mill_worker *, uint32_t rule_slot, uint64_t cost, uint64_t burst,
+	               uint32_t amount);
+	/* A copy of the frame, of one in `one_in`, to a port slot. False: there was no room for it. */
+	bool (*mirror)(struct mill_worker *, uint16_t port, uint32_t one_in, const uint8_t *frame,
+	               uint16_t len);
+	/* One in `one_in` becomes an event of the rule. */
+	void (*sample)(struct mill_worker *, uint32_t rule_slot, uint32_t one_in, uint16_t iface,
+	               const uint8_t *frame, uint16_t len, uint16_t l3);
 	/* A rule with `log` matched. per_second is the rule's own limit. */
 	void (*log)(struct mill_worker *, uint32_t rule_slot, uint32_t per_second, uint16_t iface,
 	            const uint8_t *frame, uint16_t len, uint16_t l3);
@@ -79,6 +95,7 @@ struct mill_worker {
 	const struct mill_iface *ifaces;         /* by interface slot */
 	struct mill_iface_counters *if_counters; /* by interface slot */
 	struct mill_counter *rule_counters;      /* by rule slot */
+	struct mill_counter *policed;            /* by rule slot */
 	const struct mill_services *services;
 	uint64_t now_ns;   /* CLOCK_MONOTONIC, read once a burst */
 	uint64_t tx_dirty; /* bit p: tx[p] has frames that no tx sync has pushed yet */

@@ -12,6 +12,7 @@
 #include "netmill/forwarder.h"
 
 #define MILL_NO_GATEWAY    0xffffu
+#define MILL_NO_MARK       0xffu
 #define MILL_PREFETCH_SPAN 6u /* frames ahead: about the memory latency over the work on one packet */
 
 /* What is known of the transport header; read on demand, since most rules and routes never ask. */
@@ -44,6 +45,7 @@ struct mill_packet {
 	uint16_t sport, dport;
 	uint16_t l4_offset; /* from l3 */
 	uint8_t family;     /* 4 or 6 */
+	uint8_t mark;       /* DSCP that it leaves with, or MILL_NO_MARK */
 	uint8_t proto;      /* IPv6: only after mill_read_l4 */
 	uint8_t l4;         /* enum mill_l4 */
 	uint8_t tcp_flags, icmp_type, icmp_code;

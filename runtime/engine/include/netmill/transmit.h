@@ -16,8 +16,24 @@ static inline void mill_write_link(uint8_t *to, const struct mill_adjacency *adj
 		memcpy(to + 12, adjacency->rewrite + 12, 8);
 }
 
+#ifdef MILL_MARKS
+static inline void mill_write_mark(const struct mill_packet *p)
+{
+	if (p->mark == MILL_NO_MARK)
+		return;
+	if (p->family == 4)
+		mill_ipv4_set_dscp(p->l3, p->mark);
+	else
+		mill_ipv6_set_dscp(p->l3, p->mark);
+}
+#endif
+
+/* What changes in the IP header on the way: TTL, and the DSCP where rules set one. */
 static inline void mill_lower_ttl(struct mill_packet *p)
 {
+#ifdef MILL_MARKS
+	mill_write_mark(p);
+#endif
 	if (p->family == 4)
 		mill_ipv4_lower_ttl(p->l3);
 	else
