@@ -23,6 +23,7 @@ import type { Logger } from './log.js';
 import type { EngineLink, Native, Rib } from './native.js';
 import { buffersFor } from './packet-memory.js';
 import { makeRundir, type RunPaths, runPaths } from './paths.js';
+import { watchRules } from './rule-log.js';
 import { version } from './version.js';
 import { watchEngine } from './watch.js';
 
@@ -130,7 +131,11 @@ async function run(
   let ready = false;
   stops.push(() => core.stop(found === undefined || ready));
   const fpm = await takeOver(options, startup, core, rib, log);
-  rib.onLinks(core.refresh);
+  const sayRules = watchRules(rib, log);
+  rib.onLinks(() => {
+    core.refresh();
+    sayRules();
+  });
   core.refresh();
   const watch = watchEngine(deployer, link, log);
   stops.push(() => watch.stop());

@@ -4,7 +4,7 @@ import type { FpmStatus } from '../fpm.js';
 import type { AuditReport } from '../native.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
-import { fibText } from './status.js';
+import { fibText, rulesFacts } from './status.js';
 import { count, facts, time } from './text.js';
 
 const actions = ['couple', 'decouple', 'recouple', 'audit', 'status'] as const;
@@ -50,6 +50,7 @@ export function fibFacts(fib: FibReply, paint: Painter): string {
       'netlink',
       `${count(fib.messages)} messages, ${count(fib.overruns)} overruns, ${count(fib.resyncs)} resyncs, ${count(fib.corrections)} corrections`,
     ],
+    ...rulesFacts(fib, paint),
     ...(fib.fpm === undefined ? [] : [['FPM', fpmText(fib.fpm, paint)] as const]),
     ['engine', `${count(fib.batches)} batches`],
     ['audits', fib.audits === 0 ? 'none yet' : `${count(fib.audits)}: ${found}`],

@@ -1,5 +1,6 @@
 import { Command, Option, UsageError } from 'clipanion';
 import { categories, NetmillCommand } from './command.js';
+import { destinationOf } from './destination.js';
 
 export class RouteAddCommand extends NetmillCommand {
   static override paths = [['route', 'add']];
@@ -10,6 +11,7 @@ export class RouteAddCommand extends NetmillCommand {
       'It wins over the same prefix of the kernel, and lasts until it is deleted: `route` shows it as `proto netmill`, a restarted netmilld has it again, and a new device of the same name takes it over. (It is kept in the run directory, which most systems empty at boot.)',
     examples: [
       ['By a gateway', '$0 route add 203.0.113.0/24 198.51.100.1'],
+      ['The default route', '$0 route add default 198.51.100.1'],
       ['Directly on an interface', '$0 route add 10.99.0.0/16 --iface lan.office'],
     ],
   });
@@ -18,8 +20,11 @@ export class RouteAddCommand extends NetmillCommand {
   gateway = Option.String({ name: 'GATEWAY', required: false });
   iface = Option.String('--iface', { description: 'directly on this interface, without a gateway' });
 
+  six = Option.Boolean('-6', false, { description: '`default` is of IPv6, also without an IPv6 gateway' });
+
   async run(): Promise<number> {
-    const { destination: prefix, gateway, iface } = this;
+    const { gateway, iface } = this;
+    const prefix = destinationOf(this.destination, this.six, gateway);
     if ((gateway === undefined) === (iface === undefined)) {
       throw new UsageError('expected a gateway or --iface IF, and not both');
     }

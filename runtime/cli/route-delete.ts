@@ -1,5 +1,6 @@
 import { Command, Option } from 'clipanion';
 import { categories, NetmillCommand } from './command.js';
+import { destinationOf } from './destination.js';
 
 export class RouteDeleteCommand extends NetmillCommand {
   static override paths = [['route', 'delete']];
@@ -10,9 +11,11 @@ export class RouteDeleteCommand extends NetmillCommand {
   });
 
   destination = Option.String({ name: 'DEST' });
+  six = Option.Boolean('-6', false, { description: '`default` is of IPv6' });
 
   async run(): Promise<number> {
-    const reply = await this.ask<{ deleted: string }>({ op: 'route.delete', prefix: this.destination });
+    const prefix = destinationOf(this.destination, this.six);
+    const reply = await this.ask<{ deleted: string }>({ op: 'route.delete', prefix });
     return this.show(reply, ({ deleted }) => `deleted ${deleted}`);
   }
 }

@@ -41,6 +41,7 @@ function overview(status: StatusReply, paint: Painter): string {
     ['daemon', `process ${status.daemon.pid}, since ${time(status.daemon.since)}, netmill ${status.version}`],
     ['ACLs', status.acl.enabled ? paint.good('enabled') : paint.bad('disabled')],
     ['FIB', fibText(fib, paint)],
+    ...rulesFacts(fib, paint),
   ]);
 }
 
@@ -48,6 +49,14 @@ function lookupOfGeneration({ lookup, lookupReason }: StatusReply['generation'])
   return lookup && lookupReason
     ? lookupText(lookup, lookupReason)
     : 'not known: the generation was made elsewhere';
+}
+
+/** None: nothing to say. */
+export function rulesFacts(
+  fib: Pick<StatusReply['fib'], 'rules'>,
+  paint: Painter,
+): (readonly [string, string])[] {
+  return fib.rules.map((rule, i) => [i === 0 ? 'rules' : '', `${paint.warn('not followed')}: ${rule}`]);
 }
 
 export function fibText(fib: StatusReply['fib'], paint: Painter): string {

@@ -43,6 +43,7 @@ function wayOfRoute(route: RouteReply | undefined): Way {
   if (route === undefined) return { fate: 'unreachable', legs: [] };
   switch (route.type) {
     case 'local':
+    case 'anycast':
       return { fate: 'local', legs: [] };
     case 'broadcast':
       return { fate: 'broadcast', legs: [] };
@@ -51,6 +52,7 @@ function wayOfRoute(route: RouteReply | undefined): Way {
     case 'unreachable':
     case 'prohibit':
     case 'throw':
+    case 'multicast':
     case 'other':
       return { fate: 'unreachable', legs: [] };
     case 'unicast': {

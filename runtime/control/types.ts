@@ -78,6 +78,8 @@ export interface FibReply {
   readonly fpmRoutes: number;
   /** Where the policy has a listener. */
   readonly fpm?: FpmStatus;
+  /** By what the kernel's rules (`ip rule`) make it go another way than netmill; empty: nothing. */
+  readonly rules: readonly string[];
   /** Of `fib audit`. */
   readonly audit?: AuditReport;
 }

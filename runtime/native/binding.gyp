@@ -44,6 +44,7 @@
         'rib/resync.cc',
         'rib/rib.cc',
         'rib/rib_events.cc',
+        'rib/rules.cc',
         'rib/text.cc',
         'rib/trie.cc',
         'rib/views.cc',

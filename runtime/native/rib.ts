@@ -34,6 +34,8 @@ export interface RibRoute {
     | 'unreachable'
     | 'prohibit'
     | 'throw'
+    | 'anycast'
+    | 'multicast'
     | 'other';
   readonly metric: number;
   /** Seconds since it came, or came to be so. */
@@ -75,6 +77,8 @@ export interface RibStatus {
   readonly repaired: number; // of those
   readonly pending: number; // changes tracked but not applied while decoupled
   readonly synced: boolean; // the first dump has been applied by the engine
+  /** By what the kernel's rules make it go another way than the coupled tables, in words; empty: nothing. */
+  readonly rules: readonly string[];
 }
 
 /** Kernel, RIB and compiled FIB held against each other. */
@@ -170,7 +174,7 @@ export interface Rib {
   /** NTF_USE: the kernel resolves (or keeps) the neighbour; no packet of ours. */
   resolve(ifindex: number, address: string): void;
   status(): RibStatus;
-  /** Links or addresses changed (coalesced): the daemon looks again. */
+  /** Links or addresses changed, or rules (coalesced): the daemon looks again. */
   onLinks(listener: () => void): void;
   /**
    * Resolves when the engine has applied everything known at the call, what waits in the netlink socket included;

@@ -121,6 +121,10 @@ Napi::Value RibObject::status(const Napi::CallbackInfo &info)
 		object.Set("repaired", js_u53(env, statistics.repaired));
 		object.Set("pending", js_u53(env, rib.pending()));
 		object.Set("synced", rib.synced());
+		Napi::Array rules = Napi::Array::New(env);
+		for (const std::string &words : rib.rule_words())
+			rules.Set(rules.Length(), words);
+		object.Set("rules", rules);
 		return object;
 	});
 }

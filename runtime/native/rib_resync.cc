@@ -2,6 +2,7 @@
  * The RIB's thread taking over what the kernel has: at the start, and after the kernel dropped messages. Links,
  * addresses, nexthop objects and neighbours are few; while the routes are dumped, events go on (rib/resync.h).
  */
+#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
 #include <linux/nexthop.h>
@@ -44,6 +45,9 @@ bool RibThread::dump(uint16_t type, uint8_t family, uint32_t table, const Take &
 		break;
 	case RTM_GETNETCONF:
 		request.header<netconfmsg>()->ncm_family = family;
+		break;
+	case RTM_GETRULE:
+		request.header<fib_rule_hdr>()->family = family;
 		break;
 	case RTM_GETROUTE:
 		socket.be_strict();
@@ -144,6 +148,25 @@ void RibThread::follow_meanwhile(Resync &resync)
 	refresh_neighbours();
 }
 
+/* What they say is for people alone. */
+void RibThread::dump_rules()
+{
+	for (const uint8_t family : {uint8_t(AF_INET), uint8_t(AF_INET6)}) {
+		std::vector<Rule> rules;
+		const auto take = [&](Rib &, const nlmsghdr *message) {
+			Rule rule;
+			if (parse_rule(message, rule))
+				rules.push_back(std::move(rule));
+		};
+		try {
+			dump(RTM_GETRULE, family, 0, take, [] {});
+		} catch (const Failure &) {
+			rules.clear(); /* a kernel without rules has none that differ */
+		}
+		work([&](Rib &rib) { rib.set_rules(family == AF_INET ? 4 : 6, std::move(rules)); });
+	}
+}
+
 /* True when the kernel says that nothing changed while it was read. */
 bool RibThread::dump_routes_into(Resync &resync)
 {
@@ -179,6 +202,7 @@ void RibThread::resync()
 	const uint64_t begin = now();
 	try {
 		dump_netconf();
+		dump_rules();
 		dump_links();
 		dump_nexthops();
 		dump_and_sweep(RTM_GETNEIGH, AF_UNSPEC, &Rib::sweep_neighbours);

@@ -42,7 +42,8 @@ void RibThread::start(std::function<void()> on_event)
 {
 	static const int groups[] = {RTNLGRP_LINK,       RTNLGRP_NEIGH,        RTNLGRP_IPV4_IFADDR,
 	                             RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,  RTNLGRP_IPV6_ROUTE,
-	                             RTNLGRP_NEXTHOP,    RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
+	                             RTNLGRP_NEXTHOP,    RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
+	                             RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE};
 	if (thread_.joinable())
 		throw Failure(EALREADY, "start", "the RIB runs already");
 	on_event_ = std::move(on_event);
@@ -88,6 +89,8 @@ void RibThread::run()
 			resync();
 		drained_ = false;
 		read_events();
+		if (work([](Rib &rib) { return rib.take_rule_change(); }))
+			dump_rules();
 		flush();
 		if (std::exchange(overrun_, false)) {
 			work([](Rib &rib) { rib.statistics.overruns++; });

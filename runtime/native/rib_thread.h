@@ -99,6 +99,7 @@ class RibThread
 	void dump_links();
 	void dump_nexthops();
 	void dump_netconf();
+	void dump_rules();
 	void follow_tables();
 	bool verify_due() const;
 	/* rib_audit.cc */

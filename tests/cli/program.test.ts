@@ -61,6 +61,29 @@ test('route add on an interface', asks, 'route add 10.0.0.0/8 --iface lan.office
   prefix: '10.0.0.0/8',
   iface: 'lan.office',
 });
+test('route add of the default route', asks, 'route add default 192.0.2.1', {
+  op: 'route.add',
+  prefix: '0.0.0.0/0',
+  gateway: '192.0.2.1',
+});
+test("route add of IPv6's default route", asks, 'route add default 2001:db8::1', {
+  op: 'route.add',
+  prefix: '::/0',
+  gateway: '2001:db8::1',
+});
+test("route add of IPv6's default route on an interface", asks, 'route add default --iface wan -6', {
+  op: 'route.add',
+  prefix: '::/0',
+  iface: 'wan',
+});
+test('route delete of the default route', asks, 'route delete default', {
+  op: 'route.delete',
+  prefix: '0.0.0.0/0',
+});
+test("route delete of IPv6's default route", asks, 'route delete -6 default', {
+  op: 'route.delete',
+  prefix: '::/0',
+});
 test('route delete', asks, 'route delete 10.0.0.0/8', { op: 'route.delete', prefix: '10.0.0.0/8' });
 test("route dump to the policy's file", asks, 'route dump', { op: 'route.dump' });
 test('route dump to a file', asks, 'route dump /tmp/x', { op: 'route.dump', file: '/tmp/x' });

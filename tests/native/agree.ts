@@ -52,7 +52,7 @@ function expected(answer: Answer, links: readonly Link[], neighbours: readonly N
   const { rib, address } = answer;
   if (rib === undefined) return ['none'];
   if (rib.type === 'throw' || rib.type === 'prohibit' || rib.type === 'unreachable') return ['unreachable'];
-  if (rib.type === 'other') return ['local']; // anycast
+  if (rib.type === 'anycast') return ['local'];
   if (rib.type !== 'unicast') return [rib.type];
   if (rib.nexthops.length === 0) return ['unreachable'];
   const usable = (ifindex: number, nexthop: string) =>

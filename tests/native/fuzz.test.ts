@@ -51,7 +51,7 @@ async function run(program: string, ...args: readonly string[]) {
 for (const seed of ['1', '2']) {
   test.serial(`events and a dump read in any order leave the kernel's routes, seed ${seed}`, async (t) => {
     t.timeout(120_000);
-    const { stdout, stderr, exitCode } = await run('resync_oracle', seed, String(scaled(5_000)));
+    const { stdout, stderr, exitCode } = await run('resync_oracle', seed, String(scaled(3_000)));
     t.is(exitCode, 0, `${stdout}\n${stderr.slice(0, 6000)}`);
     t.regex(stdout, /^ok /);
   });

@@ -55,7 +55,17 @@ interface KernelRoute extends KernelHop {
   readonly tos?: string;
 }
 
-const known = ['unicast', 'local', 'broadcast', 'blackhole', 'unreachable', 'prohibit', 'throw'];
+const known = [
+  'unicast',
+  'local',
+  'broadcast',
+  'anycast',
+  'multicast',
+  'blackhole',
+  'unreachable',
+  'prohibit',
+  'throw',
+];
 
 /** `ip -j route` of main and local table, as sorted lines. */
 export async function kernelTable(node: Node, family: 4 | 6): Promise<string[]> {

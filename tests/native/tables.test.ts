@@ -61,3 +61,31 @@ systemTest('coupled tables are asked in their order, and others not at all', asy
     t.true((await remote.call<RibStatus>('rib', 'status')).synced);
   });
 });
+
+systemTest('rules that make the kernel go another way are named', async (t) => {
+  await followed(async ({ router }, remote) => {
+    const rules = async (): Promise<readonly string[]> => {
+      await remote.call('rib', 'settled');
+      return (await remote.call<RibStatus>('rib', 'status')).rules;
+    };
+    const add = (...words: readonly string[]) => router.run('ip', ...words);
+    t.deepEqual(await rules(), []);
+    await add('rule', 'add', 'pref', '90', 'iif', 'lo', 'lookup', '77');
+    await add('rule', 'add', 'pref', '91', 'oif', 'v0', 'lookup', '77');
+    t.deepEqual(await rules(), [], "they concern the router's own packets");
+    await add('rule', 'add', 'pref', '100', 'from', '10.7.0.0/16', 'fwmark', '0x10', 'lookup', '77');
+    await add('-6', 'rule', 'add', 'pref', '120', 'not', 'to', 'fd07::/32', 'iif', 'v1', 'unreachable');
+    await add('-6', 'rule', 'add', 'pref', '130', 'lookup', '1000');
+    t.deepEqual(await rules(), [
+      'IPv4 rule 100: from 10.7.0.0/16 fwmark 0x10 lookup 77',
+      'IPv6 rule 120: not from all to fd07::/32 iif v1 unreachable',
+      'IPv6 rules ask the tables local, 1000, main; daemon.tables: local, main',
+    ]);
+    await remote.call('rib', 'setTables', [255, 1000, 254]);
+    await add('rule', 'del', 'pref', '100');
+    await add('-6', 'rule', 'del', 'pref', '120');
+    t.deepEqual(await rules(), ['IPv4 rules ask the tables local, main; daemon.tables: local, 1000, main']);
+    await add('rule', 'add', 'pref', '300', 'lookup', '1000');
+    t.deepEqual(await rules(), []);
+  });
+});

@@ -85,6 +85,10 @@ void Rib::dispatch(const nlmsghdr *message, bool from_dump)
 			take_netconf(netconf);
 		return;
 	}
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		rule_change_ = true;
+		return;
 	default:
 		return;
 	}
@@ -156,6 +160,17 @@ void Rib::mark()
 bool Rib::take_doubt()
 {
 	return std::exchange(doubt_, false);
+}
+
+bool Rib::take_rule_change()
+{
+	return std::exchange(rule_change_, false);
+}
+
+void Rib::set_rules(uint8_t family, std::vector<Rule> rules)
+{
+	link_change_ |= rules != rules_[family == 6];
+	rules_[family == 6] = std::move(rules);
 }
 
 bool Rib::take_link_change()

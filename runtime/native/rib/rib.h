@@ -24,6 +24,7 @@
 #include "rib/messages.h"
 #include "rib/paths.h"
 #include "rib/queue.h"
+#include "rib/rules.h"
 #include "rib/states.h"
 #include "rib/trie.h"
 #include "rib/views.h"
@@ -66,7 +67,11 @@ class Rib
 	}
 	/* Something was derived, or did not fit: a dump should verify. Cleared by reading. */
 	bool take_doubt();
-	/* Links or addresses changed since the last call. */
+	/* A rule came or went: all are to be dumped. Cleared by reading. */
+	bool take_rule_change();
+	/* All of one family. */
+	void set_rules(uint8_t family, std::vector<Rule> rules);
+	/* Links or addresses, or what rule_words() says, changed since the last call. */
 	bool take_link_change();
 
 	/* --- from zebra (fpm_routes.cc) --- */
@@ -131,6 +136,8 @@ class Rib
 		return links_;
 	}
 	std::vector<NeighbourView> neighbours() const;
+	/* By what the kernel's rules make it go another way than the tables as they are coupled. */
+	std::vector<std::string> rule_words() const;
 	Statistics statistics;
 
       private:
@@ -274,7 +281,8 @@ class Rib
 	uint32_t hiding_[2] = {}; /* candidates before the last level that are no host's, and throws */
 	uint32_t throws_[2] = {};
 	std::map<int32_t, bool> ignoring_[2]; /* sysctl ignore_routes_with_linkdown by ifindex, -1 for all */
-	bool doubt_ = false, link_change_ = false;
+	bool doubt_ = false, link_change_ = false, rule_change_ = false;
+	std::vector<Rule> rules_[2];
 	Comparison *comparison_ = nullptr; /* that wants to know what events change */
 
 	/* changes not yet handed over */

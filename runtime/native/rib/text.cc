@@ -25,6 +25,10 @@ std::string type_name(uint8_t type)
 		return "prohibit";
 	case RTN_THROW:
 		return "throw";
+	case RTN_ANYCAST:
+		return "anycast";
+	case RTN_MULTICAST:
+		return "multicast";
 	default:
 		return "other";
 	}

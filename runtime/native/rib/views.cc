@@ -70,6 +70,14 @@ std::vector<PathView> Rib::paths(const std::unordered_set<uint32_t> &groups) con
 	return views;
 }
 
+std::vector<std::string> Rib::rule_words() const
+{
+	std::vector<std::string> words = rule_differences(rules_[0], tables_);
+	for (std::string &one : rule_differences(rules_[1], tables_))
+		words.push_back(std::move(one));
+	return words;
+}
+
 std::vector<NeighbourView> Rib::neighbours() const
 {
 	std::vector<NeighbourView> views;

@@ -228,7 +228,8 @@ int main(int argc, char **argv)
 	std::mt19937 random(argc > 1 ? static_cast<unsigned>(atoi(argv[1])) : 1);
 	const long rounds = argc > 2 ? atol(argv[2]) : 10000;
 	std::vector<Bytes> corpus;
-	for (const uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNEXTHOP})
+	for (const uint16_t type :
+	     {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNEXTHOP, RTM_GETRULE})
 		collect(corpus, type);
 	for (const uint16_t type : {RTM_NEWROUTE, RTM_DELROUTE})
 		add_multipath(corpus, 1, type);
@@ -260,9 +261,16 @@ int main(int argc, char **argv)
 		auto *header = reinterpret_cast<nlmsghdr *>(exact.get());
 		if (message.size() >= sizeof *header && header->nlmsg_len > message.size())
 			header->nlmsg_len = static_cast<uint32_t>(message.size());
-		if (mnl_nlmsg_ok(header, static_cast<int>(message.size())))
+		if (mnl_nlmsg_ok(header, static_cast<int>(message.size()))) {
 			rib.take(header, random() % 4 == 0);
+			Rule rule;
+			if (parse_rule(header, rule))
+				rib.set_rules(rule.family, {rule, rule});
+		}
 		switch (random() % 256) {
+		case 5:
+			rib.rule_words();
+			break;
 		case 0:
 			rib.attach(open_queue(memory));
 			break;
