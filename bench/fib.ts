@@ -1,8 +1,8 @@
 /**
  * Lookups, one core, in the tables of a full view: the engine's FIB by each method against DPDK's rte_fib (DIR-24-8,
  * next hops of 2 bytes) and rte_fib6 (trie, 4 bytes), both with AVX-512. Two programs hold the tables, draw the same
- * addresses, look up in bursts of 64 and store 64-bit numbers; runs are measured in turn on one core, after it was
- * compared that both give the same answers.
+ * addresses, look up in bursts of 64 and store 64-bit numbers in the array of a burst, as a forwarder does; runs are
+ * measured in turn on one core, by the thread's own time, after it was compared that both give the same answers.
  */
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -21,6 +21,10 @@
 #define TABLE_ADDRESSES (1u << 20)
 #define TABLE_BURST     64u
 
+/* Where answer i goes: into the array of a burst, as a forwarder has them, or all are kept. */
+#define TABLE_BURSTS 0u
+#define TABLE_KEEP   UINT32_MAX
+
 struct table_entry {
 	uint8_t address[16];
 	uint8_t length;
