@@ -34,11 +34,12 @@ static void expect_carrier(uint32_t port, bool up)
 {
 	const uint64_t start = test_now();
 	while (is_up(port) != up)
-		CHECK(test_now() - start < 2000000000u, "port %u to be %s", port, up ? "up" : "down");
+		CHECK(test_now() - start < PATIENCE_NS, "port %u to be %s", port, up ? "up" : "down");
 }
 
 static void expect_notice(uint16_t port, bool up)
 {
+	engine_listen_for(&engine, &engine.n_links, 1);
 	engine_listen(&engine, 30);
 	CHECK(engine.n_links == 1 && engine.last_link.port == port && engine.last_link.up == up,
 	      "one notice for port %u: got %u, port %u, %u", port, engine.n_links, engine.last_link.port,
@@ -153,7 +154,7 @@ static void expect_device(uint32_t port, const char *name, uint32_t ifindex)
 	const uint64_t start = test_now();
 	while (__atomic_load_n(&engine.state->port[port].ifindex, __ATOMIC_ACQUIRE) != ifindex ||
 	       !is_up(port) || !is_open(port)) {
-		CHECK(test_now() - start < 5000000000u, "port %u to be on device %u: it is on %u", port,
+		CHECK(test_now() - start < PATIENCE_NS, "port %u to be on device %u: it is on %u", port,
 		      ifindex, engine.state->port[port].ifindex);
 		engine_listen(&engine, 5); /* lets go of the descriptors of what was closed */
 	}

@@ -50,7 +50,7 @@ static void send_flow(uint32_t flow)
 	struct netmap_ring *tx = in.tx[0];
 	const uint64_t start = test_now();
 	for (; mill_ring_space(tx) == 0; mill_pipe_tx_sync(&in, 0))
-		CHECK(test_now() - start < 2000000000u, "room to send");
+		CHECK(test_now() - start < PATIENCE_NS, "room to send");
 	struct netmap_slot *slot = &tx->slot[tx->head];
 	mill_slot_set_offset(tx, slot, MILL_HEADROOM);
 	put_frame(mill_ring_buffer(tx, slot), flow);
@@ -86,7 +86,7 @@ static void send_all(uint8_t legs[FLOWS])
 	for (const uint64_t start = test_now(); received < FLOWS;) {
 		for (uint32_t leg = 0; leg < LEGS; leg++)
 			received += plugged[leg] ? take(leg, legs) : 0;
-		CHECK(test_now() - start < 2000000000u, "all flows arrive, %u did", received);
+		CHECK(test_now() - start < PATIENCE_NS, "all flows arrive, %u did", received);
 	}
 	sent += FLOWS;
 }
@@ -159,7 +159,7 @@ static void plug(uint32_t leg, bool in_place)
 	plugged[leg] = in_place;
 	while (((__atomic_load_n(&engine.state->port[leg + 1].flags, __ATOMIC_ACQUIRE) & MILL_PORT_UP) !=
 	        0) != in_place)
-		CHECK(test_now() - start < 2000000000u, "the port's state");
+		CHECK(test_now() - start < PATIENCE_NS, "the port's state");
 	usleep(2000); /* and the FIB's, set after it by the same thread */
 }
 

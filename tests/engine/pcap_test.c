@@ -100,7 +100,7 @@ static void replay(const struct kind *kind, uint64_t generation)
 	engine_deploy(&engine, config, "forwarder_swap2");
 	const uint64_t start = test_now();
 	while (engine.state->port[generation * 2 + 1].tx_packets < FRAMES)
-		CHECK(test_now() - start < 5000000000u, "%s: %llu frames came", kind->name,
+		CHECK(test_now() - start < PATIENCE_NS, "%s: %llu frames came", kind->name,
 		      (unsigned long long)engine.state->port[generation * 2 + 1].tx_packets);
 	CHECK(engine.state->port[generation * 2].rx_dropped == FRAMES / 50, "frames left out are counted");
 	usleep(10000);

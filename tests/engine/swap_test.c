@@ -227,7 +227,7 @@ int main(void)
 	struct mill_config *config = config_make(1, 2, specs);
 	engine_deploy(&engine, config, "forwarder_swap2");
 	connect_two();
-	engine_listen(&engine, 20);
+	engine_listen_for(&engine, &engine.n_links, 2);
 	CHECK(engine.n_links == 2 && engine.last_link.up == 1, "carrier comes with the peer");
 	thousand_swaps(specs);
 	rollback_to_the_two_before(specs);

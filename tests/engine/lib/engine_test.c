@@ -194,6 +194,15 @@ void engine_listen(struct test_engine *engine, int ms)
 		receive(engine, &message, 1);
 }
 
+void engine_listen_for(struct test_engine *engine, const uint32_t *count, uint32_t wanted)
+{
+	const uint64_t start = test_now();
+	while (*count < wanted) {
+		CHECK(test_now() - start < PATIENCE_NS, "%u notices, got %u", wanted, *count);
+		engine_listen(engine, 5);
+	}
+}
+
 int engine_request(struct test_engine *engine, enum mill_msg_type type, const void *payload, uint32_t length,
                    const int *fds, uint32_t n_fds, struct mill_msg *answer)
 {

@@ -25,6 +25,10 @@
 		}                                                                                            \
 	} while (0)
 
+/* What is waited for comes, or the test fails; how soon is for the benches. */
+#define PATIENCE_MS 20000
+#define PATIENCE_NS (PATIENCE_MS * 1000000ull)
+
 #define MAX_HELD 512
 
 struct test_engine {
@@ -63,6 +67,8 @@ int engine_request(struct test_engine *, enum mill_msg_type, const void *payload
                    const int *fds, uint32_t n_fds, struct mill_msg *answer);
 /* Takes notices for that long. */
 void engine_listen(struct test_engine *, int ms);
+/* Takes notices until a counter of them is at `wanted`. */
+void engine_listen_for(struct test_engine *, const uint32_t *count, uint32_t wanted);
 int engine_prepare(struct test_engine *, const struct mill_config *, const char *forwarder);
 int engine_commit(struct test_engine *, uint64_t generation, uint64_t expected);
 /* prepare and commit; must work. */

@@ -15,5 +15,4 @@ int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* This process moves to a namespace. */
 void enter(const char *space);
 /* Sends echo requests, 2 ms apart; each must be answered. */
-void expect_ping(const char *space, const char *address, int count,
-                 const char *options);
+void expect_ping(const char *space, const char *address, int count, const char *options);
