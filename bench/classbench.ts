@@ -1,22 +1,16 @@
-/** ClassBench filter sets: `@source destination sports dports proto/mask flags/mask`; the first line that matches counts. */
+/** ClassBench filter sets for the classifier and its peers; the first line that matches counts. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Entry, PortTest, Prefix } from '../codegen/classify/input.js';
 import { packageRoot } from '../codegen/load/compiler.js';
+import { type Filter as Line, parseClassbench } from '../dsl/formats/classbench.js';
 import type { PortRange } from '../dsl/model.js';
 
 const directory = join(packageRoot, 'examples/data/acl');
 
-/** Flags are left out: neither rte_acl's five fields nor a service have them. */
-export interface Filter {
-  readonly from: string;
-  readonly to: string;
-  readonly sources: PortRange;
-  readonly ports: PortRange;
-  /** Absent: every protocol. */
-  readonly proto?: number;
-}
+/** Flags are not looked at: rte_acl's five fields do not have them. */
+export type Filter = Omit<Line, 'line' | 'flags'>;
 
 export function setNames(): readonly string[] {
   return readdirSync(directory)
@@ -26,24 +20,10 @@ export function setNames(): readonly string[] {
 
 export function readSet(name: string): readonly Filter[] {
   const text = gunzipSync(readFileSync(join(directory, `${name}.txt.gz`))).toString('latin1');
-  return text.trim().split('\n').map(filter);
-}
-
-function filter(line: string): Filter {
-  const [from, to, sources, ports, protocol] = line.slice(1).trim().split('\t');
-  const [value, mask] = protocol!.split('/').map(Number);
-  return {
-    from: from!,
-    to: to!,
-    sources: range(sources!),
-    ports: range(ports!),
-    ...(mask === 0 ? {} : { proto: value! }),
-  };
-}
-
-function range(text: string): PortRange {
-  const [from, to] = text.split(' : ').map(Number);
-  return { from: from!, to: to! };
+  return parseClassbench(text).map((one) => {
+    if ('from' in one) return one;
+    throw new Error(`${name}: line ${one.line} is no filter`);
+  });
 }
 
 /** For the classifier. */

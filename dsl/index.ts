@@ -1,4 +1,7 @@
 /** What a policy imports from 'netmill'. */
+export type { ClassbenchOptions } from './bulk/classbench-rules.js';
+export type { NetmapRtOptions } from './bulk/netmap-rt-rules.js';
+export { type RulesFileOptions, rulesFromFile } from './bulk/rules-from-file.js';
 export type { DscpSpec, FlagSpec, HeaderSpec, MacSpec, NumberSpec } from './header.js';
 export type { IcmpName } from './icmp.js';
 export { type AclOptions, acl, pbr } from './lists.js';

@@ -36,6 +36,22 @@ export function nets<const T extends string>(...prefixes: readonly CheckPrefix<T
   ) as Nets<FamilyOf<T>>;
 }
 
+/** For readers of rules in other formats. @throws nothing: what is wrong is noted at `origin` */
+export function netsAt(prefixes: readonly string[], origin: Origin): Nets {
+  return netsOf(
+    prefixes.flatMap((text) => readPrefix(text, origin) ?? []),
+    origin,
+  );
+}
+
+/** For readers of rules in other formats. */
+export function netsOf(prefixes: readonly Prefix[], origin: Origin): Nets {
+  return netSet(
+    prefixes.map((prefix) => ({ prefix, label: undefined })),
+    origin,
+  );
+}
+
 /**
  * Named addresses.
  *

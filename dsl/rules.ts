@@ -158,6 +158,11 @@ export function nexthop<const G extends string>(
   });
 }
 
+/** For readers of rules in other formats. */
+export function ruleAt(action: Action, match: Match, origin: Origin): RuleDraft {
+  return draft({ kind: 'rule', action, match: Object.freeze(match), origin });
+}
+
 export function isDraft(value: unknown): value is RuleDraft {
   return typeof value === 'object' && value !== null && (value as RuleDraft).data?.kind === 'rule';
 }

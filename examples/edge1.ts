@@ -14,6 +14,7 @@ import {
   proto,
   reject,
   router,
+  rulesFromFile,
   service,
   tcp,
   udp,
@@ -62,6 +63,7 @@ export const fromWan = acl('from-wan', { default: 'deny', log: true }, [
   allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }),
   allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 1400] }),
   allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe', pcp: [0, 1] }),
+  rulesFromFile('./edge1.csv'),
   nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail
 ]);
 

@@ -53,6 +53,8 @@ export const catalogue = {
   NM3026: 'A waiver is past its date.',
   NM3027: 'An IP protocol is not known.',
   NM3028: 'What a rule tests of a header is not possible.',
+  NM3029: 'A file of rules cannot be read.',
+  NM3030: 'A line of a file of rules is not understood.',
   NM3040: 'An ACL that judges what leaves has a nexthop rule.',
   NM3041: 'A rule copies packets to a port that is not there, or where they are already.',
   NM3042: 'A rule has a treatment that it cannot give.',

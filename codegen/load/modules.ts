@@ -21,7 +21,7 @@ export function collectModules(compilation: Compilation, entry: string): ModuleG
     if (modules.has(path)) continue;
     const source = readSource(compilation, path);
     const imports: Record<string, string> = {};
-    for (const specifier of source.kind === 'json' ? [] : importsOf(source.code)) {
+    for (const specifier of source.kind === 'code' ? importsOf(source.code) : []) {
       const found = resolve(specifier, path);
       if (typeof found !== 'string') diagnostics.push(refuse(found, specifier, path, compilation.program));
       else {
@@ -30,8 +30,40 @@ export function collectModules(compilation: Compilation, entry: string): ModuleG
       }
     }
     modules.set(path, { path, ...source, imports });
+    for (const read of source.kind === 'code' ? textsOf(compilation, path) : []) modules.set(read.path, read);
   }
   return { modules: [...modules.values()], diagnostics };
+}
+
+/** Files that a call names by a literal: what a policy reads is known before it runs. What cannot be read, the call says. */
+function textsOf({ program }: Compilation, path: string): readonly Module[] {
+  const found: Module[] = [];
+  const visit = (node: ts.Node): void => {
+    const [first] = ts.isCallExpression(node) && isReader(node.expression) ? node.arguments : [];
+    if (first && ts.isStringLiteralLike(first)) {
+      const file = join(dirname(path), first.text);
+      const text = isBeside(file, path) ? ts.sys.readFile(file) : undefined;
+      if (text !== undefined) found.push({ path: file, kind: 'text', text, code: text, imports: {} });
+    }
+    ts.forEachChild(node, visit);
+  };
+  const source = program.getSourceFile(path);
+  if (source) visit(source);
+  return found;
+}
+
+/** In the package of the policy, or without one in its directory: nobody shows other files by calling them rules. */
+function isBeside(file: string, path: string): boolean {
+  const real = ts.sys.realpath?.(file) ?? file;
+  for (let home = dirname(path); ; home = dirname(home))
+    if (ts.sys.fileExists(join(home, 'package.json'))) return real.startsWith(`${home}/`);
+    else if (home === dirname(home)) return real.startsWith(`${dirname(path)}/`);
+}
+
+/** By its name; whether it is netmill's own does not matter: what is read and not used changes nothing but the hash. */
+function isReader(callee: ts.Expression): boolean {
+  const name = ts.isPropertyAccessExpression(callee) ? callee.name : callee;
+  return ts.isIdentifier(name) && name.text === 'rulesFromFile';
 }
 
 function readSource(compilation: Compilation, path: string): Omit<Module, 'path' | 'imports'> {

@@ -3,10 +3,10 @@ import type { NetSet, Origin, Problem, Router } from '../../dsl/model.js';
 import type { PredicateExpr } from '../predicate/expr.js';
 import type { Mismatch } from '../predicate/samples.js';
 
-/** A module of the policy as it is run. */
+/** A module of the policy as it is run; `text`: a file that it reads, which is no module. */
 export interface Module {
   readonly path: string;
-  readonly kind: 'code' | 'json';
+  readonly kind: 'code' | 'json' | 'text';
   /** As read, for the policy's hash. */
   readonly text: string;
   /** As run. */

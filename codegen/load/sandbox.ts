@@ -4,6 +4,7 @@
  */
 import { SourceMap } from 'node:module';
 import vm from 'node:vm';
+import { setTextReader } from '../../dsl/files.js';
 import * as netmill from '../../dsl/index.js';
 import { everythingMade } from '../../dsl/made.js';
 import type { NetSet, Origin, Predicate, Router } from '../../dsl/model.js';
@@ -30,6 +31,7 @@ function reply(message: Reply): void {
 async function evaluate(entry: string, modules: readonly Omit<Module, 'text'>[]): Promise<Reply> {
   const locate = mapper(modules);
   setOriginMapper(locate);
+  setTextReader((path) => modules.find((one) => one.kind === 'text' && one.path === path)?.code);
   const context = createContext((file) => !modules.some((one) => one.path === file));
   const linked = new Map<string, vm.Module>();
   let failure: Evaluated['failure'];
@@ -76,7 +78,7 @@ function instantiate(
   synthetic('netmill', netmill);
   for (const { path, kind, code } of modules)
     if (kind === 'json') synthetic(path, { default: JSON.parse(code) });
-    else linked.set(path, new vm.SourceTextModule(code, { identifier: path, context }));
+    else if (kind === 'code') linked.set(path, new vm.SourceTextModule(code, { identifier: path, context }));
 }
 
 /** Only the language: no clock, no randomness, nothing that differs from one machine to the next. */

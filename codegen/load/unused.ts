@@ -18,6 +18,7 @@ const whats: Readonly<Record<string, string>> = {
   allow: 'a rule',
   deny: 'a rule',
   nexthop: 'a rule',
+  rulesFromFile: 'a list of rules',
 };
 
 export function unusedObjects({ program }: Compilation): readonly Diagnostic[] {

@@ -45,57 +45,84 @@ enum rule {
 	RULE_FROM_WAN_0DCA1C2F,
 	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
 	RULE_FROM_WAN_4A7CA5C9,
-	/* edge1.ts:42  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	/* edge1.ts:43  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
 	RULE_FROM_WAN_C2FC651C,
-	/* edge1.ts:47  deny({ from: bogons }) */
+	/* edge1.ts:48  deny({ from: bogons }) */
 	RULE_FROM_WAN_9349EAB2,
-	/* edge1.ts:48  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	/* edge1.ts:49  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
 	RULE_FROM_WAN_6AB4BC7D,
-	/* edge1.ts:49  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
+	/* edge1.ts:50  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
 	RULE_FROM_WAN_1CFCFF71,
-	/* edge1.ts:50  deny({ fragment: 'later', to: servers }) */
+	/* edge1.ts:51  deny({ fragment: 'later', to: servers }) */
 	RULE_FROM_WAN_C8F00CC3,
-	/* edge1.ts:51  deny({ when: tinySyn }).count('tiny_syn') */
+	/* edge1.ts:52  deny({ when: tinySyn }).count('tiny_syn') */
 	RULE_FROM_WAN_1E37EB18,
-	/* edge1.ts:52  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	/* edge1.ts:53  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	RULE_FROM_WAN_3211A4BD,
-	/* edge1.ts:53  allow({ to: servers, service: web }).why('public web, NET-88') */
+	/* edge1.ts:54  allow({ to: servers, service: web }).why('public web, NET-88') */
 	RULE_FROM_WAN_4390421D,
-	/* edge1.ts:54  allow({ from: mgmt, service: tcp(22) }) */
+	/* edge1.ts:55  allow({ from: mgmt, service: tcp(22) }) */
 	RULE_FROM_WAN_91047A1C,
-	/* edge1.ts:58  allow({ service: icmp('echo-request', 'too-big') }).police('2 Mbit/s', { burst: '30 kB' }) */
+	/* edge1.ts:59  allow({ service: icmp('echo-request', 'too-big') }).police('2 Mbit/s', { burst: '30 kB' }) */
 	RULE_FROM_WAN_F57B3234,
-	/* edge1.ts:59  reject({ service: tcp('ident') }).why('mail servers that ask back need not wait') */
+	/* edge1.ts:60  reject({ service: tcp('ident') }).why('mail servers that ask back need not wait') */
 	RULE_FROM_WAN_730202EC,
-	/* edge1.ts:60  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	/* edge1.ts:61  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
 	RULE_FROM_WAN_46D47CC3,
-	/* edge1.ts:61  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
+	/* edge1.ts:62  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
 	RULE_FROM_WAN_9934E1B9,
-	/* edge1.ts:62  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
+	/* edge1.ts:63  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
 	RULE_FROM_WAN_25C4E064,
-	/* edge1.ts:63  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
+	/* edge1.ts:64  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
 	RULE_FROM_WAN_2C12FC99,
-	/* edge1.ts:64  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	/* edge1.ts:65  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
 	RULE_FROM_WAN_C5E6A009,
-	/* edge1.ts:65  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	/* edge1.csv:3  deny,   any,            10.20.66.0/24,   tcp udp,  domain,     ,            1/s,  NET-141... */
+	RULE_FROM_WAN_6FF8E424,
+	/* edge1.csv:4  allow,  203.0.113.0/24, 10.20.4.0/22,    tcp,      8000-8099,  ,            ,     NET-152... */
+	RULE_FROM_WAN_3B8DF377,
+	/* edge1.csv:5  allow,  any,            2001:db8:20::/48, tcp,     ,           established, ,     NET-160 */
+	RULE_FROM_WAN_CA389016,
+	/* edge1.ts:67  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
 	RULE_FROM_WAN_84EFC9D7,
-	/* edge1.ts:45  default deny */
+	/* edge1.ts:46  default deny */
 	RULE_FROM_WAN_9746883E,
-	/* edge1.ts:70  allow({ to: servers, service: web }) */
+	/* edge1.ts:72  allow({ to: servers, service: web }) */
 	RULE_TO_DMZ_4FFFC8F7,
-	/* edge1.ts:71  allow({ to: servers, from: mgmt }).dscp('cs2').mirror('ids', { oneIn: 10 }).sample(1000) */
+	/* edge1.ts:73  allow({ to: servers, from: mgmt }).dscp('cs2').mirror('ids', { oneIn: 10 }).sample(1000) */
 	RULE_TO_DMZ_CEEC51A8,
-	/* edge1.ts:72  allow({ service: icmp() }) */
+	/* edge1.ts:74  allow({ service: icmp() }) */
 	RULE_TO_DMZ_A29DD022,
-	/* edge1.ts:69  default deny */
+	/* edge1.ts:71  default deny */
 	RULE_TO_DMZ_37E0FD5B,
-	/* edge1.ts:76  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:78  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	RULE_TENANT_PATH_855CF024,
-	/* edge1.ts:77  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:79  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	RULE_TENANT_PATH_C842E3DF,
 };
 
-/* edge1.ts:25 */
+/* edge1.csv:4 */
+static bool in_10_20_4_0_22_ipv4(uint32_t address)
+{
+	/* 10.20.4.0/22 */
+	return address >> 10 == 0x28501;
+}
+
+/* edge1.csv:3 */
+static bool in_10_20_66_0_24_ipv4(uint32_t address)
+{
+	/* 10.20.66.0/24 */
+	return address >> 8 == 0xa1442;
+}
+
+/* edge1.csv:4 */
+static bool in_203_0_113_0_24_ipv4(uint32_t address)
+{
+	/* 203.0.113.0/24 */
+	return address >> 8 == 0xcb0071;
+}
+
+/* edge1.ts:26 */
 static bool in_bogons_ipv4(uint32_t address)
 {
 	/* 0.0.0.0/8 */
@@ -113,21 +140,21 @@ static bool in_bogons_ipv4(uint32_t address)
 	return false;
 }
 
-/* edge1.ts:25 */
+/* edge1.ts:26 */
 static bool in_bogons_ipv6(const struct mill_address6 *address)
 {
 	/* fc00::/7 */
 	return address->high >> 57 == 0x7e;
 }
 
-/* edge1.ts:24 */
+/* edge1.ts:25 */
 static bool in_customers_ipv4(uint32_t address)
 {
 	/* 10.20.0.0/16 */
 	return address >> 16 == 0xa14;
 }
 
-/* edge1.ts:24 */
+/* edge1.ts:25 */
 static bool in_customers_ipv6(const struct mill_address6 *address)
 {
 	/* 2001:db8:20::/48 */
@@ -141,21 +168,21 @@ static bool in_ff00_0_8_ipv6(const struct mill_address6 *address)
 	return address->high >> 56 == 0xff;
 }
 
-/* edge1.ts:23 */
+/* edge1.ts:24 */
 static bool in_mgmt_ipv4(uint32_t address)
 {
 	/* 192.0.2.0/28 */
 	return address >> 4 == 0xc000020;
 }
 
-/* edge1.ts:23 */
+/* edge1.ts:24 */
 static bool in_mgmt_ipv6(const struct mill_address6 *address)
 {
 	/* 2001:db8:99::/64 */
 	return address->high == 0x20010db800990000;
 }
 
-/* edge1.ts:26 */
+/* edge1.ts:27 */
 static bool in_servers_ipv4(uint32_t address)
 {
 	/* 203.0.113.10/32 */
@@ -167,14 +194,14 @@ static bool in_servers_ipv4(uint32_t address)
 	return false;
 }
 
-/* edge1.ts:26 */
+/* edge1.ts:27 */
 static bool in_servers_ipv6(const struct mill_address6 *address)
 {
 	/* 2001:db8:ff::10/128 */
 	return address->high == 0x20010db800ff0000 && address->low == 0x10;
 }
 
-/* edge1.ts:27 */
+/* edge1.ts:28 */
 static bool in_upstream_ipv4(uint32_t address)
 {
 	/* 198.51.100.1/32 */
@@ -195,7 +222,7 @@ static bool is_icmp_133_134_135_136_ipv6(const struct mill_packet *p)
 	return p->proto == MILL_ICMPV6 && p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 133, 136);
 }
 
-/* edge1.ts:58 */
+/* edge1.ts:59 */
 static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
 {
 	if (p->proto != MILL_ICMPV6 || p->l4 != MILL_L4_READ)
@@ -203,7 +230,7 @@ static bool is_icmp_2_128_ipv6(const struct mill_packet *p)
 	return p->icmp_type == 2 || p->icmp_type == 128;
 }
 
-/* edge1.ts:58 */
+/* edge1.ts:59 */
 static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 {
 	if (p->proto != MILL_ICMP || p->l4 != MILL_L4_READ)
@@ -211,19 +238,19 @@ static bool is_icmp_3_4_8_ipv4(const struct mill_packet *p)
 	return mill_is_icmp(p, 3, 4) || p->icmp_type == 8;
 }
 
-/* edge1.ts:72 */
+/* edge1.ts:74 */
 static bool is_icmp_ipv4(const struct mill_packet *p)
 {
 	return p->proto == MILL_ICMP;
 }
 
-/* edge1.ts:72 */
+/* edge1.ts:74 */
 static bool is_icmp_ipv6(const struct mill_packet *p)
 {
 	return p->proto == MILL_ICMPV6;
 }
 
-/* edge1.ts:63 */
+/* edge1.ts:64 */
 static bool is_proto_47_50(const struct mill_packet *p)
 {
 	switch (p->proto) {
@@ -236,55 +263,80 @@ static bool is_proto_47_50(const struct mill_packet *p)
 	}
 }
 
-/* edge1.ts:59 */
+/* edge1.csv:5 */
+static bool is_tcp(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP;
+}
+
+/* edge1.ts:60 */
 static bool is_tcp_113(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 113;
 }
 
-/* edge1.ts:60 */
+/* edge1.ts:61 */
 static bool is_tcp_179(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 179;
 }
 
-/* edge1.ts:54 */
+/* edge1.ts:55 */
 static bool is_tcp_22(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 22;
 }
 
-/* edge1.ts:65 */
+/* edge1.ts:67 */
 static bool is_tcp_25(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->dport == 25;
 }
 
-/* edge1.ts:62 */
+/* edge1.csv:3 */
+static bool is_tcp_53_udp_53(const struct mill_packet *p)
+{
+	switch (p->proto) {
+	case MILL_TCP:
+		return p->l4 == MILL_L4_READ && p->dport == 53;
+	case MILL_UDP:
+		return p->l4 == MILL_L4_READ && p->dport == 53;
+	default:
+		return false;
+	}
+}
+
+/* edge1.csv:4 */
+static bool is_tcp_8000_to_8099(const struct mill_packet *p)
+{
+	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && mill_between(p->dport, 8000, 8099);
+}
+
+/* edge1.ts:63 */
 static bool is_tcp_from_179(const struct mill_packet *p)
 {
 	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && p->sport == 179;
 }
 
-/* edge1.ts:48 */
+/* edge1.ts:49 */
 static bool is_udp_0_to_19(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport <= 19;
 }
 
-/* edge1.ts:64 */
+/* edge1.ts:65 */
 static bool is_udp_123_from_123(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && (p->sport == 123 && p->dport == 123);
 }
 
-/* edge1.ts:77 */
+/* edge1.ts:79 */
 static bool is_udp_443(const struct mill_packet *p)
 {
 	return p->proto == MILL_UDP && p->l4 == MILL_L4_READ && p->dport == 443;
 }
 
-/* edge1.ts:28 */
+/* edge1.ts:29 */
 static bool is_web(const struct mill_packet *p)
 {
 	switch (p->proto) {
@@ -298,7 +350,7 @@ static bool is_web(const struct mill_packet *p)
 }
 
 /*
- * predicate a later fragment, edge1.ts:50
+ * predicate a later fragment, edge1.ts:51
  *   a later fragment
  */
 static bool when_a_later_fragment(const struct mill_packet *p)
@@ -316,7 +368,7 @@ static bool when_builtin_on_link(const struct mill_packet *p)
 }
 
 /*
- * predicate dscp 46 or 48, length 0-1400, edge1.ts:63
+ * predicate dscp 46 or 48, length 0-1400, edge1.ts:64
  *   dscp 46 or 48, length 0-1400
  */
 static bool when_dscp_46_or_48_length_0_1400(const struct mill_packet *p)
@@ -325,7 +377,7 @@ static bool when_dscp_46_or_48_length_0_1400(const struct mill_packet *p)
 }
 
 /*
- * predicate flags ack or rst, edge1.ts:62
+ * predicate flags ack or rst, edge1.ts:63
  *   flags ack or rst
  */
 static bool when_flags_ack_or_rst(const struct mill_packet *p)
@@ -338,7 +390,7 @@ static bool when_flags_ack_or_rst(const struct mill_packet *p)
 }
 
 /*
- * predicate flags fin syn, edge1.ts:49
+ * predicate flags fin syn, edge1.ts:50
  *   flags fin syn
  */
 static bool when_flags_fin_syn(const struct mill_packet *p)
@@ -353,7 +405,7 @@ static bool when_flags_fin_syn(const struct mill_packet *p)
 }
 
 /*
- * predicate odd-dns, edge1.ts:36
+ * predicate odd-dns, edge1.ts:37
  *   (p) => p.l4 === 'udp' && (p.sport === 53 || p.dport <= limitUdp) && !p.src.within(customers)
  */
 static bool when_odd_dns_ipv4(const struct mill_packet *p)
@@ -362,7 +414,7 @@ static bool when_odd_dns_ipv4(const struct mill_packet *p)
 }
 
 /*
- * predicate odd-dns, edge1.ts:36
+ * predicate odd-dns, edge1.ts:37
  *   (p) => p.l4 === 'udp' && (p.sport === 53 || p.dport <= limitUdp) && !p.src.within(customers)
  */
 static bool when_odd_dns_ipv6(const struct mill_packet *p)
@@ -371,7 +423,7 @@ static bool when_odd_dns_ipv6(const struct mill_packet *p)
 }
 
 /*
- * predicate pcp 0 or 1, from-mac 02:00:00:00:00:fe, edge1.ts:64
+ * predicate pcp 0 or 1, from-mac 02:00:00:00:00:fe, edge1.ts:65
  *   pcp 0 or 1, from-mac 02:00:00:00:00:fe
  */
 static bool when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(const struct mill_packet *p)
@@ -380,7 +432,7 @@ static bool when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(const struct mill_packet 
 }
 
 /*
- * predicate tiny-syn, edge1.ts:30
+ * predicate tiny-syn, edge1.ts:31
  *   (p) => p.l4 === 'tcp' && p.flags.syn && !p.flags.ack && (p.len < 40 || p.ttl < 3)
  */
 static bool when_tiny_syn(const struct mill_packet *p)
@@ -395,7 +447,7 @@ static bool when_tiny_syn(const struct mill_packet *p)
 }
 
 /*
- * predicate ttl 0-254, edge1.ts:60
+ * predicate ttl 0-254, edge1.ts:61
  *   ttl 0-254
  */
 static bool when_ttl_0_254(const struct mill_packet *p)
@@ -403,75 +455,83 @@ static bool when_ttl_0_254(const struct mill_packet *p)
 	return mill_ttl(p) <= 254;
 }
 
-/* acl from-wan, edge1.ts:45 */
+/* acl from-wan, edge1.ts:46 */
 static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL);
-	/* edge1.ts:42  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	/* edge1.ts:43  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
 	if (in_customers_ipv4(p->src4)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_C2FC651C, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_C2FC651C);
 	}
-	/* edge1.ts:47  deny({ from: bogons }) */
+	/* edge1.ts:48  deny({ from: bogons }) */
 	if (in_bogons_ipv4(p->src4))
 		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
-	/* edge1.ts:48  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	/* edge1.ts:49  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
 	if (is_udp_0_to_19(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
 	}
-	/* edge1.ts:49  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
+	/* edge1.ts:50  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
 	if (when_flags_fin_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1CFCFF71);
-	/* edge1.ts:50  deny({ fragment: 'later', to: servers }) */
+	/* edge1.ts:51  deny({ fragment: 'later', to: servers }) */
 	if (in_servers_ipv4(p->dst4) && when_a_later_fragment(p))
 		return mill_deny(w, p, RULE_FROM_WAN_C8F00CC3);
-	/* edge1.ts:51  deny({ when: tinySyn }).count('tiny_syn') */
+	/* edge1.ts:52  deny({ when: tinySyn }).count('tiny_syn') */
 	if (when_tiny_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
-	/* edge1.ts:52  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	/* edge1.ts:53  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	if (when_odd_dns_ipv4(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_3211A4BD, 1);
 		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
 	}
-	/* edge1.ts:53  allow({ to: servers, service: web }).why('public web, NET-88') */
+	/* edge1.ts:54  allow({ to: servers, service: web }).why('public web, NET-88') */
 	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
-	/* edge1.ts:54  allow({ from: mgmt, service: tcp(22) }) */
+	/* edge1.ts:55  allow({ from: mgmt, service: tcp(22) }) */
 	if (in_mgmt_ipv4(p->src4) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
-	/* edge1.ts:58  allow({ service: icmp('echo-request', 'too-big') }).police('2 Mbit/s', { burst: '30 kB' }) */
+	/* edge1.ts:59  allow({ service: icmp('echo-request', 'too-big') }).police('2 Mbit/s', { burst: '30 kB' }) */
 	if (is_icmp_3_4_8_ipv4(p)) {
 		if (!mill_police(w, p, RULE_FROM_WAN_F57B3234, 0x3e80000000, 0x1c9c38000, p->len))
 			return false;
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
 	}
-	/* edge1.ts:59  reject({ service: tcp('ident') }).why('mail servers that ask back need not wait') */
+	/* edge1.ts:60  reject({ service: tcp('ident') }).why('mail servers that ask back need not wait') */
 	if (is_tcp_113(p))
 		return mill_reject_rule(w, p, RULE_FROM_WAN_730202EC, MILL_ANSWER_RESETS);
-	/* edge1.ts:60  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	/* edge1.ts:61  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
 	if (is_tcp_179(p) && when_ttl_0_254(p))
 		return mill_deny(w, p, RULE_FROM_WAN_46D47CC3);
-	/* edge1.ts:61  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
+	/* edge1.ts:62  allow({ from: upstream, service: tcp('bgp') }).why('eBGP') */
 	if (in_upstream_ipv4(p->src4) && is_tcp_179(p))
 		return mill_allow(w, p, RULE_FROM_WAN_9934E1B9);
-	/* edge1.ts:62  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
+	/* edge1.ts:63  allow({ from: upstream, service: tcp({ from: 'bgp' }), flags: 'established' }) */
 	if (in_upstream_ipv4(p->src4) && is_tcp_from_179(p) && when_flags_ack_or_rst(p))
 		return mill_allow(w, p, RULE_FROM_WAN_25C4E064);
-	/* edge1.ts:63  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
+	/* edge1.ts:64  allow({ from: upstream, service: proto('gre', 'esp'), dscp: ['ef', 'cs6'], length: [0, 14... */
 	if (in_upstream_ipv4(p->src4) && is_proto_47_50(p) && when_dscp_46_or_48_length_0_1400(p))
 		return mill_allow(w, p, RULE_FROM_WAN_2C12FC99);
-	/* edge1.ts:64  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	/* edge1.ts:65  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
 	if (in_customers_ipv4(p->dst4) && is_udp_123_from_123(p) &&
 	    when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(p))
 		return mill_allow(w, p, RULE_FROM_WAN_C5E6A009);
-	/* edge1.ts:65  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
+	/* edge1.csv:3  deny,   any,            10.20.66.0/24,   tcp udp,  domain,     ,            1/s,  NET-141... */
+	if (in_10_20_66_0_24_ipv4(p->dst4) && is_tcp_53_udp_53(p)) {
+		mill_log_packet(w, p, RULE_FROM_WAN_6FF8E424, 1);
+		return mill_deny(w, p, RULE_FROM_WAN_6FF8E424);
+	}
+	/* edge1.csv:4  allow,  203.0.113.0/24, 10.20.4.0/22,    tcp,      8000-8099,  ,            ,     NET-152... */
+	if (in_203_0_113_0_24_ipv4(p->src4) && in_10_20_4_0_22_ipv4(p->dst4) && is_tcp_8000_to_8099(p))
+		return mill_allow(w, p, RULE_FROM_WAN_3B8DF377);
+	/* edge1.ts:67  nexthop('198.51.100.9', { to: customers.v4, service: tcp(25) }).log(), // scrub mail */
 	if (in_customers_ipv4(p->dst4) && is_tcp_25(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_84EFC9D7, 10);
 		return mill_divert(w, p, RULE_FROM_WAN_84EFC9D7, GATEWAY_198_51_100_9);
 	}
-	/* edge1.ts:45  default deny */
+	/* edge1.ts:46  default deny */
 	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
 	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
 }
@@ -486,56 +546,59 @@ static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
 	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
 	if (in_ff00_0_8_ipv6(&p->dst6) && is_icmp_130_131_132_143_ipv6(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4A7CA5C9);
-	/* edge1.ts:42  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
+	/* edge1.ts:43  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
 	if (in_customers_ipv6(&p->src6)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_C2FC651C, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_C2FC651C);
 	}
-	/* edge1.ts:47  deny({ from: bogons }) */
+	/* edge1.ts:48  deny({ from: bogons }) */
 	if (in_bogons_ipv6(&p->src6))
 		return mill_deny(w, p, RULE_FROM_WAN_9349EAB2);
-	/* edge1.ts:48  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
+	/* edge1.ts:49  deny({ service: udp('0-19') }).log(), // ;;;;udp;0-19;drop log */
 	if (is_udp_0_to_19(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_6AB4BC7D, 10);
 		return mill_deny(w, p, RULE_FROM_WAN_6AB4BC7D);
 	}
-	/* edge1.ts:49  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
+	/* edge1.ts:50  deny({ flags: ['syn', 'fin'] }).why('no TCP sends this') */
 	if (when_flags_fin_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1CFCFF71);
-	/* edge1.ts:50  deny({ fragment: 'later', to: servers }) */
+	/* edge1.ts:51  deny({ fragment: 'later', to: servers }) */
 	if (in_servers_ipv6(&p->dst6) && when_a_later_fragment(p))
 		return mill_deny(w, p, RULE_FROM_WAN_C8F00CC3);
-	/* edge1.ts:51  deny({ when: tinySyn }).count('tiny_syn') */
+	/* edge1.ts:52  deny({ when: tinySyn }).count('tiny_syn') */
 	if (when_tiny_syn(p))
 		return mill_deny(w, p, RULE_FROM_WAN_1E37EB18);
-	/* edge1.ts:52  deny({ when: oddDns }).log({ rate: '1/s' }) */
+	/* edge1.ts:53  deny({ when: oddDns }).log({ rate: '1/s' }) */
 	if (when_odd_dns_ipv6(p)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_3211A4BD, 1);
 		return mill_deny(w, p, RULE_FROM_WAN_3211A4BD);
 	}
-	/* edge1.ts:53  allow({ to: servers, service: web }).why('public web, NET-88') */
+	/* edge1.ts:54  allow({ to: servers, service: web }).why('public web, NET-88') */
 	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_FROM_WAN_4390421D);
-	/* edge1.ts:54  allow({ from: mgmt, service: tcp(22) }) */
+	/* edge1.ts:55  allow({ from: mgmt, service: tcp(22) }) */
 	if (in_mgmt_ipv6(&p->src6) && is_tcp_22(p))
 		return mill_allow(w, p, RULE_FROM_WAN_91047A1C);
-	/* edge1.ts:58  allow({ service: icmp('echo-request', 'too-big') }).police('2 Mbit/s', { burst: '30 kB' }) */
+	/* edge1.ts:59  allow({ service: icmp('echo-request', 'too-big') }).police('2 Mbit/s', { burst: '30 kB' }) */
 	if (is_icmp_2_128_ipv6(p)) {
 		if (!mill_police(w, p, RULE_FROM_WAN_F57B3234, 0x3e80000000, 0x1c9c38000, p->len))
 			return false;
 		return mill_allow(w, p, RULE_FROM_WAN_F57B3234);
 	}
-	/* edge1.ts:59  reject({ service: tcp('ident') }).why('mail servers that ask back need not wait') */
+	/* edge1.ts:60  reject({ service: tcp('ident') }).why('mail servers that ask back need not wait') */
 	if (is_tcp_113(p))
 		return mill_reject_rule(w, p, RULE_FROM_WAN_730202EC, MILL_ANSWER_RESETS);
-	/* edge1.ts:60  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
+	/* edge1.ts:61  deny({ service: tcp('bgp'), ttl: [0, 254] }).why('generalised TTL security (RFC 5082)') */
 	if (is_tcp_179(p) && when_ttl_0_254(p))
 		return mill_deny(w, p, RULE_FROM_WAN_46D47CC3);
-	/* edge1.ts:64  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
+	/* edge1.ts:65  allow({ to: customers, service: udp('ntp', { from: 'ntp' }), fromMac: '02:00:00:00:00:fe'... */
 	if (in_customers_ipv6(&p->dst6) && is_udp_123_from_123(p) &&
 	    when_pcp_0_or_1_from_mac_02_00_00_00_00_fe(p))
 		return mill_allow(w, p, RULE_FROM_WAN_C5E6A009);
-	/* edge1.ts:45  default deny */
+	/* edge1.csv:5  allow,  any,            2001:db8:20::/48, tcp,     ,           established, ,     NET-160 */
+	if (in_customers_ipv6(&p->dst6) && is_tcp(p) && when_flags_ack_or_rst(p))
+		return mill_allow(w, p, RULE_FROM_WAN_CA389016);
+	/* edge1.ts:46  default deny */
 	mill_log_packet(w, p, RULE_FROM_WAN_9746883E, 10);
 	return mill_deny(w, p, RULE_FROM_WAN_9746883E);
 }
@@ -549,25 +612,25 @@ static bool acl_from_wan(struct mill_worker *w, struct mill_packet *p)
 	return acl_from_wan_ipv6(w, p);
 }
 
-/* acl to-dmz on the way out, edge1.ts:69 */
+/* acl to-dmz on the way out, edge1.ts:71 */
 static bool out_to_dmz_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL_OUT);
-	/* edge1.ts:70  allow({ to: servers, service: web }) */
+	/* edge1.ts:72  allow({ to: servers, service: web }) */
 	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
-	/* edge1.ts:71  allow({ to: servers, from: mgmt }).dscp('cs2').mirror('ids', { oneIn: 10 }).sample(1000) */
+	/* edge1.ts:73  allow({ to: servers, from: mgmt }).dscp('cs2').mirror('ids', { oneIn: 10 }).sample(1000) */
 	if (in_mgmt_ipv4(p->src4) && in_servers_ipv4(p->dst4)) {
 		mill_sample(w, p, RULE_TO_DMZ_CEEC51A8, 1000);
 		mill_mirror(w, p, PORT_IDS, 10);
 		p->mark = 16;
 		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
 	}
-	/* edge1.ts:72  allow({ service: icmp() }) */
+	/* edge1.ts:74  allow({ service: icmp() }) */
 	if (is_icmp_ipv4(p))
 		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
-	/* edge1.ts:69  default deny */
+	/* edge1.ts:71  default deny */
 	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
 }
 
@@ -575,20 +638,20 @@ static bool out_to_dmz_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_ACL_OUT);
-	/* edge1.ts:70  allow({ to: servers, service: web }) */
+	/* edge1.ts:72  allow({ to: servers, service: web }) */
 	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
-	/* edge1.ts:71  allow({ to: servers, from: mgmt }).dscp('cs2').mirror('ids', { oneIn: 10 }).sample(1000) */
+	/* edge1.ts:73  allow({ to: servers, from: mgmt }).dscp('cs2').mirror('ids', { oneIn: 10 }).sample(1000) */
 	if (in_mgmt_ipv6(&p->src6) && in_servers_ipv6(&p->dst6)) {
 		mill_sample(w, p, RULE_TO_DMZ_CEEC51A8, 1000);
 		mill_mirror(w, p, PORT_IDS, 10);
 		p->mark = 16;
 		return mill_allow(w, p, RULE_TO_DMZ_CEEC51A8);
 	}
-	/* edge1.ts:72  allow({ service: icmp() }) */
+	/* edge1.ts:74  allow({ service: icmp() }) */
 	if (is_icmp_ipv6(p))
 		return mill_allow(w, p, RULE_TO_DMZ_A29DD022);
-	/* edge1.ts:69  default deny */
+	/* edge1.ts:71  default deny */
 	return mill_deny_out(w, p, RULE_TO_DMZ_37E0FD5B);
 }
 
@@ -601,11 +664,11 @@ static bool out_to_dmz(struct mill_worker *w, struct mill_packet *p)
 	return out_to_dmz_ipv6(w, p);
 }
 
-/* pbr tenant-path, edge1.ts:75 */
+/* pbr tenant-path, edge1.ts:77 */
 static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:76  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
+	/* edge1.ts:78  nexthop('198.51.100.9', { from: customers.v4, service: web }) */
 	if (in_customers_ipv4(p->src4) && is_web(p))
 		return mill_via(w, p, RULE_TENANT_PATH_855CF024, GATEWAY_198_51_100_9);
 	/* no rule: by the FIB */
@@ -615,7 +678,7 @@ static uint16_t pbr_tenant_path_ipv4(struct mill_worker *w, struct mill_packet *
 static uint16_t pbr_tenant_path_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_read_l4(p);
-	/* edge1.ts:77  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
+	/* edge1.ts:79  nexthop('2001:db8:0:2::1', { from: customers.v6, service: udp(443) }) */
 	if (in_customers_ipv6(&p->src6) && is_udp_443(p))
 		return mill_via(w, p, RULE_TENANT_PATH_C842E3DF, GATEWAY_2001_DB8_0_2__1);
 	/* no rule: by the FIB */
@@ -631,7 +694,7 @@ static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 	return pbr_tenant_path_ipv6(w, p);
 }
 
-/* wan, edge1.ts:82 */
+/* wan, edge1.ts:84 */
 static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_WAN) && acl_from_wan(w, p);
@@ -642,7 +705,7 @@ static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mil
 	return mill_gateway_path(w, p, p->gateway);
 }
 
-/* lan.office, edge1.ts:92 */
+/* lan.office, edge1.ts:94 */
 static bool accept_lan_office(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_OFFICE);
@@ -653,19 +716,19 @@ static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, str
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* lan.dmz, edge1.ts:93 */
+/* lan.dmz, edge1.ts:95 */
 static bool accept_lan_dmz(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_DMZ);
 }
 
-/* ids, edge1.ts:96 */
+/* ids, edge1.ts:98 */
 static bool accept_ids(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_IDS);
 }
 
-/* metro.custA, edge1.ts:104 */
+/* metro.custA, edge1.ts:106 */
 static bool accept_metro_custa(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTA);
@@ -676,7 +739,7 @@ static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, st
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* metro.custB, edge1.ts:105 */
+/* metro.custB, edge1.ts:107 */
 static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTB);
@@ -693,7 +756,7 @@ static enum mill_leave leave(struct mill_worker *w, struct mill_packet *p, uint1
 	}
 }
 
-/* port wan, xdp:ix0, edge1.ts:82 */
+/* port wan, xdp:ix0, edge1.ts:84 */
 static bool classify_wan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 0))
@@ -721,7 +784,7 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port lan, xdp:ix1, edge1.ts:88 */
+/* port lan, xdp:ix1, edge1.ts:90 */
 static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 1))
@@ -766,7 +829,7 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port ids, xdp:ix3, edge1.ts:96 */
+/* port ids, xdp:ix3, edge1.ts:98 */
 static bool classify_ids(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 0))
@@ -794,7 +857,7 @@ static void receive_ids(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port metro, xdp:ix2, edge1.ts:97 */
+/* port metro, xdp:ix2, edge1.ts:99 */
 static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 2))
@@ -851,15 +914,15 @@ const struct mill_forwarder mill_forwarder = {
     .layout = MILL_LAYOUT,
     /* clang-format off */
     .policy_hash = {
-        0x41, 0x84, 0x6f, 0x0a, 0xc4, 0xc6, 0xd3, 0xc3,
-        0xba, 0x3a, 0x76, 0xd8, 0x2f, 0xe0, 0x9c, 0xe7,
-        0x90, 0xb8, 0x5a, 0x94, 0x25, 0xc5, 0xbc, 0x38,
-        0xb9, 0x3b, 0x16, 0x04, 0x08, 0x5a, 0xf0, 0xaf,
+        0xf1, 0x23, 0x4f, 0x67, 0xcf, 0x60, 0x33, 0xed,
+        0x3f, 0xac, 0x61, 0x6c, 0xca, 0xb5, 0x06, 0xbd,
+        0xc9, 0xed, 0xcb, 0xdb, 0xe1, 0xe1, 0x5b, 0xf8,
+        0xb5, 0x35, 0x9f, 0xad, 0x41, 0x4b, 0xbf, 0xf0,
     },
     /* clang-format on */
     .n_ports = 4,
     .n_ifaces = 6,
-    .n_rules = 26,
+    .n_rules = 29,
     .n_gateways = 2,
     .receive = receive,
 };

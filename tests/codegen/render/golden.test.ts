@@ -38,6 +38,8 @@ for (const { name, policy } of examples) {
     const elsewhere = await withFiles({}, (directory) => {
       const copy = join(directory, `${name}.ts`);
       cpSync(join(packageRoot, policy), copy);
+      const rules = join(packageRoot, policy.replace(/ts$/, 'csv'));
+      if (existsSync(rules)) cpSync(rules, join(directory, `${name}.csv`));
       return sourceOf(copy);
     });
     t.is(elsewhere, await sourceOf(join(packageRoot, policy)));
