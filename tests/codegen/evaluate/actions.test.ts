@@ -7,6 +7,7 @@ import type { Path, Paths } from '../../../codegen/evaluate/paths.js';
 import type { Ir } from '../../../codegen/ir.js';
 import { lower } from '../../../codegen/lower.js';
 import { buildFrame, type FramePlan, usualFrom } from '../../../codegen/selftest/build-frame.js';
+import { bucketOf } from '../../../codegen/treatment.js';
 import { parseAddress, parseInterfaceAddress } from '../../../dsl/address.js';
 import type { Prefix } from '../../../dsl/model.js';
 import { accepted, front } from '../policy.js';
@@ -238,4 +239,16 @@ test('a list on both sides has counters of its own on each', (t) => {
   const ids = ir.rules.filter((rule) => rule.list === 'both').map((rule) => rule.id);
   t.is(ids.length, 6);
   t.is(new Set(ids).size, 6);
+});
+
+test('buckets as the engine counts them', (t) => {
+  // The numbers of tests/engine/police_test.c.
+  t.deepEqual(bucketOf({ unit: 'packets', rate: 1000, burst: 10 }), {
+    cost: 64_000_000n << 20n,
+    burst: 640_000_000n,
+  });
+  t.deepEqual(bucketOf({ unit: 'bits', rate: 8e6, burst: 15_000 }), {
+    cost: 67_108_864_000n,
+    burst: 960_000_000n,
+  });
 });
