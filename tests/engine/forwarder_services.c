@@ -1,6 +1,7 @@
 /*
  * A forwarder that sends everything through the engine's services, for IPv4 on two ports: the FIB says the path of
  * the destination; the first byte behind the header says what to do with it.
+ *   'm' copy to port b   'n' sample of rule 1, all   'r' rejected   's' limit of rule 1: 1,000 a second, ten at once
  *   'f' fragment (whole if it fits)   'd' defer   'i' "too big" to the source   'l' log on rule 0, five a second   'p' punt   'a' count on rule 1 if ACLs are on
  */
 #include "netmill/fib.h"
@@ -33,6 +34,20 @@ static void one(struct mill_worker *worker, uint16_t iface, const uint8_t *frame
 		break;
 	case 'i':
 		services->icmp_error(worker, iface, 3, 4, 600, frame, len, 14);
+		break;
+	case 'm':
+		counters->drop[MILL_DROP_MIRROR_FULL] +=
+		    !services->mirror(worker, worker->bind->port[1], 1, frame, len);
+		break;
+	case 'n':
+		services->sample(worker, worker->bind->rule[1], 1, iface, frame, len, 14);
+		break;
+	case 'r':
+		services->answer(worker, iface, 0, frame, len, 14);
+		break;
+	case 's':
+		counters->drop[MILL_DROP_POLICED] +=
+		    !services->police(worker, worker->bind->rule[1], 64000000ull << 20, 640000000, 1);
 		break;
 	case 'l':
 		services->log(worker, worker->bind->rule[0], 5, iface, frame, len, 14);

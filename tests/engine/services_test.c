@@ -322,6 +322,64 @@ static void icmp_errors(void)
 	printf("ok sources are told what went wrong, and not too often\n");
 }
 
+/* A copy is what came in, byte by byte; without room it is lost, and the worker goes on. */
+static void copies(void)
+{
+	uint8_t sent[2048], frame[2048];
+	const uint64_t *const lost = &engine.state->worker[0].iface[0].drop[MILL_DROP_MIRROR_FULL];
+	const uint32_t length = make_frame(sent, NET(5), 'm', 300, NULL, 0, 0);
+	send_frame(sent, length);
+	CHECK(take_frame(frame, 1000) == length && memcmp(frame, sent, length) == 0, "a copy");
+	CHECK(*lost == 0, "none is lost");
+	for (uint32_t i = 0; i < 5000 && *lost == 0; i++)
+		send_frame(sent, length);
+	CHECK(*lost > 0, "nobody reads: copies are lost, and nothing waits");
+	while (take_frame(frame, 50) != 0)
+		;
+	printf("ok copies are exact, and never waited for\n");
+}
+
+static void limits(void)
+{
+	const uint64_t *const over = &engine.state->worker[0].iface[0].drop[MILL_DROP_POLICED];
+	const uint64_t start = test_now();
+	for (uint32_t i = 0; i < 200; i++)
+		send_one(NET(5), 's', 20);
+	const uint64_t most = 10 + (test_now() - start) / 1000000u + 1;
+	CHECK(200 - *over >= 10 && 200 - *over <= most, "%llu over the limit, at most %llu are not",
+	      (unsigned long long)*over, (unsigned long long)most);
+	CHECK(engine.state->policer[1] != 0 && engine.state->policer[0] == 0, "in the state, of that rule");
+	printf("ok a rule's limit holds\n");
+}
+
+/* UDP, so an ICMP error: communication administratively prohibited, from a bucket of its own. */
+static void rejections(void)
+{
+	uint8_t frame[2048];
+	uint64_t n = 0;
+	feed_adjacency(&feed, 4, MILL_ADJ_FORWARD, 1, NET(9), neighbour_mac);
+	feed_route(&feed, 0xc0000000, 24, 4);
+	send_one(NET(5), 'r', 100);
+	CHECK(take_frame(frame, 1000) == 14 + 20 + 8 + 120 && frame[14 + 20] == 3 && frame[14 + 21] == 13,
+	      "prohibited");
+	usleep(200000); /* the buckets fill */
+	const uint64_t start = test_now();
+	for (uint32_t i = 0; i < 300; i++)
+		send_one(NET(5), 'r', 100);
+	send_one(NET(5), 'i', 100);
+	const uint64_t most = 100 + (test_now() - start) / 1000000u + 1;
+	bool other = false;
+	while (take_frame(frame, 50) != 0) {
+		n += frame[14 + 21] == 13;
+		other |= frame[14 + 21] == 4;
+	}
+	CHECK(n >= 100 && n <= most, "%llu of 300, at most %llu", (unsigned long long)n,
+	      (unsigned long long)most);
+	CHECK(other, "what else is to be told is told");
+	feed_route_delete(&feed, 0xc0000000, 24);
+	printf("ok sources of what is rejected are told, and not too often\n");
+}
+
 static uint32_t take_events(struct mill_event *last)
 {
 	struct mill_event_ring *ring = &engine.state->worker[0].events;
@@ -349,6 +407,9 @@ static void log_events(void)
 	CHECK(take_events(&event) == 1 && event.suppressed == 15, "and how many were swallowed: %u",
 	      event.suppressed);
 	CHECK(event.captured == 54, "short frame");
+	for (uint32_t i = 0; i < 20; i++)
+		send_one(NET(5), 'n', 200);
+	CHECK(take_events(&event) == 20 && event.rule == 1, "samples have no rate");
 	printf("ok log events are limited and counted\n");
 }
 
@@ -475,6 +536,9 @@ int main(void)
 	a_gleaned_neighbour();
 	fragments();
 	icmp_errors();
+	copies();
+	limits();
+	rejections();
 	log_events();
 	acl_switch();
 	lookups();
