@@ -6,6 +6,7 @@ import type {
   Address,
   EventMode,
   Fallback,
+  HeaderMatch,
   LookupMethod,
   Offload,
   Origin,
@@ -33,6 +34,8 @@ export interface DraftRule {
   readonly from?: DraftNets;
   readonly to?: DraftNets;
   readonly service?: DraftService;
+  /** One range of TTLs, one test of flags. */
+  readonly header?: Pick<HeaderMatch, 'dscp' | 'ttl' | 'length' | 'flags'>;
   readonly log: boolean;
   readonly id?: string;
   readonly why?: string;
@@ -40,8 +43,9 @@ export interface DraftRule {
   readonly expires?: string;
   /** Comment on its line. */
   readonly comment?: string;
-  /** What the source has there, for messages. */
   readonly origin: Origin;
+  /** How the source's own tools call it; else by its line. */
+  readonly called?: string;
 }
 
 /** A rule, or a line of comment between rules. */
@@ -71,8 +75,9 @@ export interface DraftList {
 
 export interface DraftFace {
   readonly name: string;
-  /** Constant of its ACL. */
+  /** Constant of the ACL of either side. */
   readonly in?: string;
+  readonly out?: string;
   /** Absent: untagged. */
   readonly vlan?: number;
 }

@@ -55,7 +55,7 @@ function waiversFor(diagnostics: readonly Diagnostic[], lines: ReadonlyMap<Draft
       const known = idle.find((one) => one === code);
       const rule = byLine.get(origin.line);
       if (known === undefined || rule === undefined) return [];
-      const reason = `nor does ${rule.origin.file}:${rule.origin.line}`;
+      const reason = `nor does ${rule.called ?? `${rule.origin.file}:${rule.origin.line}`}`;
       return [[rule, { code: known, reason }] as const];
     }),
   );

@@ -1,7 +1,8 @@
 /** Rules, networks and services of a draft as TypeScript. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
+import { dscpNumbers, flagBits } from '../../dsl/header.js';
 import { icmpTypes } from '../../dsl/icmp.js';
-import type { Family, PortRange, Prefix, ServiceMatch } from '../../dsl/model.js';
+import type { Family, FlagTest, PortRange, Prefix, ServiceMatch } from '../../dsl/model.js';
 import { protocolNumbers } from '../../dsl/protocols.js';
 import { unreachable } from '../unreachable.js';
 import {
@@ -60,6 +61,7 @@ function writeRule(rule: DraftRule, waivers: Waivers): Code {
     ...(from ? [property('from', writeNets(from))] : []),
     ...(to ? [property('to', writeNets(to))] : []),
     ...(service ? [property('service', writeService(service))] : []),
+    ...(rule.header ? writeHeader(rule.header) : []),
   ];
   const waiver = waivers.get(rule);
   const head = call(
@@ -160,4 +162,30 @@ function writeIcmp(types: readonly IcmpType[]): readonly Code[] {
     return object(list([`family: ${one.family}`, `type: ${one.type}`, ...code]));
   });
   return [...names.map(([name]) => quote(name)), ...numbers];
+}
+
+function writeHeader({ dscp, ttl, length, flags }: NonNullable<DraftRule['header']>): readonly Code[] {
+  const number = ({ from, to }: PortRange): Code =>
+    from === to ? String(from) : array(list([String(from), String(to)]));
+  const one = (codes: readonly Code[]): Code => (codes.length === 1 ? codes[0]! : array(list(codes)));
+  return [
+    ...(dscp ? [property('dscp', one(dscp.flatMap(numbersOf).map(writeDscp)))] : []),
+    ...(ttl ? [property('ttl', number(ttl[0]!))] : []),
+    ...(length ? [property('length', number(length[0]!))] : []),
+    ...(flags ? [property('flags', one(writeFlags(flags[0]!)))] : []),
+  ];
+}
+
+function numbersOf({ from, to }: PortRange): readonly number[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+}
+
+function writeDscp(number: number): string {
+  const named = Object.entries(dscpNumbers).find(([, known]) => known === number);
+  return named ? quote(named[0]) : String(number);
+}
+
+function writeFlags({ mask, value }: FlagTest): readonly string[] {
+  const tested = Object.entries(flagBits).filter(([, bit]) => mask & bit);
+  return tested.map(([name, bit]) => quote(value & bit ? name : `!${name}`));
 }

@@ -135,7 +135,7 @@ function writePort(port: DraftPort, offloads: boolean): Code {
         ...(offloads ? ['offloads'] : []),
         ...(untagged ? writeFace(untagged) : []),
         // Beside VLANs, an interface of which nothing is said is none.
-        ...(untagged && untagged.in === undefined && tagged.length > 0 ? ["host: 'auto'"] : []),
+        ...(untagged && writeFace(untagged).length === 0 && tagged.length > 0 ? ["host: 'auto'"] : []),
         ...(port.fallback ? [property('fallback', quote(port.fallback))] : []),
         ...(vlans.length > 0 ? [property('vlans', object(list(vlans)))] : []),
       ]),
@@ -144,5 +144,8 @@ function writePort(port: DraftPort, offloads: boolean): Code {
 }
 
 function writeFace(face: DraftFace): readonly Code[] {
-  return face.in === undefined ? [] : [property('in', face.in)];
+  return [
+    ...(face.in === undefined ? [] : [property('in', face.in)]),
+    ...(face.out === undefined ? [] : [property('out', face.out)]),
+  ];
 }

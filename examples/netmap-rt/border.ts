@@ -14,7 +14,7 @@
  * - A nexthop line takes packets of the family of its gateway.
  * - Neighbour Discovery is asked about like everything else.
  * - The interfaces have the same names here as there.
- * - When netmill does not run, the kernel routes without these ACLs, as it does without netmap-rt: ix0.
+ * - When netmill does not run, the kernel routes, and knows nothing of these ACLs: ix0.
  * - When netmill does not run, ports with VLANs drop: ix1.
  */
 import { acl, allow, deny, nets, nexthop, proto, router, tcp, udp } from 'netmill';

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { toJson } from '../../codegen/diagnostics/json.js';
 import type { Draft } from '../../codegen/formats/draft.js';
-import { parseVlanDevice } from '../../codegen/formats/netmap-rt/faces.js';
+import { parseVlanDevice } from '../../codegen/formats/faces.js';
 import { aclPathOf, type Read, readNetmapRt, type Source } from '../../codegen/formats/netmap-rt/read.js';
 import { parseFields, presetFields } from '../../dsl/formats/netmap-rt-acl.js';
 import { MillError } from '../errors.js';

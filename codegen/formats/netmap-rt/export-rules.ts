@@ -31,7 +31,7 @@ const known: Readonly<Record<'rule' | 'match' | 'action', readonly string[]>> = 
     'waivers',
     'origin',
   ],
-  match: ['from', 'to', 'service'],
+  match: ['from', 'to', 'service', 'header'],
   action: ['allow', 'deny', 'nexthop'],
 };
 const mostLines = 10_000;
@@ -50,7 +50,7 @@ export function exportRule(
   const { action, match, log, origin } = rule;
   for (const key of Object.keys(rule))
     if (!known.rule.includes(key)) refuse(origin, `a line of netmap-rt has nothing like '${key}'`);
-  for (const key of Object.keys(match))
+  for (const key of Object.keys({ ...match, header: undefined, ...match.header }))
     if (!known.match.includes(key))
       refuse(origin, `a line of netmap-rt cannot test ${key === 'when' ? 'a predicate' : `'${key}'`}`);
   if (!known.action.includes(action.kind))

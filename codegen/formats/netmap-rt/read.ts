@@ -8,12 +8,15 @@ import {
   presetFields,
   unnamedFields,
 } from '../../../dsl/formats/netmap-rt-acl.js';
-import type { Fallback, Offload, Problem } from '../../../dsl/model.js';
+import type { Offload, Problem } from '../../../dsl/model.js';
 import { show } from '../../../dsl/problems.js';
-import type { Commented, Draft, DraftPort, DraftSettings } from '../draft.js';
+import type { Commented, Draft, DraftSettings } from '../draft.js';
+import { noInterfaces, readFaces, type VlanDevices } from '../faces.js';
+import { makeLists } from '../lists.js';
+import { makePorts } from '../ports.js';
+import type { PortLines } from './asked-on.js';
 import { type Conf, type ConfEntry, type ConfKey, parseConf } from './conf.js';
-import { type Face, noInterfaces, type PortLines, readFaces, type VlanDevices } from './faces.js';
-import { type AclSource, makeLists } from './lists.js';
+import { linesOf } from './lines.js';
 
 export interface Source {
   /** As it is named in messages. */
@@ -53,15 +56,19 @@ export function readNetmapRt(conf: Source, acls: readonly Source[], options: Net
   const faces = named && readFaces(named, conf.file, options.vlans);
   problems.push(...(faces?.problems ?? []));
   if (named === undefined || faces === undefined || problems.length > 0) return { ok: false, problems };
-  const lists = makeLists(
-    sources.map(({ entries }, i): AclSource => ({ file: acls[i]!.file, entries })),
-    faces.faces,
-    { ...options, comments: aclComments(parsed) },
+  const lines = sources.flatMap(({ entries }, i) =>
+    linesOf({ file: acls[i]!.file, entries }, faces.faces, options.portLines, problems),
   );
-  if (lists.problems.length > 0) return { ok: false, problems: lists.problems };
+  if (problems.length > 0) return { ok: false, problems };
+  const lists = makeLists(lines, faces.faces, {
+    ...options,
+    general: 'filter',
+    each: 'from',
+    comments: aclComments(parsed),
+  });
   const hasRules = lists.lists.length > 0;
   assumptions.push(...faces.assumptions, ...(hasRules ? aclAssumptions(options) : []));
-  const ports = makePorts(faces.faces, lists.byDevice, assumptions);
+  const ports = makePorts(faces.faces, lists.byDevice, 'in', assumptions);
   return {
     ok: true,
     value: {
@@ -109,40 +116,6 @@ function aclAssumptions(options: NetmapRtOptions): readonly string[] {
       ? ['Neighbour Discovery is asked about like everything else.']
       : ['Neighbour Discovery passes before the first line is asked.']),
   ].map((one) => one.charAt(0).toUpperCase() + one.slice(1));
-}
-
-/** When netmap-rt ends, the kernel routes; so it does here, except where it does not see the tags. */
-function makePorts(
-  faces: readonly Face[],
-  lists: ReadonlyMap<string, string>,
-  assumptions: string[],
-): readonly DraftPort[] {
-  const names = [...new Set(faces.map((face) => face.port))];
-  const ports = names.map((name): DraftPort => {
-    const mine = faces.filter((face) => face.port === name);
-    const filtered = mine.some((face) => lists.has(face.device));
-    const fallback: Fallback = mine.some((face) => face.vlan !== undefined) ? 'drop' : 'kernel';
-    return {
-      name,
-      spec: `xdp:${name}`,
-      ...(filtered && { fallback }),
-      faces: mine.map((face) => ({
-        name: face.device.includes('.') ? `vlan${face.vlan}` : face.device,
-        ...(lists.has(face.device) && { in: lists.get(face.device)! }),
-        ...(face.vlan !== undefined && { vlan: face.vlan }),
-      })),
-    };
-  });
-  const open = ports.filter((port) => port.fallback === 'kernel').map((port) => port.name);
-  const shut = ports.filter((port) => port.fallback === 'drop').map((port) => port.name);
-  assumptions.push('The interfaces have the same names here as there.');
-  if (open.length > 0)
-    assumptions.push(
-      `When netmill does not run, the kernel routes without these ACLs, as it does without netmap-rt: ${open.join(', ')}.`,
-    );
-  if (shut.length > 0)
-    assumptions.push(`When netmill does not run, ports with VLANs drop: ${shut.join(', ')}.`);
-  return ports;
 }
 
 function readSettings(

@@ -13,7 +13,7 @@ import type { Seen } from '../../../codegen/evaluate/rules.js';
 import { explain } from '../../../codegen/explain/explain.js';
 import type { Draft } from '../../../codegen/formats/draft.js';
 import { finishImport } from '../../../codegen/formats/finish.js';
-import type { PortLines } from '../../../codegen/formats/netmap-rt/faces.js';
+import type { PortLines } from '../../../codegen/formats/netmap-rt/asked-on.js';
 import { type NetmapRtOptions, type Read, readNetmapRt } from '../../../codegen/formats/netmap-rt/read.js';
 import { writePolicy } from '../../../codegen/formats/write.js';
 import { packageRoot } from '../../../codegen/load/compiler.js';
@@ -277,7 +277,7 @@ test('a dump file that is a directory', refuses, `${twoPorts}route_dump_file = "
   "rt.conf:2:20 NM6003 'route_dump_file' is '/var/'",
 ]);
 test('no interfaces', refuses, 'arp_max_tries = 5;', undefined, [
-  'rt.conf:1:1 NM6003 no interface is named, so netmap-rt would forward nothing',
+  'rt.conf:1:1 NM6003 no interface is named, so nothing would be forwarded',
 ]);
 test('an interface twice', refuses, 'interfaces = "ix0 ix0";', undefined, [
   "rt.conf:1:19 NM6004 'ix0' is an interface that was named before",
@@ -286,7 +286,7 @@ test('a VLAN twice', refuses, 'interfaces = "ix1 vlan101 ix1.101";', undefined, 
   "rt.conf:1:27 NM6004 'ix1.101' is an interface that was named before",
 ]);
 test('a VLAN device of which nothing is known', refuses, 'interfaces = "ix0 vlan102";', undefined, [
-  "rt.conf:1:19 NM6004 which VLAN of which interface 'vlan102' is, netmap-rt.conf does not say",
+  "rt.conf:1:19 NM6004 which VLAN of which interface 'vlan102' is, is not said",
 ]);
 test("a VLAN whose parent is the kernel's", refuses, 'interfaces = "ix0 vlan101";', undefined, [
   "rt.conf:1:19 NM6003 'vlan101' is a VLAN of 'ix1', which is not among the interfaces",

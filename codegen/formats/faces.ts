@@ -1,19 +1,17 @@
-/** The interfaces of netmap-rt.conf as ports and their VLANs, and which of them a line of an ACL means. */
-import type { NetmapRtRule } from '../../../dsl/formats/netmap-rt-acl.js';
-import type { Origin, Problem } from '../../../dsl/model.js';
-import { show } from '../../../dsl/problems.js';
-import type { ConfEntry } from './conf.js';
+/** Devices, as other routers name them, as ports and their VLANs. */
+import type { Origin, Problem } from '../../dsl/model.js';
+import { show } from '../../dsl/problems.js';
 
 /** A logical interface. */
 export interface Face {
-  /** As netmap-rt.conf calls it. */
+  /** As the source calls it. */
   readonly device: string;
   readonly port: string;
   /** Absent: untagged. */
   readonly vlan?: number;
 }
 
-/** `--vlan vlan101=ix0:101` by device: what FreeBSD's ifconfig knows and netmap-rt.conf does not say. */
+/** `--vlan vlan101=ix0:101` by device: what its machine knows and the source does not say. */
 export type VlanDevices = ReadonlyMap<string, { readonly parent: string; readonly id: number }>;
 
 /** @returns what was wrong, as a sentence, where the text is none */
@@ -33,7 +31,14 @@ interface Faces {
 /** Names of devices that stand in a policy as they are. */
 const usable = /^[A-Za-z][A-Za-z0-9_-]{0,14}$/;
 
-export function readFaces(entry: ConfEntry, file: string, vlans: VlanDevices): Faces {
+/** Devices by name, with spaces between: where they stand, for messages. */
+export interface Devices {
+  readonly value: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export function readFaces(entry: Devices, file: string, vlans: VlanDevices): Faces {
   const problems: Problem[] = [];
   const assumptions: string[] = [];
   const faces: Face[] = [];
@@ -62,8 +67,8 @@ export function noInterfaces(origin: Origin): Problem {
   return {
     code: 'NM6003',
     origin,
-    message: 'no interface is named, so netmap-rt would forward nothing',
-    expected: 'interfaces = "ix0 ix1";',
+    message: 'no interface is named, so nothing would be forwarded',
+    expected: 'one or more devices',
     got: 'none',
     fix: 'name the interfaces.',
   };
@@ -76,7 +81,7 @@ function sameTags(a: Face, b: Face): boolean {
 function faceOf(device: string, origin: Origin, vlans: VlanDevices, assumptions: string[]): Face | Problem {
   const told = vlans.get(device);
   if (told) return { device, port: told.parent, vlan: told.id };
-  // What rc.conf's vlans_ix0="101" makes.
+  // What FreeBSD's rc.conf makes of vlans_ix0="101", and Linux by custom.
   const dotted = /^(.+)\.(\d{1,4})$/.exec(device);
   const id = Number(dotted?.[2]);
   if (dotted && usable.test(dotted[1]!) && id >= 1 && id <= 4094) {
@@ -87,10 +92,10 @@ function faceOf(device: string, origin: Origin, vlans: VlanDevices, assumptions:
     return {
       code: 'NM6004',
       origin,
-      message: `which VLAN of which interface '${device}' is, netmap-rt.conf does not say`,
+      message: `which VLAN of which interface '${device}' is, is not said`,
       expected: `--vlan ${device}=PARENT:ID`,
       got: 'nothing about it',
-      fix: `say what 'ifconfig ${device}' shows on the machine where netmap-rt runs: --vlan ${device}=ix0:101.`,
+      fix: `say what 'ifconfig ${device}' shows on the machine that has it: --vlan ${device}=ix0:101.`,
     };
   if (usable.test(device)) return { device, port: device };
   return {
@@ -104,12 +109,7 @@ function faceOf(device: string, origin: Origin, vlans: VlanDevices, assumptions:
 }
 
 /** A port is taken as a whole: what of it netmap-rt left to the kernel would be dropped. */
-function withoutParent(
-  face: Face,
-  faces: readonly Face[],
-  entry: ConfEntry,
-  file: string,
-): readonly Problem[] {
+function withoutParent(face: Face, faces: readonly Face[], entry: Devices, file: string): readonly Problem[] {
   if (face.vlan === undefined || faces.some((one) => one.port === face.port && one.vlan === undefined))
     return [];
   return [
@@ -119,67 +119,7 @@ function withoutParent(
       message: `'${face.device}' is a VLAN of '${face.port}', which is not among the interfaces`,
       expected: `'${face.port}' among them: netmill takes a device as a whole`,
       got: `'${entry.value}'`,
-      fix: `add ${face.port} to the interfaces.`,
+      fix: `name ${face.port}, too.`,
     },
   ];
-}
-
-/** What a line takes that names a port with VLANs and no VLAN: all of the port, or what is untagged. */
-export type PortLines = 'all' | 'untagged';
-
-/**
- * Where a line is asked: its interface is the device itself or the one that carries it, its VLAN the tag of the packet.
- * Empty: nowhere, which is told.
- */
-export function facesOf(
-  rule: NetmapRtRule,
-  faces: readonly Face[],
-  file: string,
-  portLines: PortLines | undefined,
-  problems: Problem[],
-): readonly Face[] {
-  const { interface: named, vlan } = rule;
-  const carried = faces.filter((face) => named && face.port === named.value && face.device !== named.value);
-  const there = faces.filter((face) => !named || face.device === named.value || carried.includes(face));
-  const found = there.filter((face) => !vlan || face.vlan === vlan.value);
-  if (found.length === 0) {
-    problems.push(nowhere(rule, there, faces, file));
-    return [];
-  }
-  if (named === undefined || vlan !== undefined || carried.length === 0) return found;
-  if (portLines === undefined)
-    problems.push({
-      code: 'NM6004',
-      origin: { file, line: rule.line, column: named.column },
-      message: `whether this line takes what comes in on the VLANs of '${named.value}' is not said`,
-      expected: '--port-lines all or --port-lines untagged',
-      got: `VLANs ${vlansOf(carried)} of '${named.value}'`,
-      fix: 'say it for all lines that name a port with VLANs and no VLAN: --port-lines all, or untagged.',
-    });
-  return portLines === 'untagged' ? found.filter((face) => face.device === named.value) : found;
-}
-
-function nowhere(
-  { interface: named, vlan, line }: NetmapRtRule,
-  there: readonly Face[],
-  faces: readonly Face[],
-  file: string,
-): Problem {
-  const wrong = there.length === 0 ? named! : vlan!;
-  return {
-    code: 'NM6002',
-    origin: { file, line, column: wrong.column },
-    message:
-      there.length === 0
-        ? `the configuration has no interface ${show(wrong.value)}`
-        : `no interface ${named ? `of ${show(named.value)} ` : ''}has VLAN ${wrong.value}`,
-    expected: there.length === 0 ? faces.map((face) => face.device).join(', ') : vlansOf(there),
-    got: show(wrong.value),
-    fix: 'correct the line, or delete it: no packet can come in there.',
-  };
-}
-
-function vlansOf(faces: readonly Face[]): string {
-  const ids = faces.flatMap((face) => face.vlan ?? []);
-  return ids.length === 0 ? 'no VLAN: these interfaces have none' : ids.join(', ');
 }

@@ -1,16 +1,14 @@
 /**
- * One ACL for all interfaces, as netmap-rt has it, as one for each interface: lines that are asked on the same interfaces
+ * One list for all interfaces, as other routers have it, as one for each interface: lines that are asked on the same interfaces
  * make a chunk, and a chunk that several lists have becomes a fragment.
  */
-import type { AclEntry, NetmapRtRule } from '../../../dsl/formats/netmap-rt-acl.js';
-import type { Problem, ServiceMatch } from '../../../dsl/model.js';
-import type { DraftEntry, DraftFragment, DraftList, DraftRule } from '../draft.js';
-import { type Face, facesOf, type PortLines } from './faces.js';
+import type { DraftEntry, DraftFragment, DraftList, DraftRule } from './draft.js';
+import type { Face } from './faces.js';
 
-export interface AclSource {
-  readonly file: string;
-  readonly entries: readonly AclEntry[];
-}
+export type Line =
+  | { readonly kind: 'comment'; readonly text: string }
+  /** Asked on at least one interface. */
+  | { readonly kind: 'rule'; readonly faces: readonly Face[]; readonly rule: DraftRule };
 
 export interface Lists {
   readonly fragments: readonly DraftFragment[];
@@ -19,13 +17,14 @@ export interface Lists {
   readonly byDevice: ReadonlyMap<string, string>;
   /** Comments of files without a rule. */
   readonly comments: readonly string[];
-  readonly problems: readonly Problem[];
 }
 
 export interface ListOptions {
   readonly default: 'allow' | 'deny';
   readonly neighbourDiscovery: 'builtin' | 'explicit';
-  readonly portLines?: PortLines;
+  /** Name of the list of all interfaces, and how those of single ones begin. */
+  readonly general: string;
+  readonly each: string;
   /** Comments above the first of them. */
   readonly comments: readonly string[];
 }
@@ -42,21 +41,16 @@ interface Group {
   readonly chunks: readonly Chunk[];
 }
 
-export function makeLists(
-  sources: readonly AclSource[],
-  faces: readonly Face[],
-  options: ListOptions,
-): Lists {
-  const problems: Problem[] = [];
+export function makeLists(lines: readonly Line[], faces: readonly Face[], options: ListOptions): Lists {
   const chunks: Chunk[] = [];
-  const comments = sources.flatMap((source) => addChunks(chunks, source, faces, options.portLines, problems));
+  const comments = addChunks(chunks, lines);
   const groups = groupFaces(chunks, faces).filter(
     (group) => group.chunks.length > 0 || options.default === 'deny',
   );
   const shared = chunks.filter((chunk) => groups.filter((group) => group.chunks.includes(chunk)).length > 1);
   const names = nameChunks(shared, faces);
-  const lists = groups.map((group, i): DraftList => {
-    const { constant, name } = nameGroup(group, groups, faces);
+  const made = groups.map((group, i): DraftList => {
+    const { constant, name } = nameGroup(group, groups, faces, options);
     return {
       constant,
       name,
@@ -71,39 +65,32 @@ export function makeLists(
   });
   return {
     fragments: [...names].map(([chunk, name]) => ({ name, entries: chunk.entries })),
-    lists,
+    lists: made,
     byDevice: new Map(
-      groups.flatMap((group, i) => group.faces.map((face) => [face.device, lists[i]!.constant] as const)),
+      groups.flatMap((group, i) => group.faces.map((face) => [face.device, made[i]!.constant] as const)),
     ),
     comments,
-    problems,
   };
 }
 
 /**
  * A line joins the last chunk that meets its interfaces if that has just these: all between are asked elsewhere.
  *
- * @returns comments that no line follows or precedes
+ * @returns comments without any rule
  */
-function addChunks(
-  chunks: Chunk[],
-  { entries, file }: AclSource,
-  faces: readonly Face[],
-  portLines: PortLines | undefined,
-  problems: Problem[],
-): readonly string[] {
-  let comments: Extract<DraftEntry, { kind: 'comment' }>[] = [];
-  for (const entry of entries) {
-    if (entry.kind !== 'rule') {
-      comments.push({ kind: 'comment', text: entry.kind === 'blank' ? '' : entry.text });
+function addChunks(chunks: Chunk[], lines: readonly Line[]): readonly string[] {
+  let comments: Extract<Line, { kind: 'comment' }>[] = [];
+  for (const line of lines) {
+    if (line.kind === 'comment') {
+      comments.push(line);
       continue;
     }
-    const there = facesOf(entry, faces, file, portLines, problems);
+    const there = line.faces;
     const last = chunks.findLast((chunk) => chunk.faces.some((face) => there.includes(face)));
     const joins = last?.faces.length === there.length && there.every((face) => last.faces.includes(face));
     const chunk = last && joins ? last : { faces: there, entries: [] };
     if (!joins) chunks.push(chunk);
-    chunk.entries.push(...comments, draftRule(entry, file));
+    chunk.entries.push(...comments, line.rule);
     comments = [];
   }
   const last = chunks.at(-1);
@@ -139,13 +126,14 @@ function nameGroup(
   group: Group,
   groups: readonly Group[],
   faces: readonly Face[],
+  { general: all, each }: ListOptions,
 ): { readonly constant: string; readonly name: string } {
   const general = group.chunks.every((chunk) => chunk.faces.length === faces.length);
-  if (general || groups.length === 1) return { constant: 'filter', name: 'filter' };
+  if (general || groups.length === 1) return { constant: all, name: all };
   const word = facesWord(group.faces);
   return {
-    constant: `from${word}`,
-    name: `from${word.replace(/[A-Z]/g, (found) => `-${found.toLowerCase()}`)}`,
+    constant: `${each}${word}`,
+    name: `${each}${word.replace(/[A-Z]/g, (found) => `-${found.toLowerCase()}`)}`,
   };
 }
 
@@ -158,32 +146,4 @@ function facesWord(faces: readonly Face[]): string {
       .join(''),
   );
   return words.length <= 3 ? words.join('') : `${words[0]}And${words.length - 1}More`;
-}
-
-function draftRule(rule: NetmapRtRule, file: string): DraftRule {
-  const { source, destination, action, log, comment } = rule;
-  const service = serviceOf(rule);
-  return {
-    kind: 'rule',
-    action:
-      action.kind === 'nexthop' ? { kind: 'nexthop', gateways: [action.gateway] } : { kind: action.kind },
-    ...(source && { from: { kind: 'nets', prefixes: [source.value] } }),
-    ...(destination && { to: { kind: 'nets', prefixes: [destination.value] } }),
-    ...(service && { service: { kind: 'service', alternatives: [service] } }),
-    log,
-    ...(comment !== undefined && { comment }),
-    origin: { file, line: rule.line, column: 1 },
-  };
-}
-
-const every = { from: 0, to: 65_535 } as const;
-
-function serviceOf({ protocol, sourcePort, destinationPort }: NetmapRtRule): ServiceMatch | undefined {
-  if (protocol === undefined) return undefined;
-  if (protocol.value !== 6 && protocol.value !== 17) return { l4: 'ip', protocols: [protocol.value] };
-  return {
-    l4: protocol.value === 6 ? 'tcp' : 'udp',
-    dports: [destinationPort?.value ?? every],
-    ...(sourcePort && { sports: [sourcePort.value] }),
-  };
 }
