@@ -3,12 +3,12 @@
 # npm packages, builds. Quiet and quick when there is nothing to do.
 #
 #   scripts/setup.sh          what the build and the demo need
-#   scripts/setup.sh --test   also what the tests run against: bird2, frr, iperf3, tcpdump, clang-format
+#   scripts/setup.sh --test   also what the tests run against: bird2, frr, iperf3, tcpdump, clang-format, nftables
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc g++ make python3 pkg-config libmnl-dev libbpf-dev iproute2 ethtool iputils-ping traceroute xz-utils)
-[ "${1:-}" = --test ] && packages+=(bird2 frr iperf3 tcpdump clang-format procps)
+[ "${1:-}" = --test ] && packages+=(bird2 frr iperf3 tcpdump clang-format procps nftables)
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

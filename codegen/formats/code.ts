@@ -233,7 +233,10 @@ function brokenCall(
   const head = flatAll(args.slice(0, -1), marks, (inner) =>
     inner === '' ? `${name}(` : `${name}(${inner}, `,
   );
-  const hugs = typeof last === 'object' && (last.kind === 'array' || last.kind === 'object');
+  const hugs =
+    typeof last === 'object' &&
+    (last.kind === 'array' || last.kind === 'object') &&
+    !args.slice(0, -1).some((arg) => typeof arg === 'object' && arg.kind === last.kind);
   if (hugs && head !== undefined && column + width(head) < widest)
     return `${head}${broken(last, column + width(head), rest + 1, indent, marks)})`;
   const lines = args.flatMap((arg) => printItem({ code: arg }, true, `${indent}  `, marks));

@@ -25,6 +25,8 @@ export interface ListOptions {
   /** Name of the list of all interfaces, and how those of single ones begin. */
   readonly general: string;
   readonly each: string;
+  /** Name of a fragment for all interfaces. */
+  readonly shared: string;
   /** Comments above the first of them. */
   readonly comments: readonly string[];
 }
@@ -48,7 +50,7 @@ export function makeLists(lines: readonly Line[], faces: readonly Face[], option
     (group) => group.chunks.length > 0 || options.default === 'deny',
   );
   const shared = chunks.filter((chunk) => groups.filter((group) => group.chunks.includes(chunk)).length > 1);
-  const names = nameChunks(shared, faces);
+  const names = nameChunks(shared, faces, options);
   const made = groups.map((group, i): DraftList => {
     const { constant, name } = nameGroup(group, groups, faces, options);
     return {
@@ -110,11 +112,18 @@ function groupFaces(chunks: readonly Chunk[], faces: readonly Face[]): readonly 
   return [...groups.values()];
 }
 
-function nameChunks(chunks: readonly Chunk[], faces: readonly Face[]): ReadonlyMap<Chunk, string> {
+function nameChunks(
+  chunks: readonly Chunk[],
+  faces: readonly Face[],
+  options: ListOptions,
+): ReadonlyMap<Chunk, string> {
   const count = new Map<string, number>();
   return new Map(
     chunks.map((chunk) => {
-      const word = chunk.faces.length === faces.length ? 'everywhere' : `on${facesWord(chunk.faces)}`;
+      const word =
+        chunk.faces.length === faces.length
+          ? options.shared
+          : `${options.each === 'from' ? 'on' : 'towards'}${facesWord(chunk.faces)}`;
       const number = (count.get(word) ?? 0) + 1;
       count.set(word, number);
       return [chunk, number === 1 ? word : `${word}Part${number}`];

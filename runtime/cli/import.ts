@@ -3,8 +3,9 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { toJson } from '../../codegen/diagnostics/json.js';
 import type { Draft } from '../../codegen/formats/draft.js';
-import { parseVlanDevice } from '../../codegen/formats/faces.js';
+import { parseVlanDevice, type VlanDevices } from '../../codegen/formats/faces.js';
 import { aclPathOf, type Read, readNetmapRt, type Source } from '../../codegen/formats/netmap-rt/read.js';
+import { readNftables } from '../../codegen/formats/nftables/read.js';
 import { parseFields, presetFields } from '../../dsl/formats/netmap-rt-acl.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
@@ -13,7 +14,8 @@ import { requireFile } from './files.js';
 import { refusalText } from './refusal-text.js';
 import { count } from './text.js';
 
-const formats = ['netmap-rt'] as const;
+const formats = ['netmap-rt', 'nftables'] as const;
+type Format = (typeof formats)[number];
 
 export class ImportCommand extends NetmillCommand {
   static override paths = [['import']];
@@ -26,6 +28,10 @@ export class ImportCommand extends NetmillCommand {
       [
         'netmap-rt, its ACL file and the order of its fields',
         '$0 import --from netmap-rt netmap-rt.conf netmap-rt-acl.conf --fields netmap-rt -o edge.ts',
+      ],
+      [
+        'What nftables does with forwarded packets',
+        '$0 import --from nftables ruleset.json --interface eth1 --interface eth2 -o edge.ts',
       ],
       ['With VLAN devices', '$0 import --from netmap-rt netmap-rt.conf --vlan vlan101=ix0:101 -o edge.ts'],
     ],
@@ -49,13 +55,21 @@ export class ImportCommand extends NetmillCommand {
   });
   vlans = Option.Array('--vlan', [], { description: 'what a VLAN device is: vlan101=ix0:101' });
 
+  interfaces = Option.Array('--interface', [], {
+    description: 'nftables: a device that the router is to have; name each',
+  });
+  forward = Option.String('--forward', 'out', {
+    description:
+      'nftables: as what a chain of hook forward is taken: out (when not said), exactly, or in, as a judge of all that comes in',
+  });
+
   async run(): Promise<number> {
-    if (!(formats as readonly string[]).includes(this.from))
-      throw new UsageError(`netmill reads ${formats.join(', ')}, not '${this.from}'`);
+    const format = formats.find((one) => one === this.from);
+    if (format === undefined) throw new UsageError(`netmill reads ${formats.join(', ')}, not '${this.from}'`);
     if (this.out !== undefined && existsSync(this.out))
       throw new MillError('usage', `${this.out} exists`, 'name another file, or remove it');
-    const sources = this.sources();
-    const read = this.read(sources);
+    const sources = format === 'netmap-rt' ? this.sources() : this.files.map(sourceOf);
+    const read = this.read(format, sources);
     if (!read.ok) return this.refuse(read.problems, sources);
     return await this.finish(read.value);
   }
@@ -76,11 +90,26 @@ export class ImportCommand extends NetmillCommand {
     return [...sources, sourceOf(found)];
   }
 
-  private read([conf, ...acls]: readonly Source[]): Read<Draft> {
-    const fields = this.fields === undefined ? undefined : parseFields(this.fields);
-    if (typeof fields === 'string') throw new UsageError(`--fields: ${fields}`);
+  private read(format: Format, sources: readonly Source[]): Read<Draft> {
+    if (format === 'netmap-rt') return this.readNetmapRt(sources);
+    if (sources.length !== 1) throw new UsageError('one file: what `nft -j list ruleset` prints');
+    return readNftables(sources[0]!, {
+      name: this.name ?? nameOf(sources[0]!.file),
+      interfaces: this.interfaces,
+      vlans: this.vlanDevices(),
+      forward: oneOf('--forward', this.forward, ['out', 'in']),
+    });
+  }
+
+  private vlanDevices(): VlanDevices {
     const vlans = this.vlans.map(parseVlanDevice);
     for (const vlan of vlans) if (typeof vlan === 'string') throw new UsageError(`--vlan: ${vlan}`);
+    return new Map(vlans.filter((vlan) => typeof vlan !== 'string'));
+  }
+
+  private readNetmapRt([conf, ...acls]: readonly Source[]): Read<Draft> {
+    const fields = this.fields === undefined ? undefined : parseFields(this.fields);
+    if (typeof fields === 'string') throw new UsageError(`--fields: ${fields}`);
     return readNetmapRt(conf!, acls, {
       name: this.name ?? nameOf(conf!.file),
       ...(fields && { fields }),
@@ -89,7 +118,7 @@ export class ImportCommand extends NetmillCommand {
       ...(this.portLines !== undefined && {
         portLines: oneOf('--port-lines', this.portLines, ['all', 'untagged']),
       }),
-      vlans: new Map(vlans.filter((vlan) => typeof vlan !== 'string')),
+      vlans: this.vlanDevices(),
     });
   }
 
@@ -97,7 +126,11 @@ export class ImportCommand extends NetmillCommand {
     problems: Extract<Read<Draft>, { ok: false }>['problems'],
     sources: readonly Source[],
   ): number {
-    const { diagnostics, text } = refusalText(problems, sources, this.context.stderr);
+    const { diagnostics, text } = refusalText(
+      problems,
+      this.from === 'nftables' ? [] : sources,
+      this.context.stderr,
+    );
     if (this.json) this.print(JSON.stringify({ ok: false, diagnostics: toJson(diagnostics) }, null, 2));
     else this.context.stderr.write(`${text}\n`);
     return exits.data;

@@ -77,7 +77,7 @@ const refuses = test.macro(async (t, code: number, expected: RegExp, argv: () =>
   t.is(ran.out, '');
 });
 
-test('a format that is not known', refuses, 64, /reads netmap-rt/, () => [
+test('a format that is not known', refuses, 64, /reads netmap-rt, nftables/, () => [
   ...['import', '--from', 'ipfw', file('')],
 ]);
 test('a file that is not there', refuses, 66, /is no file/, () => [...netmapRt, '/nonexistent']);

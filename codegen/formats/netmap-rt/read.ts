@@ -64,6 +64,7 @@ export function readNetmapRt(conf: Source, acls: readonly Source[], options: Net
     ...options,
     general: 'filter',
     each: 'from',
+    shared: 'everywhere',
     comments: aclComments(parsed),
   });
   const hasRules = lists.lists.length > 0;

@@ -1,0 +1,198 @@
+/**
+ * The rules of a base chain, in the order in which they are asked, those of chains that it jumps to in their places. What has no
+ * counterpart is told with its handle, and nothing of it is left out.
+ */
+import type { Family, Origin, Problem } from '../../../dsl/model.js';
+import type { Face } from '../faces.js';
+import type { Line } from '../lists.js';
+import { type Box, meet } from './box.js';
+import { type MatchContext, readMatch } from './match.js';
+import { type NamedSets, type Rest, rulesOf } from './rules.js';
+import type { NftChain, NftRule, Ruleset } from './ruleset.js';
+import { isObject, NotHere } from './values.js';
+
+export interface ChainContext extends MatchContext {
+  readonly ruleset: Ruleset;
+  readonly faces: readonly Face[];
+  readonly named: NamedSets;
+  readonly file: string;
+  readonly problems: Problem[];
+}
+
+const familiesOf: Readonly<Record<string, readonly Family[]>> = { ip: [4], ip6: [6], inet: [4, 6] };
+const deepest = 16;
+const mostRules = 65_536;
+
+/** `chain forward of inet edge` */
+export function chainName({ family, table, name }: Pick<NftChain, 'family' | 'table' | 'name'>): string {
+  return `chain ${name} of ${family} ${table}`;
+}
+
+export function linesOfChain(chain: NftChain, context: ChainContext): readonly Line[] {
+  const lines: Line[] = [];
+  walk(chain, { families: familiesOf[chain.family] ?? [] }, { chain, context, lines, depth: 0 });
+  return lines;
+}
+
+/** What the chain does with what no rule takes, as lines for its family alone. */
+export function policyLine(chain: NftChain, context: ChainContext): readonly Line[] {
+  const lines: Line[] = [];
+  const box = { families: familiesOf[chain.family] ?? [] };
+  const origin = { file: context.file, line: 1, column: 1 };
+  const rest = {
+    origin,
+    called: `the policy of ${chainName(chain)}`,
+    log: false,
+    comment: `policy of ${chainName(chain)}`,
+  };
+  say(box, { ...rest, action: actionOf(chain.policy ?? 'accept') }, { chain, context, lines, depth: 0 });
+  return lines;
+}
+
+interface Walk {
+  /** The base chain. */
+  readonly chain: NftChain;
+  readonly context: ChainContext;
+  readonly lines: Line[];
+  readonly depth: number;
+}
+
+function walk(at: Pick<NftChain, 'family' | 'table' | 'name'>, box: Box, way: Walk): void {
+  const { context } = way;
+  const rules = context.ruleset.rules.filter(
+    (rule) => rule.family === at.family && rule.table === at.table && rule.chain === at.name,
+  );
+  for (const [i, rule] of rules.entries())
+    try {
+      if (way.depth > deepest) throw new NotHere('jumps that never end');
+      if (way.lines.length > mostRules) throw new NotHere(`more than ${mostRules} rules`);
+      oneRule(rule, box, way, i === rules.length - 1);
+    } catch (thrown) {
+      if (!(thrown instanceof NotHere)) throw thrown;
+      refuse(rule, thrown.message, context);
+      if (way.depth > deepest || way.lines.length > mostRules) return;
+    }
+}
+
+function nameOf({ family, table, chain, handle }: NftRule): string {
+  return `handle ${handle} of ${family} ${table} ${chain}`;
+}
+
+function refuse(rule: NftRule, what: string, { file, problems }: ChainContext): void {
+  const message = `${nameOf(rule)}: ${what}`;
+  if (problems.some((one) => one.message === message)) return;
+  problems.push({
+    code: 'NM6003',
+    origin: { file, line: 1, column: 1 },
+    message,
+    fix: /connection tracking/.test(what)
+      ? "let answers in by flags: 'established' or by their ports, and delete the rule from what is to be imported."
+      : 'say it otherwise in nftables, or delete it from what is to be imported and write it in the policy.',
+  });
+}
+
+function oneRule(rule: NftRule, outer: Box, way: Walk, isLast: boolean): void {
+  let box: Box | undefined = outer;
+  const rest: { log: boolean; why?: string } = { log: false };
+  let done = false;
+  for (const statement of rule.expr) {
+    const [kind = ''] = Object.keys(statement);
+    if (done) throw new NotHere(`${kind} after the verdict`);
+    if (kind === 'match') {
+      if (rest.log) throw new NotHere('a test after log');
+      const part = readMatch(statement.match, way.context);
+      box = box && meet(box, part);
+    } else if (kind === 'log') Object.assign(rest, readLog(statement.log));
+    else if (kind === 'counter' && isObject(statement.counter)) continue;
+    else {
+      verdict(kind, statement[kind], rule, box, rest, way, isLast);
+      done = true;
+    }
+  }
+  if (!done) throw new NotHere(rest.log ? 'log without a verdict' : 'a rule without a verdict');
+}
+
+function readLog(log: unknown): { readonly log: true; readonly why?: string } {
+  const { prefix, ...more } = isObject(log) ? log : {};
+  const [other] = Object.keys(more);
+  if (other !== undefined) throw new NotHere(`log ${other}`);
+  const text = typeof prefix === 'string' ? prefix.replace(/[\p{Cc}:]+/gu, ' ').trim() : '';
+  return { log: true, ...(text !== '' && { why: text }) };
+}
+
+function actionOf(verdict: string): Rest['action'] {
+  return { kind: verdict === 'accept' ? 'allow' : 'deny' };
+}
+
+function verdict(
+  kind: string,
+  value: unknown,
+  rule: NftRule,
+  box: Box | undefined,
+  log: { readonly log: boolean; readonly why?: string },
+  way: Walk,
+  isLast: boolean,
+): void {
+  const origin: Origin = { file: way.context.file, line: 1, column: 1 };
+  const rest = {
+    ...log,
+    origin,
+    called: nameOf(rule),
+    ...(rule.comment !== undefined && { comment: rule.comment }),
+  };
+  switch (kind) {
+    case 'accept':
+    case 'drop':
+      say(box, { ...rest, action: actionOf(kind) }, way);
+      return;
+    case 'return':
+      if (way.depth === 0) say(box, { ...rest, action: actionOf(way.chain.policy ?? 'accept') }, way);
+      else if (!isLast || rule.expr.length > 1) throw new NotHere('return from a chain that was jumped to');
+      return;
+    case 'jump':
+    case 'goto': {
+      if (log.log) throw new NotHere(`log before ${kind}`);
+      // It would go on behind the jump that led here.
+      if (kind === 'goto' && way.depth > 0) throw new NotHere('goto in a chain that was jumped to');
+      const target = isObject(value) ? String(value.target) : '';
+      if (box === undefined) return;
+      walk({ family: rule.family, table: rule.table, name: target }, box, { ...way, depth: way.depth + 1 });
+      if (kind === 'goto') say(box, { ...rest, action: actionOf(way.chain.policy ?? 'accept') }, way);
+      return;
+    }
+    case 'vmap':
+      verdictMap(value, rule, box, log, way);
+      return;
+    default:
+      throw new NotHere(`'${kind}' has no counterpart`);
+  }
+}
+
+/** `tcp dport vmap { 22 : accept, 23 : drop }`: keys are disjoint, so their order is of no importance. */
+function verdictMap(
+  value: unknown,
+  rule: NftRule,
+  box: Box | undefined,
+  log: { readonly log: boolean; readonly why?: string },
+  way: Walk,
+): void {
+  const { key, data } = isObject(value) ? value : {};
+  const pairs = isObject(data) && Array.isArray(data.set) ? data.set : undefined;
+  if (pairs === undefined) throw new NotHere('a verdict map with a name');
+  for (const pair of pairs) {
+    const [right, verdicts] = Array.isArray(pair) ? pair : [];
+    const [kind = ''] = isObject(verdicts) ? Object.keys(verdicts) : [];
+    const part = readMatch({ op: '==', left: key, right }, way.context);
+    verdict(kind, (verdicts as Record<string, unknown>)[kind], rule, box && meet(box, part), log, way, false);
+  }
+}
+
+/** What no packet matches stays as a comment: a policy has no such rules. */
+function say(box: Box | undefined, rest: Rest, { context, lines }: Walk): void {
+  const faces = box && context.faces.filter((face) => box.devices?.(face.device) ?? true);
+  if (box === undefined || faces === undefined)
+    lines.push({ kind: 'comment', text: `${rest.called}: no packet matches it` });
+  else if (faces.length === 0)
+    lines.push({ kind: 'comment', text: `${rest.called}: of none of these interfaces` });
+  else for (const rule of rulesOf(box, rest, context.named)) lines.push({ kind: 'rule', faces, rule });
+}

@@ -1,0 +1,224 @@
+/** Rulesets of nftables as drafts: what becomes of them, and what is refused. tests/system/nftables.test.ts asks the kernel. */
+import test from 'ava';
+import { finishImport } from '../../../codegen/formats/finish.js';
+import { type NftOptions, readNftables } from '../../../codegen/formats/nftables/read.js';
+import { writePolicy } from '../../../codegen/formats/write.js';
+import { patient } from '../policy.js';
+
+const usual: NftOptions = { name: 'r', interfaces: ['wan', 'lan'], vlans: new Map(), forward: 'out' };
+
+const chain = (hook: string, more: object = {}) => ({
+  chain: {
+    family: 'inet',
+    table: 't',
+    name: hook,
+    handle: 1,
+    type: 'filter',
+    hook,
+    prio: 0,
+    policy: 'drop',
+    ...more,
+  },
+});
+const rule = (of: string, ...expr: readonly object[]) => ({
+  rule: { family: 'inet', table: 't', chain: of, handle: 7, expr },
+});
+const match = (left: object, right: unknown, op = '==') => ({ match: { op, left, right } });
+const payload = (protocol: string, field: string) => ({ payload: { protocol, field } });
+const meta = (key: string) => ({ meta: { key } });
+const accept = { accept: null };
+
+function read(objects: readonly object[], options: Partial<NftOptions> = {}) {
+  return readNftables(
+    { file: 'rules.json', text: JSON.stringify({ nftables: objects }) },
+    { ...usual, ...options },
+  );
+}
+
+function policyOf(objects: readonly object[], options?: Partial<NftOptions>): string {
+  const result = read(objects, options);
+  if (!result.ok) throw new Error(result.problems.map((one) => one.message).join('\n'));
+  return writePolicy(result.value).text.replace(/^[\s\S]*?(?=export const)/, '');
+}
+
+test('a chain of hook forward becomes what leaves, and sets become objects', async (t) => {
+  t.timeout(60_000);
+  const objects = [
+    { metainfo: { json_schema_version: 1 } },
+    {
+      set: {
+        family: 'inet',
+        table: 't',
+        name: 'inner-nets',
+        handle: 2,
+        type: 'ipv4_addr',
+        elem: [{ prefix: { addr: '10.0.0.0', len: 8 } }, '192.0.2.1'],
+      },
+    },
+    chain('forward'),
+    chain('input'),
+    rule('input', accept),
+    rule(
+      'forward',
+      match(meta('oifname'), 'wan'),
+      match(payload('ip', 'saddr'), '@inner-nets'),
+      { log: { prefix: 'out: ' } },
+      accept,
+    ),
+    rule(
+      'forward',
+      match(payload('tcp', 'dport'), { set: [22, { range: [8000, 8099] }] }),
+      { counter: { packets: 1, bytes: 1 } },
+      accept,
+    ),
+    rule('forward', match(payload('ip', 'ttl'), 3, '<'), { drop: null }),
+  ];
+  const result = read(objects);
+  t.true(result.ok);
+  if (!result.ok) return;
+  t.regex(
+    result.value.assumptions.join('\n'),
+    /chain forward of inet t judges what is forwarded[\s\S]*chain input of inet t stays in force/,
+  );
+  t.is(
+    policyOf(objects),
+    `export const innerNets = nets('10.0.0.0/8', '192.0.2.1');
+
+const toAll = [
+  allow({ service: tcp(22, '8000-8099') }),
+  deny({ from: nets('0.0.0.0/0'), ttl: [1, 3] }),
+];
+
+export const toWan = acl('to-wan', { default: 'deny', neighbourDiscovery: 'explicit' }, [
+  allow({ from: innerNets }).log().why('out'),
+  toAll,
+]);
+
+export const forward = acl('forward', { default: 'deny', neighbourDiscovery: 'explicit' }, [toAll]);
+
+export default router('r', {
+  interfaces: {
+    wan: { port: 'xdp:wan', out: toWan, fallback: 'kernel' },
+    lan: { port: 'xdp:lan', out: forward, fallback: 'kernel' },
+  },
+});
+`.replace(
+      "const toAll = [\n  allow({ service: tcp(22, '8000-8099') }),\n  deny({ from: nets('0.0.0.0/0'), ttl: [1, 3] }),\n];",
+      "const toAll = [allow({ service: tcp(22, '8000-8099') }), deny({ from: nets('0.0.0.0/0'), ttl: [1, 3] })];",
+    ),
+  );
+  const { result: checked } = await finishImport(result.value, 'r.ts', { limits: patient });
+  t.true(checked.ok, JSON.stringify(!checked.ok && checked.diagnostics));
+});
+
+test('the policy of a table for one family is asked for that family alone', (t) => {
+  const ip = { family: 'ip' };
+  const text = policyOf([chain('prerouting', ip)]);
+  t.regex(
+    text,
+    /default: 'allow'[\s\S]*deny\(\{ from: nets\('0\.0\.0\.0\/0'\) \}\), \/\/ policy of chain prerouting of ip t/,
+  );
+});
+
+const refuses = test.macro(
+  (t, statements: readonly object[], expected: RegExp, options: Partial<NftOptions> = {}) => {
+    const result = read([chain('forward'), rule('forward', ...statements)], options);
+    t.false(result.ok);
+    if (result.ok) return;
+    t.regex(result.problems.map((one) => `${one.code} ${one.message} ${one.fix}`).join('\n'), expected);
+    t.is(result.problems.length, 1);
+  },
+);
+
+const ct = match({ ct: { key: 'state' } }, ['established'], 'in');
+test(
+  'connection tracking',
+  refuses,
+  [ct, accept],
+  /NM6003 handle 7 of inet t forward: connection tracking .*flags: 'established'/,
+);
+test('reject', refuses, [{ reject: null }], /handle 7 .*'reject' has no counterpart/);
+test('a limit', refuses, [{ limit: { rate: 1 } }, accept], /'limit' has no counterpart/);
+test('a rule that only counts', refuses, [{ counter: { packets: 0, bytes: 0 } }], /a rule without a verdict/);
+test('a counter with a name', refuses, [{ counter: 'mine' }, accept], /'counter' has no counterpart/);
+test('a log that goes elsewhere', refuses, [{ log: { group: 1 } }, accept], /log group/);
+test(
+  'where packets came in, of what leaves',
+  refuses,
+  [match(meta('iifname'), 'wan'), accept],
+  /--forward in/,
+);
+test(
+  'where packets leave, of what comes in',
+  refuses,
+  [match(meta('oifname'), 'wan'), accept],
+  /taken for what comes in/,
+  { forward: 'in' },
+);
+test('a mark', refuses, [match(meta('mark'), 1), accept], /tests of meta mark/);
+test('a next header', refuses, [match(payload('ip6', 'nexthdr'), 6), accept], /tests of ip6 nexthdr/);
+test(
+  'a set that is not there',
+  refuses,
+  [match(payload('ip', 'saddr'), '@gone'), accept],
+  /set @gone is not here/,
+);
+test('ports of no protocol', refuses, [match(payload('th', 'dport'), 80), accept], /say tcp or udp/);
+test(
+  'any port',
+  refuses,
+  [match(payload('tcp', 'dport'), { range: [0, 65535] }), accept],
+  /a test of any port/,
+);
+test(
+  'one of several flags',
+  refuses,
+  [match(payload('tcp', 'flags'), ['syn', 'ack'], 'in'), accept],
+  /one of several TCP flags/,
+);
+test('a concatenation', refuses, [match({ concat: [] }, 1), accept], /tests of concat/);
+
+const refusesAll = test.macro(
+  (t, objects: readonly object[], expected: RegExp, options: Partial<NftOptions> = {}) => {
+    const result = read(objects, options);
+    t.false(result.ok);
+    t.regex(result.ok ? '' : result.problems.map((one) => one.message).join('\n'), expected);
+  },
+);
+const jump = (target: string) => rule('forward', { jump: { target } });
+const other = { chain: { family: 'inet', table: 't', name: 'c', handle: 3 } };
+
+test(
+  'return from a chain',
+  refusesAll,
+  [chain('forward'), other, jump('c'), rule('c', match(meta('l4proto'), 'tcp'), { return: null })],
+  /return from a chain/,
+);
+test(
+  'chains that jump to each other',
+  refusesAll,
+  [chain('forward'), other, jump('c'), rule('c', { jump: { target: 'c' } })],
+  /jumps that never end/,
+);
+test(
+  'two chains that judge the same',
+  refusesAll,
+  [chain('forward'), chain('forward', { name: 'more', family: 'ip' })],
+  /judge the same packets/,
+);
+test('address translation', refusesAll, [chain('postrouting', { type: 'nat' })], /is of type nat/);
+test('a chain behind routing', refusesAll, [chain('postrouting')], /has hook postrouting/);
+test(
+  'a flow table',
+  refusesAll,
+  [{ flowtable: { family: 'inet', table: 't', name: 'f' } }],
+  /flowtable "f" of inet t has no counterpart/,
+);
+test('no interface', refusesAll, [chain('forward')], /no interface is named/, { interfaces: [] });
+
+test('what is no ruleset', (t) => {
+  for (const text of ['{', '{"a": 1}', '{"nftables": [{"chain": {"name": 1}}]}']) {
+    const result = readNftables({ file: 'x', text }, usual);
+    t.is(result.ok ? '' : result.problems[0]!.code, 'NM6001');
+  }
+});
