@@ -108,7 +108,7 @@ test('the policy’s lookup method is the one that is compiled in', async (t) =>
   for (const lookup of ['radix', 'dxr']) {
     const source = await sourceOf(policy(lookup));
     const macro = `MILL_LOOKUP_${lookup.toUpperCase()}`;
-    t.true(source.includes(`/* engine: { lookup: '${lookup}' } */\n#define ${macro}\n#include`));
+    t.true(source.includes(`/* lookup ${lookup}, as the policy says */\n#define ${macro}\n#include`));
     t.is(gccSays(source), '');
     t.deepEqual(misformatted(source), []);
   }
