@@ -20,7 +20,7 @@ import { loadPolicy } from '../../codegen/load/load.js';
 import { builtinPredicate } from '../../codegen/predicate/builtin.js';
 import type { PredicateExpr } from '../../codegen/predicate/expr.js';
 import { selfTest } from '../../codegen/selftest/selftest.js';
-import { acl, allow, deny, nets, predicate, router, tcp } from '../../dsl/index.js';
+import { acl, allow, deny, nets, predicate, reject, router, tcp } from '../../dsl/index.js';
 import type { Router } from '../../dsl/model.js';
 import { patient, withFiles } from '../codegen/policy.js';
 import { gccSaysOfAll } from '../codegen/render/generated.js';
@@ -163,6 +163,26 @@ const wrong: Readonly<
     'NM5006',
     /does not do what the policy says/,
   ],
+  'a DSCP beside the right one': [
+    (source) => source.replace('p->mark = 18;', 'p->mark = 19;'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
+  'a limit of another rate': [
+    (source) => source.replace(/(mill_police\(w, p, \w+,\s+0x)7d/, '$17e'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
+  'a copy of too few': [
+    (source) => source.replace('mill_mirror(w, p, PORT_A, 1)', 'mill_mirror(w, p, PORT_A, 2)'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
+  'an answer of another kind': [
+    (source) => source.replace('MILL_ANSWER_RESETS)', '0)'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
   'another VLAN': [
     (source) => source.replace('MILL_TAG(0x8100, 100)', 'MILL_TAG(0x8100, 99)'),
     'NM5006',
@@ -185,6 +205,14 @@ const wrong: Readonly<
   'another policy': [(source) => source.replace('0xab,', '0xac,'), 'NM5008', /compiled from another policy/],
 };
 
+const treated = [
+  allow({ service: tcp(80) })
+    .dscp('af21')
+    .police('1 Mbit/s')
+    .mirror('a'),
+  reject({ from: nets('10.0.0.0/8') }),
+];
+
 const known = router('known', {
   interfaces: {
     a: {
@@ -195,7 +223,7 @@ const known = router('known', {
         allow({ from: nets('10.0.0.0/8') }),
       ]),
     },
-    b: { port: 'pipe:b', vlans: { c: { id: 100 }, d: { id: 200, out: acl('second', {}, []) } } },
+    b: { port: 'pipe:b', vlans: { c: { id: 100 }, d: { id: 200, out: acl('second', {}, treated) } } },
   },
 });
 
