@@ -85,18 +85,51 @@ export function nexthopGone(id: number): Buffer {
   return message(RTM_DELNEXTHOP, Buffer.alloc(8), [attribute(1, u32(id))]);
 }
 
-/** Prefixes of the acknowledgements in what netmill said. Anything else there is an error. */
+/**
+ * Prefixes of the acknowledgements in what netmill said, read as zebra reads them since FRR 8.5 (fpm_read and what it calls in
+ * zebra/dplane_fpm_nl.c and rt_netlink.c). What zebra would pass over or break off at is an error.
+ */
 export function acknowledged(stream: Buffer): string[] {
   const prefixes: string[] = [];
-  for (let at = 0; at < stream.length; at += stream.readUInt16BE(at + 2)) {
-    const type = stream.readUInt16LE(at + 8);
-    const flags = stream.readUInt32LE(at + 4 + 16 + 8);
-    if (stream[at] !== 1 || stream[at + 1] !== 1 || type !== RTM_NEWROUTE || !(flags & RTM_F_OFFLOAD))
-      throw new Error(`no acknowledgement: ${stream.subarray(at, at + 40).toString('hex')}`);
-    const size = stream[at + 20] === 2 ? 4 : 16;
-    const bytes = stream.subarray(at + 36, at + 36 + size);
-    const text = size === 4 ? bytes.join('.') : bytes.toString('hex');
-    prefixes.push(`${text}/${stream[at + 21]}`);
+  for (let at = 0; at + 4 <= stream.length; ) {
+    const length = stream.readUInt16BE(at + 2);
+    if (at + length > stream.length) break; // the rest of it is to come
+    prefixes.push(acknowledgedIn(stream.subarray(at, at + length)));
+    at += length;
   }
   return prefixes;
+}
+
+function acknowledgedIn(whole: Buffer): string {
+  const expect = (what: string, holds: boolean) => {
+    if (!holds) throw new Error(`no acknowledgement: ${what} in ${whole.toString('hex')}`);
+  };
+  expect('version and type of FPM', whole[0] === 1 && whole[1] === 1);
+  expect('a header and a route', whole.length >= 4 + 16 + 12);
+  const message = whole.subarray(4);
+  expect('one message', message.readUInt32LE(0) === message.length);
+  expect('RTM_NEWROUTE', message.readUInt16LE(4) === RTM_NEWROUTE);
+  expect('NLM_F_REQUEST', (message.readUInt16LE(6) & 1) === 1);
+  const header = message.subarray(16, 28);
+  const flags = header.readUInt32LE(8);
+  expect('neither cloned nor trapped nor failed', (flags & (0x200 | 0x8000 | 0x20000000)) === 0);
+  expect('RTM_F_OFFLOAD', (flags & RTM_F_OFFLOAD) !== 0);
+  expect('no source, and a protocol', header[2] === 0 && header[5] !== 0);
+  const attributes = attributesIn(message.subarray(28));
+  const table = attributes.get(15)?.readUInt32LE(0) ?? header[4];
+  expect('the main table', table === 254);
+  const bytes = attributes.get(1) ?? Buffer.alloc(header[0] === 2 ? 4 : 16);
+  expect('an address of its family', bytes.length === (header[0] === 2 ? 4 : 16));
+  return `${bytes.length === 4 ? bytes.join('.') : bytes.toString('hex')}/${header[1]}`;
+}
+
+function attributesIn(bytes: Buffer): ReadonlyMap<number, Buffer> {
+  const all = new Map<number, Buffer>();
+  for (let at = 0; at + 4 <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > bytes.length) throw new Error(`an attribute of ${length} bytes`);
+    all.set(bytes.readUInt16LE(at + 2), bytes.subarray(at + 4, at + length));
+    at += (length + 3) & ~3;
+  }
+  return all;
 }

@@ -72,7 +72,10 @@ void acknowledge_fpm_route(const nlmsghdr *message, std::vector<uint8_t> &out)
 	out[at + 1] = netlink;
 	out[at + 2] = static_cast<uint8_t>(length >> 8);
 	out[at + 3] = static_cast<uint8_t>(length);
+	nlmsghdr request = *message;
+	request.nlmsg_flags |= NLM_F_REQUEST;
 	memcpy(out.data() + at + head_size, message, message->nlmsg_len);
+	memcpy(out.data() + at + head_size, &request, sizeof request);
 	rtmsg header;
 	uint8_t *place = out.data() + at + head_size + NLMSG_HDRLEN;
 	memcpy(&header, place, sizeof header);

@@ -25,7 +25,8 @@ class FpmStream
 	std::vector<uint32_t> aligned_; /* a body, where netlink may be read */
 };
 
-/* The frame that tells zebra that this route forwards: the message again, with RTM_F_OFFLOAD. */
+/* The frame that tells zebra that this route forwards: the message again, as a request, with RTM_F_OFFLOAD. zebra reads it since
+ * FRR 8.5 (fpm_read in its dplane_fpm_nl.c): one message a frame, and finds the route by table, prefix and protocol. */
 void acknowledge_fpm_route(const nlmsghdr *message, std::vector<uint8_t> &out);
 
 } // namespace mill
