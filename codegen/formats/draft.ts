@@ -3,6 +3,7 @@
  * comments of its source. Comments are lines without their marks; an empty one is a blank line.
  */
 import type {
+  Action,
   Address,
   EventMode,
   Fallback,
@@ -26,6 +27,7 @@ export type DraftService =
 
 export type DraftAction =
   | { readonly kind: 'allow' | 'deny' }
+  | Extract<Action, { kind: 'reject' }>
   | { readonly kind: 'nexthop'; readonly gateways: readonly Address[] };
 
 export interface DraftRule {

@@ -64,11 +64,9 @@ function writeRule(rule: DraftRule, waivers: Waivers): Code {
     ...(rule.header ? writeHeader(rule.header) : []),
   ];
   const waiver = waivers.get(rule);
-  const head = call(
-    action.kind,
-    ...writeGateways(action),
-    ...(match.length > 0 ? [object(list(match))] : []),
-  );
+  const options = writeReject(action);
+  const tested = match.length > 0 ? [object(list(match))] : options.length > 0 ? ['{}'] : [];
+  const head = call(action.kind, ...writeGateways(action), ...tested, ...options);
   return chain(head, [
     ...(id === undefined ? [] : [`id(${quote(id)})`]),
     ...(log ? ['log()'] : []),
@@ -81,6 +79,16 @@ function writeRule(rule: DraftRule, waivers: Waivers): Code {
 
 function writeWaiver({ code, reason }: { readonly code: string; readonly reason: string }): string {
   return code === 'NM3001' ? `allowShadow(${quote(reason)})` : `waive(${quote(code)}, ${quote(reason)})`;
+}
+
+/** What is usual is left out. */
+function writeReject(action: DraftAction): readonly Code[] {
+  if (action.kind !== 'reject') return [];
+  const said = [
+    ...(action.icmp === 'admin-prohibited' ? [] : [property('icmp', quote(action.icmp))]),
+    ...(action.tcp === 'reset' ? [] : [property('tcp', quote(action.tcp))]),
+  ];
+  return said.length === 0 ? [] : [object(list(said))];
 }
 
 function writeGateways(action: DraftAction): readonly Code[] {

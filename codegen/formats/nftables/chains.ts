@@ -124,6 +124,26 @@ function actionOf(verdict: string): Rest['action'] {
   return { kind: verdict === 'accept' ? 'allow' : 'deny' };
 }
 
+/** An answer of one family is for packets of that family alone. */
+function rejected(value: unknown, box: Box | undefined): Box | undefined {
+  const type = isObject(value) ? value.type : undefined;
+  const families = type === 'icmp' ? [4 as const] : type === 'icmpv6' ? [6 as const] : undefined;
+  return box && families ? meet(box, { families }) : box;
+}
+
+/** Without a type: port unreachable, TCP included. A reset is for TCP alone, here as there. */
+function rejectOf(value: unknown, box: Box | undefined): Rest['action'] {
+  const { type = 'icmpx', expr = 'port-unreachable' } = isObject(value) ? value : {};
+  if (type === 'tcp reset') {
+    if (box?.protocols?.some(({ from, to }) => from !== 6 || to !== 6) ?? box !== undefined)
+      throw new NotHere('a TCP reset for other protocols');
+    return { kind: 'reject', icmp: 'admin-prohibited', tcp: 'reset' };
+  }
+  const known = (['admin-prohibited', 'port-unreachable'] as const).find((one) => one === expr);
+  if (known === undefined) throw new NotHere(`reject with ${String(type)} ${JSON.stringify(expr)}`);
+  return { kind: 'reject', icmp: known, tcp: 'icmp' };
+}
+
 function verdict(
   kind: string,
   value: unknown,
@@ -144,6 +164,9 @@ function verdict(
     case 'accept':
     case 'drop':
       say(box, { ...rest, action: actionOf(kind) }, way);
+      return;
+    case 'reject':
+      say(rejected(value, box), { ...rest, action: rejectOf(value, box) }, way);
       return;
     case 'return':
       if (way.depth === 0) say(box, { ...rest, action: actionOf(way.chain.policy ?? 'accept') }, way);

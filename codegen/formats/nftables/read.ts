@@ -197,7 +197,7 @@ function addressSets({ sets, rules }: Ruleset, file: string, problems: Problem[]
 }
 
 const reserved =
-  'acl allow deny hosts icmp nets nexthop pbr predicate proto router service tcp udp offloads filter forward incoming everywhere in default new delete class function var let const export import return if else for while do switch case break continue this null true false void typeof with yield try catch throw finally super enum extends static public private protected interface package implements await eval arguments'.split(
+  'acl allow deny hosts icmp reject set mac nets nexthop pbr predicate proto router service tcp udp offloads filter forward incoming everywhere in default new delete class function var let const export import return if else for while do switch case break continue this null true false void typeof with yield try catch throw finally super enum extends static public private protected interface package implements await eval arguments'.split(
     ' ',
   );
 

@@ -120,6 +120,26 @@ test('the policy of a table for one family is asked for that family alone', (t) 
   );
 });
 
+test('reject, as it is said', (t) => {
+  const tcp = match(meta('l4proto'), 'tcp');
+  const text = policyOf([
+    chain('prerouting'),
+    rule('prerouting', tcp, { reject: { type: 'tcp reset' } }),
+    rule('prerouting', match(payload('udp', 'dport'), 53), {
+      reject: { type: 'icmpx', expr: 'admin-prohibited' },
+    }),
+    rule('prerouting', { reject: { type: 'icmpv6', expr: 'admin-prohibited' } }),
+    rule('prerouting', { reject: null }),
+  ]);
+  const rules = [
+    'reject({ service: tcp() }),',
+    "reject({ service: udp(53) }, { tcp: 'icmp' }),",
+    "reject({ from: nets('::/0') }, { tcp: 'icmp' }),",
+    "reject({}, { icmp: 'port-unreachable', tcp: 'icmp' }),",
+  ];
+  t.deepEqual(text.match(/reject.*/g), rules);
+});
+
 const refuses = test.macro(
   (t, statements: readonly object[], expected: RegExp, options: Partial<NftOptions> = {}) => {
     const result = read([chain('forward'), rule('forward', ...statements)], options);
@@ -137,7 +157,18 @@ test(
   [ct, accept],
   /NM6003 handle 7 of inet t forward: connection tracking .*flags: 'established'/,
 );
-test('reject', refuses, [{ reject: null }], /handle 7 .*'reject' has no counterpart/);
+test(
+  'reject with what is not known here',
+  refuses,
+  [{ reject: { type: 'icmp', expr: 'host-unreachable' } }],
+  /reject with icmp "host-unreachable"/,
+);
+test(
+  'a reset of what is no TCP',
+  refuses,
+  [{ reject: { type: 'tcp reset' } }],
+  /a TCP reset for other protocols/,
+);
 test('a limit', refuses, [{ limit: { rate: 1 } }, accept], /'limit' has no counterpart/);
 test('a rule that only counts', refuses, [{ counter: { packets: 0, bytes: 0 } }], /a rule without a verdict/);
 test('a counter with a name', refuses, [{ counter: 'mine' }, accept], /'counter' has no counterpart/);
