@@ -17,7 +17,7 @@ export interface ClassifierView {
   readonly members: readonly { readonly name: string; readonly value: string }[];
   readonly residuals: readonly {
     readonly function: string;
-    readonly cases: readonly { readonly entry: number; readonly holds: string }[];
+    readonly cases: readonly { readonly entries: readonly number[]; readonly holds: string }[];
   }[];
   readonly residual: string;
   readonly ipv6: 'true' | 'false';
@@ -85,10 +85,15 @@ export function classifierView(
     const entries = entriesOf(rules, family, tests);
     const packed = packClassifier(buildClassifier({ family, entries, memory: tables.memory }));
     if (packed.bytes.length > tables.memory) throw new TooLarge('all tables together');
-    const cases = rules.flatMap(({ conditions }, entry) => {
+    const asked = rules.flatMap(({ conditions }, entry) => {
       const calls = residualsOf(conditions[family]!, tests).map((name) => `${name}(p)`);
       return calls.length === 0 ? [] : [{ entry, holds: calls.join(' && ') }];
     });
+    // Those that ask the same are one case: gcc puts the predicate in once.
+    const cases = [...new Set(asked.map((one) => one.holds))].map((holds) => ({
+      holds,
+      entries: asked.flatMap((one) => (one.holds === holds ? one.entry : [])),
+    }));
     return {
       comment: `${rules.length} rules in tables of ${Math.ceil(packed.bytes.length / 1024)} KiB`,
       name: `${name}_classifier`,
