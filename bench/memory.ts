@@ -25,7 +25,7 @@ const hot = 900; // different destinations, as the peer's measurement has packet
 
 const policy = `import { router } from 'netmill'
 export default router('bench', {
-  engine: { workers: [{ core: 1 }], events: 'busy' },
+  engine: { workers: [{ core: 1 }], events: 'busy', lookup: 'flat' },
   interfaces: {
     in: { port: 'pipe:in', address: ['10.0.1.1/24'], fallback: 'drop' },
     out: { port: 'pipe:out', address: ['10.0.2.1/24'], fallback: 'drop' },
