@@ -72,28 +72,27 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
     if (!attempt(what, already, act) && !ours) journal.remove(change);
   };
 
-  const setUpDevice = (device: Link, iface: PlanInterface, mtu: number | undefined): void => {
+  const setUpDevice = (device: Link, { iface, face }: Wanted, mtu: number | undefined): void => {
+    const name = madeAs(face);
     if (mtu !== undefined && mtu !== device.mtu) {
-      const change = { kind: 'mtu', device: device.name, before: device.mtu } as const;
+      const change = { kind: 'mtu', device: name, before: device.mtu } as const;
       make(change, `${device.name}: MTU ${mtu} refused`, () => kernel.setMtu(device.ifindex, mtu));
     }
     if (!device.up) {
-      make({ kind: 'up', device: device.name }, `${device.name} does not come up`, () =>
+      make({ kind: 'up', device: name }, `${device.name} does not come up`, () =>
         kernel.setUp(device.ifindex, true),
       );
     }
     for (const address of iface.addresses) {
       if (device.addresses.some((has) => sameAddress(has, address))) continue;
-      make(
-        { kind: 'address', device: device.name, address },
-        `${device.name}: address ${address} refused`,
-        () => kernel.addAddress(device.ifindex, address),
+      make({ kind: 'address', device: name, address }, `${device.name}: address ${address} refused`, () =>
+        kernel.addAddress(device.ifindex, address),
       );
     }
   };
 
   const removeUnwanted = (wishes: readonly Wish[], kernelRoutes: ReadonlyMap<string, PlanRoute>): void => {
-    const wanted = new Set(wishes.flatMap((wish) => [...wish.faces.values()].map((face) => face.device)));
+    const wanted = new Set(wishes.flatMap((wish) => [...wish.faces.values()].map(madeAs)));
     const addresses = new Set(wishes.flatMap(addressKeys));
     for (const change of [...journal.entries()].reverse()) {
       const stays =
@@ -120,13 +119,14 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
       const map: { ifindex: number; slot: number }[] = [];
       const updates: Promise<void>[] = [];
       const own: OwnLink[] = [];
-      for (const [name, { iface, face, plan }] of merge(wishes)) {
+      for (const [name, wanted] of merge(wishes)) {
+        const { iface, face, plan } = wanted;
         const slot = link.state.interfaceSlot(name);
         const device = face.kind === 'none' ? undefined : links.find((l) => l.name === face.device);
         const port = links.find((l) => l.name === portDevice(plan, iface));
         if (face.kind === 'none') own.push(ownLink(iface, face, link, port?.mtu));
         if (face.kind === 'none') map.push({ ifindex: ownIfindex(slot), slot });
-        if (device !== undefined) setUpDevice(device, iface, wantedMtu(iface, face, port));
+        if (device !== undefined) setUpDevice(device, wanted, wantedMtu(iface, face, port));
         if (device !== undefined) map.push({ ifindex: device.ifindex, slot });
         const update = link.setInterface(stateOf(slot, iface, face, device, port, link));
         updates.push(update.catch((error: unknown) => log.debug(`interface ${name}: ${messageOf(error)}`)));
@@ -213,9 +213,14 @@ function speaksFrom(addresses: readonly string[]): {
   return { ...(v4 && { address4: v4 }), ...(v6 && { address6: v6 }) };
 }
 
+/** The name in the journal. */
+function madeAs({ device, was }: Face): string {
+  return was ?? device;
+}
+
 function addressKeys(wish: Wish): string[] {
   return wish.plan.interfaces.flatMap((iface) =>
-    iface.addresses.map((address) => `${wish.faces.get(iface.name)!.device} ${address}`),
+    iface.addresses.map((address) => `${madeAs(wish.faces.get(iface.name)!)} ${address}`),
   );
 }
 

@@ -1,6 +1,7 @@
 import { Command } from 'clipanion';
 import { lookupText } from '../../codegen/lookup.js';
 import type { StatusReply } from '../control/types.js';
+import { deviceOf } from '../deploy/plan.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
 import { count, duration, facts, scaled, table, time } from './text.js';
@@ -87,7 +88,7 @@ function ports(status: StatusReply, paint: Painter): string {
     `${scaled(r.packets, 'pps')} ${scaled(r.bits, 'bit/s')}`;
   const rows = status.ports.map((port) => [
     port.name,
-    port.spec,
+    specText(port),
     port.open ? (port.up ? paint.good('up') : paint.bad('down')) : paint.bad('closed'),
     rate(port.rxRate),
     rate(port.txRate),
@@ -98,6 +99,11 @@ function ports(status: StatusReply, paint: Painter): string {
     port.fallback,
   ]);
   return table(columns, rows);
+}
+
+/** A device that was renamed is the same port. */
+function specText({ spec, device }: StatusReply['ports'][number]): string {
+  return device === '' || device === deviceOf(spec) ? spec : `${spec} (now ${device})`;
 }
 
 function workers(status: StatusReply): string {

@@ -42,11 +42,13 @@ export function readStatus(context: ControlContext): StatusReply {
 
 function readPorts(context: ControlContext): StatusReply['ports'] {
   const link = context.link();
+  const links = context.rib.links();
   return link.runningConfiguration().ports.map((port) => {
     const state = link.state.port(port.slot);
     return {
       name: port.name,
       spec: port.spec,
+      device: links.find((one) => one.ifindex === state.ifindex)?.name ?? '',
       open: state.open,
       up: state.up,
       mac: state.mac,

@@ -41,6 +41,8 @@ export interface StatusReply {
   readonly ports: readonly {
     readonly name: string;
     readonly spec: string;
+    /** Its name now; empty without one. */
+    readonly device: string;
     readonly open: boolean;
     readonly up: boolean;
     readonly mac: string;

@@ -11,6 +11,7 @@ import type { Bundle } from './bundle.js';
 import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
 import { type Face, ownLinkName, resolveFaces } from './faces.js';
 import { checkAbi, checkExpected, type Expected, notRetained, refused } from './refusals.js';
+import { followRenames } from './renames.js';
 import { withBundle } from './source.js';
 import type { GenerationRecord, GenerationStore, StoredGeneration } from './store.js';
 
@@ -67,6 +68,7 @@ const SETTLE_MS = 2_000;
 
 export function createDeployer(options: DeployerOptions): Deployer {
   const { store, rib, interfaces, log } = options;
+  const follow = followRenames();
   let active: Active | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
@@ -92,11 +94,12 @@ export function createDeployer(options: DeployerOptions): Deployer {
 
   /** What runs is `next` now: interfaces, routes and gateways follow. */
   const activate = async (next: Active): Promise<void> => {
-    active = next;
+    const faces = follow(next.faces, next.bundle.plan, rib.links(), options.link());
+    active = { ...next, faces };
     rib.setTables(next.bundle.plan.daemon.tables);
     rib.setAudit(next.bundle.plan.daemon.audit);
     setGateways(retained().map((g) => g.record.gateways));
-    await interfaces.reconcile([wishOf(next)], options.link());
+    await interfaces.reconcile([wishOf(active)], options.link());
   };
 
   const prepareStored = async (stored: StoredGeneration): Promise<Active> => {

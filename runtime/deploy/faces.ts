@@ -13,6 +13,8 @@ export interface Face {
   readonly kind: 'none' | 'netdev' | 'tap';
   /** Name of the kernel's device, or of the engine's own link. */
   readonly device: string;
+  /** Its name when the generation was made, where it has been renamed since. */
+  readonly was?: string;
 }
 
 /** Name of the engine's own link for an interface without a face: no device of the kernel may have a colon in its name. */

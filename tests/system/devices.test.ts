@@ -3,6 +3,7 @@
  *
  *   client c0 ──── r0 router
  */
+import type { InterfaceReply, RouteGetReply } from '../../runtime/control/types.js';
 import { Netmill } from '../support/netmill.js';
 import { Lab, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
@@ -69,6 +70,58 @@ systemTest('a device that is deleted and made again is a port again, behind the 
     await until('the port to be up', async () => (await netmill.status()).ports[0]!.up);
     await client.run('ping', '-c1', '-W2', '10.0.1.1');
     t.true((await passed()) > before, 'the ACL sees what the new device brings');
+  } finally {
+    await lab.close();
+  }
+});
+
+systemTest('a port goes on under another name of its device, up or down when it was renamed', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const client = await lab.node('client');
+    const router = await lab.router('router');
+    const server = await lab.node('server');
+    await lab.link(
+      { node: client, device: 'c0', addresses: ['10.0.1.2/24'] },
+      { node: router, device: 'r0', addresses: ['10.0.1.1/24'] },
+    );
+    await lab.link(
+      { node: server, device: 's0', addresses: ['10.0.2.2/24'] },
+      { node: router, device: 'r1', addresses: ['10.0.2.1/24'] },
+    );
+    await client.ip('route add default via 10.0.1.1');
+    await server.ip('route add default via 10.0.2.1');
+    const netmill = await Netmill.start(
+      lab,
+      router,
+      policy(["r0: { port: 'xdp:r0' }", "r1: { port: 'xdp:r1' }"]),
+    );
+    const forwarded = async () =>
+      (await netmill.status()).ports.find((port) => port.name === 'r1')!.tx.packets;
+    const goesOn = async (name: string): Promise<void> => {
+      await until(`${name} in status`, async () => {
+        const [port] = (await netmill.status()).ports;
+        return port!.device === name && port!.up;
+      });
+      const before = await forwarded();
+      await client.run('ping', '-c3', '-i0.2', '-W2', '10.0.2.2');
+      t.true((await forwarded()) - before >= 3, `${name}: the engine forwards, and not the kernel`);
+      const [iface] = await netmill.json<InterfaceReply[]>('ifconfig');
+      t.like(iface, { name: 'r0', device: name, up: true, carrier: true });
+      t.true(iface!.addresses.includes('10.0.1.1/24'));
+      t.true((await netmill.json<RouteGetReply>('route', 'get', '10.0.1.2')).agree);
+    };
+    await goesOn('r0');
+    await router.ip('link set r0 name live');
+    await goesOn('live');
+    t.regex((await netmill.run('status')).stdout, /xdp:r0 \(now live\)/);
+    await netmill.killDaemon();
+    await netmill.startDaemon();
+    await goesOn('live');
+    await router.ip('link set live down', 'link set live name later', 'link set later up');
+    await goesOn('later');
+    await router.ip('link set later name r0');
+    await goesOn('r0');
   } finally {
     await lab.close();
   }
