@@ -7,6 +7,7 @@
 import { formatPrefix, network, parseAddress, parseInterfaceAddress, whyNotAddress } from '../address.js';
 import type { Address, PortRange, Prefix, Problem } from '../model.js';
 import { show } from '../problems.js';
+import { type ProtocolName, protocolNumbers } from '../protocols.js';
 
 export const aclFieldNames = [
   'interface',
@@ -222,11 +223,8 @@ function readPrefix({ value, column }: Placed<string>, say: Say): Prefix | undef
   });
 }
 
-const portProtocols = { tcp: 6, udp: 17 } as const;
-const protocolNumbers: Readonly<Record<string, number>> = { icmp: 1, ...portProtocols, 'ipv6-icmp': 58 };
-
 function readProtocol({ value, column }: Placed<string>, say: Say): number | undefined {
-  const known = Object.hasOwn(protocolNumbers, value) ? protocolNumbers[value] : undefined;
+  const known = Object.hasOwn(protocolNumbers, value) ? protocolNumbers[value as ProtocolName] : undefined;
   const number = known ?? (/^\d{1,3}$/.test(value) ? Number(value) : 256);
   if (number <= 255) return number;
   return say('NM6001', column, `${show(value)} is not an IP protocol`, {
@@ -252,7 +250,7 @@ function readPorts(
       expected: `'${to}-${from}'`,
       got: show(value),
     });
-  if (protocol === portProtocols.tcp || protocol === portProtocols.udp) return { from, to };
+  if (protocol === protocolNumbers.tcp || protocol === protocolNumbers.udp) return { from, to };
   return say('NM6004', column, 'this line has a port and no protocol that has ports', {
     expected: 'tcp or udp as the protocol',
     got: protocol === undefined ? 'any protocol' : `protocol ${protocol}`,

@@ -76,7 +76,12 @@ export function readNetmapRt(conf: Source, acls: readonly Source[], options: Net
       router: options.name,
       sources: [conf, ...acls].map(({ file }) => file).join(' and '),
       assumptions,
-      comments: [...parsed.comments, ...lists.comments, ...(hasRules ? [] : aclComments(parsed))],
+      comments: [
+        ...parsed.comments,
+        ...withoutOffloads(parsed, settings),
+        ...lists.comments,
+        ...(hasRules ? [] : aclComments(parsed)),
+      ],
       objects: [],
       fragments: lists.fragments,
       lists: lists.lists,
@@ -92,6 +97,12 @@ function commented<T>({ above, after }: ConfEntry, value: T): Commented<T> {
 
 function aclComments({ entries }: Conf): readonly string[] {
   const entry = entries.get('acl_conf');
+  return entry ? [...entry.above, ...(entry.after === undefined ? [] : [entry.after])] : [];
+}
+
+/** Comments of a list of offloads that is empty: it has no place of its own. */
+function withoutOffloads({ entries }: Conf, settings: DraftSettings): readonly string[] {
+  const entry = settings.offloads ? undefined : entries.get('disable_hw_acceleration');
   return entry ? [...entry.above, ...(entry.after === undefined ? [] : [entry.after])] : [];
 }
 

@@ -338,6 +338,14 @@ test('what stands in comments and paths stays text', async (t) => {
   );
 });
 
+test('a list of offloads that is empty leaves its comments', (t) => {
+  const { text } = writePolicy(
+    draftOf(read(`${twoPorts}# none here\ndisable_hw_acceleration = ""; # yet\n`)),
+  );
+  t.regex(text, /^\/\/ none here\n\/\/ yet$/m);
+  t.notRegex(text, /offloads/);
+});
+
 test('an ACL file of comments alone keeps them', async (t) => {
   const draft = draftOf(read(twoPorts, '# nothing yet\n'));
   const { text } = writePolicy(draft);

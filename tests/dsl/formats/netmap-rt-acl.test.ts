@@ -59,6 +59,7 @@ test(
 );
 test(reads, ';;;;icmp;;deny # no ping', 'proto 1 deny # no ping');
 test(reads, ';;;;47;any;deny#gre', 'proto 47 deny # gre');
+test(reads, ';;;;ospf;;allow', 'proto 89 allow');
 test(reads, ';;10.0.0.0/8;;;;nexthop 192.0.2.1 log', 'from 10.0.0.0/8 via 192.0.2.1 log');
 test(reads, ';;;;;;nexthop  2001:db8::1', 'via 2001:db8::1');
 test(reads, '  # whole; line ', '# whole; line');
