@@ -17,6 +17,8 @@ import { buffersFor } from './packet-memory.js';
 import type { RunPaths } from './paths.js';
 import { supervise } from './supervisor.js';
 
+const NEIGHBOURS_MS = 2;
+
 export interface CoreParts {
   readonly native: Native;
   readonly rib: Rib;
@@ -53,6 +55,7 @@ export function composeCore(parts: CoreParts): Core {
     onEngine: (next, adopted) => serve(next, adopted),
     onNotice: (notice) => {
       if (notice.kind === 'resolve') resolve(notice.interface, notice.address);
+      else if (notice.kind === 'neighbours') neighboursChanged();
       else refresh();
     },
     onCrashLoop: (generation) => giveUp(generation),
@@ -71,8 +74,21 @@ export function composeCore(parts: CoreParts): Core {
     const ifindex = ifindexOfSlot(slot, deployer, rib, link());
     if (ifindex !== undefined) rib.resolve(ifindex, address);
   };
+  const readNeighbours = (from: EngineLink): void => rib.setOwnNeighbours(from.state.neighbours());
+  let reading: NodeJS.Timeout | undefined;
+  // Many that change together are read together.
+  const neighboursChanged = (): void => {
+    if (reading) return;
+    reading = setTimeout(() => {
+      reading = undefined;
+      if (!stopped) readNeighbours(link());
+    }, NEIGHBOURS_MS);
+  };
+  let stopped = false;
+  readNeighbours(parts.first);
   const serve = async (next: EngineLink, adopted: boolean): Promise<void> => {
     rib.attach(next);
+    readNeighbours(next);
     const source = deployer.active?.bundle.dir;
     if (adopted) await deployer.refresh();
     else if (source !== undefined) await deployer.deploy(source, () => undefined);
@@ -84,6 +100,7 @@ export function composeCore(parts: CoreParts): Core {
       .catch((error: unknown) => log.error({ error: messageOf(error) }, 'rollback failed'));
   };
   const stop = async (handBack: boolean): Promise<void> => {
+    stopped = true;
     supervisor.letGo();
     await deployer.idle();
     rib.attach(undefined);

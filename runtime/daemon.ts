@@ -151,6 +151,7 @@ async function run(
       startedAt,
       link,
       rib,
+      kernel: native.kernel,
       fib: controlFib(rib, fpm),
       localRoutes,
       deployer,

@@ -16,6 +16,8 @@ export interface Kernel {
   deleteAddress(ifindex: number, address: string): void;
   addRoute(prefix: string, gateway: string): void;
   deleteRoute(prefix: string, gateway: string): void;
+  /** A static neighbour; without a MAC, what the kernel knows of it is forgotten. */
+  setNeighbour(ifindex: number, address: string, mac: string | undefined): void;
   setUp(ifindex: number, up: boolean): void;
   setMtu(ifindex: number, mtu: number): void;
 }

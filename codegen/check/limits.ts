@@ -13,6 +13,7 @@ export const limits = {
   rules: 65536,
   gateways: 1024,
   rings: 16,
+  addresses: 16,
   nameSize: 32,
   specSize: 128,
 } as const;
@@ -34,6 +35,16 @@ export function checkLimits(router: Router): readonly Diagnostic[] {
       'workers',
       inside(router.origin, 1, 'engine', 'workers'),
     ),
+    ...router.interfaces
+      .filter((one) => one.host === 'none')
+      .flatMap((one) =>
+        most(
+          one.addresses.length,
+          limits.addresses,
+          `addresses of '${one.name}', which has no face in the kernel`,
+          inside(one.origin, 'addresses'),
+        ),
+      ),
     ...most(counters, limits.rules, 'rules', router.origin),
     ...most(gateways.size, limits.gateways, 'gateways', router.origin),
   ];

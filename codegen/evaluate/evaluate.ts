@@ -206,10 +206,8 @@ function sent(way: Way, path: Path, byRule: boolean): Fate {
       return leaving(way, path, path.iface!, diverted);
     case 'blackhole':
       return drop('blackhole');
-    case 'kernel':
-      return punt(way, 'exception');
     default:
-      return way.paths.faces[way.iface.local]!.host ? punt(way, 'exception') : drop('no-route');
+      return punt(way, 'exception');
   }
 }
 

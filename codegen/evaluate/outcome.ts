@@ -25,6 +25,7 @@ export const dropReasons = [
   'acl-out',
   'policed',
   'mirror-full',
+  'ttl-expired',
 ] as const;
 
 /** Queues to the host stack: the order of enum mill_punt_class. */

@@ -41,6 +41,7 @@ export function countersText(counters: CounterReply): string {
       ...Object.entries(iface.punt)
         .filter(([, t]) => t.packets > 0)
         .map(([name, t]) => row(`host ${name}`, t)),
+      ...Object.entries(iface.said).map(([kind, n]) => [iface.name, `said ${kind}`, count(n), '', '']),
       ...Object.entries(iface.drops).map(([name, packets]) => [
         iface.name,
         `drop ${name}`,

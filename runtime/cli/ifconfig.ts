@@ -34,6 +34,13 @@ function interfaceText(iface: InterfaceReply, paint: Painter): string {
     ...iface.addresses.map((address) => `address ${address}`),
     `received ${traffic(iface.rx)}`,
     `sent ${traffic(iface.tx)}`,
+    ...saidText(iface.said),
   ];
   return `${lines.join('\n    ')}\n`;
+}
+
+/** What the engine said in the router's name. */
+function saidText(said: InterfaceReply['said']): readonly string[] {
+  const kinds = Object.entries(said).map(([kind, n]) => `${count(n)} ${kind}`);
+  return kinds.length > 0 ? [`of these the engine's own: ${kinds.join(', ')}`] : [];
 }

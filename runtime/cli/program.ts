@@ -7,6 +7,8 @@ import { AclEnableCommand } from './acl-enable.js';
 import { AclListCommand } from './acl-list.js';
 import { AclReloadCommand } from './acl-reload.js';
 import { ArpCommand } from './arp.js';
+import { ArpAddCommand } from './arp-add.js';
+import { ArpDeleteCommand } from './arp-delete.js';
 import { BuildCommand } from './build.js';
 import { CheckCommand } from './check.js';
 import { CounterCommand } from './counter.js';
@@ -53,6 +55,8 @@ const commands = [
   StatusCommand,
   IfconfigCommand,
   ArpCommand,
+  ArpAddCommand,
+  ArpDeleteCommand,
   CounterCommand,
   RouteCommand,
   RouteGetCommand,

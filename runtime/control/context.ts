@@ -3,7 +3,7 @@ import type { Deployer } from '../deploy/deployer.js';
 import type { GenerationStore } from '../deploy/store.js';
 import type { Logger } from '../log.js';
 import type { LoggedEvent } from '../log-events.js';
-import type { EngineLink, Rib } from '../native.js';
+import type { EngineLink, Kernel, Rib } from '../native.js';
 import type { Rates } from '../rates.js';
 import type { FibControl } from './fib-control.js';
 import type { LocalRoutes } from './local-routes.js';
@@ -13,6 +13,7 @@ export interface ControlContext {
   readonly startedAt: Date;
   readonly link: () => EngineLink;
   readonly rib: Rib;
+  readonly kernel: Pick<Kernel, 'setNeighbour'>;
   readonly fib: FibControl;
   readonly localRoutes: LocalRoutes;
   readonly deployer: Deployer;

@@ -15,7 +15,7 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'martian-destination', text: 'destination address that may not be forwarded' },
   { name: 'acl', text: 'denied by an ACL' },
   { name: 'blackhole', text: 'blackhole route' },
-  { name: 'no-route', text: 'no route, and the kernel could not be asked to answer' },
+  { name: 'no-route', text: 'no route; the engine has told the source, if it may' },
   { name: 'unresolved', text: 'the neighbour did not answer, or its queue was full' },
   { name: 'egress-down', text: 'the egress interface has no port or no carrier' },
   {
@@ -30,6 +30,7 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'acl-out', text: 'denied by the ACL of the interface that it would have left by' },
   { name: 'policed', text: 'over the limit of the rule that took it' },
   { name: 'mirror-full', text: 'copies lost: no room at the mirror port; the packets themselves went on' },
+  { name: 'ttl-expired', text: 'its time to live was over; the source is told where it may be' },
 ];
 
 export const puntClasses: readonly string[] = ['control', 'neighbour', 'local', 'exception'];

@@ -3,6 +3,7 @@ import { unreachable } from '../../codegen/unreachable.js';
 import { MillError } from '../errors.js';
 import type { Exchange, Handler } from './connection.js';
 import type { ControlContext } from './context.js';
+import { addNeighbour, deleteNeighbour } from './neighbours.js';
 import type { RequestBody } from './protocol.js';
 import { listAcls, readCounters } from './read-counters.js';
 import { listInterfaces, listNeighbours } from './read-interfaces.js';
@@ -26,6 +27,10 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
       return listInterfaces(context);
     case 'arp':
       return listNeighbours(context);
+    case 'arp.add':
+      return addNeighbour(context, body);
+    case 'arp.delete':
+      return deleteNeighbour(context, body);
     case 'counter':
       return readCounters(context);
     case 'acl.list':

@@ -19,6 +19,8 @@ const requestBody = z.discriminatedUnion('op', [
   plain('status'),
   plain('ifconfig'),
   plain('arp'),
+  op('arp.add', { address: text(64), mac: text(17), iface: text(64).optional() }),
+  op('arp.delete', { address: text(64), iface: text(64).optional() }),
   plain('counter'),
   plain('generations'),
   plain('acl.list'),
@@ -62,6 +64,8 @@ export type Reply =
 
 /** What only uid 0 and the daemon's own uid may ask for: these run code in the engine or change what it does. */
 const privileged: ReadonlySet<Op> = new Set<Op>([
+  'arp.add',
+  'arp.delete',
   'acl.reload',
   'acl.set',
   'route.add',

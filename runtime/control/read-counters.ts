@@ -1,7 +1,8 @@
 /** `netmill counter` and `netmill acl list`: counters of the running generation's interfaces and rules. */
-import type { Counter } from '../native.js';
+import type { Counter, InterfaceCounters } from '../native.js';
 import type { ControlContext } from './context.js';
 import { dropReasons, puntClasses } from './drops.js';
+import { saidKinds } from './said.js';
 import type { AclReply, CounterReply, RuleReply, Traffic } from './types.js';
 
 export function traffic(counter: Counter): Traffic {
@@ -27,9 +28,17 @@ export function readCounters(context: ControlContext): CounterReply {
           .map((reason, r) => [reason.name, Number(counters.drops[r] ?? 0n)] as const)
           .filter(([, n]) => n > 0),
       ),
+      said: saidBy(counters),
     };
   });
   return { interfaces, named: sumByName(readRules(context)) };
+}
+
+/** What the engine said by itself on an interface; kinds that it never said are left out. */
+export function saidBy(counters: Pick<InterfaceCounters, 'said'>): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    saidKinds.map((kind, k) => [kind, Number(counters.said[k] ?? 0n)] as const).filter(([, n]) => n > 0),
+  );
 }
 
 /** Rules that share a name given by `.count()` are counted together. */

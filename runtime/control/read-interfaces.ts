@@ -1,7 +1,7 @@
 /** `netmill ifconfig` and `netmill arp`. */
 import { backendSpec, type PlanInterface } from '../deploy/plan.js';
 import type { ControlContext } from './context.js';
-import { traffic } from './read-counters.js';
+import { saidBy, traffic } from './read-counters.js';
 import type { InterfaceReply, NeighbourReply } from './types.js';
 
 export function listInterfaces(context: ControlContext): readonly InterfaceReply[] {
@@ -29,6 +29,7 @@ export function listInterfaces(context: ControlContext): readonly InterfaceReply
       addresses: device?.addresses ?? iface.addresses,
       rx: traffic(counters.rx),
       tx: traffic(counters.tx),
+      said: saidBy(counters),
     };
   });
 }

@@ -101,6 +101,7 @@ export interface InterfaceReply {
   readonly addresses: readonly string[];
   readonly rx: Traffic;
   readonly tx: Traffic;
+  readonly said: Readonly<Record<string, number>>;
 }
 
 export interface CounterReply {
@@ -112,6 +113,8 @@ export interface CounterReply {
     readonly txRate: Rate;
     readonly punt: Readonly<Record<string, Traffic>>;
     readonly drops: Readonly<Record<string, number>>;
+    /** Messages of the engine's own that left there, by kind: ARP, Neighbour Discovery, ICMP. */
+    readonly said: Readonly<Record<string, number>>;
   }[];
   readonly named: readonly { readonly name: string; readonly packets: number; readonly bytes: number }[];
 }

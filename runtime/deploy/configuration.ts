@@ -56,6 +56,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
     generation: input.generation,
     eventMode: plan.eventMode,
     lookup: plan.lookup,
+    neighbourTries: plan.daemon.arpMaxTries,
     policyHash: plan.policyHash,
     ports,
     interfaces: plan.interfaces.map((iface) => ({
@@ -66,6 +67,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
       mtu: iface.mtu ?? 0,
       host: faces.get(iface.name)!.kind,
       hostName: hostName(faces.get(iface.name)!),
+      addresses: faces.get(iface.name)!.kind === 'none' ? iface.addresses : [],
     })),
     workers: dealRings(plan),
     ruleSlots: state.ruleSlots(

@@ -16,7 +16,7 @@ static void reset(struct mill_worker *worker, const struct mill_packet *about)
 		return;
 	mill_store16(out + MILL_LINK - 2, about->family == 4 ? MILL_ETHER_IPV4 : MILL_ETHER_IPV6);
 	const uint32_t length = mill_reset_write(out + MILL_LINK, about);
-	mill_icmp_send(worker, path, out, MILL_LINK + length, about->family);
+	(void)mill_icmp_send(worker, path, out, MILL_LINK + length, about->family);
 }
 
 void mill_service_answer(struct mill_worker *base, uint16_t iface, uint8_t how, const uint8_t *frame,

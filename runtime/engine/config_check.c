@@ -27,6 +27,19 @@ static bool check_ports(const struct mill_config *config, uint64_t *slots, struc
 	return true;
 }
 
+static bool check_addresses(const struct mill_iface_config *iface)
+{
+	if (iface->n_addresses > MILL_MAX_ADDRESSES)
+		return false;
+	for (uint32_t i = 0; i < iface->n_addresses; i++) {
+		const struct mill_address *address = &iface->address[i];
+		if ((address->family != 4 && address->family != 6) ||
+		    address->length > (address->family == 4 ? 32 : 128))
+			return false;
+	}
+	return true;
+}
+
 static bool check_ifaces(const struct mill_config *config, uint64_t ports, struct mill_error *error)
 {
 	bool taken[MILL_MAX_IFACES] = {false};
@@ -45,6 +58,11 @@ static bool check_ifaces(const struct mill_config *config, uint64_t ports, struc
 			mill_fail(error, EINVAL,
 			          "configuration: interface %s is on port slot %u, which no port has",
 			          iface->name, iface->port);
+			return false;
+		}
+		if (!check_addresses(iface)) {
+			mill_fail(error, EINVAL, "configuration: interface %s has %u addresses, or bad ones",
+			          iface->name, iface->n_addresses);
 			return false;
 		}
 		taken[iface->slot] = true;

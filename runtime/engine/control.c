@@ -159,6 +159,14 @@ static void set_iface(struct mill_engine *engine, const struct mill_msg *request
 	mill_iface_update(engine, &update, error);
 }
 
+static void set_neighbour(struct mill_engine *engine, const struct mill_msg *request,
+                          struct mill_error *error)
+{
+	struct mill_neighbour_change change;
+	memcpy(&change, request->payload, sizeof(change));
+	mill_own_change(engine, &change, error);
+}
+
 static void set_acl(struct mill_engine *engine, const struct mill_msg *request)
 {
 	uint32_t enabled;
@@ -211,6 +219,10 @@ static void serve(struct mill_engine *engine, const struct mill_msg *request, co
 	case MILL_MSG_SET_IFACE:
 		if (expect(request, sizeof(struct mill_iface_update), n_fds, 0, &error))
 			set_iface(engine, request, &error);
+		break;
+	case MILL_MSG_SET_NEIGHBOUR:
+		if (expect(request, sizeof(struct mill_neighbour_change), n_fds, 0, &error))
+			set_neighbour(engine, request, &error);
 		break;
 	case MILL_MSG_SET_ACL:
 		if (expect(request, sizeof(uint32_t), n_fds, 0, &error))

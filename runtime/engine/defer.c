@@ -2,7 +2,9 @@
  * Frames whose neighbour is not resolved yet (RFC 1812 §3.3.2, RFC 4861 §7.2.2: keep a few, send them when the answer
  * comes). Per worker: a table of neighbours, hashed by interface and address, each with a short FIFO of copied frames
  * from one pool. While any wait, the worker looks each millisecond whether the FIB has the neighbour; frames
- * older than three seconds are dropped and counted on the egress interface, and their sources told (icmp.c). Everything runs on its worker.
+ * older than three seconds are dropped and counted on the egress interface, and their sources told (icmp.c). On an interface
+ * without a face in the kernel the engine asks by itself, and sends by what it knows (own/own.h): so new neighbours are
+ * found without a daemon, too. Everything runs on its worker.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,7 @@ struct neighbour {
 struct mill_defer {
 	uint64_t looked_ns;
 	uint32_t waiting;
+	bool serving; /* telling a source may defer a frame itself */
 	uint16_t free_frame;
 	struct neighbour neighbour[NEIGHBOURS];
 	struct deferred_frame frame[FRAMES];
@@ -84,51 +87,20 @@ static struct neighbour *find(struct mill_defer *defer, uint16_t iface, uint8_t 
 	return vacant;
 }
 
-static void ask(struct mill_engine *engine, struct neighbour *n, uint64_t now)
+static bool is_own(const struct mill_worker_thread *worker, const struct neighbour *n)
 {
+	return worker->base.ifaces[n->iface].host == MILL_HOST_NONE;
+}
+
+static void ask(struct mill_worker_thread *worker, struct neighbour *n, uint64_t now)
+{
+	struct mill_engine *engine = worker->engine;
 	struct mill_resolve want = {.iface = n->iface, .family = n->family};
 	memcpy(want.address, n->address, 16);
 	if (n->asked_ns != 0 && now - n->asked_ns < MILL_NS_PER_S)
 		return;
 	if (mill_want_neighbour(engine, &want))
 		n->asked_ns = now;
-}
-
-bool mill_service_defer(struct mill_worker *base, uint32_t id, const uint8_t *nexthop, const uint8_t *frame,
-                        uint16_t len, uint16_t l3)
-{
-	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
-	struct mill_defer *defer = worker->defer;
-	const struct mill_adjacency *adjacency = mill_fib_adjacency(base->fib, id);
-	uint8_t family = adjacency->family, address[16] = {0};
-	if (adjacency->kind == MILL_ADJ_GLEAN && nexthop != NULL) {
-		family = (frame[l3] >> 4) == 6 ? 6 : 4;
-		memcpy(address, nexthop, family == 4 ? 4 : 16);
-	} else {
-		memcpy(address, adjacency->address, family == 4 ? 4 : 16);
-	}
-	if (adjacency->iface >= MILL_MAX_IFACES || (family != 4 && family != 6) || len > MILL_BUF_SIZE ||
-	    l3 > len || l3 < 14 || defer->free_frame == NO_FRAME)
-		return false;
-	struct neighbour *n = find(defer, adjacency->iface, family, address);
-	if (n == NULL || n->count >= PER_NEIGHBOUR)
-		return false;
-	const uint16_t index = defer->free_frame;
-	struct deferred_frame *slot = &defer->frame[index];
-	defer->free_frame = slot->next;
-	*slot = (struct deferred_frame){.since_ns = base->now_ns, .next = NO_FRAME, .len = len, .l3 = l3};
-	memcpy(slot->data, frame, len);
-	if (n->last == NO_FRAME)
-		n->first = index;
-	else
-		defer->frame[n->last].next = index;
-	n->last = index;
-	n->count++;
-	n->adjacency = id;
-	defer->waiting++;
-	worker->deferred = defer->waiting;
-	ask(worker->engine, n, base->now_ns);
-	return true;
 }
 
 static bool is_it(const struct mill_adjacency *adjacency, const struct neighbour *n)
@@ -177,11 +149,36 @@ static void release_first(struct mill_defer *defer, struct neighbour *n)
 	defer->waiting--;
 }
 
-static void serve(struct mill_worker_thread *worker, struct neighbour *n)
+/* Where the frames go now. NULL: nowhere yet; `hopeless`: nor will they. The engine asks for neighbours on interfaces
+ * without a face in the kernel, and knows the answer before the FIB does. */
+static const struct mill_adjacency *look(struct mill_worker_thread *worker, struct neighbour *n,
+                                         struct mill_adjacency *own, bool *hopeless)
+{
+	const struct mill_adjacency *adjacency = resolved(worker->base.fib, n);
+	uint8_t mac[6];
+	*hopeless = false;
+	if (adjacency != NULL)
+		return adjacency;
+	if (!is_own(worker, n)) {
+		ask(worker, n, worker->base.now_ns);
+		return NULL;
+	}
+	const enum mill_own_answer answer =
+	    mill_own_resolve(&worker->base, n->iface, n->family, n->address, mac);
+	*hopeless = answer == MILL_OWN_FAILED;
+	if (answer != MILL_OWN_KNOWN)
+		return NULL;
+	mill_own_adjacency(&worker->base, n->iface, mac, own);
+	return own;
+}
+
+static void serve_frames(struct mill_worker_thread *worker, struct neighbour *n)
 {
 	struct mill_defer *defer = worker->defer;
 	const uint64_t now = worker->base.now_ns;
-	const struct mill_adjacency *adjacency = resolved(worker->base.fib, n);
+	struct mill_adjacency own;
+	bool hopeless;
+	const struct mill_adjacency *adjacency = look(worker, n, &own, &hopeless);
 	while (n->count != 0) {
 		const struct deferred_frame *frame = &defer->frame[n->first];
 		enum mill_drop why = MILL_DROP_UNRESOLVED;
@@ -192,8 +189,7 @@ static void serve(struct mill_worker_thread *worker, struct neighbour *n)
 			}
 			if (why == MILL_DROP_TX_FULL)
 				return;
-		} else if (now - frame->since_ns < PATIENCE_NS) {
-			ask(worker->engine, n, now);
+		} else if (!hopeless && now - frame->since_ns < PATIENCE_NS) {
 			return;
 		}
 		if (why == MILL_DROP_UNRESOLVED)
@@ -201,6 +197,53 @@ static void serve(struct mill_worker_thread *worker, struct neighbour *n)
 		worker->base.if_counters[n->iface].drop[why]++;
 		release_first(defer, n);
 	}
+}
+
+static void serve(struct mill_worker_thread *worker, struct neighbour *n)
+{
+	worker->defer->serving = true;
+	serve_frames(worker, n);
+	worker->defer->serving = false;
+}
+
+bool mill_service_defer(struct mill_worker *base, uint32_t id, const uint8_t *nexthop, const uint8_t *frame,
+                        uint16_t len, uint16_t l3)
+{
+	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
+	struct mill_defer *defer = worker->defer;
+	const struct mill_adjacency *adjacency = mill_fib_adjacency(base->fib, id);
+	uint8_t family = adjacency->family, address[16] = {0};
+	if (adjacency->kind == MILL_ADJ_GLEAN && nexthop != NULL) {
+		family = (frame[l3] >> 4) == 6 ? 6 : 4;
+		memcpy(address, nexthop, family == 4 ? 4 : 16);
+	} else {
+		memcpy(address, adjacency->address, family == 4 ? 4 : 16);
+	}
+	if (adjacency->iface >= MILL_MAX_IFACES || (family != 4 && family != 6) || len > MILL_BUF_SIZE ||
+	    l3 > len || l3 < 14 || defer->free_frame == NO_FRAME)
+		return false;
+	struct neighbour *n = find(defer, adjacency->iface, family, address);
+	if (n == NULL || n->count >= PER_NEIGHBOUR)
+		return false;
+	const uint16_t index = defer->free_frame;
+	struct deferred_frame *slot = &defer->frame[index];
+	defer->free_frame = slot->next;
+	*slot = (struct deferred_frame){.since_ns = base->now_ns, .next = NO_FRAME, .len = len, .l3 = l3};
+	memcpy(slot->data, frame, len);
+	if (n->last == NO_FRAME)
+		n->first = index;
+	else
+		defer->frame[n->last].next = index;
+	n->last = index;
+	n->count++;
+	n->adjacency = id;
+	defer->waiting++;
+	worker->deferred = defer->waiting;
+	if (is_own(worker, n) && !defer->serving)
+		serve(worker, n);
+	else
+		ask(worker, n, base->now_ns);
+	return true;
 }
 
 uint32_t mill_defer_tick(struct mill_worker_thread *worker)

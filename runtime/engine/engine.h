@@ -115,12 +115,15 @@ struct mill_worker_thread {
 	struct mill_credit icmp_credit, answer_credit; /* icmp.c, answer.c */
 	uint64_t random;                               /* copies.c; never 0 */
 	uint16_t icmp_id;
+	uint64_t own_refilled_ns[MILL_PUNT_CLASSES], own_credit[MILL_PUNT_CLASSES]; /* own/own.c */
 	bool punted, logged;
 };
 
 #define MILL_WANTS 256u /* neighbours that workers want resolved, on their way to the control thread */
 
 struct mill_adoption;
+struct mill_own;
+struct mill_packet;
 
 struct mill_engine {
 	const char *rundir;
@@ -130,6 +133,7 @@ struct mill_engine {
 	struct mill_host_queues queues;
 	struct mill_host *host;
 	struct mill_fib_thread *fib;
+	struct mill_own *own; /* own/own.h */
 	struct mill_iface iface[MILL_MAX_IFACES];
 	struct mill_iface_config
 	    iface_config[MILL_MAX_IFACES]; /* as last applied, n_tags etc.; name empty: unused */
@@ -149,8 +153,8 @@ struct mill_engine {
 	pthread_mutex_t notice_lock;
 	uint32_t n_wants;
 	struct mill_resolve want[MILL_WANTS];
-	_Atomic uint64_t link_changed; /* bit p */
-	atomic_bool devices_changed;
+	_Atomic uint64_t link_changed, link_lost; /* bit p; lost: though it may be back already */
+	atomic_bool devices_changed, neighbours_changed;
 
 	int daemon_fd;                  /* control connection, -1 none */
 	struct mill_adoption *adoption; /* adopt.c, while adopting */
@@ -249,7 +253,7 @@ void mill_icmp_tell(struct mill_worker_thread *, uint16_t iface, const struct mi
 const struct mill_adjacency *mill_icmp_way_back(const struct mill_worker *, const struct mill_packet *about);
 /* A frame with room for a link header of MILL_LINK bytes in front. */
 #define MILL_LINK 14u
-void mill_icmp_send(struct mill_worker *, const struct mill_adjacency *, const uint8_t *frame, uint32_t len,
+bool mill_icmp_send(struct mill_worker *, const struct mill_adjacency *, const uint8_t *frame, uint32_t len,
                     uint8_t family);
 void mill_service_answer(struct mill_worker *, uint16_t iface, uint8_t how, const uint8_t *frame,
                          uint16_t len, uint16_t l3);
@@ -273,6 +277,32 @@ void mill_defer_free(struct mill_defer *);
 uint32_t mill_defer_tick(struct mill_worker_thread *);
 /* False: try again later. Any thread. */
 bool mill_want_neighbour(struct mill_engine *, const struct mill_resolve *);
+
+/* icmp.c: a packet of the router's own to the source of another, by the FIB. 14 bytes of link header, the last two of which
+ * are right. */
+bool mill_send_to_source(struct mill_worker *, const uint8_t *frame, uint32_t len,
+                         const struct mill_packet *about, enum mill_said);
+
+/* own/: interfaces without a face in the kernel. Control thread: */
+struct mill_own *mill_own_create(struct mill_engine *);
+void mill_own_free(struct mill_own *);
+void mill_own_apply(struct mill_engine *, const struct mill_config *);
+void mill_own_drop(struct mill_engine *, uint16_t iface_slot);
+/* The carrier of these ports (bits) was lost, if only for a moment: others may be there now. */
+void mill_own_lost(struct mill_engine *, uint64_t ports);
+bool mill_own_change(struct mill_engine *, const struct mill_neighbour_change *, struct mill_error *);
+/* Workers: is this punt the engine's own to deal with? Then here it is. */
+bool mill_own_wants(struct mill_worker *, uint16_t iface, const uint8_t *frame, uint16_t len, uint16_t l3);
+void mill_own_receive(struct mill_worker *, uint16_t iface, enum mill_punt_class, const uint8_t *frame,
+                      uint16_t len, uint16_t l3);
+enum mill_own_answer { MILL_OWN_KNOWN, MILL_OWN_ASKED, MILL_OWN_FAILED };
+/* The neighbour's MAC, or it is asked for. */
+enum mill_own_answer mill_own_resolve(struct mill_worker *, uint16_t iface, uint8_t family,
+                                      const uint8_t *address, uint8_t mac[6]);
+/* The way to a MAC on an interface. False: the interface is down. */
+bool mill_own_adjacency(const struct mill_worker *, uint16_t iface, const uint8_t mac[6],
+                        struct mill_adjacency *);
+void mill_own_tick(struct mill_worker *);
 
 /* outbox.c: false when the daemon cannot be reached any more. */
 bool mill_outbox_send(int to, const struct mill_msg *, int fd);
@@ -311,5 +341,7 @@ bool mill_notices_create(struct mill_engine *, struct mill_error *);
 void mill_notices_serve(struct mill_engine *);
 /* Any thread: the carrier of these ports (bits) changed; state->port[].flags say how it is now. */
 void mill_notice_links(struct mill_engine *, uint64_t ports);
+/* Any thread: mill_state.neighbour has changed. */
+void mill_notice_neighbours(struct mill_engine *);
 /* Any thread: a device may be there that was not, or have another name. */
 void mill_notice_devices(struct mill_engine *);

@@ -3,7 +3,7 @@
  * table (a rule has diverted it), or there is no kernel behind the interface. The message goes by the FIB to the
  * packet's source; it comes from an address of the interface that the packet came in on (RFC 1812 §4.3.2.4, RFC 4443
  * §2.2 (b)) or, where that is not known any more, that the message leaves by; or of another one if that has none. At most so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
- * Everything runs on its worker.
+ * Echo replies (own/answers.c) take the same way. Everything runs on its worker.
  */
 #include "engine.h"
 #include "icmp_message.h"
@@ -58,15 +58,38 @@ const struct mill_adjacency *mill_icmp_way_back(const struct mill_worker *worker
 	           : NULL;
 }
 
-void mill_icmp_send(struct mill_worker *worker, const struct mill_adjacency *path, const uint8_t *frame,
+bool mill_icmp_send(struct mill_worker *worker, const struct mill_adjacency *path, const uint8_t *frame,
                     uint32_t len, uint8_t family)
 {
 	enum mill_drop why;
+	if (family == 4 && len - MILL_LINK > path->mtu)
+		return mill_service_fragment(worker, path->id, frame, (uint16_t)len, MILL_LINK);
 	if (path->kind == MILL_ADJ_FORWARD)
-		(void)mill_emit(worker, path, frame, (uint16_t)len, MILL_LINK, &why);
-	else
-		(void)mill_service_defer(worker, path->id, frame + MILL_LINK + (family == 4 ? 16 : 24), frame,
-		                         (uint16_t)len, MILL_LINK);
+		return mill_emit(worker, path, frame, (uint16_t)len, MILL_LINK, &why);
+	return mill_service_defer(worker, path->id, frame + MILL_LINK + (family == 4 ? 16 : 24), frame,
+	                          (uint16_t)len, MILL_LINK);
+}
+
+bool mill_send_to_source(struct mill_worker *worker, const uint8_t *frame, uint32_t len,
+                         const struct mill_packet *about, enum mill_said what)
+{
+	const struct mill_adjacency *path = mill_icmp_way_back(worker, about);
+	if (path == NULL || path->iface >= MILL_MAX_IFACES ||
+	    !mill_icmp_send(worker, path, frame, len, about->family))
+		return false;
+	worker->if_counters[path->iface].said[what]++;
+	return true;
+}
+
+static enum mill_said said(const struct mill_packet *about, const struct mill_icmp_error *error)
+{
+	if (about->family == 4 && error->type == MILL_ICMP_UNREACHABLE)
+		return error->code == MILL_ICMP_FRAG_NEEDED ? MILL_SAID_TOO_BIG : MILL_SAID_UNREACHABLE;
+	if (about->family == 6 && error->type == MILL_ICMPV6_TOO_BIG)
+		return MILL_SAID_TOO_BIG;
+	if (error->type == (about->family == 4 ? 11 : 3))
+		return MILL_SAID_TIME_EXCEEDED;
+	return about->family == 6 && error->type == 1 ? MILL_SAID_UNREACHABLE : MILL_SAID_PARAMETER_PROBLEM;
 }
 
 void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const struct mill_packet *about,
@@ -85,7 +108,8 @@ void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const str
 	mill_store16(out + MILL_LINK - 2, about->family == 4 ? MILL_ETHER_IPV4 : MILL_ETHER_IPV6);
 	const uint32_t length =
 	    mill_icmp_write(out + MILL_LINK, largest, about, error, source, worker->icmp_id++);
-	mill_icmp_send(base, path, out, MILL_LINK + length, about->family);
+	base->if_counters[path->iface].said[said(about, error)] +=
+	    mill_icmp_send(base, path, out, MILL_LINK + length, about->family);
 }
 
 void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t type, uint8_t code,
@@ -94,6 +118,10 @@ void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t t
 	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
 	const struct mill_icmp_error error = {.type = type, .code = code, .mtu = mtu};
 	struct mill_packet about;
-	if (mill_icmp_answerable(&about, frame, len, l3) && mill_icmp_conforms(worker, &worker->icmp_credit))
+	if (!mill_icmp_answerable(&about, frame, len, l3))
+		return;
+	if (mill_icmp_conforms(worker, &worker->icmp_credit))
 		mill_icmp_tell(worker, iface, &about, &error);
+	else
+		base->if_counters[iface < MILL_MAX_IFACES ? iface : 0].said[MILL_SAID_WITHHELD]++;
 }

@@ -9,8 +9,7 @@
 #define IPV4_HEADER 20u
 #define OUR_TTL     64u
 
-/* One's complement sum of 16-bit words, not folded; an odd last byte counts as a word with zero behind it. */
-static uint32_t sum16(const uint8_t *bytes, uint32_t n)
+uint32_t mill_sum16(const uint8_t *bytes, uint32_t n)
 {
 	uint32_t sum = 0;
 	for (uint32_t at = 0; at + 1 < n; at += 2)
@@ -18,7 +17,7 @@ static uint32_t sum16(const uint8_t *bytes, uint32_t n)
 	return n % 2 == 0 ? sum : sum + ((uint32_t)bytes[n - 1] << 8);
 }
 
-static uint16_t fold(uint32_t sum)
+uint16_t mill_sum_fold(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t) ~((sum & 0xffff) + (sum >> 16));
@@ -71,7 +70,7 @@ static uint32_t write_message(uint8_t *out, uint32_t room, const struct mill_pac
 	memcpy(out + ICMP_HEADER, about->l3, quoted);
 	if (about->family == 6)
 		sum += length + MILL_ICMPV6; /* RFC 8200 §8.1 */
-	mill_store16(out + 2, fold(sum + sum16(out, length)));
+	mill_store16(out + 2, mill_sum_fold(sum + mill_sum16(out, length)));
 	return length;
 }
 
@@ -90,7 +89,7 @@ static uint32_t write4(uint8_t *out, uint32_t largest, const struct mill_packet 
 	out[9] = MILL_ICMP;
 	memcpy(out + 12, source, 4);
 	memcpy(out + 16, about->l3 + 12, 4);
-	mill_store16(out + 10, fold(sum16(out, IPV4_HEADER)));
+	mill_store16(out + 10, mill_sum_fold(mill_sum16(out, IPV4_HEADER)));
 	return length;
 }
 
@@ -105,7 +104,7 @@ static uint32_t write6(uint8_t *out, uint32_t largest, const struct mill_packet 
 	memcpy(out + 8, source, 16);
 	memcpy(out + 24, about->l3 + 8, 16);
 	length = write_message(out + MILL_IPV6_HEADER, largest - MILL_IPV6_HEADER, about, error,
-	                       sum16(out + 8, 32));
+	                       mill_sum16(out + 8, 32));
 	mill_store16(out + 4, (uint16_t)length);
 	return MILL_IPV6_HEADER + length;
 }

@@ -11,6 +11,11 @@ struct mill_packet; /* netmill/packet.h */
 #define MILL_ICMP_LARGEST4 576u  /* RFC 1812 §4.3.2.3 */
 #define MILL_ICMP_LARGEST6 1280u /* RFC 4443 §2.4 (c) */
 
+/* One's complement sum of 16-bit words, not folded; an odd last byte counts as a word with zero behind it. RFC 1071. */
+uint32_t mill_sum16(const uint8_t *bytes, uint32_t n);
+/* The checksum of what adds up to that. */
+uint16_t mill_sum_fold(uint32_t sum);
+
 struct mill_icmp_error {
 	uint8_t type, code; /* of the packet's family */
 	uint32_t mtu;       /* of the next hop for "too big" (RFC 1191 §4, RFC 4443 §3.2), else 0 */

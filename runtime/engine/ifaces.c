@@ -38,6 +38,25 @@ static void tell_fib(struct mill_engine *engine, const struct mill_iface *before
 		mill_fib_iface_changed(engine->fib, before->slot);
 }
 
+/* What errors come from: the first address of each family, rather than a link-local one. */
+static void speak_from(struct mill_iface *iface, const struct mill_iface_config *config)
+{
+	const struct mill_address *v4 = NULL, *v6 = NULL;
+	memset(iface->address4, 0, sizeof(iface->address4));
+	memset(iface->address6, 0, sizeof(iface->address6));
+	for (uint32_t i = 0; config != NULL && i < config->n_addresses; i++) {
+		const struct mill_address *one = &config->address[i];
+		if (one->family == 4 && v4 == NULL)
+			v4 = one;
+		if (one->family == 6 && v6 == NULL && one->bytes[0] != 0xfe)
+			v6 = one;
+	}
+	if (v4 != NULL)
+		memcpy(iface->address4, v4->bytes, sizeof(iface->address4));
+	if (v6 != NULL)
+		memcpy(iface->address6, v6->bytes, sizeof(iface->address6));
+}
+
 static void apply(struct mill_engine *engine, const struct mill_iface_config *config)
 {
 	struct mill_iface *iface = &engine->iface[config->slot];
@@ -62,21 +81,37 @@ static void apply(struct mill_engine *engine, const struct mill_iface_config *co
 		iface->mac = load_mac(config->mac);
 	else if (port != NULL && (is_new || known->port != config->port || iface->mac == 0))
 		iface->mac = load_mac(port->state->mac);
+	if (config->host == MILL_HOST_NONE)
+		speak_from(iface, config);
 	if (is_new) {
 		iface->ifindex = config->n_tags == 0 ? engine->state->port[config->port].ifindex : 0;
 		engine->iface_admin_up[config->slot] = true;
-		memset(iface->address4, 0, sizeof(iface->address4));
-		memset(iface->address6, 0, sizeof(iface->address6));
+		if (config->host != MILL_HOST_NONE)
+			speak_from(iface, NULL);
 	}
 	engine->iface_config[config->slot] = *config;
 	set_up(engine, config->slot);
 	tell_fib(engine, &before);
 }
 
+/* What comes untagged and is no IP (ARP above all) is the engine's to have: for a tap, or for itself. */
+static void tell_port(struct mill_engine *engine, const struct mill_iface_config *config, bool has_tap)
+{
+	struct mill_port *port = engine->port[config->port];
+	if (config->name[0] != '\0' && config->n_tags == 0 && port != NULL && port->ops->untagged_tap != NULL)
+		port->ops->untagged_tap(port, has_tap);
+}
+
 void mill_ifaces_apply(struct mill_engine *engine, const struct mill_generation *generation)
 {
-	for (uint32_t i = 0; i < generation->config->n_ifaces; i++)
-		apply(engine, &generation->config->iface[i]);
+	const struct mill_config *config = generation->config;
+	for (uint32_t i = 0; i < config->n_ifaces; i++) {
+		const struct mill_iface_config *iface = &config->iface[i];
+		apply(engine, iface);
+		if (iface->host != MILL_HOST_TAP)
+			tell_port(engine, iface, iface->host == MILL_HOST_NONE);
+	}
+	mill_own_apply(engine, config);
 }
 
 bool mill_iface_update(struct mill_engine *engine, const struct mill_iface_update *update,
@@ -122,13 +157,6 @@ static bool has_iface(const struct mill_generation *generation, uint16_t slot)
 		if (generation->config->iface[i].slot == slot)
 			return true;
 	return false;
-}
-
-static void tell_port(struct mill_engine *engine, const struct mill_iface_config *config, bool has_tap)
-{
-	struct mill_port *port = engine->port[config->port];
-	if (config->name[0] != '\0' && config->n_tags == 0 && port != NULL && port->ops->untagged_tap != NULL)
-		port->ops->untagged_tap(port, has_tap);
 }
 
 bool mill_tap_open(struct mill_engine *engine, const struct mill_iface_config *config, int held_fd,
@@ -190,6 +218,7 @@ void mill_ifaces_drop(struct mill_engine *engine, const struct mill_generation *
 			mill_tap_close(engine, slot);
 		if (generation != NULL && has_iface(generation, slot))
 			continue;
+		mill_own_drop(engine, slot);
 		engine->iface_config[slot] = (struct mill_iface_config){0};
 		__atomic_store_n(&engine->iface[slot].up, 0, __ATOMIC_RELEASE);
 	}

@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 	engine.daemon_fd = engine.link_fd = engine.state_fd = engine.events_fd = -1;
 	engine.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if ((mkdir(options.rundir, 0755) != 0 && errno != EEXIST) || !lock_rundir(options.rundir, &error) ||
-	    !mill_notices_create(&engine, &error) ||
+	    !mill_notices_create(&engine, &error) || (engine.own = mill_own_create(&engine)) == NULL ||
 	    (!options.adopt && !make_memory(&engine, options.buffers, &error)) ||
 	    !mill_control_listen(&engine, &error)) {
 		fprintf(stderr, "netmill-engine: %s\n", error.code != 0 ? error.text : strerror(errno));
@@ -160,6 +160,7 @@ int main(int argc, char **argv)
 		mill_host_stop(engine.host);
 	if (engine.fib != NULL)
 		mill_fib_thread_stop(engine.fib);
+	mill_own_free(engine.own);
 	mill_log("stopped");
 	return EX_OK;
 }

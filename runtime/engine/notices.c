@@ -50,6 +50,13 @@ bool mill_want_neighbour(struct mill_engine *engine, const struct mill_resolve *
 
 void mill_notice_links(struct mill_engine *engine, uint64_t ports)
 {
+	uint64_t lost = 0;
+	for (uint64_t left = ports; left != 0; left &= left - 1) {
+		const uint32_t slot = (uint32_t)__builtin_ctzll(left);
+		const uint32_t flags = __atomic_load_n(&engine->state->port[slot].flags, __ATOMIC_RELAXED);
+		lost |= (flags & MILL_PORT_UP) == 0 ? 1ull << slot : 0;
+	}
+	atomic_fetch_or(&engine->link_lost, lost);
 	atomic_fetch_or(&engine->link_changed, ports);
 	ring(engine);
 }
@@ -58,6 +65,12 @@ void mill_notice_devices(struct mill_engine *engine)
 {
 	atomic_store(&engine->devices_changed, true);
 	ring(engine);
+}
+
+void mill_notice_neighbours(struct mill_engine *engine)
+{
+	if (!atomic_exchange(&engine->neighbours_changed, true))
+		ring(engine);
 }
 
 static bool is_new(const struct mill_resolve *want)
@@ -96,6 +109,7 @@ void mill_notices_serve(struct mill_engine *engine)
 	if (atomic_exchange(&engine->devices_changed, false))
 		mill_deploy_follow_devices(engine);
 	ports |= atomic_exchange(&engine->link_changed, 0);
+	mill_own_lost(engine, atomic_exchange(&engine->link_lost, 0));
 	while (ports != 0) {
 		const uint16_t slot = (uint16_t)__builtin_ctzll(ports);
 		ports &= ports - 1;
@@ -105,4 +119,6 @@ void mill_notices_serve(struct mill_engine *engine)
 		mill_control_notify(engine, MILL_MSG_NOTICE_LINK, &notice, sizeof(notice), -1);
 	}
 	serve_wants(engine);
+	if (atomic_exchange(&engine->neighbours_changed, false))
+		mill_control_notify(engine, MILL_MSG_NOTICE_NEIGHBOURS, NULL, 0, -1);
 }

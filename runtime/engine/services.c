@@ -11,6 +11,10 @@ static bool punt(struct mill_worker *base, uint16_t iface, enum mill_punt_class 
 	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
 	if ((unsigned)class >= MILL_PUNT_CLASSES || iface >= MILL_MAX_IFACES || len > MILL_BUF_SIZE)
 		return false;
+	if (mill_own_wants(base, iface, frame, len, l3)) {
+		mill_own_receive(base, iface, class, frame, len, l3);
+		return true;
+	}
 	struct mill_host_ring *ring = worker->punt[class];
 	const uint32_t head = ring->head;
 	if (head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) >= MILL_HOST_SLOTS)

@@ -159,12 +159,13 @@ static void tell_others(struct mill_worker_thread *worker)
 	worker->punted = worker->logged = false;
 }
 
-/* Completions of what was sent last. */
+/* Completions of what was sent last, and timers of whoever comes first. */
 static void tick(struct mill_worker_thread *worker)
 {
 	const uint64_t now = worker->base.now_ns;
 	worker->last_tick_ns = now;
 	__atomic_store_n(&worker->state->heartbeat_ns, now, __ATOMIC_RELAXED);
+	mill_own_tick(&worker->base);
 	for (uint32_t i = 0; i < worker->plan->n_rings; i++) {
 		const struct mill_owned_ring *ring = &worker->plan->ring[i];
 		if (ring->has_tx)

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include "js.h"
+#include "rib/address.h"
 
 namespace mill
 {
@@ -88,6 +89,19 @@ static void pack_port(mill_port_config &port, const Napi::Object &from)
 		port.offloads_off |= 1u << index_of(offloads, off.Get(i), "offload");
 }
 
+/* Of an interface without a face in the kernel; others' are the kernel's. */
+static void pack_addresses(mill_iface_config &iface, const Napi::Array &addresses)
+{
+	iface.n_addresses = static_cast<uint8_t>(counted(addresses, "addresses", MILL_MAX_ADDRESSES));
+	for (uint32_t i = 0; i < addresses.Length(); i++) {
+		Address address;
+		parse_interface_address(as_string(addresses.Get(i), "address"), address,
+		                        iface.address[i].length);
+		iface.address[i].family = address.family;
+		memcpy(iface.address[i].bytes, address.bytes, sizeof address.bytes);
+	}
+}
+
 static void pack_iface(mill_iface_config &iface, const Napi::Object &from)
 {
 	put_text(iface.name, from.Get("name"), "interface name");
@@ -96,6 +110,7 @@ static void pack_iface(mill_iface_config &iface, const Napi::Object &from)
 	iface.port = static_cast<uint16_t>(number(from, "port", MILL_MAX_PORTS - 1));
 	iface.mtu = static_cast<uint16_t>(number(from, "mtu", 65535));
 	iface.host = static_cast<uint8_t>(index_of(host_faces, from.Get("host"), "host face"));
+	pack_addresses(iface, list(from, "addresses"));
 	const Napi::Array tags = list(from, "tags");
 	iface.n_tags = static_cast<uint8_t>(counted(tags, "tags", 2));
 	for (uint32_t i = 0; i < tags.Length(); i++) {
@@ -131,6 +146,7 @@ static void pack(mill_config &config, const Napi::Object &from)
 	    static_cast<uint64_t>(as_integer(from.Get("generation"), "generation", 1, 1ll << 53));
 	config.event_mode = index_of(event_modes, from.Get("eventMode"), "event mode");
 	config.lookup = index_of(lookups, from.Get("lookup"), "lookup");
+	config.neighbour_tries = number(from, "neighbourTries", 100);
 	put_hash(config.policy_hash, as_string(from.Get("policyHash"), "policyHash"));
 	const Napi::Array ports = list(from, "ports");
 	config.n_ports = static_cast<uint16_t>(counted(ports, "ports", MILL_MAX_PORTS));
@@ -231,6 +247,13 @@ static Napi::Object unpack_iface(Napi::Env env, const mill_iface_config &iface)
 	}
 	object.Set("tags", tags);
 	object.Set("mtu", iface.mtu);
+	Napi::Array addresses = Napi::Array::New(env);
+	for (uint32_t i = 0; i < iface.n_addresses && i < MILL_MAX_ADDRESSES; i++) {
+		const mill_address &one = iface.address[i];
+		addresses.Set(i,
+		              Address::of(one.family, one.bytes).text() + "/" + std::to_string(one.length));
+	}
+	object.Set("addresses", addresses);
 	object.Set("host", name_at(env, host_faces, iface.host));
 	object.Set("hostName", text_of(env, iface.host_name));
 	return object;
@@ -267,6 +290,7 @@ Napi::Object unpack_config(Napi::Env env, const mill_config &config)
 	object.Set("generation", js_u53(env, config.generation));
 	object.Set("eventMode", name_at(env, event_modes, config.event_mode));
 	object.Set("lookup", name_at(env, lookups, config.lookup));
+	object.Set("neighbourTries", config.neighbour_tries);
 	object.Set("policyHash", hex_of(config.policy_hash, sizeof config.policy_hash));
 	Napi::Array ports = Napi::Array::New(env, config.n_ports);
 	for (uint32_t i = 0; i < config.n_ports; i++)

@@ -5,6 +5,7 @@ export interface EngineConfiguration {
   readonly generation: number;
   readonly eventMode: 'poll' | 'busy' | 'adaptive';
   readonly lookup: 'flat' | 'radix' | 'dxr';
+  readonly neighbourTries: number; // requests without an answer before a neighbour counts as gone
   readonly policyHash: string; // hex, 64 digits
   readonly ports: readonly {
     readonly name: string;
@@ -21,6 +22,7 @@ export interface EngineConfiguration {
     readonly mtu: number; // 0: the port's
     readonly host: 'none' | 'netdev' | 'tap';
     readonly hostName: string;
+    readonly addresses: readonly string[]; // with length; of host 'none' alone
   }[];
   readonly workers: readonly {
     readonly core: number; // -1: not pinned
@@ -40,6 +42,15 @@ export interface InterfaceCounters {
   readonly tx: Counter;
   readonly punt: readonly Counter[]; // by class
   readonly drops: readonly bigint[]; // by enum mill_drop
+  readonly said: readonly bigint[]; // by enum mill_said
+}
+
+/** A neighbour that the engine resolved by itself. */
+export interface OwnNeighbour {
+  readonly slot: number; // of the interface
+  readonly address: string;
+  readonly mac: string | undefined;
+  readonly state: string; // reachable, stale, …
 }
 
 /** The state memfd: counters, registries, events. Reads are plain memory reads and never disturb the engine. */
@@ -78,6 +89,8 @@ export interface StateView {
   ruleCounters(slots: readonly number[]): BigUint64Array;
   /** Those of them that rules dropped over their limits, likewise. */
   policedCounters(slots: readonly number[]): BigUint64Array;
+  /** Neighbours on interfaces without a face in the kernel, as the engine has resolved them. */
+  neighbours(): readonly OwnNeighbour[];
   /** How much each path group of the FIB in force has been used, by every worker together. */
   groupUse(): GroupUse;
   /** Log events since the last call, at most `max`. */
@@ -110,6 +123,7 @@ export interface LogEvent {
 export type EngineNotice =
   | { readonly kind: 'link'; readonly port: number; readonly up: boolean }
   | { readonly kind: 'resolve'; readonly interface: number; readonly address: string }
+  | { readonly kind: 'neighbours' } // `state.neighbours()` has changed
   | { readonly kind: 'closed' }; // the engine is gone
 
 /** One engine. The addon holds duplicates of its descriptors until `release()`. */
@@ -132,6 +146,8 @@ export interface EngineLink {
     readonly address4?: string;
     readonly address6?: string;
   }): Promise<void>;
+  /** A static neighbour on an interface without a face in the kernel; without a MAC, what is known of it is forgotten. */
+  setNeighbour(slot: number, address: string, mac: string | undefined): Promise<void>;
   setAcl(enabled: boolean): Promise<void>;
   lookup(address: string): Promise<CompiledRoute>;
   stop(): Promise<void>;

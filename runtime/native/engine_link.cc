@@ -26,6 +26,8 @@ static const char *request_name(uint16_t type)
 		return "discard";
 	case MILL_MSG_SET_IFACE:
 		return "setInterface";
+	case MILL_MSG_SET_NEIGHBOUR:
+		return "setNeighbour";
 	case MILL_MSG_SET_ACL:
 		return "setAcl";
 	case MILL_MSG_LOOKUP:
@@ -62,6 +64,7 @@ Napi::Function EngineLink::define(Napi::Env env)
 	     InstanceMethod<&EngineLink::prepare>("prepare"), InstanceMethod<&EngineLink::commit>("commit"),
 	     InstanceMethod<&EngineLink::discard>("discard"),
 	     InstanceMethod<&EngineLink::set_interface>("setInterface"),
+	     InstanceMethod<&EngineLink::set_neighbour>("setNeighbour"),
 	     InstanceMethod<&EngineLink::set_acl>("setAcl"), InstanceMethod<&EngineLink::lookup>("lookup"),
 	     InstanceMethod<&EngineLink::stop>("stop"),
 	     InstanceMethod<&EngineLink::running_configuration>("runningConfiguration"),
@@ -150,6 +153,12 @@ void EngineLink::handle_message(Napi::Env env, const mill_msg &message)
 		notice.Set("kind", "resolve");
 		notice.Set("interface", resolve.iface);
 		notice.Set("address", Address::of(resolve.family == 4 ? 4 : 6, resolve.address).text());
+		notify(env, notice);
+		return;
+	}
+	case MILL_MSG_NOTICE_NEIGHBOURS: {
+		Napi::Object notice = Napi::Object::New(env);
+		notice.Set("kind", "neighbours");
 		notify(env, notice);
 		return;
 	}

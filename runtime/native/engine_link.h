@@ -53,6 +53,7 @@ class EngineLink : public Napi::ObjectWrap<EngineLink>
 	Napi::Value commit(const Napi::CallbackInfo &info);
 	Napi::Value discard(const Napi::CallbackInfo &info);
 	Napi::Value set_interface(const Napi::CallbackInfo &info);
+	Napi::Value set_neighbour(const Napi::CallbackInfo &info);
 	Napi::Value set_acl(const Napi::CallbackInfo &info);
 	Napi::Value lookup(const Napi::CallbackInfo &info);
 	Napi::Value stop(const Napi::CallbackInfo &info);

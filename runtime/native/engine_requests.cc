@@ -84,6 +84,20 @@ Napi::Value EngineLink::set_interface(const Napi::CallbackInfo &info)
 	});
 }
 
+Napi::Value EngineLink::set_neighbour(const Napi::CallbackInfo &info)
+{
+	return asked(info.Env(), [&] {
+		mill_neighbour_change change = {};
+		change.iface = static_cast<uint16_t>(as_integer(info[0], "slot", 0, MILL_MAX_IFACES - 1));
+		const Address address = Address::parse(as_string(info[1], "address"));
+		change.family = address.family;
+		memcpy(change.address, address.bytes, sizeof change.address);
+		if (!info[2].IsUndefined() && !parse_mac(as_string(info[2], "mac"), change.mac))
+			throw bad_argument("a MAC address like 02:00:00:00:00:01");
+		return request(info.Env(), MILL_MSG_SET_NEIGHBOUR, &change, sizeof change, {}, nullptr);
+	});
+}
+
 Napi::Value EngineLink::set_acl(const Napi::CallbackInfo &info)
 {
 	return asked(info.Env(), [&] {

@@ -1,9 +1,10 @@
 /*
- * Kernel settings that JavaScript makes: addresses, routes, link state, MTU. Each call is one request on a socket
+ * Kernel settings that JavaScript makes: addresses, routes, static neighbours, link state, MTU. Each call is one request on a socket
  * of its own and waits for the acknowledgement (tens of microseconds); errors carry the kernel's errno and words.
  */
 #include "kernel.h"
 #include <linux/if_addr.h>
+#include <linux/neighbour.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include "js.h"
@@ -98,6 +99,29 @@ static Napi::Value delete_route(const Napi::CallbackInfo &info)
 	return change_route(info, RTM_DELROUTE, 0, "deleteRoute");
 }
 
+/* A static one, or with no MAC none at all. */
+static Napi::Value set_neighbour(const Napi::CallbackInfo &info)
+{
+	return guarded(info.Env(), [&] {
+		const bool remove = info[2].IsUndefined();
+		const Address address = Address::parse(as_string(info[1], "address"));
+		uint8_t mac[6];
+		if (!remove && !parse_mac(as_string(info[2], "mac"), mac))
+			throw bad_argument("a MAC address like 02:00:00:00:00:01");
+		NetlinkRequest request(remove ? RTM_DELNEIGH : RTM_NEWNEIGH,
+		                       remove ? 0 : NLM_F_CREATE | NLM_F_REPLACE);
+		auto *header = request.header<ndmsg>();
+		header->ndm_family = kernel_family(address);
+		header->ndm_ifindex = ifindex_of(info[0]);
+		header->ndm_state = NUD_PERMANENT;
+		put_address(request, NDA_DST, address);
+		if (!remove)
+			mnl_attr_put(request.message(), NDA_LLADDR, sizeof mac, mac);
+		NetlinkSocket().request(request, "setNeighbour");
+		return info.Env().Undefined();
+	});
+}
+
 static Napi::Value set_up(const Napi::CallbackInfo &info)
 {
 	return guarded(info.Env(), [&] {
@@ -131,6 +155,7 @@ Napi::Object make_kernel(Napi::Env env)
 	kernel.Set("deleteAddress", Napi::Function::New<delete_address>(env, "deleteAddress"));
 	kernel.Set("addRoute", Napi::Function::New<add_route>(env, "addRoute"));
 	kernel.Set("deleteRoute", Napi::Function::New<delete_route>(env, "deleteRoute"));
+	kernel.Set("setNeighbour", Napi::Function::New<set_neighbour>(env, "setNeighbour"));
 	kernel.Set("setUp", Napi::Function::New<set_up>(env, "setUp"));
 	kernel.Set("setMtu", Napi::Function::New<set_mtu>(env, "setMtu"));
 	return kernel;

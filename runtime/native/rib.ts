@@ -1,5 +1,5 @@
 /** What the addon gives of the RIB: netlink on a thread of its own, and FIB batches to the engine. */
-import type { EngineLink } from './engine.js';
+import type { EngineLink, OwnNeighbour } from './engine.js';
 
 export interface Link {
   readonly ifindex: number;
@@ -108,14 +108,6 @@ export interface OwnLink {
   readonly mtu: number;
   readonly up: boolean;
   readonly addresses: readonly string[]; // with length
-}
-
-/** A neighbour that the engine resolved by itself. */
-export interface OwnNeighbour {
-  readonly slot: number; // of the interface
-  readonly address: string;
-  readonly mac: string | undefined;
-  readonly state: string; // reachable, stale, …
 }
 
 /** Netlink reader, RIB and FIB feeder: everything per route happens inside, on its own thread. */

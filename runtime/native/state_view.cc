@@ -6,6 +6,7 @@
 #include "state_view.h"
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <unordered_map>
 #include <unordered_set>
 #include "js.h"
@@ -54,6 +55,7 @@ class StateView : public Napi::ObjectWrap<StateView>
 		                    InstanceMethod<&StateView::interface_counters>("interfaceCounters"),
 		                    InstanceMethod<&StateView::rule_counters>("ruleCounters"),
 		                    InstanceMethod<&StateView::policed_counters>("policedCounters"),
+		                    InstanceMethod<&StateView::neighbours>("neighbours"),
 		                    InstanceMethod<&StateView::group_use>("groupUse"),
 		                    InstanceMethod<&StateView::take_events>("takeEvents")});
 	}
@@ -99,6 +101,7 @@ class StateView : public Napi::ObjectWrap<StateView>
 	/* Of all workers together: `of` is a worker's counters by rule slot. */
 	Napi::Value sums_by_rule(const Napi::CallbackInfo &info,
 	                         mill_counter (mill_worker_state::*of)[MILL_MAX_RULES]);
+	Napi::Value neighbours(const Napi::CallbackInfo &info);
 	Napi::Value group_use(const Napi::CallbackInfo &info);
 	Napi::Value take_events(const Napi::CallbackInfo &info);
 	void clear_rule(uint32_t slot);
@@ -283,6 +286,44 @@ static Napi::Object js_counter(Napi::Env env, const mill_counter &counter)
 	return object;
 }
 
+static constexpr int patience = 1000; /* with an entry that is being written */
+
+/* False: it was being written all the time, or is free. */
+static bool copy_neighbour(const mill_neighbour &from, mill_neighbour &copy)
+{
+	for (int i = 0; i < patience; i++) {
+		const uint32_t version = __atomic_load_n(&from.version, __ATOMIC_ACQUIRE);
+		memcpy(&copy, &from, sizeof copy);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (version % 2 == 0 && __atomic_load_n(&from.version, __ATOMIC_RELAXED) == version)
+			return copy.state != MILL_NEIGHBOUR_FREE;
+	}
+	return false;
+}
+
+Napi::Value StateView::neighbours(const Napi::CallbackInfo &info)
+{
+	static const char *const states[] = {"none",  "incomplete", "reachable", "stale",
+	                                     "probe", "failed",     "permanent"};
+	static const uint8_t nothing[6] = {};
+	Napi::Env env = info.Env();
+	Napi::Array array = Napi::Array::New(env);
+	for (const mill_neighbour &from : state().neighbour) {
+		mill_neighbour neighbour;
+		if (!copy_neighbour(from, neighbour) || neighbour.state >= std::size(states))
+			continue;
+		Napi::Object object = Napi::Object::New(env);
+		object.Set("slot", neighbour.iface);
+		object.Set("address", Address::of(neighbour.family, neighbour.address).text());
+		object.Set("mac", memcmp(neighbour.mac, nothing, 6) != 0
+		                      ? Napi::String::New(env, format_mac(neighbour.mac))
+		                      : env.Undefined());
+		object.Set("state", states[neighbour.state]);
+		array.Set(array.Length(), object);
+	}
+	return array;
+}
+
 Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)
 {
 	return guarded(info.Env(), [&]() -> Napi::Value {
@@ -299,6 +340,8 @@ Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)
 				add(sum.punt[i], iface.punt[i]);
 			for (size_t i = 0; i < MILL_DROP_COUNT; i++)
 				sum.drop[i] += load(iface.drop[i]);
+			for (size_t i = 0; i < MILL_SAID_COUNT; i++)
+				sum.said[i] += load(iface.said[i]);
 		}
 		Napi::Object object = Napi::Object::New(env);
 		object.Set("rx", js_counter(env, sum.rx));
@@ -311,6 +354,10 @@ Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)
 		for (uint32_t i = 0; i < MILL_DROP_COUNT; i++)
 			drops.Set(i, js_u64(env, sum.drop[i]));
 		object.Set("drops", drops);
+		Napi::Array said = Napi::Array::New(env, MILL_SAID_COUNT);
+		for (uint32_t i = 0; i < MILL_SAID_COUNT; i++)
+			said.Set(i, js_u64(env, sum.said[i]));
+		object.Set("said", said);
 		return object;
 	});
 }

@@ -36,6 +36,13 @@ struct mill_port_config {
 	uint32_t offloads_off; /* enum mill_offload, ORed */
 };
 
+/* An address of an interface, with the length of its network. */
+struct mill_address {
+	uint8_t family, length;
+	uint8_t reserved[2];
+	uint8_t bytes[16]; /* network order, IPv4 in the first four */
+};
+
 struct mill_iface_config {
 	char name[MILL_NAME_SIZE];
 	char host_name[16]; /* tap or netdev name of the kernel's face, empty for none */
@@ -47,7 +54,10 @@ struct mill_iface_config {
 	uint16_t vid[2];
 	uint16_t mtu;   /* bytes of IP packet; 0: the port's own */
 	uint8_t mac[6]; /* all zero: the port's own */
-	uint8_t reserved[4];
+	uint8_t n_addresses;
+	uint8_t reserved[3];
+	struct mill_address
+	    address[MILL_MAX_ADDRESSES]; /* with MILL_HOST_NONE: the engine stands for the router there */
 };
 
 struct mill_worker_config {
@@ -64,7 +74,8 @@ struct mill_config {
 	uint16_t lookup;     /* enum mill_fib_method */
 	uint16_t n_ports, n_ifaces, n_workers, n_gateways;
 	uint32_t n_rules;
-	uint8_t policy_hash[32]; /* SHA-256, must equal the forwarder's own */
+	uint32_t neighbour_tries; /* requests without an answer before a neighbour counts as gone */
+	uint8_t policy_hash[32];  /* SHA-256, must equal the forwarder's own */
 	struct mill_port_config port[MILL_MAX_PORTS];
 	struct mill_iface_config iface[MILL_MAX_IFACES];
 	struct mill_worker_config worker[MILL_MAX_WORKERS];

@@ -23,12 +23,14 @@ enum mill_msg_type {
 	MILL_MSG_STOP,      /* drain, hand ports back, restore offloads, ← then exit 0 */
 	MILL_MSG_ADOPT, /* to a fresh engine started with --adopt: struct mill_hold + fd, one message each */
 	MILL_MSG_ADOPT_DONE, /* all descriptors sent: resume forwarding with the state's running generation */
+	MILL_MSG_SET_NEIGHBOUR, /* struct mill_neighbour_change: on an interface without a face in the kernel */
 	/* notices */
 	MILL_MSG_NOTICE_HOLD = 64, /* struct mill_hold + fd: keep a duplicate of this */
 	MILL_MSG_NOTICE_RELEASE,   /* struct mill_hold: close yours */
 	MILL_MSG_NOTICE_HELLO_DONE,
 	MILL_MSG_NOTICE_LINK,    /* struct mill_link_notice */
 	MILL_MSG_NOTICE_RESOLVE, /* struct mill_resolve: somebody wants this neighbour (at most 1/s each) */
+	MILL_MSG_NOTICE_NEIGHBOURS, /* empty: mill_state.neighbour has changed */
 };
 
 struct mill_msg {
@@ -115,6 +117,15 @@ struct mill_link_notice {
 	uint16_t port;
 	uint8_t up;
 	uint8_t reserved[5];
+};
+
+/* A static entry, or with a MAC of zeros: forget what is known. ENOENT: there is nothing to forget, or no such interface. */
+struct mill_neighbour_change {
+	uint16_t iface;
+	uint8_t family;
+	uint8_t reserved[7];
+	uint8_t mac[6];
+	uint8_t address[16];
 };
 
 struct mill_resolve {

@@ -6,15 +6,17 @@
 
 #define MILL_ABI_VERSION 6u /* raised with any change to runtime/shm or runtime/engine/include */
 
-#define MILL_MAX_PORTS    64u
-#define MILL_MAX_IFACES   256u /* logical interfaces */
-#define MILL_MAX_WORKERS  16u
-#define MILL_MAX_RULES    65536u /* rule identities with live counters */
-#define MILL_MAX_GATEWAYS 1024u  /* nexthops named by ACLs and PBR */
-#define MILL_MAX_RINGS    16u    /* RX (and TX) rings of one port */
-#define MILL_NAME_SIZE    32u    /* NUL-terminated names of ports and interfaces */
-#define MILL_SPEC_SIZE    128u
-#define MILL_BUF_SIZE     2048u /* one packet buffer, headroom included */
-#define MILL_HEADROOM     256u  /* bytes before a received frame: room for two pushed tags and XDP's own */
-#define MILL_BURST        64u
-#define MILL_NONE         0xffffu
+#define MILL_MAX_PORTS      64u
+#define MILL_MAX_IFACES     256u /* logical interfaces */
+#define MILL_MAX_WORKERS    16u
+#define MILL_MAX_RULES      65536u /* rule identities with live counters */
+#define MILL_MAX_GATEWAYS   1024u  /* nexthops named by ACLs and PBR */
+#define MILL_MAX_ADDRESSES  16u    /* of one interface without a face in the kernel */
+#define MILL_MAX_NEIGHBOURS 4096u  /* on such interfaces */
+#define MILL_MAX_RINGS      16u    /* RX (and TX) rings of one port */
+#define MILL_NAME_SIZE      32u    /* NUL-terminated names of ports and interfaces */
+#define MILL_SPEC_SIZE      128u
+#define MILL_BUF_SIZE       2048u /* one packet buffer, headroom included */
+#define MILL_HEADROOM       256u  /* bytes before a received frame: room for two pushed tags and XDP's own */
+#define MILL_BURST          64u
+#define MILL_NONE           0xffffu

@@ -29,7 +29,7 @@ enum mill_drop {
 	MILL_DROP_MARTIAN_DESTINATION,
 	MILL_DROP_ACL,
 	MILL_DROP_BLACKHOLE,
-	MILL_DROP_NO_ROUTE,    /* and the kernel could not be asked to answer */
+	MILL_DROP_NO_ROUTE,    /* and the engine has told the source, if it may */
 	MILL_DROP_UNRESOLVED,  /* neighbour did not answer, or its queue was full */
 	MILL_DROP_EGRESS_DOWN, /* the egress interface has no port, or no carrier */
 	MILL_DROP_TOO_BIG,     /* and could not be fragmented; the engine has told the source, if it may */
@@ -41,7 +41,23 @@ enum mill_drop {
 	MILL_DROP_ACL_OUT,    /* by the `out` ACL of its egress interface */
 	MILL_DROP_POLICED,    /* over the limit of the rule that took it */
 	MILL_DROP_MIRROR_FULL, /* a copy only: the mirror port had no room, the packet itself went on */
+	MILL_DROP_TTL_EXPIRED, /* and the engine has told the source, if it may */
 	MILL_DROP_COUNT
+};
+
+/* What the engine says by itself. Text for operators: runtime/control/said.ts; keep both in this order. */
+enum mill_said {
+	MILL_SAID_ARP_REQUEST,
+	MILL_SAID_ARP_REPLY,
+	MILL_SAID_SOLICITATION,  /* RFC 4861 */
+	MILL_SAID_ADVERTISEMENT, /* RFC 4861 */
+	MILL_SAID_ECHO_REPLY,
+	MILL_SAID_UNREACHABLE,
+	MILL_SAID_TOO_BIG, /* IPv4's "fragmentation needed", too */
+	MILL_SAID_TIME_EXCEEDED,
+	MILL_SAID_PARAMETER_PROBLEM,
+	MILL_SAID_WITHHELD, /* ICMP errors that there were too many of */
+	MILL_SAID_COUNT
 };
 
 /* Classes of packets for the host stack, strict priority, 0 first. */
@@ -58,7 +74,34 @@ struct mill_iface_counters {
 	struct mill_counter tx;
 	struct mill_counter punt[MILL_PUNT_CLASSES]; /* handed to the host queue */
 	uint64_t drop[32];                           /* by enum mill_drop */
+	uint64_t said[16];                           /* by enum mill_said, where it left by */
 };
+
+/* What is known of a neighbour on an interface without a face in the kernel: RFC 826, RFC 4861 §7.3.2. */
+enum mill_neighbour_state {
+	MILL_NEIGHBOUR_FREE,
+	MILL_NEIGHBOUR_INCOMPLETE, /* asked for */
+	MILL_NEIGHBOUR_REACHABLE,  /* it has answered not long ago */
+	MILL_NEIGHBOUR_STALE,
+	MILL_NEIGHBOUR_PROBE, /* asked whether it is still there */
+	MILL_NEIGHBOUR_FAILED,
+	MILL_NEIGHBOUR_PERMANENT /* an operator's */
+};
+
+/* Written by the engine alone, under a lock of its own; others copy an entry and look whether its version has stayed. */
+struct mill_neighbour {
+	uint32_t version; /* odd: being written */
+	uint16_t iface;   /* slot */
+	uint8_t family, state;
+	uint8_t mac[6];
+	uint8_t tries; /* requests since it last answered */
+	uint8_t reserved;
+	uint8_t address[16];
+	uint64_t due_ns, asked_ns; /* CLOCK_MONOTONIC: next step of its state, last request */
+	uint64_t reserved2[2];
+};
+
+_Static_assert(sizeof(struct mill_neighbour) == 64, "a neighbour is one cache line");
 
 /* One ACL log event, written by a worker, read by the daemon. */
 struct mill_event {
@@ -135,5 +178,6 @@ struct mill_state {
 	uint64_t policer[MILL_MAX_RULES];
 
 	struct mill_port_state port[MILL_MAX_PORTS];
+	struct mill_neighbour neighbour[MILL_MAX_NEIGHBOURS];
 	struct mill_worker_state worker[MILL_MAX_WORKERS];
 };

@@ -73,6 +73,7 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
     generation,
     eventMode: 'poll',
     lookup: 'flat',
+    neighbourTries: 3,
     policyHash: '0'.repeat(64),
     ports: names.map((name, slot) => ({
       name,
@@ -95,6 +96,7 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
       mtu: 1400 + slot,
       host: 'none',
       hostName: '',
+      addresses: [],
     })),
     workers: [{ core: -1, rings: [1, 1] }],
     ruleSlots: [5, 6],

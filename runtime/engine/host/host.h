@@ -35,5 +35,7 @@ int mill_host_tap_fd(struct mill_host *, uint16_t iface_slot);
 /* Sends at most MILL_BURST frames of the kernel out of the interface's port, tags pushed, through worker->tx; sets
  * tx_dirty. Returns how many were read. */
 uint32_t mill_host_tap_receive(struct mill_host *, struct mill_worker *, uint16_t iface_slot);
+/* Membership in all groups, on a device, as long as the socket lives; -1 for none. */
+int mill_host_join_multicast(uint32_t ifindex);
 /* MILL_HOLD_TAP descriptors. */
 uint32_t mill_host_held_fds(struct mill_host *, struct mill_held_fd *, uint32_t max);

@@ -50,8 +50,7 @@ static bool set_up_device(const char *name, const uint8_t mac[6], uint16_t mtu)
 	return ok;
 }
 
-/* Membership in everything, on the parent, as long as the socket lives. */
-static int join_multicast(uint32_t ifindex)
+int mill_host_join_multicast(uint32_t ifindex)
 {
 	const struct packet_mreq request = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_ALLMULTI};
 	int fd = ifindex == 0 ? -1 : socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -108,7 +107,7 @@ bool mill_host_tap_open(struct mill_host *host, const struct mill_iface_config *
 		close_fd(&tap.fd);
 		return false;
 	}
-	tap.members = join_multicast(host->options.state->port[config->port].ifindex);
+	tap.members = mill_host_join_multicast(host->options.state->port[config->port].ifindex);
 	pthread_mutex_lock(&host->lock);
 	host->tap[config->slot] = tap;
 	pthread_mutex_unlock(&host->lock);

@@ -87,8 +87,8 @@ void Rib::add_own_addresses(OwnRoutes &routes, const OwnLink &own)
 			add_own_route(routes, Prefix(network.last(), bits), local, RTN_BROADCAST,
 			              RTPROT_KERNEL, leg);
 		if (address.family == 6 && length < 127)
-			add_own_route(routes, Prefix(network.address, bits), local, RTN_ANYCAST,
-			              RTPROT_KERNEL, leg);
+			add_own_route(routes, Prefix(network.address, bits), local, RTN_LOCAL, RTPROT_KERNEL,
+			              leg);
 		if (length < bits && (own.link.flags & IFF_LOWER_UP) != 0)
 			add_own_route(routes, network, beside_main(Source::Own), RTN_UNICAST, RTPROT_KERNEL,
 			              leg);

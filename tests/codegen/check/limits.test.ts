@@ -20,5 +20,6 @@ test(same, 'MILL_MAX_WORKERS', limits.workers);
 test(same, 'MILL_MAX_RULES', limits.rules);
 test(same, 'MILL_MAX_GATEWAYS', limits.gateways);
 test(same, 'MILL_MAX_RINGS', limits.rings);
+test(same, 'MILL_MAX_ADDRESSES', limits.addresses);
 test(same, 'MILL_NAME_SIZE', limits.nameSize);
 test(same, 'MILL_SPEC_SIZE', limits.specSize);

@@ -312,10 +312,10 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
     `${wan} ${v4(out, '10.1.5.9', { body: tcp(80) })}`,
     'punt exception from-wan:2',
   ],
-  'unreachable, and nobody can say so': [
+  'unreachable, where the engine stands for the router': [
     1,
     `${lan} ${v4(out, '10.1.5.9', { body: tcp(80) })}`,
-    'drop no-route',
+    'punt exception',
   ],
   'no IPv6 route': [2, `${metro} ${v6('2001:db8:7::1', '2001:db8:2::9', '11', udp(9))}`, 'punt exception'],
   'TTL 1': [0, `${wan} ${v4(out, '10.1.9.9', { ttl: '01', body: tcp(80) })}`, 'punt exception from-wan:2'],

@@ -182,6 +182,8 @@ static bool receive(struct test_engine *engine, struct mill_msg *message, int ti
 	} else if (message->type == MILL_MSG_NOTICE_RESOLVE) {
 		engine->n_resolves++;
 		memcpy(&engine->last_resolve, message->payload, sizeof(engine->last_resolve));
+	} else if (message->type == MILL_MSG_NOTICE_NEIGHBOURS) {
+		engine->n_neighbours++;
 	}
 	return true;
 }
@@ -359,6 +361,7 @@ struct mill_config *config_make(uint64_t generation, uint32_t n, const char *con
 		snprintf(config->iface[i].name, MILL_NAME_SIZE, "p%u", i);
 		config->port[i].slot = config->iface[i].slot = config->iface[i].port = (uint16_t)i;
 		config->worker[0].rx_rings[i] = 0xffff;
+		config->iface[i].host = MILL_HOST_NETDEV;
 		config->rule_slot[i] = i;
 	}
 	return config;

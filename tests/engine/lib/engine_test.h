@@ -42,7 +42,7 @@ struct test_engine {
 		struct mill_hold hold;
 		int fd;
 	} held[MAX_HELD];
-	uint32_t n_links, n_resolves;
+	uint32_t n_links, n_resolves, n_neighbours;
 	struct mill_link_notice last_link;
 	struct mill_resolve last_resolve;
 	struct mill_state *state;

@@ -114,14 +114,12 @@ static inline void mill_defer(struct mill_worker *w, struct mill_packet *p, cons
 		mill_drop(w, p, MILL_DROP_UNRESOLVED);
 }
 
-/* Paths that end here. The kernel answers for what it must: RFC 1812 §5.2.7.1. */
+/* Paths that end here. The kernel, or the engine in its place, answers for what it must: RFC 1812 §5.2.7.1. */
 static inline void mill_no_way(struct mill_worker *w, struct mill_packet *p,
                                const struct mill_adjacency *path)
 {
 	if (path->kind == MILL_ADJ_BLACKHOLE)
 		mill_drop(w, p, MILL_DROP_BLACKHOLE);
-	else if (path->kind != MILL_ADJ_KERNEL && w->ifaces[p->iface].host == MILL_HOST_NONE)
-		mill_drop(w, p, MILL_DROP_NO_ROUTE);
 	else
 		mill_punt(w, p, MILL_PUNT_EXCEPTION);
 }

@@ -1,0 +1,223 @@
+/*
+ * own.h: what a router must say to others, where there is no kernel to say it. Echo replies (RFC 1812 §4.3.3.6, RFC 4443
+ * §4.2), and by icmp.c errors: nobody listens at this port, TTL expired, no way (RFC 1812 §5.2.7.1, RFC 4443 §3). There
+ * is no TCP and no UDP here, and nothing is put together from fragments. On the worker that received the packet.
+ */
+#include <string.h>
+#include "icmp_message.h"
+#include "netmill/checks.h"
+#include "own/own.h"
+
+enum { ECHO = 8, ECHO_REPLY = 0, ECHO6 = 128, ECHO_REPLY6 = 129 };
+enum { UNREACHABLE = 3, UNREACHABLE6 = 1, EXPIRED = 11, EXPIRED6 = 3, PARAMETER6 = 4 };
+enum { NO_PROTOCOL = 2, NO_PORT = 3, NO_PORT6 = 4, UNKNOWN_HEADER6 = 1, NO_HOST = 1 };
+enum { OUR_TTL = 64, LINK = 14 };
+
+static bool read_packet(struct mill_packet *p, const uint8_t *frame, uint16_t len, uint16_t l3)
+{
+	*p = (struct mill_packet){.frame = (uint8_t *)(uintptr_t)frame, .len = len};
+	p->l3 = p->frame + l3;
+	if (l3 >= len)
+		return false;
+	const bool v4 = frame[l3] >> 4 == 4;
+	if (v4 ? mill_read_ipv4(p) >= 0 || mill_check_ipv4(p) >= 0
+	       : mill_read_ipv6(p) >= 0 || mill_check_ipv6(p) >= 0)
+		return false;
+	p->link_group = (frame[0] & 1) != 0;
+	mill_read_l4(p);
+	return p->l4 != MILL_L4_BROKEN;
+}
+
+static void refuse(struct mill_worker *worker, uint16_t slot, enum mill_drop why)
+{
+	worker->if_counters[slot].drop[why]++;
+}
+
+static void tell(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p, uint8_t type,
+                 uint8_t code, uint32_t field)
+{
+	if (!p->link_group) /* RFC 1812 §4.3.2.7 */
+		mill_service_icmp_error(worker, slot, type, code, field, p->frame, (uint16_t)p->len,
+		                        (uint16_t)(p->l3 - p->frame));
+}
+
+/* --- echo --------------------------------------------------------------------------------------------------- */
+
+static uint32_t pseudo_header(const uint8_t *ip, uint32_t length)
+{
+	return mill_sum16(ip + 8, 32) + length + MILL_ICMPV6;
+}
+
+static bool sums_up(const struct mill_packet *p)
+{
+	const uint32_t length = p->ip_len - p->l4_offset;
+	const uint32_t sum = mill_sum16(p->l3 + p->l4_offset, length);
+	return mill_sum_fold(p->family == 4 ? sum : sum + pseudo_header(p->l3, length)) == 0;
+}
+
+/* IP and ICMP headers of the reply over a copy of the message; options and extension headers stay behind. */
+static uint32_t write_reply(uint8_t *ip, const struct mill_packet *p, const uint8_t *source, uint16_t id)
+{
+	const uint32_t header = p->family == 4 ? 20 : MILL_IPV6_HEADER, length = p->ip_len - p->l4_offset;
+	uint8_t *icmp = ip + header;
+	memset(ip, 0, header);
+	memcpy(icmp, p->l3 + p->l4_offset, length);
+	icmp[0] = p->family == 4 ? ECHO_REPLY : ECHO_REPLY6;
+	mill_store16(icmp + 2, 0);
+	if (p->family == 4) {
+		ip[0] = 0x45;
+		ip[1] =
+		    p->l3[1] & 0xfc; /* RFC 1812 §4.3.3.6 asks nothing of it; the kernel reflects it, too */
+		mill_store16(ip + 2, (uint16_t)(header + length));
+		mill_store16(ip + 4, id);
+		ip[8] = OUR_TTL;
+		ip[9] = MILL_ICMP;
+		memcpy(ip + 12, source, 4);
+		memcpy(ip + 16, p->l3 + 12, 4);
+		mill_store16(ip + 10, mill_sum_fold(mill_sum16(ip, header)));
+		mill_store16(icmp + 2, mill_sum_fold(mill_sum16(icmp, length)));
+		return header + length;
+	}
+	ip[0] = 0x60;
+	mill_store16(ip + 4, (uint16_t)length);
+	ip[6] = MILL_ICMPV6;
+	ip[7] = OUR_TTL;
+	memcpy(ip + 8, source, 16);
+	memcpy(ip + 24, p->l3 + 8, 16);
+	mill_store16(icmp + 2, mill_sum_fold(pseudo_header(ip, length) + mill_sum16(icmp, length)));
+	return header + length;
+}
+
+/* RFC 4443 §4.2: from the address that was asked, but for a group's and an anycast one. */
+static bool source_of_reply(struct mill_own *own, uint16_t slot, const struct mill_packet *p,
+                            uint8_t source[16])
+{
+	const uint8_t *asked = p->l3 + (p->family == 4 ? 16 : 24);
+	memcpy(source, asked, p->family == 4 ? 4 : 16);
+	if (p->family == 4)
+		return true;
+	pthread_mutex_lock(&own->lock);
+	const bool other =
+	    asked[0] == 0xff || (mill_own_anycast(own, slot, asked) && !mill_own_has(own, slot, 6, asked));
+	const uint8_t *found = other ? mill_own_source(own, slot, 6, p->l3 + 8) : asked;
+	if (found != NULL)
+		memcpy(source, found, 16);
+	pthread_mutex_unlock(&own->lock);
+	return found != NULL;
+}
+
+static bool reply(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p)
+{
+	uint8_t out[MILL_BUF_SIZE] = {0}, source[16], mac[6];
+	struct mill_own *own = mill_own_of(worker);
+	if (p->fragment || p->src4 + p->src6.high + p->src6.low == 0 || !sums_up(p) ||
+	    p->ip_len - p->l4_offset < 8 || p->ip_len + LINK > sizeof(out) ||
+	    !source_of_reply(own, slot, p, source))
+		return false;
+	const uint16_t id = ((struct mill_worker_thread *)worker)->icmp_id++;
+	const uint32_t length = write_reply(out + LINK, p, source, id);
+	mill_store16(out + LINK - 2, p->family == 4 ? MILL_ETHER_IPV4 : MILL_ETHER_IPV6);
+	if (p->family == 4 || !mill_link_local(&p->src6))
+		return mill_send_to_source(worker, out, LINK + length, p, MILL_SAID_ECHO_REPLY);
+	memcpy(mac, p->frame + 6, 6);
+	mill_own_transmit(worker, slot, mac, out + LINK - 2, (uint16_t)(2 + length), MILL_SAID_ECHO_REPLY);
+	return true;
+}
+
+/* --- what is for the router itself ---------------------------------------------------------------------------- */
+
+static enum mill_adjacency_kind kind_of_way(const struct mill_worker *worker, const struct mill_packet *p)
+{
+	uint32_t group;
+	if (p->family == 4)
+		mill_fib_lookup4(worker->fib, &p->dst4, &group, 1);
+	else
+		mill_fib_lookup6(worker->fib, (const uint8_t(*)[16])(p->l3 + 24), &group, 1);
+	return (enum mill_adjacency_kind)mill_fib_select(worker->fib, group, 0)->kind;
+}
+
+static bool is_echo(const struct mill_packet *p)
+{
+	if (p->l4 != MILL_L4_READ || p->icmp_code != 0)
+		return false;
+	return p->family == 4 ? p->proto == MILL_ICMP && p->icmp_type == ECHO
+	                      : p->proto == MILL_ICMPV6 && p->icmp_type == ECHO6;
+}
+
+/* All nodes, all routers: RFC 4291 §2.7.1. */
+static bool is_our_group(const uint8_t *address)
+{
+	static const uint8_t group[15] = {0xff, 2};
+	return memcmp(address, group, sizeof(group)) == 0 && (address[15] == 1 || address[15] == 2);
+}
+
+/* To a group or a link-local address: is it one of this interface's? */
+static bool meant(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p)
+{
+	struct mill_own *own = mill_own_of(worker);
+	if (p->family == 4)
+		return false; /* RFC 1812 §4.3.3.6: echo requests to many may go unanswered */
+	pthread_mutex_lock(&own->lock);
+	const bool ours = mill_own_has(own, slot, 6, p->l3 + 24);
+	pthread_mutex_unlock(&own->lock);
+	return ours || is_our_group(p->l3 + 24);
+}
+
+/* RFC 1122 §3.2.2.1, RFC 4443 §3.1 and §3.4. */
+static void nobody_listens(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p)
+{
+	const bool has_ports = p->proto == MILL_UDP || p->proto == MILL_TCP;
+	refuse(worker, slot, MILL_DROP_HOST_REFUSED);
+	if (p->family == 4 && p->proto != MILL_ICMP)
+		tell(worker, slot, p, UNREACHABLE, has_ports ? NO_PORT : NO_PROTOCOL, 0);
+	else if (p->family == 6 && has_ports)
+		tell(worker, slot, p, UNREACHABLE6, NO_PORT6, 0);
+	else if (p->family == 6 && p->proto != MILL_ICMPV6 && p->l4_offset == MILL_IPV6_HEADER)
+		tell(worker, slot, p, PARAMETER6, UNKNOWN_HEADER6, 6); /* where "next header" stands */
+}
+
+bool mill_own_answer(struct mill_worker *worker, uint16_t slot, const uint8_t *frame, uint16_t len,
+                     uint16_t l3)
+{
+	struct mill_packet p;
+	if (!read_packet(&p, frame, len, l3))
+		return false;
+	if (p.to_host ? !meant(worker, slot, &p) : kind_of_way(worker, &p) == MILL_ADJ_BROADCAST)
+		return false;
+	if (is_echo(&p))
+		return reply(worker, slot, &p);
+	if (!p.to_host)
+		nobody_listens(worker, slot, &p);
+	else
+		refuse(worker, slot, MILL_DROP_HOST_REFUSED);
+	return true;
+}
+
+/* --- what could not be forwarded ---------------------------------------------------------------------------- */
+
+/* Routes that refuse say that the host cannot be reached; where there is none, or only the kernel's, the network cannot. */
+bool mill_own_exception(struct mill_worker *worker, uint16_t slot, const uint8_t *frame, uint16_t len,
+                        uint16_t l3)
+{
+	struct mill_packet p;
+	if (!read_packet(&p, frame, len, l3))
+		return false;
+	if (mill_ttl(&p) <= 1) {
+		refuse(worker, slot, MILL_DROP_TTL_EXPIRED);
+		tell(worker, slot, &p, p.family == 4 ? EXPIRED : EXPIRED6, 0, 0);
+		return true;
+	}
+	if (p.family == 6 && (mill_link_local(&p.src6) || (p.src6.high | p.src6.low) == 0)) {
+		refuse(worker, slot, MILL_DROP_LINK_LOCAL);
+		return true;
+	}
+	const enum mill_adjacency_kind kind = kind_of_way(worker, &p);
+	if (kind != MILL_ADJ_NONE && kind != MILL_ADJ_UNREACHABLE && kind != MILL_ADJ_KERNEL)
+		return false; /* options, which are not looked into: RFC 7126 §3.1 */
+	refuse(worker, slot, MILL_DROP_NO_ROUTE);
+	if (p.family == 4)
+		tell(worker, slot, &p, UNREACHABLE, kind == MILL_ADJ_UNREACHABLE ? NO_HOST : 0, 0);
+	else
+		tell(worker, slot, &p, UNREACHABLE6, 0, 0);
+	return true;
+}

@@ -1,0 +1,94 @@
+/*
+ * Interfaces without a face in the kernel: here the engine stands for the router itself. It answers ARP and Neighbour
+ * Discovery for the interface's addresses, resolves neighbours, replies to echo requests, and tells sources what became of
+ * their packets. What the forwarder would hand to the kernel comes here (services.c), on the worker that received it.
+ *
+ *   own.c        who is asked what; addresses announced and defended; timers
+ *   addresses.c  the interface's addresses, from the running generation
+ *   neighbours.c the table of neighbours and the states of its entries, in the state memfd
+ *   arp.c nd.c   RFC 826 and RFC 4861 on the wire
+ *   answers.c    echo replies and errors
+ *
+ * One lock covers addresses, neighbours and timers. Workers have it for a few microseconds a packet for the router itself,
+ * never for one that is forwarded; the control thread to change them. Nobody waits while holding it.
+ */
+#pragma once
+#include "engine.h"
+
+struct mill_own_iface {
+	bool used;
+	uint8_t n_addresses;
+	struct mill_address address[MILL_MAX_ADDRESSES];
+	bool up;
+	int members; /* socket that keeps the port's device receiving all groups; -1: it is no device, or receives them anyway */
+	uint32_t members_of;   /* ifindex */
+	uint8_t announcements; /* still to be made */
+	uint64_t announce_ns, defended_ns;
+};
+
+struct mill_own {
+	struct mill_engine *engine;
+	pthread_mutex_t lock;
+	struct mill_own_iface iface[MILL_MAX_IFACES]; /* by slot */
+	uint32_t tries;                               /* before a neighbour counts as gone */
+	uint32_t n_incomplete;
+	uint64_t random;
+	_Atomic uint32_t n_ifaces;  /* used: 0 spares everybody the lock */
+	_Atomic uint64_t looked_ns; /* at the timers */
+};
+
+/* --- addresses.c: lock held --- */
+void mill_own_read_addresses(struct mill_own_iface *, const struct mill_iface_config *, const uint8_t mac[6]);
+bool mill_own_has(const struct mill_own *, uint16_t slot, uint8_t family, const uint8_t *address);
+/* RFC 4291 §2.6.1: the subnet-router anycast address of one of its networks. */
+bool mill_own_anycast(const struct mill_own *, uint16_t slot, const uint8_t *address);
+bool mill_own_on_link(const struct mill_own *, uint16_t slot, uint8_t family, const uint8_t *address);
+/* The address to speak to `peer` from: on its network if there is one. NULL: it has none of that family. */
+const uint8_t *mill_own_source(const struct mill_own *, uint16_t slot, uint8_t family, const uint8_t *peer);
+/* An own address of any such interface. */
+bool mill_own_anywhere(const struct mill_own *, uint8_t family, const uint8_t *address);
+
+/* --- neighbours.c: lock held --- */
+bool mill_neighbour_usable(const struct mill_neighbour *);
+/* NULL: not known. */
+struct mill_neighbour *mill_neighbour_find(const struct mill_own *, uint16_t slot, uint8_t family,
+                                           const uint8_t *address);
+/* Asked for from now on, if it is not known. NULL: no room. */
+struct mill_neighbour *mill_neighbour_want(struct mill_worker *, uint16_t slot, uint8_t family,
+                                           const uint8_t *address);
+/* Something of it that does not say that it can be reached. `create`: it speaks to us, so it is known from now on. */
+void mill_neighbour_heard(struct mill_own *, uint16_t slot, uint8_t family, const uint8_t *address,
+                          const uint8_t mac[6], uint64_t now, bool create);
+/* An answer. Nobody is learned from answers to what was not asked. */
+void mill_neighbour_confirmed(struct mill_own *, struct mill_neighbour *, const uint8_t mac[6], uint64_t now);
+void mill_neighbour_set_stale(struct mill_own *, struct mill_neighbour *, const uint8_t mac[6], uint64_t now);
+void mill_neighbours_tick(struct mill_worker *);
+/* Those of an interface; `all`: those of operators, too. */
+void mill_neighbours_forget(struct mill_own *, uint16_t slot, bool all);
+uint32_t mill_neighbours_count(const struct mill_own *, enum mill_neighbour_state);
+/* False: no room, or nothing to forget. */
+bool mill_neighbour_change(struct mill_own *, const struct mill_neighbour_change *, uint64_t now);
+
+/* --- arp.c, nd.c: lock held. False: the packet is not to be understood, or not for us --- */
+bool mill_arp_receive(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
+void mill_arp_request(struct mill_worker *, uint16_t slot, const uint8_t *target, const uint8_t mac[6]);
+void mill_arp_announce(struct mill_worker *, uint16_t slot, const uint8_t *address);
+bool mill_nd_receive(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
+void mill_nd_solicit(struct mill_worker *, uint16_t slot, const uint8_t *target, const uint8_t mac[6]);
+void mill_nd_announce(struct mill_worker *, uint16_t slot, const uint8_t *address);
+
+/* --- own.c --- */
+static inline struct mill_own *mill_own_of(struct mill_worker *worker)
+{
+	return ((struct mill_worker_thread *)worker)->engine->own;
+}
+/* Frame = two bytes of EtherType and the packet. */
+void mill_own_transmit(struct mill_worker *, uint16_t slot, const uint8_t mac[6], const uint8_t *frame,
+                       uint16_t len, enum mill_said what);
+/* Somebody else speaks from an address of ours: RFC 5227 §2.4 (c), RFC 4861 §7.2.5. Lock held. */
+void mill_own_defend(struct mill_worker *, uint16_t slot, uint8_t family, const uint8_t *address,
+                     const uint8_t mac[6]);
+
+/* --- answers.c: lock not held --- */
+bool mill_own_answer(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
+bool mill_own_exception(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
