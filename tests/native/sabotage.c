@@ -89,7 +89,9 @@ static void spoil_route(struct mill_fib *fib, const char *text)
 	if (inet_pton(AF_INET, text, &address) != 1)
 		errx(1, "expected an IPv4 address, got '%s'", text);
 	uint16_t *root = (uint16_t *)((uint8_t *)fib + MILL_FIB_NARROW_ROOT4_OFFSET);
+	uint8_t *near = (uint8_t *)fib + MILL_FIB_NEAR4_OFFSET;
 	root[ntohl(address.s_addr) >> 8] = 0;
+	near[ntohl(address.s_addr) >> 8] = 0;
 }
 
 static void spoil_mac(struct mill_fib *fib, const char *text)
