@@ -5,7 +5,7 @@ import { type Judged, makePipeline } from '../../../codegen/analysis/pipeline.js
 import { size } from '../../../codegen/analysis/sets.js';
 import { makeSpace } from '../../../codegen/analysis/space.js';
 import { evaluateFrame } from '../../../codegen/evaluate/evaluate.js';
-import type { Fate } from '../../../codegen/evaluate/outcome.js';
+import type { Fate, Outcome } from '../../../codegen/evaluate/outcome.js';
 import { etherTypes, parseFrame, parseIpv4, parseIpv6 } from '../../../codegen/evaluate/parse.js';
 import type { Path, Paths } from '../../../codegen/evaluate/paths.js';
 import { linkOf, see } from '../../../codegen/evaluate/rules.js';
@@ -15,6 +15,7 @@ import type { PredicateExpr } from '../../../codegen/predicate/expr.js';
 import { makeFrames } from '../../../codegen/selftest/packets.js';
 import { randomOf } from '../../../codegen/selftest/random.js';
 import { makeWorld } from '../../../codegen/selftest/world.js';
+import { treatmentOf } from '../../../codegen/treatment.js';
 import { formatAddress } from '../../../dsl/address.js';
 import type { Acl, LogicalInterface, Router } from '../../../dsl/model.js';
 import { randomPolicy } from '../../oracle/random-policy.js';
@@ -71,6 +72,14 @@ function fateOf(ir: Ir, fate: Fate): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** And what the rules that took it do with it besides. */
+function wayOf(ir: Ir, { fate, rules }: Outcome): string | undefined {
+  const kind = fateOf(ir, fate);
+  if (kind === undefined || kind === 'martian') return kind;
+  const took = rules.map((local) => ir.rules.find((rule) => rule.local === local)!);
+  return `${kind}, ${treatmentOf(took, fate.verdict === 'forward')}`;
 }
 
 const isIp = (type: number) => type === etherTypes.ipv4 || type === etherTypes.ipv6;
@@ -162,8 +171,8 @@ test('what changes between two versions is what fares differently in them', (t) 
       if (frame === undefined || (bytes[0]! & 1) === 1) continue;
       const outcome = evaluateFrame(old, old.ports[port]!, bytes, before);
       const [a, b] = [
-        fateOf(old, outcome.fate),
-        fateOf(fresh, evaluateFrame(fresh, fresh.ports[port]!, bytes, after).fate),
+        wayOf(old, outcome),
+        wayOf(fresh, evaluateFrame(fresh, fresh.ports[port]!, bytes, after)),
       ];
       if (a === undefined || b === undefined) continue;
       const payload = bytes.subarray(frame.network);
