@@ -41,8 +41,9 @@ export interface Pipeline {
   /** Everything that can come in there. */
   readonly arriving: (iface: IrInterface) => PacketSet;
   readonly list: (list: IrList) => FirstMatch;
-  /** The router's own addresses. */
+  /** The router's own addresses, as destinations and as sources. */
   readonly own: Diagram;
+  readonly ownSources: Diagram;
   /** `out`: by which interface what is routed or diverted would leave; left out, by one without an `out` ACL. */
   readonly judge: (iface: IrInterface, set: PacketSet, spent: Budget, out?: IrInterface) => readonly Judged[];
   /** Everything that can be forwarded to an interface, whatever the `in` ACLs say. */
@@ -65,6 +66,7 @@ export function makePipeline(ir: Ir, space: Space): Pipeline {
     space,
     list,
     own: checks.own,
+    ownSources: checks.ownSources,
     arriving: (iface) => blockOf(all, all, onVlans(space, [vlanOf(iface)]).valid),
     judge: (iface, set, spent, out) => {
       const judged = judge(ir, space, checks, list, iface, set, spent);
@@ -109,7 +111,10 @@ interface Checks {
   /** Both unspecified: a question for an address (IPv4). */
   readonly unspecified: Diagram;
   readonly forMany: Diagram;
+  /** Addresses that the router answers at, broadcast ones of its networks among them. */
   readonly own: Diagram;
+  /** Those that only the router sends from. */
+  readonly ownSources: Diagram;
 }
 
 const texts = {
@@ -142,20 +147,25 @@ function makeChecks(ir: Ir, { space }: Regions): Checks {
     martianDestinations: parsed(texts[family].destinations),
     unspecified: set([{ family, bits: 0n, length: space.width }]),
     forMany: parsed(texts[family].forMany),
-    own: set(ownAddresses(ir, family)),
+    own: set([...ownAddresses(ir, family), ...ownBroadcasts(ir, family)]),
+    ownSources: set(ownAddresses(ir, family)),
   };
 }
 
-/** Addresses at which the router is reached, as far as the policy gives them, with the broadcast ones of its networks. */
+/** Of the router, as far as the policy gives them. */
 function ownAddresses(ir: Ir, family: Family): readonly Prefix[] {
-  return ir.router.interfaces.flatMap((face) =>
-    face.addresses
-      .filter((one) => one.family === family)
-      .flatMap((one): Prefix[] => [
-        { family, bits: one.bits, length: family === 4 ? 32 : 128 },
-        ...(family === 4 && one.length < 31 ? [broadcast(one)] : []),
-      ]),
-  );
+  return addressesOf(ir, family).map(({ bits }) => ({ family, bits, length: family === 4 ? 32 : 128 }));
+}
+
+function ownBroadcasts(ir: Ir, family: Family): readonly Prefix[] {
+  if (family === 6) return [];
+  return addressesOf(ir, family)
+    .filter((one) => one.length < 31)
+    .map(broadcast);
+}
+
+function addressesOf(ir: Ir, family: Family): readonly InterfaceAddress[] {
+  return ir.router.interfaces.flatMap((face) => face.addresses.filter((one) => one.family === family));
 }
 
 function broadcast(one: InterfaceAddress): Prefix {
@@ -234,8 +244,8 @@ function passing(space: Space, checks: Checks, block: Block, acl: Decider, say: 
   say({ kind: 'host' }, onto(space, [block], all, many), acl);
   const one = onto(space, [block], all, diagrams.not(many));
   // RFC 1812 §5.3.8, which the kernel asks for IPv4 alone.
-  if (family === 4) say({ kind: 'martian' }, onto(space, one, checks.own, all), acl);
-  const foreign = family === 4 ? onto(space, one, diagrams.not(checks.own), all) : one;
+  if (family === 4) say({ kind: 'martian' }, onto(space, one, checks.ownSources, all), acl);
+  const foreign = family === 4 ? onto(space, one, diagrams.not(checks.ownSources), all) : one;
   say({ kind: 'host' }, onto(space, foreign, all, checks.own), acl);
   return onto(space, foreign, all, diagrams.not(checks.own));
 }

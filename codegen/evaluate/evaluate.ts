@@ -132,7 +132,7 @@ function ruled(way: Way, forMany: boolean): Fate {
   }
   if (forMany) return punt(way, hostClass(packet));
   // RFC 1812 §5.3.8: nobody else sends from the router's own addresses. The kernel asks this for IPv4 alone.
-  if (packet.family === 4 && isOwn(route(paths, packet.src))) return drop('martian-source');
+  if (packet.family === 4 && route(paths, packet.src).kind === 'local') return drop('martian-source');
   const usualPath = route(paths, packet.dst);
   if (isOwn(usualPath)) return punt(way, hostClass(packet));
   const diverted = gatewayPath(way, taken) ?? byPbr(way, seen);

@@ -52,7 +52,7 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
     if (taken === undefined || refuses(taken)) return done('denied');
   } else say('acl', 'the interface has no ACL');
   // RFC 1812 §5.3.8, which the kernel asks for IPv4 alone; what is for everybody is delivered before.
-  if (!judged.toHost && packet.family === 4 && isOwn(ir, packet.src)) {
+  if (!judged.toHost && packet.family === 4 && isOf(ir, packet.src)) {
     say('addresses', 'dropped: nobody else sends from an address of the router');
     return done('martian');
   }
@@ -122,7 +122,14 @@ function gatewayOf(ir: Ir, rule: IrRule | undefined, { packet }: Seen): string |
   return gateway && formatAddress(gateway.address);
 }
 
-/** An address of the router that the policy gives, or the broadcast address of one of its networks. */
+/** An address of the router that the policy gives. */
+function isOf(ir: Ir, address: Seen['packet']['src']): boolean {
+  return ir.router.interfaces.some((face) =>
+    face.addresses.some((one) => one.family === address.family && one.bits === address.bits),
+  );
+}
+
+/** Or the broadcast address of one of its networks. */
 function isOwn(ir: Ir, address: Seen['packet']['dst']): boolean {
   return ir.router.interfaces.some((face) =>
     face.addresses.some(

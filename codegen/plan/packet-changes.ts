@@ -106,7 +106,10 @@ function candidates(
     found.add(block);
     return false;
   };
-  const own = diagrams.xor(pipes.old.own, pipes.new.own);
+  const own = diagrams.or(
+    diagrams.xor(pipes.old.own, pipes.new.own),
+    diagrams.xor(pipes.old.ownSources, pipes.new.ownSources),
+  );
   for (const block of [...blockOf(own, all, all), ...blockOf(all, own, all)]) add(block);
   for (const kind of ['acl', 'pbr'] as const) ofLists(pipes, was[kind], now[kind], keys, add, spent);
   return found.blocks();

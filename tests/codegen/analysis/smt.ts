@@ -331,18 +331,16 @@ function martian(family: Family, code: (fate: string) => string, then: string): 
 
 /** What the router keeps for itself, then its own addresses as sources (RFC 1812 §5.3.8, IPv4 alone), then `way`. */
 function forHost(ir: Ir, family: Family, code: (fate: string) => string, way: string): string {
-  const own = ir.router.interfaces.flatMap((face) =>
-    face.addresses
-      .filter((one) => one.family === family)
-      .flatMap((one) => [
-        net(family, one.bits, widthOf(family)),
-        ...(family === 4 && one.length < 31
-          ? [net(4, one.bits | ((1n << BigInt(32 - one.length)) - 1n), 32)]
-          : []),
-      ]),
+  const addresses = ir.router.interfaces.flatMap((face) =>
+    face.addresses.filter((one) => one.family === family),
   );
+  const ours = addresses.map(({ bits }) => net(family, bits, widthOf(family)));
+  const broadcasts = addresses
+    .filter((one) => family === 4 && one.length < 31)
+    .map(({ bits, length }) => net(4, bits | ((1n << BigInt(32 - length)) - 1n), 32));
+  const own = [...ours, ...broadcasts];
   const many = family === 4 ? [multicast4, everybody, unspecified] : [multicast6, linkLocal6];
-  const fromUs = family === 4 ? within('src', own, family) : 'false';
+  const fromUs = family === 4 ? within('src', ours, family) : 'false';
   return `(ite ${within('dst', many, family)} ${code('host')} (ite ${fromUs} ${code('martian')} (ite ${within('dst', own, family)} ${code('host')} ${way})))`;
 }
 

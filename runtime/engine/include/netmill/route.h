@@ -15,15 +15,12 @@ static inline const struct mill_adjacency *mill_path(const struct mill_worker *w
 }
 
 /* RFC 1812 §5.3.8, of which the kernel asks this much without reverse path filtering: a packet from one of the
- * router's own addresses, or from a broadcast of its networks, did not come from there. Most packets of a burst come by
- * the same group: asked once. */
+ * router's own addresses did not come from there. Most packets of a burst come by the same group: asked once. */
 static inline bool mill_from_myself4(const struct mill_worker *w, struct mill_burst *burst, uint32_t group)
 {
-	uint8_t kind;
 	if (group == burst->foreign4)
 		return false;
-	kind = mill_fib_select(w->fib, group, 0)->kind;
-	if (kind == MILL_ADJ_LOCAL || kind == MILL_ADJ_BROADCAST)
+	if (mill_fib_select(w->fib, group, 0)->kind == MILL_ADJ_LOCAL)
 		return true;
 	burst->foreign4 = group;
 	return false;
