@@ -2,16 +2,13 @@
  * The one place that knows ts-morph. Everything else in the loader and in the predicate compiler uses the raw
  * compiler API through `ts`: wrappers cost too much on policies with thousands of rules.
  */
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { Project, ts } from 'ts-morph';
+import { packageRoot } from '../package-root.js';
 import { placeCalls } from './place-calls.js';
 
-export { ts };
+export { packageRoot, ts };
 
-/** Of the package: where dist/ and templates/ are. */
-export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
 const ownTypes = join(packageRoot, 'dist/dsl/index.d.ts');
 
 const options: ts.CompilerOptions = {
@@ -96,9 +93,4 @@ export function importsOf(code: string): readonly string[] {
 /** Is this file netmill's own? */
 export function isOwn(path: string): boolean {
   return path.startsWith(join(packageRoot, 'dist/dsl/')) || path.startsWith(join(packageRoot, 'dsl/'));
-}
-
-function findRoot(from: string): string {
-  if (existsSync(join(from, 'package.json'))) return from;
-  return findRoot(dirname(from));
 }

@@ -2,17 +2,15 @@
  * Does the compiled forwarder do what the policy says? Frames go through it in a process of its own, and through the
  * evaluator; the first difference keeps the generation from being deployed.
  */
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import type { Origin } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { evaluateFrame } from '../evaluate/evaluate.js';
 import type { Ir } from '../ir.js';
-import { packageRoot } from '../load/compiler.js';
 import { decode, expected, type Observation } from './observe.js';
 import { makeFrames, type PacketOptions } from './packets.js';
 import { encode, numberPaths, type TestFrame } from './protocol.js';
+import { type Ran, runForwarder } from './run-forwarder.js';
 import { makeWorld } from './world.js';
 
 export interface SelfTestOptions extends PacketOptions {
@@ -20,7 +18,6 @@ export interface SelfTestOptions extends PacketOptions {
   readonly runner?: string;
 }
 
-const runnerPath = join(packageRoot, 'runtime/engine/build/netmill-selftest');
 const bug = 'report this as a bug of netmill, with the policy.';
 
 /** Frames, and what the evaluator says of them: all that needs no forwarder yet, so that it can be made while the compiler runs. */
@@ -39,7 +36,7 @@ export function drawSelfTest(ir: Ir, options: SelfTestOptions = {}): SelfTest {
     return { iface: outcome.iface, observation: expected(ir, one.bytes, outcome, numbers) };
   });
   const run = async (soPath: string): Promise<readonly Diagnostic[]> => {
-    const result = await through(options.runner ?? runnerPath, soPath, input);
+    const result = await runForwarder(soPath, input, options.runner);
     if (result.code !== 0) return [failed(ir, result, frames)];
     const got = decode(ir, result.output, frames.length);
     if (got === undefined) return [failed(ir, { ...result, errors: 'its results end too early' }, frames)];
@@ -59,33 +56,6 @@ export function selfTest(
   options: SelfTestOptions = {},
 ): Promise<readonly Diagnostic[]> {
   return drawSelfTest(ir, options).run(soPath);
-}
-
-interface Ran {
-  readonly code: number | null;
-  readonly output: Buffer;
-  readonly errors: string;
-}
-
-/** The program bounds its own time; killed all the same when it does not. */
-function through(runner: string, soPath: string, input: Buffer): Promise<Ran> {
-  return new Promise((resolve) => {
-    const child = spawn(runner, [soPath], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: 60_000,
-      killSignal: 'SIGKILL',
-    });
-    const output: Buffer[] = [];
-    let errors = '';
-    child.stdout.on('data', (part: Buffer) => output.push(part));
-    child.stderr.on('data', (part: Buffer) => {
-      if (errors.length < 10_000) errors += part.toString();
-    });
-    child.on('error', (error) => resolve({ code: null, output: Buffer.alloc(0), errors: error.message }));
-    child.on('close', (code) => resolve({ code, output: Buffer.concat(output), errors }));
-    child.stdin.on('error', () => {}); // it ended before it read everything: its exit code tells why
-    child.stdin.end(input);
-  });
 }
 
 function same(a: Observation, b: Observation): boolean {

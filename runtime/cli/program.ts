@@ -36,6 +36,7 @@ import { RouteTopCommand } from './route-top.js';
 import { ShutdownCommand } from './shutdown.js';
 import { StatusCommand } from './status.js';
 import { TestCommand } from './test.js';
+import { TraceCommand } from './trace.js';
 import { shortUsage } from './usage.js';
 import { VersionCommand } from './version.js';
 
@@ -53,6 +54,7 @@ const commands = [
   GenerationsCommand,
   RollbackCommand,
   StatusCommand,
+  TraceCommand,
   IfconfigCommand,
   ArpCommand,
   ArpAddCommand,

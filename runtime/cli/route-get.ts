@@ -42,7 +42,7 @@ function ribDetails(route: RouteReply): string {
   return ` proto ${by}, since ${time(route.since)}${route.group > 0 ? `; group ${route.group}: ${use}` : ''}`;
 }
 
-function compiledText(compiled: RouteGetReply['compiled']): string {
+export function compiledText(compiled: RouteGetReply['compiled']): string {
   if (compiled.legs.length === 0) return compiled.kind === 'none' ? 'no route' : compiled.kind;
   return compiled.legs
     .map((leg) => {

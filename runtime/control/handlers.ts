@@ -10,6 +10,7 @@ import { listInterfaces, listNeighbours } from './read-interfaces.js';
 import { addRoute, deleteRoute, dumpRoutes, getRoute, listRoutes } from './read-routes.js';
 import { readStatus } from './read-status.js';
 import { topRoutes } from './read-use.js';
+import { tracePacket } from './trace.js';
 import type { FibReply, GenerationReply } from './types.js';
 
 export function createHandler(context: ControlContext): Handler {
@@ -58,6 +59,8 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
       return topRoutes(context, body, exchange);
     case 'route.get':
       return getRoute(context, body.address);
+    case 'trace':
+      return tracePacket(context, body.packet);
     case 'route.add':
       return addRoute(context, body);
     case 'route.delete':

@@ -31,6 +31,7 @@ const requestBody = z.discriminatedUnion('op', [
   op('route.list', { family: z.union([z.literal(4), z.literal(6)]).optional() }),
   op('route.top', { seconds: z.number().min(0.1).max(60), limit: z.int().min(1).max(10_000) }),
   op('route.get', { address: text(64) }),
+  op('trace', { packet: text(1024) }),
   op('route.add', { prefix: text(64), gateway: text(64).optional(), iface: text(64).optional() }),
   op('route.delete', { prefix: text(64) }),
   op('route.dump', { file: text(4096).optional() }),

@@ -1,4 +1,5 @@
 /** What the daemon answers, by request. Counters are numbers: exact up to 2^53, which is nine million terabytes. */
+import type { Traced } from '../../codegen/trace/trace.js';
 import type { DeployResult } from '../deploy/deployer.js';
 import type { Plan } from '../deploy/plan.js';
 import type { FpmStatus } from '../fpm.js';
@@ -199,6 +200,16 @@ export interface RouteGetReply {
   readonly differences: readonly string[];
   /** They cannot have begun to differ before: then the RIB's route came, or the FIB was decoupled. */
   readonly differSince?: string | undefined;
+}
+
+/** What the running forwarder did with a packet, in a process of its own. */
+export interface TraceReply extends Traced {
+  readonly packet: string;
+  readonly interface: string;
+  readonly generation: number;
+  readonly aclEnabled: boolean;
+  /** Where the engine's FIB sends its destination. */
+  readonly compiled: RouteGetReply['compiled'];
 }
 
 export interface GenerationReply {

@@ -51,6 +51,7 @@ test('route of one family', asks, 'route -6', { op: 'route.list', family: 6 });
 test('route of both families', asks, 'route -4 -6', { op: 'route.list' });
 test('route top, once', asks, 'route top --once -n 5 -i 0.5', { op: 'route.top', seconds: 0.5, limit: 5 });
 test('route get', asks, 'route get 192.0.2.1', { op: 'route.get', address: '192.0.2.1' });
+test('trace', asks, 'trace udp', { op: 'trace', packet: 'udp' });
 test('route add by a gateway', asks, 'route add 10.0.0.0/8 192.0.2.1', {
   op: 'route.add',
   prefix: '10.0.0.0/8',

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FibReply, RouteReply, TopReply } from '../../runtime/control/types.js';
+import type { AclReply, FibReply, RouteReply, TopReply, TraceReply } from '../../runtime/control/types.js';
 import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
@@ -25,6 +25,7 @@ systemTest('every command of a running daemon answers, as text and as JSON', asy
       ['route'],
       ['route', 'get', own.server.v4],
       ['route', 'get', own.server.v6],
+      ['trace', `in client tcp ${own.client.v4}:1234 > ${own.server.v4}:80 syn`],
       ['acl', 'list'],
       ['generations'],
       ['fib', 'status'],
@@ -50,6 +51,49 @@ systemTest('every command of a running daemon answers, as text and as JSON', asy
       'status',
     );
     t.is(other.code, 69);
+  } finally {
+    await line.close();
+  }
+});
+
+systemTest('the running forwarder answers for a packet, and no worker notices', async (t) => {
+  const line = await Line.create();
+  try {
+    const netmill = await Netmill.start(line.lab, line.router, numbered(0));
+    await line.warm();
+    const trace = (packet: string) => netmill.json<TraceReply>('trace', packet);
+    // Neighbours go on asking for each other meanwhile.
+    const counted = async () =>
+      (await netmill.json<AclReply>('acl', 'list')).rules
+        .filter((one) => !one.id.startsWith('builtin:'))
+        .map((one) => [one.text, one.packets]);
+    const before = await counted();
+    const sent = await trace(`in client tcp ${own.client.v4}:1234 > ${own.server.v4}:80 syn`);
+    t.deepEqual(
+      sent.rules.map((one) => [one.list, one.action, one.text]),
+      [['from-client', 'allow', "allow({ from: nets('10.0.1.0/24', '2001:db8:1::/64') }).id('client')"]],
+    );
+    t.is(sent.fate, `sent by server to ${macs.s0}`);
+    t.is(sent.compiled.legs[0]?.interface, 'server');
+    t.is((await trace(`in client udp ${own.client.v4}:1 > ${own.server.v4}:7`)).fate, 'dropped: acl');
+    t.is((await trace(`in client udp [${own.client.v6}]:1 > [${own.server.v6}]:7`)).fate, 'dropped: acl');
+    t.is(
+      (await trace(`in client tcp ${own.client.v4}:1 > 10.0.1.1:22 syn`)).fate,
+      'to host of client (local)',
+    );
+    t.is(
+      (await trace(`in client tcp ${own.client.v4}:1 > ${own.server.v4}:80 ttl 1`)).fate,
+      'to host of client (exception)',
+    );
+    t.deepEqual(await counted(), before);
+    t.is((await netmill.run('acl', 'disable')).code, 0);
+    const open = await trace(`in client udp ${own.client.v4}:1 > ${own.server.v4}:7`);
+    t.like(open, { aclEnabled: false, rules: [], fate: `sent by server to ${macs.s0}` });
+    t.is((await netmill.run('trace', 'in nowhere tcp 1.1.1.1:1 > 2.2.2.2:2')).code, 64);
+    t.is(
+      (await netmill.run('trace', `in client udp ${own.client.v4}:1 > ${own.server.v4}:7 cut-short`)).code,
+      64,
+    );
   } finally {
     await line.close();
   }

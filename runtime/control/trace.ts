@@ -1,0 +1,155 @@
+/** `netmill trace`: what the running generation's forwarder does with a packet, by the routes that the engine has. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packetText } from '../../codegen/analysis/packet-text.js';
+import { usual } from '../../codegen/evaluate/evaluate.js';
+import type { Face, Path, Paths } from '../../codegen/evaluate/paths.js';
+import { readPacket } from '../../codegen/explain/read-packet.js';
+import type { Ir, IrInterface } from '../../codegen/ir.js';
+import { lower } from '../../codegen/lower.js';
+import { policyFile, policyFromJson } from '../../codegen/policy-json.js';
+import { tagsOf } from '../../codegen/tags.js';
+import { frameOf } from '../../codegen/trace/frame.js';
+import { traceFrame } from '../../codegen/trace/trace.js';
+import { formatAddress, parseInterfaceAddress } from '../../dsl/address.js';
+import type { Address, Family } from '../../dsl/model.js';
+import { MillError, messageOf } from '../errors.js';
+import type { ControlContext } from './context.js';
+import { listInterfaces } from './read-interfaces.js';
+import { getRoute } from './read-routes.js';
+import type { InterfaceReply, RouteGetReply, TraceReply } from './types.js';
+
+type Compiled = RouteGetReply['compiled'];
+
+/** @throws MillError when the packet is not understood, or the forwarder cannot be asked */
+export async function tracePacket(context: ControlContext, text: string): Promise<TraceReply> {
+  const { active } = context.deployer;
+  if (active === undefined)
+    throw new MillError('not-found', 'no generation runs', 'deploy one: netmill deploy POLICY');
+  const ir = runningIr(active.bundle.dir);
+  const read = readPacket(text);
+  if ('expected' in read)
+    throw new MillError('usage', `the packet is not understood: expected ${read.expected}, got ${read.got}`);
+  const iface = faceNamed(ir, read.interface);
+  const fields = { ...read.packet.fields, vlan: tagsOf(iface.encapsulation).at(-1)?.vid ?? 0 };
+  const point = { ...read.packet, fields };
+  const { family } = point;
+  const [source, destination] = [point.src, point.dst].map((bits): Address => ({ family, bits })) as [
+    Address,
+    Address,
+  ];
+  const faces = listInterfaces(context);
+  const { paths, compiled } = await worldOf(context, ir, faces, source, destination);
+  const frame = frameOf(iface, point, paths.faces[iface.local]!.mac);
+  if ('expected' in frame)
+    throw new MillError(
+      'usage',
+      `this packet cannot be traced: expected ${frame.expected}, got ${frame.got}`,
+    );
+  const { state } = context.link();
+  const now = { ...usual, aclEnabled: state.aclEnabled };
+  try {
+    const traced = await traceFrame(ir, active.bundle.forwarder, paths, iface, frame, now);
+    const { generation } = active.record;
+    return {
+      packet: packetText(point),
+      interface: iface.name,
+      generation,
+      aclEnabled: now.aclEnabled,
+      ...traced,
+      compiled,
+    };
+  } catch (error) {
+    throw new MillError('internal', `the forwarder could not be asked: ${messageOf(error)}`);
+  }
+}
+
+/** As it was built: the forwarder's numbers are those of this policy. */
+function runningIr(directory: string): Ir {
+  const path = join(directory, policyFile);
+  if (!existsSync(path))
+    throw new MillError('not-found', `${directory} has no ${policyFile}`, 'build it with this netmill');
+  return lower(policyFromJson(readFileSync(path, 'utf8')));
+}
+
+function faceNamed(ir: Ir, name: string | undefined): IrInterface {
+  const found = ir.interfaces.find((one) => one.name === name);
+  if (found) return found;
+  const names = ir.interfaces.map((one) => one.name).join(', ');
+  const got = name === undefined ? 'none' : `'${name}'`;
+  throw new MillError('usage', `expected an interface (${names}), got ${got}`, "begin with 'in IFACE'");
+}
+
+/** What the engine says of both addresses and of the gateways: nothing else of its FIB can matter to one packet. */
+async function worldOf(
+  context: ControlContext,
+  ir: Ir,
+  faces: readonly InterfaceReply[],
+  source: Address,
+  destination: Address,
+): Promise<{ readonly paths: Paths; readonly compiled: Compiled }> {
+  const local = (name: string) => ir.interfaces.findIndex((one) => one.name === name);
+  const answer = async (to: Address) => (await getRoute(context, formatAddress(to))).compiled;
+  const [from, compiled, ...gateways] = await Promise.all(
+    [source, destination, ...ir.gateways.map((one) => one.address)].map(answer),
+  );
+  const width = source.family === 4 ? 32 : 128;
+  const routes = [
+    { prefix: { ...destination, length: width }, path: pathOf(compiled!, destination, local) },
+    ...(source.bits === destination.bits
+      ? []
+      : [{ prefix: { ...source, length: width }, path: pathOf(from!, source, local) }]),
+  ];
+  return {
+    compiled: compiled!,
+    paths: {
+      faces: ir.interfaces.map((one) => faceOf(faces.find((other) => other.name === one.name))),
+      routes,
+      gateways: ir.gateways.map((one, i) => gatewayPath(pathOf(gateways[i]!, one.address, local))),
+    },
+  };
+}
+
+/** Of several legs the first: which one a flow takes is the engine's to say. */
+function pathOf({ kind, legs }: Compiled, to: Address, local: (name: string) => number): Path {
+  const [leg] = legs;
+  if (leg === undefined) return { kind: kind as Path['kind'] };
+  const iface = local(leg.interface);
+  const neighbour = leg.nexthop === undefined ? to : (parseInterfaceAddress(leg.nexthop) ?? to);
+  switch (leg.kind) {
+    case 'forward':
+      return { kind: 'forward', iface, mac: macOf(leg.mac ?? '') };
+    case 'resolve':
+      return { kind: 'resolve', iface, neighbour: { family: neighbour.family, bits: neighbour.bits } };
+    case 'glean':
+      return { kind: 'glean', iface };
+    default:
+      return { kind: leg.kind as Path['kind'] };
+  }
+}
+
+/** A gateway that is on no interface of the engine diverts nothing. */
+function gatewayPath(path: Path): Path | undefined {
+  return path.kind === 'forward' || path.kind === 'resolve' ? path : undefined;
+}
+
+function faceOf(face: InterfaceReply | undefined): Face {
+  const own = (face?.addresses ?? [])
+    .map((text) => parseInterfaceAddress(text))
+    .filter((one) => one !== undefined);
+  const speaks = (family: Family): Address => ({
+    family,
+    bits: own.find((one) => one.family === family)?.bits ?? 0n,
+  });
+  return {
+    mac: macOf(face?.mac ?? ''),
+    mtu: face?.mtu ?? 1500,
+    up: face?.up ?? false,
+    host: face !== undefined && face.face !== 'none',
+    speaksFrom: { 4: speaks(4), 6: speaks(6) },
+  };
+}
+
+function macOf(text: string): Uint8Array {
+  return Uint8Array.from({ length: 6 }, (_, i) => Number.parseInt(text.split(':')[i] ?? '0', 16));
+}
