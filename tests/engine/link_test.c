@@ -62,7 +62,7 @@ static void the_daemon_is_told(void)
 	CHECK(shell("ip link set left up") == 0, "up");
 	expect_carrier(0, true);
 	expect_notice(0, true);
-	printf("ok a lost carrier is seen at once\n");
+	printf("ok a lost carrier is seen, and the daemon is told once\n");
 }
 
 /* The engine's socket for links, as a descriptor of ours. */

@@ -177,11 +177,22 @@ void mill_compact_forget(struct mill_compact *compact, uint32_t node)
 
 /* ---- the whole ---- */
 
+/* As after an adoption: then there is nothing to read, and reading a sparse root would give it its memory. */
+static bool is_untouched(const struct mill_dir *dir)
+{
+	uint32_t prefixes = 0;
+	for (uint32_t part = 0; part < MILL_DIR_PARTS; part++)
+		prefixes |= dir->prefixes[part];
+	return prefixes == 0;
+}
+
 static bool build_all(struct mill_compact *compact)
 {
 	const struct mill_dir *dir = compact->dir;
 	if (!dir->narrow)
 		return false;
+	if (is_untouched(dir))
+		return true;
 	for (uint32_t depth = 0; depth < dir->depths; depth++)
 		for (uint32_t number = 0; number < dir->slots[depth].next; number++) {
 			const uint32_t node = depth * MILL_FIB_NARROW_LIMIT + number;
