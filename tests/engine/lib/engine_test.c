@@ -452,7 +452,8 @@ static void *receive_flow(void *argument)
 		const uint32_t n = mill_ring_space(rx);
 		const uint64_t now = test_now();
 		if (n == 0) {
-			if (atomic_load(&flow->stop) && stopped == 0)
+			/* Not at `stop`: the sender may be about to send one more burst. */
+			if (atomic_load(&flow->all_sent) && stopped == 0)
 				stopped = now;
 			if (stopped != 0 &&
 			    (flow->received + flow->lost >= flow->sent || now - stopped > 5000000000u))
@@ -483,6 +484,7 @@ void flow_stop(struct flow *flow)
 {
 	atomic_store(&flow->stop, true);
 	pthread_join(flow->sender, NULL);
+	atomic_store(&flow->all_sent, true);
 	pthread_join(flow->receiver, NULL);
 	flow->lost += flow->sent - flow->received - flow->lost;
 	printf("%s: sent %llu, received %llu, lost %llu, reordered %llu, damaged %llu, longest gap %.2f ms\n",

@@ -87,7 +87,7 @@ struct flow {
 	const char *name;
 	struct mill_pipe_client *from, *to;
 	uint32_t from_ring, to_ring, window, id;
-	atomic_bool stop;
+	atomic_bool stop, all_sent;
 	_Atomic uint64_t sent, received, lost, reordered, damaged;
 	_Atomic uint64_t max_gap_ns;
 	pthread_t sender, receiver;
