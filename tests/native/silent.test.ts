@@ -1,7 +1,7 @@
 /**
- * What the kernel does to routes without saying so. Each case makes it happen and compares at once, before a dump could
- * have helped: tables, answers for every prefix's boundary addresses, compiled FIB. Then the dump that verifies must
- * have had nothing to correct.
+ * What the kernel does to routes without saying so, or says without doing it. Each case makes it happen and compares at
+ * once, before a dump could have helped: tables, answers for every prefix's boundary addresses, compiled FIB. Then the
+ * dump that verifies must have had nothing to correct.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AuditReport, RibStatus } from '../../runtime/native.js';
@@ -43,6 +43,29 @@ const cases: Readonly<Record<string, Case>> = {
       'route add 10.41.0.0/16 nhid 18',
     ],
     event: ['nexthop del id 10', 'nexthop del id 61'],
+  },
+  'nexthop objects are replaced under routes that stand behind others': {
+    before: [
+      ...nexthops,
+      ...spare,
+      ...groups,
+      'route add throw 10.40.0.0/16',
+      'route append 10.40.0.0/16 nhid 10',
+      'route add 10.41.0.0/16 via 10.1.1.2',
+      'route append 10.41.0.0/16 nhid 19',
+      'route add fd40::/32 dev v1',
+      'route append fd40::/32 nhid 60',
+      'route add fd41::/32 dev v1',
+      'route append fd41::/32 nhid 69',
+      'route add fd42::/32 nhid 61',
+      'route append fd42::/32 nhid 60',
+    ],
+    // The last one, though in the same words, does replace; IPv6 then has two that are equal.
+    event: [
+      'nexthop replace id 10 via 10.1.0.3 dev v0',
+      'nexthop replace id 60 via fd00:0::3 dev v0',
+      'route replace fd42::/32 nhid 60',
+    ],
   },
   'the carrier is lost under plain routes': {
     before: [four, six, 'route add 10.40.1.0/24 via 10.1.1.2'],

@@ -29,7 +29,10 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 		doubt_ = true;
 	Node &node = trie(route.prefix.address.family).insert(route.prefix);
 	const uint16_t flags = from_dump ? 0 : route.flags;
-	if (route.prefix.address.family == 4)
+	Candidate **known = route.retold ? find_candidate(node, wanted, &Candidate::same_route) : nullptr;
+	if (known != nullptr)
+		(*known)->stamp = stamp_;
+	else if (route.prefix.address.family == 4)
 		add_route4(node, wanted, flags, from_dump);
 	else
 		add_route6(node, wanted, flags, from_dump);

@@ -40,6 +40,7 @@ struct RouteMessage {
 	Address source;          /* RTA_PREFSRC */
 	std::vector<Leg> legs;
 	bool cloned = false; /* not a route: an exception, or one that depends on the source */
+	bool retold = false; /* for a replaced nexthop object, not because the route changed (Rib::retold) */
 };
 
 struct LinkMessage {

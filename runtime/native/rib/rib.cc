@@ -32,6 +32,16 @@ void Rib::take(const nlmsghdr *message, bool from_dump)
 	urgent_ = false;
 }
 
+/* After the news of a replaced nexthop object the kernel tells, for those who do not know such, of every route that names
+ * it, with NLM_F_REPLACE, wherever the route stands among those of its metric (nexthop_replace_notify in net/ipv4; sysctl
+ * nexthop_compat_mode). It replaced nothing. A route that truly takes another's place is told the same, but answers a
+ * request of its own. */
+bool Rib::retold(const nlmsghdr *message, const RouteMessage &route) const
+{
+	return route.nexthop_id != 0 && !route.remove &&
+	       nexthop_request_ == std::make_pair(message->nlmsg_pid, message->nlmsg_seq);
+}
+
 void Rib::dispatch(const nlmsghdr *message, bool from_dump)
 {
 	switch (message->nlmsg_type) {
@@ -43,6 +53,7 @@ void Rib::dispatch(const nlmsghdr *message, bool from_dump)
 		Rank rank;
 		if (!rank_of(route.table, rank))
 			return;
+		route.retold = !from_dump && retold(message, route);
 		if (comparison_ != nullptr)
 			comparison_->touched(route.prefix);
 		if (route.remove)
@@ -75,8 +86,11 @@ void Rib::dispatch(const nlmsghdr *message, bool from_dump)
 	case RTM_NEWNEXTHOP:
 	case RTM_DELNEXTHOP: {
 		NexthopMessage nexthop;
-		if (parse_nexthop(message, nexthop))
-			take_nexthop(nexthop);
+		if (!parse_nexthop(message, nexthop))
+			return;
+		if (!from_dump)
+			nexthop_request_ = {message->nlmsg_pid, message->nlmsg_seq};
+		take_nexthop(nexthop);
 		return;
 	}
 	case RTM_NEWNETCONF: {

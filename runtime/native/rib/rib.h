@@ -191,6 +191,7 @@ class Rib
 
 	/* rib_events.cc */
 	void dispatch(const nlmsghdr *message, bool from_dump);
+	bool retold(const nlmsghdr *message, const RouteMessage &route) const;
 	void take_link(const LinkMessage &message);
 	void take_address(const AddressMessage &message);
 	void take_neighbour(const NeighbourMessage &message);
@@ -281,6 +282,8 @@ class Rib
 	uint32_t hiding_[2] = {}; /* candidates before the last level that are no host's, and throws */
 	uint32_t throws_[2] = {};
 	std::map<int32_t, bool> ignoring_[2]; /* sysctl ignore_routes_with_linkdown by ifindex, -1 for all */
+	std::pair<uint32_t, uint32_t>
+	    nexthop_request_; /* the last that set a nexthop object: port, sequence */
 	bool doubt_ = false, link_change_ = false, rule_change_ = false;
 	std::vector<Rule> rules_[2];
 	Comparison *comparison_ = nullptr; /* that wants to know what events change */
