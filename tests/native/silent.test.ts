@@ -32,6 +32,17 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     event: ['nexthop del id 10', 'nexthop del id 60'],
   },
+  'a nexthop object is deleted, whose way another route of the same metric goes': {
+    before: [
+      ...nexthops,
+      'route add fd40::/32 nhid 60',
+      'route append fd40::/32 via fd00:0::2 dev v0',
+      'route append fd40::/32 via fd00:1::2 dev v1',
+      'route add 10.40.0.0/16 nhid 10',
+      'route append 10.40.0.0/16 via 10.1.0.2 dev v0',
+    ],
+    event: ['nexthop del id 60', 'nexthop del id 10'],
+  },
   'a group loses a member, and another one its last': {
     before: [
       ...nexthops,

@@ -153,8 +153,8 @@ void Rib::delete_route(const RouteMessage &route, Rank rank)
 	Candidate **exact = find_candidate(*node, wanted, &Candidate::same_route);
 	if (exact != nullptr)
 		remove_candidate(*node, exact);
-	else if (route.prefix.address.family == 6)
-		subtract_route6(*node, route, rank);
+	else if (route.prefix.address.family == 6 && route.nexthop_id == 0)
+		subtract_route6(*node, route, rank); /* one that names a nexthop object went with that */
 	else if (find_candidate(*node, wanted, &Candidate::same_class) != nullptr)
 		doubt_ = true; /* not the one that we know: look */
 	if (wanted.path->refs == 0)
