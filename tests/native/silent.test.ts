@@ -144,6 +144,17 @@ const cases: Readonly<Record<string, Case>> = {
     before: [four, 'route add 10.41.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2'],
     event: ['addr del 10.1.0.1/24 dev v0'],
   },
+  'a route came after its leg lost the last address, and another leg is set down': {
+    before: [
+      'route add 10.40.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2',
+      'addr del 10.1.0.1/24 dev v0',
+      'route add 10.1.0.0/24 dev v0',
+      'route add 10.40.0.0/16 metric 20 nexthop via 10.1.0.2 nexthop via 10.1.1.2',
+      'route add 10.41.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2',
+      'route add 10.42.0.0/16 nexthop via 10.1.0.3 nexthop via 10.1.1.2',
+    ],
+    event: ['link set v1 down'],
+  },
   'one of several legs loses its carrier': {
     before: [
       'route add 10.40.0.0/16 nexthop via 10.1.0.2 weight 3 nexthop via 10.1.1.2',

@@ -38,7 +38,8 @@ Candidate **class_end(Node &node, const Candidate &wanted)
 
 void Rib::ref_path(Path *path)
 {
-	path->refs++;
+	if (path->refs++ == 0)
+		path->born = moment_;
 }
 
 void Rib::unref_path(Path *path)

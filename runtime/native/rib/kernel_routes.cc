@@ -15,8 +15,11 @@ Path *Rib::path_of(const RouteMessage &route)
 	std::vector<Leg> legs = route.legs;
 	if (family == 6)
 		std::sort(legs.begin(), legs.end()); /* IPv6 gives the legs of one route in any order */
-	Path *path =
-	    paths_.intern(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(), legs);
+	Apart apart;
+	if (family == 4 && legs.size() > 1 && route.nexthop_id == 0)
+		apart = {route.table, route.metric, route.protocol};
+	Path *path = paths_.intern(family, route.type, route.nexthop_id,
+	                           family == 4 ? route.source : Address(), legs, apart);
 	if (path->refs == 0)
 		path->usable = has_way(*path);
 	return path;

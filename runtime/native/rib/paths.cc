@@ -16,13 +16,14 @@ static void append_address(std::string &key, const Address &address)
 }
 
 Path *PathTable::intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
-                        const std::vector<Leg> &legs)
+                        const std::vector<Leg> &legs, const Apart &apart)
 {
 	std::string key;
 	append(key, family);
 	append(key, type);
 	append(key, nexthop_id);
 	append_address(key, source);
+	append(key, apart);
 	if (nexthop_id == 0) {
 		for (const Leg &leg : legs) {
 			append(key, leg.ifindex);

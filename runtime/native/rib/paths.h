@@ -68,8 +68,16 @@ struct GroupLeg {
 	}
 };
 
+/* What IPv4 holds apart, though the way is the same (fib_info): of routes over several legs, a leg is dead for those that
+ * were there when its link lost its last address, and alive for those that came later. */
+struct Apart {
+	uint32_t table = 0, metric = 0, protocol = 0;
+};
+
 struct Path {
 	uint32_t id = 0; /* of the engine's group */
+	uint32_t born =
+	    0; /* the moment of its first route; moments count the links that lost their last address */
 	uint8_t family = 0, type = 0;
 	uint32_t nexthop_id = 0;
 	Address source; /* IPv4's RTA_PREFSRC: its address's end is the route's end */
@@ -90,7 +98,7 @@ class PathTable
       public:
 	/* The one Path like this. A reference is to be counted by the caller. */
 	Path *intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
-	             const std::vector<Leg> &legs);
+	             const std::vector<Leg> &legs, const Apart &apart = {});
 	void erase(Path *path);
 	template <typename Visit> void all(Visit visit)
 	{

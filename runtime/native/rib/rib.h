@@ -199,7 +199,7 @@ class Rib
 	void take_netconf(const NetconfMessage &message);
 	void link_gone(uint32_t ifindex);
 	void purge_down(uint32_t ifindex);
-	bool leg_gone(const Leg &leg, uint8_t family) const;
+	bool leg_gone(const Path &path, const Leg &leg) const;
 	void address_gone(uint32_t ifindex, const Address &address);
 	void nexthop_gone(uint32_t id);
 	void neighbour_changed(const NeighbourKey &key);
@@ -277,7 +277,7 @@ class Rib
 	std::map<uint32_t, GatewayState> gateways_;
 	std::vector<uint32_t> gone_gateways_;
 	std::unordered_map<uint32_t, uint16_t> slots_; /* ifindex → interface slot */
-	uint32_t stamp_ = 1, fpm_stamp_ = 1;
+	uint32_t stamp_ = 1, fpm_stamp_ = 1, moment_ = 0;
 	std::vector<uint32_t> tables_;
 	uint32_t hiding_[2] = {}; /* candidates before the last level that are no host's, and throws */
 	uint32_t throws_[2] = {};

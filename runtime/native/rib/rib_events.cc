@@ -86,10 +86,11 @@ void Rib::links_changed()
 }
 
 /* The kernel holds this leg of a route for dead, and removes the route when all its legs are. */
-bool Rib::leg_gone(const Leg &leg, uint8_t family) const
+bool Rib::leg_gone(const Path &path, const Leg &leg) const
 {
 	const auto link = links_.find(leg.ifindex);
-	return link != links_.end() && (!link->second.up() || (family == 4 && link->second.disabled4));
+	return link != links_.end() &&
+	       (!link->second.up() || (path.family == 4 && path.born < link->second.disabled4));
 }
 
 /* A link is lost whenever that is told, also for the second time: what is older than the loss and came in between
@@ -105,7 +106,8 @@ void Rib::take_link(const LinkMessage &message)
 	const bool again = std::exchange(state.alarmed, false) || catching_up_;
 	state.stamp = stamp_;
 	state.link = message;
-	state.disabled4 = state.disabled4 && !(state.up() && !was_up);
+	if (state.up() && !was_up)
+		state.disabled4 = 0;
 	const bool down = known && (was_up || again) && !state.up();
 	const bool lost = known && (had_carrier || again) && !state.carrier();
 	link_change_ = true;
@@ -139,7 +141,7 @@ void Rib::purge_down(uint32_t ifindex)
 {
 	purge([&](const Path &path) {
 		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
-		const auto dead = [&](const Leg &leg) { return leg_gone(leg, path.family); };
+		const auto dead = [&](const Leg &leg) { return leg_gone(path, leg); };
 		return (path.family == 6 || path.type != RTN_LOCAL) && path.nexthop_id == 0 &&
 		       std::any_of(path.legs.begin(), path.legs.end(), here) &&
 		       std::all_of(path.legs.begin(), path.legs.end(), dead);
@@ -184,7 +186,8 @@ void Rib::take_address(const AddressMessage &message)
 	auto &addresses = link->second.addresses;
 	if (!message.remove) {
 		addresses[message.address] = {message.length, stamp_};
-		link->second.disabled4 = link->second.disabled4 && message.address.family != 4;
+		if (message.address.family == 4)
+			link->second.disabled4 = 0;
 	} else {
 		addresses.erase(message.address);
 		address_gone(message.ifindex, message.address);
@@ -202,14 +205,14 @@ void Rib::address_gone(uint32_t ifindex, const Address &address)
 	const auto &left = links_[ifindex].addresses;
 	const bool last =
 	    std::none_of(left.begin(), left.end(), [](const auto &a) { return a.first.family == 4; });
-	links_[ifindex].disabled4 = last;
+	links_[ifindex].disabled4 = last ? ++moment_ : 0;
 	purge([&](const Path &path) {
 		if (path.family != 4)
 			return false;
 		if (!elsewhere && path.source == address)
 			return true;
 		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
-		const auto dead = [&](const Leg &leg) { return leg_gone(leg, 4); };
+		const auto dead = [&](const Leg &leg) { return leg_gone(path, leg); };
 		return last && path.nexthop_id == 0 &&
 		       std::any_of(path.legs.begin(), path.legs.end(), here) &&
 		       std::all_of(path.legs.begin(), path.legs.end(), dead);
