@@ -98,7 +98,7 @@ async function untilListening(
   signal: AbortSignal,
   connect: () => Promise<EngineLink>,
 ): Promise<EngineLink> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
+  const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     try {
       const link = await connect();
@@ -117,7 +117,7 @@ async function untilListening(
     const ended = child.ended();
     if (ended !== undefined)
       throw new MillError('engine', `the engine does not start: ${ended}`, `see ${paths.engineLog}`);
-    if (Date.now() > deadline)
+    if (performance.now() > deadline)
       throw new MillError('engine', 'the engine does not answer', `see ${paths.engineLog}`);
     await sleep(1, undefined, { signal });
   }

@@ -50,7 +50,7 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     const died = performance.now();
     const generation = dead.state.running;
     log.error({ engine: dead.pid, generation }, 'the engine died');
-    crashes.push({ generation, at: Date.now() });
+    crashes.push({ generation, at: died });
     const next = await successor(dead);
     link = next.link;
     restarts += 1;
@@ -58,7 +58,7 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     const ms = Math.round(performance.now() - died);
     log.warn({ engine: next.link.pid, adopted: next.adopted, ms }, 'another engine serves');
     await options.onEngine(next.link, next.adopted);
-    const recent = crashes.filter((c) => c.generation === generation && c.at > Date.now() - CRASH_WINDOW_MS);
+    const recent = crashes.filter((c) => c.generation === generation && c.at > performance.now() - CRASH_WINDOW_MS);
     if (recent.length >= 2) await options.onCrashLoop(generation);
   };
 

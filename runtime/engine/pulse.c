@@ -6,6 +6,9 @@
  *   worker sleeps, has finished a turn since the last look, or has not run for MILL_HUNG_NS since → alive
  *   else it runs and finishes nothing: no beat for its rings, and the program in front of the port falls back
  *
+ * The ports' programs read the kernel's clock, which a time namespace (time_namespaces(7)) does not shift as it does
+ * CLOCK_MONOTONIC: a beat is told in the kernel's time.
+ *
  * It does next to nothing, so real-time priority, where it may be had, harms nobody. `lock` keeps ports, ownership and
  * workers still while it looks; the control thread takes it to change them.
  */
@@ -13,6 +16,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include "engine.h"
@@ -24,6 +28,7 @@ static struct {
 	pthread_mutex_t lock;
 	atomic_bool quit;
 	bool started;
+	uint64_t shift_ns; /* of this process's CLOCK_MONOTONIC against the kernel's; modulo 2^64 */
 	struct {
 		uint64_t loops, processor_ns;
 	} seen[MILL_MAX_WORKERS];
@@ -68,7 +73,7 @@ static bool alive(const struct mill_worker_thread *worker)
 
 static void beat(const struct mill_engine *engine)
 {
-	const uint64_t now = mill_now();
+	const uint64_t now = mill_now() - pulse.shift_ns;
 	bool serving[MILL_MAX_WORKERS];
 	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
 		serving[w] = alive(engine->worker[w]);
@@ -103,9 +108,23 @@ static void *run(void *argument)
 	return NULL;
 }
 
+/* 0 where the kernel has no time namespaces. */
+static uint64_t clock_shift(void)
+{
+	long long seconds, ns, shift = 0;
+	FILE *file = fopen("/proc/self/timens_offsets", "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "monotonic %lld %lld", &seconds, &ns) == 2)
+		shift = seconds * (long long)MILL_NS_PER_S + ns;
+	fclose(file);
+	return (uint64_t)shift;
+}
+
 bool mill_pulse_start(struct mill_engine *engine, struct mill_error *error)
 {
 	const struct sched_param priority = {.sched_priority = 1};
+	pulse.shift_ns = clock_shift();
 	const int code = pthread_create(&pulse.thread, NULL, run, engine);
 	if (code != 0) {
 		mill_fail(error, code, "starting the pulse: %s", strerror(code));

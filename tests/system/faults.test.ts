@@ -2,12 +2,14 @@
  * The kernel's routing is changed violently while packets go: after it, kernel, RIB and compiled FIB are the same, and no
  * packet has gone a way that none of its routes names. Topology: support/line.ts.
  */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { FibReply } from '../../runtime/control/types.js';
 import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
-import { systemTest } from '../support/system-test.js';
+import { scaled, systemTest } from '../support/system-test.js';
 import { settled, Traffic } from '../support/traffic.js';
 import { plain } from './policies.js';
 
@@ -21,19 +23,36 @@ interface Bed {
 
 const rate = 5000;
 
-function faultTest(title: string, body: (t: ExecutionContext, bed: Bed) => Promise<void>): void {
-  systemTest(title, async (t) => {
-    const line = await Line.create();
-    try {
-      const netmill = await Netmill.start(line.lab, line.router, plain);
-      await line.warm();
-      await body(t, { line, netmill, ...(await line.traffic()) });
-      const { audit } = await netmill.json<FibReply>('fib', 'audit');
-      t.like(audit, { compiled: true, divergences: 0, last: [] });
-    } finally {
-      await line.close();
-    }
-  });
+interface Options {
+  readonly seconds?: number;
+  /** Put before netmilld's command line. */
+  readonly wrapper?: (line: Line) => readonly string[];
+}
+
+function faultTest(
+  title: string,
+  body: (t: ExecutionContext, bed: Bed) => Promise<void>,
+  options: Options = {},
+): void {
+  const { seconds = 60, wrapper = () => [] } = options;
+  systemTest(
+    title,
+    async (t) => {
+      const line = await Line.create();
+      try {
+        const netmill = await Netmill.start(line.lab, line.router, plain, wrapper(line));
+        const { engine } = await netmill.status();
+        await line.warm();
+        await body(t, { line, netmill, ...(await line.traffic()) });
+        const { audit } = await netmill.json<FibReply>('fib', 'audit');
+        t.like(audit, { compiled: true, divergences: 0, last: [] });
+        t.is((await netmill.status()).engine.pid, engine.pid, 'the engine died');
+      } finally {
+        await line.close();
+      }
+    },
+    { seconds },
+  );
 }
 
 /** Waits until the engine has what the kernel has. */
@@ -120,3 +139,76 @@ faultTest('an interface is removed under traffic and comes back: others lose not
   t.is(await arrived(provider, 2), 0, 'packets went by another interface');
   t.true((await netmill.route(behind.server.v4)).agree);
 });
+
+/** So long the daemon stands still: the full minute with NETMILL_TEST_SCALE=20. */
+const stillSeconds = Math.min(60, scaled(3));
+
+faultTest(
+  `the daemon stands still for ${stillSeconds} s while routes change: nothing is lost, then all is in step`,
+  async (t, bed) => {
+    const { line, netmill, client, server, provider } = bed;
+    await line.router.ip('route add 20.0.0.0/8 via 10.0.2.2');
+    await inStep(netmill);
+    await client.flow({ id: 1, ...to(behind.provider.v4) });
+    await client.flow({ id: 2, ...to('20.1.1.1') });
+    await client.start(rate);
+    netmill.signalDaemon('SIGSTOP');
+    const end = Date.now() + stillSeconds * 1000;
+    for (let round = 0; Date.now() < end; round++) {
+      const via = round % 2 ? '10.0.2.2' : '10.0.3.2';
+      const lines = Array.from(
+        { length: 500 },
+        (_, i) => `route replace 21.${i >> 8}.${i & 255}.0/24 via ${via}`,
+      );
+      await line.router.ip(...lines, 'route replace 20.0.0.0/8 via 10.0.3.2');
+      await sleep(50);
+    }
+    t.is(await arrived(provider, 2), 0, 'nobody could have told the engine of the other way');
+    netmill.signalDaemon('SIGCONT');
+    await until('the engine to follow', async () => (await arrived(provider, 2)) > 0);
+    await inStep(netmill);
+    const before = await arrived(server, 2);
+    await sleep(100);
+    await client.stop();
+    t.is(await arrived(server, 2), before, 'packets went on by the way of before');
+    t.is((await settled(client, provider, [1])).lost, 0);
+    const flow2 = async () => (await arrived(server, 2)) + (await arrived(provider, 2));
+    const sent = (await client.stats()).flows.find((flow) => flow.id === 2)!.sent;
+    await until('every packet by one way or the other', async () => (await flow2()) === sent).catch(
+      async () => t.is(await flow2(), sent),
+    );
+  },
+  { seconds: 60 + stillSeconds },
+);
+
+const small = (line: Line): string => join(line.lab.directory, 'small');
+
+faultTest(
+  'the disk is full while the table is dumped, under traffic and route changes: no route and no packet minds',
+  async (t, { line, netmill, client, provider }) => {
+    const routes = (verb: string, via: string) =>
+      Array.from({ length: 2000 }, (_, i) => `route ${verb} 20.${i >> 8}.${i & 255}.0/24 via ${via}`);
+    await line.router.ip(...routes('add', '10.0.2.2'));
+    await inStep(netmill);
+    await client.flow({ id: 1, ...to(behind.provider.v4) });
+    await client.start(rate);
+    for (const via of ['10.0.3.2', '10.0.2.2', '10.0.3.2']) {
+      const changes = line.router.ip(...routes('replace', via));
+      const full = await netmill.run('route', 'dump', join(small(line), 'routes'));
+      t.is(full.code, 71);
+      t.regex(full.stderr, /the disk is full/);
+      await changes;
+    }
+    await inStep(netmill);
+    await client.stop();
+    t.is((await settled(client, provider, [1])).lost, 0);
+    const daemon = (await netmill.status()).daemon.pid;
+    t.deepEqual(readdirSync(`/proc/${daemon}/root${small(line)}`), []);
+  },
+  {
+    wrapper: (line) => {
+      mkdirSync(small(line));
+      return ['sh', '-ec', `mount -t tmpfs -o size=16k none ${small(line)}; exec "$@"`, 'sh'];
+    },
+  },
+);

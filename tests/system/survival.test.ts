@@ -3,6 +3,7 @@
  * is lost, and for how long, is measured on the wire.
  */
 import type { ExecutionContext } from 'ava';
+import type { FibReply } from '../../runtime/control/types.js';
 import { Line, macs, mixedFlows, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
@@ -75,6 +76,11 @@ survivalTest(
     for (const address of ['20.0.0.1', '20.0.63.1', '10.9.0.1']) {
       await until(`${address} to agree`, async () => (await netmill.route(address)).agree, 5000);
     }
+    t.like((await netmill.json<FibReply>('fib', 'audit')).audit, {
+      compiled: true,
+      divergences: 0,
+      last: [],
+    });
   },
 );
 

@@ -28,7 +28,7 @@
  * control thread; all are single aligned words, read without order.
  */
 struct mill_xdp_shared {
-	uint64_t beat[MILL_MAX_RINGS]; /* CLOCK_MONOTONIC, 0: nobody serves this queue */
+	uint64_t beat[MILL_MAX_RINGS]; /* the kernel's CLOCK_MONOTONIC, 0: nobody serves this queue */
 	uint64_t fallback;             /* XDP_PASS or XDP_DROP */
 	uint64_t nonce;                /* generic mode: marks injected frames */
 	uint64_t has_tap;              /* a tap answers for untagged frames, not the netdev: all come here */
