@@ -58,7 +58,9 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     const ms = Math.round(performance.now() - died);
     log.warn({ engine: next.link.pid, adopted: next.adopted, ms }, 'another engine serves');
     await options.onEngine(next.link, next.adopted);
-    const recent = crashes.filter((c) => c.generation === generation && c.at > performance.now() - CRASH_WINDOW_MS);
+    const recent = crashes.filter(
+      (c) => c.generation === generation && c.at > performance.now() - CRASH_WINDOW_MS,
+    );
     if (recent.length >= 2) await options.onCrashLoop(generation);
   };
 
