@@ -58,9 +58,17 @@ export function netsOf(prefixes: readonly Prefix[], origin: Origin): Nets {
  * @example hosts({ web1: '203.0.113.10', web6: '2001:db8:ff::10' })
  */
 export function hosts<const T extends string, K extends string>(
-  addresses: Readonly<Record<K, CheckAddress<T>>>,
+  addresses: Readonly<Record<K, CheckAddress<T>>> & object,
 ): Nets<FamilyOf<T>> {
   const origin = here();
+  if (typeof addresses !== 'object' || Array.isArray(addresses)) {
+    note('NM3002', origin, 'hosts() takes addresses with their names', {
+      expected: "an object: hosts({ web1: '203.0.113.10' })",
+      got: show(addresses),
+      fix: 'use nets() for addresses without names.',
+    });
+    return made([], origin) as Nets<FamilyOf<T>>;
+  }
   const given: readonly [string, unknown][] = Object.entries(addresses ?? {});
   if (given.length === 0) note('NM3015', origin, 'this list of hosts is empty, so it would match nothing');
   const entries = given.flatMap(([label, text]): Entry[] => {

@@ -117,6 +117,20 @@ test(
 );
 test('host bits', wrong, `nets('10.0.0.1/8')\n${withWan('')}`, ['2:6 NM3016'], 'bits set beyond');
 test(
+  'hosts without their names',
+  wrong,
+  `hosts(['10.0.0.1'])\n${withWan('')}`,
+  ['2:1 NM3002', '2:7 NM1002'],
+  'hosts() takes addresses with their names',
+);
+test(
+  'a host without its name',
+  wrong,
+  `hosts('10.0.0.1')\n${withWan('')}`,
+  ['2:1 NM3002', '2:7 NM1002'],
+  'hosts() takes addresses with their names',
+);
+test(
   'a wrong host',
   wrong,
   `hosts({ a: '10.0.0.1',\nb: '10.0.0.256' })\n${withWan('')}`,
