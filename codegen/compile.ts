@@ -2,6 +2,7 @@
  * The pipeline, on one page:
  *
  *   load → check → lower (and optimise) → view → render → compile → self-test → write
+ *                                                         analyse
  *
  * Whatever goes wrong is a diagnostic, and then nothing is written. The same policy gives the same bytes of C.
  */
@@ -18,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bugReport } from './bug-report.js';
-import type { CheckedPolicy, PolicyFile } from './checked.js';
+import type { CheckedPolicy, FrontResult, PolicyFile } from './checked.js';
 import {
   type CompilerOptions,
   type CompilerResult,
@@ -31,7 +32,7 @@ import {
 } from './compiler.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import { forwarderHeader } from './elf.js';
-import { type FrontOptions, loadAndCheck } from './front.js';
+import { type FrontOptions, readPolicy } from './front.js';
 import type { Ir } from './ir.js';
 import { coupledPrefixes } from './kernel-tables.js';
 import { lower } from './lower.js';
@@ -43,7 +44,7 @@ import { drawSelfTest } from './selftest/selftest.js';
 import { Tables, type Unclassified } from './view/classifiers.js';
 import { forwarderView } from './view/forwarder.js';
 
-export type Stage = 'check' | 'generate' | 'compile' | 'self-test' | 'write';
+export type Stage = 'check' | 'generate' | 'analyse' | 'compile' | 'self-test' | 'write';
 
 /** One when a stage begins, one with its time when it has ended. */
 export interface Progress {
@@ -81,37 +82,31 @@ export type BuildResult =
 
 export async function compile(policyPath: string, options: BuildOptions): Promise<BuildResult> {
   const timed = stopwatch(options.onProgress);
-  const front = await timed('check', () => loadAndCheck(policyPath, options));
-  if (!front.ok)
-    return { ok: false, diagnostics: front.diagnostics, policyFiles: front.files, root: front.root };
-  const { policy } = front;
-  const refuse = (diagnostics: readonly Diagnostic[]): BuildResult => ({
-    ok: false,
-    diagnostics: [...diagnostics, ...policy.warnings],
-    policyFiles: policy.files,
-    root: policy.root,
-  });
-
+  const read = await timed('check', () => readPolicy(policyPath, options));
+  if (!read.ok) return refusal(read);
   const { ir, source, tables, warnings } = await timed('generate', () =>
-    generate(policy, { prefixes: coupledPrefixes(policy.router) }),
+    generate(read.policy, { prefixes: coupledPrefixes(read.policy.router) }),
   );
   const scratch = mkdtempSync(join(tmpdir(), 'netmill-build-'));
+  const compiler = startCompiler(scratch, source, tables, options.compiler);
   try {
-    writeFileSync(join(scratch, 'forwarder.c'), source);
-    writeFileSync(join(scratch, tablesFile), tables);
-    const selfTested = options.selfTest ?? true;
-    const [compiled, selfTest] = await timed('compile', () => {
-      const compiling = compileC(scratch, options.compiler);
-      // While the compiler runs, on another core.
-      return Promise.all([compiling, selfTested ? drawSelfTest(ir) : undefined]);
-    });
+    // While the C compiler runs, on another core: what is said about all packets, and the packets of the self-test.
+    const front = await timed('analyse', () => read.analyse());
+    if (!front.ok) return refusal(front);
+    const { policy } = front;
+    const refuse = (diagnostics: readonly Diagnostic[]): BuildResult =>
+      refusal({ diagnostics: [...diagnostics, ...policy.warnings], files: policy.files, root: policy.root });
+
+    const [compiled, selfTest] = await timed('compile', () =>
+      Promise.all([compiler.result, (options.selfTest ?? true) ? drawSelfTest(ir) : undefined]),
+    );
     const refused = bugReport(compiled, source, ir);
     if (refused.length > 0) return refuse(refused);
     if (selfTest) {
       const differences = await timed('self-test', () => selfTest.run(join(scratch, 'forwarder.so')));
       if (differences.length > 0) return refuse(differences);
     }
-    const version = await compilerVersion(options.compiler);
+    const version = await compiler.version;
     const written = await timed('write', () => write(policy, ir, source, scratch, version, options));
     return {
       ok: true,
@@ -121,8 +116,13 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
       root: policy.root,
     };
   } finally {
+    await compiler.stop();
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+function refusal({ diagnostics, files, root }: Omit<Extract<FrontResult, { ok: false }>, 'ok'>): BuildResult {
+  return { ok: false, diagnostics, policyFiles: files, root };
 }
 
 export interface Generated {
@@ -165,10 +165,33 @@ function slower({ list, family, why }: Unclassified): Diagnostic {
 
 const tablesFile = 'forwarder.tables';
 
-function compileC(directory: string, options: CompilerOptions | undefined): Promise<CompilerResult> {
-  const files = [join(directory, 'forwarder.c'), '-o', join(directory, 'forwarder.so')];
-  const tables = tablesFlag(join(directory, tablesFile));
-  return runCompiler([...compilerFlags(options), ...includeFlags(), tables, ...files], options);
+/** A run of the C compiler, whose forwarder.so will lie in `directory`. */
+interface Compiling {
+  readonly result: Promise<CompilerResult>;
+  readonly version: Promise<string>;
+  /** Resolves when nothing of it runs any more. */
+  stop(): Promise<void>;
+}
+
+function startCompiler(
+  directory: string,
+  source: string,
+  tables: Uint8Array,
+  options: CompilerOptions | undefined,
+): Compiling {
+  const at = (name: string) => join(directory, name);
+  writeFileSync(at('forwarder.c'), source);
+  writeFileSync(at(tablesFile), tables);
+  const files = [at('forwarder.c'), '-o', at('forwarder.so')];
+  const flags = [...compilerFlags(options), ...includeFlags(), tablesFlag(at(tablesFile))];
+  const stopped = new AbortController();
+  const result = runCompiler([...flags, ...files], options, stopped.signal);
+  const version = compilerVersion(options);
+  const stop = async () => {
+    stopped.abort();
+    await Promise.all([result, version]);
+  };
+  return { result, version, stop };
 }
 
 /** The manifest comes last: a directory with one is whole. */

@@ -46,7 +46,12 @@ export function compilerName(options: CompilerOptions = {}): string {
   return options.cc ?? process.env.CC ?? 'gcc';
 }
 
-export function runCompiler(args: readonly string[], options: CompilerOptions = {}): Promise<CompilerResult> {
+/** @param signal ends it; what it has written by then is worth nothing */
+export function runCompiler(
+  args: readonly string[],
+  options: CompilerOptions = {},
+  signal?: AbortSignal,
+): Promise<CompilerResult> {
   const compiler = compilerName(options);
   const [command, ...rest] = prlimit
     ? [prlimit, `--as=${addressSpace}`, '--core=0', compiler, ...args]
@@ -59,10 +64,15 @@ export function runCompiler(args: readonly string[], options: CompilerOptions = 
     });
     let errors = '';
     let late = false;
+    let ended = false;
+    const kill = () => {
+      if (child.pid !== undefined && !ended) process.kill(-child.pid, 'SIGKILL');
+    };
     const timer = setTimeout(() => {
       late = true;
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      kill();
     }, options.milliseconds ?? 120_000);
+    signal?.addEventListener('abort', kill, { once: true });
     const collect = (text: Buffer) => {
       if (errors.length < 100_000) errors += text.toString();
     };
@@ -71,6 +81,9 @@ export function runCompiler(args: readonly string[], options: CompilerOptions = 
     child.on('error', () => {
       clearTimeout(timer);
       resolve({ kind: 'missing', compiler });
+    });
+    child.on('exit', () => {
+      ended = true;
     });
     child.on('close', (code) => {
       clearTimeout(timer);

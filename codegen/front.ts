@@ -4,13 +4,14 @@ import { relative } from 'node:path';
 import type { Origin, Router } from '../dsl/model.js';
 import { check } from './check/check.js';
 import { listsOf } from './check/limits.js';
-import type { FrontResult, PolicyFile } from './checked.js';
+import type { CheckedPolicy, FrontResult, PolicyFile } from './checked.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import { findings } from './findings/findings.js';
 import type { Limits } from './load/evaluate.js';
 import { finishRouter, usedPredicates } from './load/finish.js';
 import { isWithin, type Loaded, loadPolicy, marksName } from './load/load.js';
 import type { Locator } from './load/locate.js';
+import type { Warm } from './load/warm.js';
 import { builtinPredicate } from './predicate/builtin.js';
 import type { PredicateExpr } from './predicate/expr.js';
 
@@ -22,10 +23,27 @@ export interface FrontOptions {
   readonly expired?: 'error' | 'warning';
   /** Tell what is worth knowing, too, not only what is wrong. */
   readonly notes?: boolean;
+  /** Left by the loads before, when one program loads again and again. */
+  readonly warm?: Pick<Warm, 'compile' | 'evaluator'>;
 }
 
 export async function loadAndCheck(path: string, options: FrontOptions = {}): Promise<FrontResult> {
-  const loaded = await loadPolicy(path, options.limits);
+  const read = await readPolicy(path, options);
+  return read.ok ? read.analyse() : read;
+}
+
+/** In its parts nothing is wrong; what they do together is still to be judged. */
+export type ReadResult =
+  | {
+      readonly ok: true;
+      readonly policy: CheckedPolicy;
+      /** The exact analysis, which may refuse the policy. Takes longer than all before on long lists. */
+      readonly analyse: () => FrontResult;
+    }
+  | Extract<FrontResult, { ok: false }>;
+
+export async function readPolicy(path: string, options: FrontOptions = {}): Promise<ReadResult> {
+  const loaded = await loadPolicy(path, options.limits, options.warm);
   const today = options.today ?? new Date().toISOString().slice(0, 10);
   const broken = loaded.diagnostics.some((one) => one.severity === 'error');
   const checked = (loaded.router ? check(loaded.router, { today, expired: options.expired ?? 'error' }) : [])
@@ -51,12 +69,15 @@ export async function loadAndCheck(path: string, options: FrontOptions = {}): Pr
     warnings: diagnostics,
     root: loaded.root,
   };
-  const found = findings(policy, { today, ...(options.notes && { notes: true }) });
-  const marked = marks(found, router, locator, name);
-  const warnings = sorted([...diagnostics, ...marked], loaded, name);
-  if (warnings.some((one) => one.severity === 'error'))
-    return { ok: false, diagnostics: warnings, files, root: loaded.root };
-  return { ok: true, policy: { ...policy, warnings } };
+  const analyse = (): FrontResult => {
+    const found = findings(policy, { today, ...(options.notes && { notes: true }) });
+    const marked = marks(found, router, locator, name);
+    const warnings = sorted([...diagnostics, ...marked], loaded, name);
+    if (warnings.some((one) => one.severity === 'error'))
+      return { ok: false, diagnostics: warnings, files, root: loaded.root };
+    return { ok: true, policy: { ...policy, warnings } };
+  };
+  return { ok: true, policy, analyse };
 }
 
 /** Findings know where a rule begins; the locator, where what is to be marked ends. */

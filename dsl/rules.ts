@@ -205,7 +205,9 @@ function readMatch(match: unknown, origin: Origin): Match {
     return {};
   }
   for (const [key, value] of Object.entries(match)) checkPart(key, value, inside(origin, key));
-  const { from, to, service, when } = match as MatchSpec;
+  // What is something else has been told; check reads the rest of the policy without it.
+  const known = Object.entries(match).filter(([key, value]) => kindOf(value) === wantedAs(key));
+  const { from, to, service, when } = Object.fromEntries(known) as MatchSpec;
   const header = readHeader(match, origin);
   return Object.freeze({
     ...(from && { from }),
@@ -216,11 +218,19 @@ function readMatch(match: unknown, origin: Origin): Match {
   });
 }
 
+function kindOf(value: unknown): unknown {
+  return (value as { kind?: unknown } | null | undefined)?.kind;
+}
+
+function wantedAs(key: string): 'service' | 'predicate' | 'nets' {
+  return key === 'service' ? 'service' : key === 'when' ? 'predicate' : 'nets';
+}
+
 /** Nothing that is not understood is ever skipped: a rule would match more than was meant. */
 function checkPart(key: string, value: unknown, origin: Origin): void {
   if (headerKeys.includes(key)) return;
-  const kind = (value as { kind?: unknown } | null | undefined)?.kind;
-  const wanted = key === 'service' ? 'service' : key === 'when' ? 'predicate' : 'nets';
+  const kind = kindOf(value);
+  const wanted = wantedAs(key);
   if (!matchKeys.includes(key))
     note('NM3014', origin, `a rule cannot match by '${key}'`, {
       expected: matchKeys.join(', '),

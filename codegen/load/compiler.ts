@@ -40,9 +40,31 @@ export interface Compilation {
 }
 
 export function compile(entry: string): Compilation {
+  return createCompiler()(entry);
+}
+
+/**
+ * Compiles one entry after the other. The language's library and netmill's own types are read the first time; whatever
+ * an operator can change is read and resolved anew.
+ */
+export function createCompiler(): (entry: string) => Compilation {
   const project = new Project({ skipAddingFilesFromTsConfig: true, compilerOptions: options });
-  project.addSourceFileAtPath(entry);
-  return compilation(project);
+  let used = false;
+  return (entry) => {
+    if (used) forgetPolicy(project);
+    used = true;
+    project.addSourceFileAtPath(entry);
+    return compilation(project);
+  };
+}
+
+function forgetPolicy(project: Project): void {
+  const program = project.getProgram().compilerObject;
+  for (const file of program.getSourceFiles()) {
+    if (program.isSourceFileDefaultLibrary(file) || isOwn(file.fileName)) continue;
+    const known = project.getSourceFile(file.fileName);
+    if (known) project.removeSourceFile(known);
+  }
 }
 
 function compilation(project: Project): Compilation {

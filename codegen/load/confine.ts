@@ -28,9 +28,13 @@ export function confined(limits: Confinement, command: readonly string[]): reado
 function ownNetwork(): readonly string[] {
   const flags = process.getuid?.() === 0 ? ['--net'] : ['--user', '--net'];
   const program = find('unshare');
-  const works = program !== undefined && spawnSync(program, [...flags, find('true') ?? 'true']).status === 0;
-  return works ? [program, ...flags, '--'] : [];
+  if (program === undefined) return [];
+  mayUnshare ??= spawnSync(program, [...flags, find('true') ?? 'true']).status === 0;
+  return mayUnshare ? [program, ...flags, '--'] : [];
 }
+
+/** Asked once: this process will not be allowed more, or less, later on. */
+let mayUnshare: boolean | undefined;
 
 function resources({ milliseconds, megabytes }: Confinement): readonly string[] {
   const program = find('prlimit');

@@ -26,6 +26,8 @@ export type NoOutcome =
 /** A child with one policy in it. */
 export interface Evaluator {
   readonly pid: number | undefined;
+  /** False when it has ended by itself, or was never started. */
+  readonly alive: boolean;
   evaluate(entry: string, modules: readonly Module[]): Promise<Outcome<Evaluated>>;
   /** Predicates by their number in `Evaluated.predicates`. */
   compare(
@@ -51,6 +53,9 @@ export function startEvaluator(limits: Limits): Evaluator {
   const ask = (request: Request) => exchange(child, request, limits, () => complaints);
   return {
     pid: child.pid,
+    get alive() {
+      return child.connected;
+    },
     async evaluate(entry, modules) {
       const sent = modules.map(({ text: _, ...module }) => module);
       return (await ask({ kind: 'evaluate', entry, modules: sent })) as Outcome<Evaluated>;
@@ -79,7 +84,12 @@ function nodeFlags(limits: Limits): readonly string[] {
   ];
 }
 
-/** One question, one answer, or the reason why there is none. */
+const tickMs = 50;
+
+/**
+ * One question, one answer, or the reason why there is none. Time in which this process was too busy to read an answer
+ * does not count: the interval falls behind with it.
+ */
 function exchange(
   child: ChildProcess,
   request: Request,
@@ -88,15 +98,17 @@ function exchange(
 ): Promise<Outcome<Reply>> {
   return new Promise((resolve) => {
     const finish = (outcome: Outcome<Reply>) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       child.removeAllListeners('message');
       child.removeAllListeners('close');
       resolve(outcome);
     };
-    const timer = setTimeout(() => {
+    let ticks = Math.ceil(limits.milliseconds / tickMs);
+    const timer = setInterval(() => {
+      if (--ticks > 0) return;
       finish({ kind: 'timeout' });
       child.kill('SIGKILL');
-    }, limits.milliseconds);
+    }, tickMs);
     child.once('message', (reply) => finish({ kind: 'done', value: reply as Reply }));
     child.once('error', (error) => finish({ kind: 'died', why: error.message }));
     child.once('close', (code, signal) => finish(whyDead(code, signal, complaints())));

@@ -25,6 +25,7 @@ import { callAt } from './place.js';
 import type { Evaluated, Module } from './protocol.js';
 import { policyFiles, syntaxErrors, typeErrors } from './typescript.js';
 import { unusedObjects } from './unused.js';
+import type { Warm } from './warm.js';
 
 export interface Loaded {
   /** Absent when the policy could not be evaluated. Origins are absolute and may have paths: see `locator`. */
@@ -38,26 +39,38 @@ export interface Loaded {
   readonly locator: Locator | undefined;
 }
 
-export async function loadPolicy(path: string, limits: Limits = defaultLimits): Promise<Loaded> {
+/** @param warm what earlier loads have left; when not said, everything begins with this one */
+export async function loadPolicy(
+  path: string,
+  limits: Limits = defaultLimits,
+  warm: Pick<Warm, 'compile' | 'evaluator'> = { compile, evaluator: startEvaluator },
+): Promise<Loaded> {
   const given = resolve(path);
   const entry = realPath(given);
   if (entry === undefined) return unreadable(given);
-  // Its process starts while the types are checked.
-  const evaluator = startEvaluator(limits);
+  // Its process starts while the policy is read.
+  const evaluator = warm.evaluator(limits);
   try {
-    return await loadEntry(entry, evaluator, limits);
+    return await loadEntry(warm.compile(entry), entry, evaluator, limits);
   } finally {
     evaluator.close();
   }
 }
 
-async function loadEntry(entry: string, evaluator: Evaluator, limits: Limits): Promise<Loaded> {
-  let compilation = compile(entry);
+async function loadEntry(
+  read: Compilation,
+  entry: string,
+  evaluator: Evaluator,
+  limits: Limits,
+): Promise<Loaded> {
+  let compilation = read;
   const syntax = syntaxErrors(compilation);
   const root = dirname(entry);
   if (syntax.length > 0) return stopped(compilation, entry, root, syntax);
-  const types = typeErrors(compilation);
   const graph = collectModules(compilation, entry);
+  // The types are checked while the child evaluates.
+  const outcome = graph.diagnostics.length > 0 ? undefined : evaluator.evaluate(entry, graph.modules);
+  const types = typeErrors(compilation);
   const packages = graph.modules.filter(
     (one) => one.kind === 'code' && one.map === undefined && !one.path.endsWith('ts'),
   );
@@ -68,8 +81,8 @@ async function loadEntry(entry: string, evaluator: Evaluator, limits: Limits): P
   ];
   if (before.some((one) => one.code === 'NM1004' || one.code === 'NM1005'))
     return stopped(compilation, entry, root, before);
-  const outcome = await evaluator.evaluate(entry, graph.modules);
-  return afterEvaluation(compilation, graph.modules, entry, before, outcome, evaluator, limits);
+  const evaluated = await (outcome ?? evaluator.evaluate(entry, graph.modules));
+  return afterEvaluation(compilation, graph.modules, entry, before, evaluated, evaluator, limits);
 }
 
 async function afterEvaluation(

@@ -5,6 +5,7 @@ import type { BuildResult } from '../../codegen/compile.js';
 import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
 import { toJson } from '../../codegen/diagnostics/json.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
+import type { Warm } from '../../codegen/load/warm.js';
 import { lookupText } from '../../codegen/lookup.js';
 import { findingOf } from '../../codegen/report/report.js';
 import { exits } from '../exit-codes.js';
@@ -77,8 +78,8 @@ export class BuildCommand extends ReportCommand {
     if (!existsSync(path)) throw new UsageError(`${path} does not exist`);
     return buildOnChange(
       path,
-      async () => {
-        const built = await this.build(path, this.outDirOf(path, 1));
+      async (warm) => {
+        const built = await this.build(path, this.outDirOf(path, 1), warm);
         if (this.json) this.print(JSON.stringify(asJson([built])));
         else this.say(built);
         return built.result;
@@ -92,7 +93,7 @@ export class BuildCommand extends ReportCommand {
     return policies === 1 ? this.out : join(this.out, policyName(path));
   }
 
-  private async build(path: string, outDir: string): Promise<Built> {
+  private async build(path: string, outDir: string, warm?: Warm): Promise<Built> {
     const steps = this.chosenFormat === 'text' ? stepReport(this.context.stderr) : undefined;
     // The compiler is a large program: only who builds waits for it.
     const { compile } = await import('../../codegen/compile.js');
@@ -100,6 +101,7 @@ export class BuildCommand extends ReportCommand {
     const result = await compile(path, {
       outDir,
       ...readToday(this.today),
+      ...(warm && { warm }),
       onProgress: (progress) => steps?.step(progress),
     });
     const milliseconds = performance.now() - started;

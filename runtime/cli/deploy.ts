@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { renderText } from '../../codegen/diagnostics/text.js';
+import type { Warm } from '../../codegen/load/warm.js';
 import type { DeployResult } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { categories, NetmillCommand } from './command.js';
@@ -51,8 +52,8 @@ export class DeployCommand extends NetmillCommand {
     process.once('exit', () => rmSync(outDir, { recursive: true, force: true }));
     // The compiler is a large program: only who builds waits for it.
     const { compile } = await import('../../codegen/compile.js');
-    const build = async () => {
-      const built = await compile(path, { outDir });
+    const build = async (warm: Warm) => {
+      const built = await compile(path, { outDir, warm });
       if (built.ok) await this.swap(path, outDir);
       else
         this.context.stderr.write(

@@ -1,6 +1,7 @@
 /** Waits for files to change. Their directories are watched, because editors replace files. */
 import { existsSync, statSync, watch } from 'node:fs';
 import { basename, dirname, relative, resolve } from 'node:path';
+import type { Warm } from '../../codegen/load/warm.js';
 
 /** Editors write in several steps; what comes later than this starts another build. */
 const SETTLE_MS = 20;
@@ -16,12 +17,16 @@ export interface Read {
 /** Builds now, and again after each change of the policy or of what the last build read. Ends by an error alone. */
 export async function buildOnChange(
   policy: string,
-  build: () => Promise<Read>,
+  build: (warm: Warm) => Promise<Read>,
   say: (text: string) => void,
 ): Promise<never> {
+  // The compiler is a large program: only who builds waits for it.
+  const { createWarm } = await import('../../codegen/load/warm.js');
+  const warm = createWarm();
   for (;;) {
     const started = Date.now();
-    const { root, policyFiles } = await build();
+    const { root, policyFiles } = await build(warm);
+    warm.prepare();
     say('waiting for a change');
     const files = [resolve(policy), ...policyFiles.map((file) => resolve(root, file.path))];
     const changed = await watchFiles(files, started);

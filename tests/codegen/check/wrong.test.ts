@@ -27,6 +27,13 @@ const routes = (text: string) =>
 test('a syntax error', wrong, `export default router('r', {\n`, ['4:1 NM1001'], "'}' expected");
 test('no router', wrong, 'export const x = 1', ['1:1 NM1007'], 'no router');
 test('an unknown key of an interface', wrong, withWan('mtuu: 1500'), ['3:1 NM4017'], "no setting 'mtuu'");
+test(
+  'parts of a match that are something else',
+  wrong,
+  list("allow({ from: '10.0.0.0/8' }),\ndeny({ service: 'ssh' }),\ndeny({ when: nets('10.0.0.0/8') })"),
+  ['4:9 NM3014', '5:8 NM3014', '6:8 NM3014'],
+  "'from' is '10.0.0.0/8'",
+);
 test('an unknown key of a rule', wrong, list('deny({ form: nets("10.0.0.0/8") })'), ['4:8 NM3014'], "'form'");
 test(
   'an unknown interface',

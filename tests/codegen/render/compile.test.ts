@@ -51,7 +51,7 @@ test('a generation is written whole, and says what it is', async (t) => {
     if (!result.ok) return t.fail(JSON.stringify(result.diagnostics));
     const { forwarder } = result.manifest;
     t.deepEqual(readdirSync(outDir).sort(), ['forwarder.c', 'forwarder.json', forwarder, 'policy.json']);
-    t.deepEqual(stages, ['check', 'generate', 'compile', 'self-test', 'write']);
+    t.deepEqual(stages, ['check', 'generate', 'analyse', 'compile', 'self-test', 'write']);
     const manifest = parseManifest(readFileSync(join(outDir, 'forwarder.json'), 'utf8'));
     t.deepEqual(manifest, result.manifest);
     t.is(manifest.sequence, 7);
