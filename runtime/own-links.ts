@@ -3,7 +3,7 @@
  * stands for the router there. For the RIB they are links of its own, and static routes through gateways behind
  * them are its own, too: the kernel has no such network.
  */
-import { contains, network, parseAddress, parseInterfaceAddress } from '../dsl/address.js';
+import { contains, formatPrefix, network, parseAddress, parseInterfaceAddress } from '../dsl/address.js';
 import type { Prefix } from '../dsl/model.js';
 import type { Face } from './deploy/faces.js';
 import type { PlanInterface, PlanRoute } from './deploy/plan.js';
@@ -24,14 +24,24 @@ export function ownLink(
   mtu: number | undefined,
 ): OwnLink {
   const port = link.state.port(link.state.portSlot(iface.port));
+  const slot = link.state.interfaceSlot(iface.name);
+  const claims = link.state.claims(slot);
   return {
-    slot: link.state.interfaceSlot(iface.name),
+    slot,
     name: face.device,
     mac: port.mac,
     mtu: iface.mtu ?? mtu ?? 1500,
     up: port.open && port.up,
-    addresses: iface.addresses,
+    addresses: iface.addresses.flatMap((address, i) =>
+      claims[i] === 'duplicate' ? networkOnly(address) : [address],
+    ),
   };
+}
+
+/** What is left of an address that somebody else has (RFC 4862 §5.4.5): the network, and its anycast address of routers. */
+function networkOnly(text: string): readonly string[] {
+  const address = parseInterfaceAddress(text);
+  return address !== undefined && address.length < 127 ? [formatPrefix(network(address))] : [];
 }
 
 /** Is the route's gateway on a network of one of these links? */

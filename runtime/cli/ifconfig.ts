@@ -31,12 +31,17 @@ function interfaceText(iface: InterfaceReply, paint: Painter): string {
       ? 'no kernel device: the engine stands for the router'
       : `kernel device ${iface.device} (${iface.face}, ${iface.ifindex})`,
     `MAC ${iface.mac}`,
-    ...iface.addresses.map((address) => `address ${address}`),
+    ...iface.addresses.map((address) => `address ${address}${unusedText(iface.unused[address], paint)}`),
     `received ${traffic(iface.rx)}`,
     `sent ${traffic(iface.tx)}`,
     ...saidText(iface.said),
   ];
   return `${lines.join('\n    ')}\n`;
+}
+
+function unusedText(state: 'tentative' | 'duplicate' | undefined, paint: Painter): string {
+  if (state === undefined) return '';
+  return state === 'duplicate' ? paint.bad(' (a duplicate: somebody else has it)') : ' (being verified)';
 }
 
 /** What the engine said in the router's name. */

@@ -1,5 +1,7 @@
 /** `netmill ifconfig` and `netmill arp`. */
+
 import { backendSpec, type PlanInterface } from '../deploy/plan.js';
+import type { StateView } from '../native/engine.js';
 import type { ControlContext } from './context.js';
 import { saidBy, traffic } from './read-counters.js';
 import type { InterfaceReply, NeighbourReply } from './types.js';
@@ -26,12 +28,25 @@ export function listInterfaces(context: ControlContext): readonly InterfaceReply
       mtu: iface.mtu ?? device?.mtu ?? 0,
       up: device?.up ?? port.up,
       carrier: face.kind === 'netdev' ? (device?.carrier ?? false) : port.up,
-      addresses: device?.addresses ?? iface.addresses,
+      addresses: face.kind === 'none' ? iface.addresses : (device?.addresses ?? iface.addresses),
+      unused: face.kind === 'none' ? unusedOf(iface, state.claims(state.interfaceSlot(iface.name))) : {},
       rx: traffic(counters.rx),
       tx: traffic(counters.tx),
       said: saidBy(counters),
     };
   });
+}
+
+function unusedOf(
+  { addresses }: PlanInterface,
+  claims: ReturnType<StateView['claims']>,
+): InterfaceReply['unused'] {
+  return Object.fromEntries(
+    addresses.flatMap((address, i) => {
+      const claim = claims[i];
+      return claim === 'tentative' || claim === 'duplicate' ? [[address, claim]] : [];
+    }),
+  );
 }
 
 function encapsulationOf(iface: PlanInterface): string {

@@ -10,4 +10,5 @@ export const saidKinds: readonly string[] = [
   'time-exceeded',
   'parameter-problem',
   'withheld',
+  'listener-report',
 ];

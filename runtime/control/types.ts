@@ -100,6 +100,8 @@ export interface InterfaceReply {
   readonly up: boolean;
   readonly carrier: boolean;
   readonly addresses: readonly string[];
+  /** Those of them that the engine does not use: it is asking whether somebody else has one, or somebody has. */
+  readonly unused: Readonly<Record<string, 'tentative' | 'duplicate'>>;
   readonly rx: Traffic;
   readonly tx: Traffic;
   readonly said: Readonly<Record<string, number>>;

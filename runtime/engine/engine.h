@@ -299,6 +299,8 @@ enum mill_own_answer { MILL_OWN_KNOWN, MILL_OWN_ASKED, MILL_OWN_FAILED };
 /* The neighbour's MAC, or it is asked for. */
 enum mill_own_answer mill_own_resolve(struct mill_worker *, uint16_t iface, uint8_t family,
                                       const uint8_t *address, uint8_t mac[6]);
+/* An IPv6 address of such an interface that may not be used yet, or not at all: RFC 4862 §5.4. */
+bool mill_own_unverified(struct mill_worker *, const uint8_t *address);
 /* The way to a MAC on an interface. False: the interface is down. */
 bool mill_own_adjacency(const struct mill_worker *, uint16_t iface, const uint8_t mac[6],
                         struct mill_adjacency *);

@@ -21,12 +21,12 @@ static const uint8_t *address_of(const struct mill_iface *iface, uint8_t family)
 	return memcmp(address, none, family == 4 ? 4 : 16) == 0 ? NULL : address;
 }
 
-static const uint8_t *source_of(const struct mill_worker *worker, uint16_t iface, uint8_t family)
+static const uint8_t *source_of(struct mill_worker *worker, uint16_t iface, uint8_t family)
 {
 	const uint8_t *source = address_of(&worker->ifaces[iface], family);
 	for (uint32_t slot = 0; source == NULL && slot < MILL_MAX_IFACES; slot++)
 		source = worker->ifaces[slot].up ? address_of(&worker->ifaces[slot], family) : NULL;
-	return source;
+	return source != NULL && family == 6 && mill_own_unverified(worker, source) ? NULL : source;
 }
 
 /* A message costs NS_PER_S of credit, a nanosecond earns PER_SECOND of it. */

@@ -85,6 +85,8 @@ export interface StateView {
     readonly txFull: bigint;
   };
   interfaceCounters(slot: number): InterfaceCounters;
+  /** Of an interface without a face in the kernel: its addresses, in the order of the configuration (RFC 4862 §5.4). */
+  claims(slot: number): readonly ('ours' | 'tentative' | 'duplicate')[];
   /** Packets and bytes, two numbers a slot, in the order asked. */
   ruleCounters(slots: readonly number[]): BigUint64Array;
   /** Those of them that rules dropped over their limits, likewise. */

@@ -53,6 +53,7 @@ class StateView : public Napi::ObjectWrap<StateView>
 		                    InstanceMethod<&StateView::rule_slots>("ruleSlots"),
 		                    InstanceMethod<&StateView::port>("port"),
 		                    InstanceMethod<&StateView::interface_counters>("interfaceCounters"),
+		                    InstanceMethod<&StateView::claims>("claims"),
 		                    InstanceMethod<&StateView::rule_counters>("ruleCounters"),
 		                    InstanceMethod<&StateView::policed_counters>("policedCounters"),
 		                    InstanceMethod<&StateView::neighbours>("neighbours"),
@@ -96,6 +97,7 @@ class StateView : public Napi::ObjectWrap<StateView>
 	Napi::Value rule_slots(const Napi::CallbackInfo &info);
 	Napi::Value port(const Napi::CallbackInfo &info);
 	Napi::Value interface_counters(const Napi::CallbackInfo &info);
+	Napi::Value claims(const Napi::CallbackInfo &info);
 	Napi::Value rule_counters(const Napi::CallbackInfo &info);
 	Napi::Value policed_counters(const Napi::CallbackInfo &info);
 	/* Of all workers together: `of` is a worker's counters by rule slot. */
@@ -322,6 +324,23 @@ Napi::Value StateView::neighbours(const Napi::CallbackInfo &info)
 		array.Set(array.Length(), object);
 	}
 	return array;
+}
+
+Napi::Value StateView::claims(const Napi::CallbackInfo &info)
+{
+	return guarded(info.Env(), [&]() -> Napi::Value {
+		Napi::Env env = info.Env();
+		const mill_own_claims &claims =
+		    state().claims[as_integer(info[0], "interface slot", 0, MILL_MAX_IFACES - 1)];
+		const uint16_t ours = __atomic_load_n(&claims.ours, __ATOMIC_RELAXED);
+		const uint16_t duplicate = __atomic_load_n(&claims.duplicate, __ATOMIC_RELAXED);
+		Napi::Array states = Napi::Array::New(env);
+		for (uint32_t i = 0; i < MILL_MAX_ADDRESSES; i++)
+			states.Set(i, ours >> i & 1        ? "ours"
+			              : duplicate >> i & 1 ? "duplicate"
+			                                   : "tentative");
+		return states;
+	});
 }
 
 Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)

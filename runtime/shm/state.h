@@ -57,6 +57,7 @@ enum mill_said {
 	MILL_SAID_TIME_EXCEEDED,
 	MILL_SAID_PARAMETER_PROBLEM,
 	MILL_SAID_WITHHELD, /* ICMP errors that there were too many of */
+	MILL_SAID_LISTENER, /* MLD: RFC 3810 */
 	MILL_SAID_COUNT
 };
 
@@ -102,6 +103,12 @@ struct mill_neighbour {
 };
 
 _Static_assert(sizeof(struct mill_neighbour) == 64, "a neighbour is one cache line");
+
+/* Addresses of an interface without a face in the kernel, by their order in the configuration; a link-local one that the
+ * engine has made comes last. Neither: an IPv6 address that is being verified (RFC 4862 §5.4). Written by the engine. */
+struct mill_own_claims {
+	uint16_t ours, duplicate;
+};
 
 /* One ACL log event, written by a worker, read by the daemon. */
 struct mill_event {
@@ -179,5 +186,6 @@ struct mill_state {
 
 	struct mill_port_state port[MILL_MAX_PORTS];
 	struct mill_neighbour neighbour[MILL_MAX_NEIGHBOURS];
+	struct mill_own_claims claims[MILL_MAX_IFACES];
 	struct mill_worker_state worker[MILL_MAX_WORKERS];
 };

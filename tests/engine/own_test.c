@@ -20,6 +20,7 @@ static const uint8_t mac_a[6] = {2, 0, 0, 0, 0, 0xaa}, mac_b[6] = {2, 0, 0, 0, 0
 static const uint8_t mac_c[6] = {2, 0, 0, 0, 0, 0xcc};
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static const uint8_t ours[4] = {10, 0, 1, 1}, theirs[4] = {10, 0, 1, STATION};
+static const uint8_t twice6[16] = {0xfd, 1, [15] = 2}; /* ours, and somebody else's */
 static const uint8_t ours6[16] = {0xfd, 1, [15] = 1}, theirs6[16] = {0xfd, 1, [15] = STATION};
 
 static const uint8_t *engine_mac(uint32_t port)
@@ -43,11 +44,13 @@ static struct mill_neighbour *known(uint16_t iface, const uint8_t *address, uint
 	return NULL;
 }
 
-/* What the router says of its own accord: announcements, and to a whether its stations are still there. */
+/* What the router says of its own accord: announcements, its groups, and to a whether its stations are still there. */
 static bool unasked(const struct mill_pipe_client *pipe, const uint8_t *frame)
 {
 	if (frame[12] == 8 && frame[13] == 6)
 		return memcmp(frame + 28, frame + 38, 4) == 0 || (pipe == &a && frame[21] == 1);
+	if (frame[12] == 0x86 && frame[20] == 0) /* MLD */
+		return true;
 	return frame[12] == 0x86 && frame[20] == 58 &&
 	       (frame[54] == 135 || (frame[54] == 136 && (frame[58] & 0x40) == 0));
 }
@@ -80,13 +83,15 @@ static void announcements(void)
 {
 	uint8_t frame[2048];
 	bool v4 = false, v6 = false;
-	for (uint32_t i = 0, length; i < 8 && (length = frames_take(&a, frame, 1000)) != 0 && !(v4 && v6);
+	for (uint32_t i = 0, length; i < 40 && (length = frames_take(&a, frame, 1500)) != 0 && !(v4 && v6);
 	     i++) {
 		if (frame[12] == 8 && frame[13] == 6)
-			v4 = memcmp(frame, broadcast, 6) == 0 && frame[21] == 1 &&
-			     memcmp(frame + 28, ours, 4) == 0 && memcmp(frame + 38, ours, 4) == 0;
+			v4 |= memcmp(frame, broadcast, 6) == 0 && frame[21] == 1 &&
+			      memcmp(frame + 28, ours, 4) == 0 && memcmp(frame + 38, ours, 4) == 0;
 		else
 			v6 |= frame[54] == 136 && memcmp(frame + 62, ours6, 16) == 0 && frame[58] == 0xa0;
+		CHECK(frame[54] != 136 || memcmp(frame + 62, twice6, 16) != 0,
+		      "a duplicate is not announced");
 	}
 	CHECK(v4 && v6, "both addresses are announced");
 	printf("ok an interface that comes up tells all whose its addresses are\n");
@@ -204,11 +209,23 @@ static void keeping_alive(void)
 	for (uint32_t i = 0; i < 3; i++)
 		expect_request(gateway, mac_b);
 	CHECK(test_now() - began > 1800000000u, "a second apart");
+	expect_request(gateway, broadcast); /* nobody there: who has it now? */
+	CHECK(known(1, gateway, 4)->state == MILL_NEIGHBOUR_INCOMPLETE, "it is resolved anew");
+	send_arp(&b, engine_mac(1), 2, mac_c, gateway, source2);
+	usleep(20000);
+	CHECK(n->state == MILL_NEIGHBOUR_REACHABLE && memcmp(n->mac, mac_c, 6) == 0,
+	      "found with another MAC, of which it had said nothing");
+	n->state = MILL_NEIGHBOUR_STALE;
+	for (uint32_t i = 0; i < 6; i++) {
+		n->due_ns = 0; /* time passes */
+		expect_request(gateway, i < 3 ? mac_c : broadcast);
+	}
+	n->due_ns = 0;
+	const uint64_t asked = test_now();
 	while (__atomic_load_n(&n->state, __ATOMIC_ACQUIRE) != MILL_NEIGHBOUR_FAILED)
-		CHECK(test_now() - began < 5000000000u, "without an answer it has failed");
+		CHECK(test_now() - asked < 5000000000u, "without an answer it has failed");
 	CHECK(next(&b, frame, 10) == 0, "no more requests");
-	printf(
-	    "ok a neighbour is asked now and then whether it is there, and given up after three requests\n");
+	printf("ok a neighbour is asked now and then whether it is there, then looked for, and given up\n");
 }
 
 static void unreachable(void)
@@ -268,6 +285,93 @@ static void expect_advertisement(const uint8_t *to, uint8_t flags, const uint8_t
 	CHECK(memcmp(icmp + 8, target, 16) == 0 && icmp[24] == 2 && icmp[25] == 1, "of the target");
 	CHECK(memcmp(icmp + 26, engine_mac(0), 6) == 0, "whose MAC is ours");
 	CHECK(frames_sum(icmp, 32, frames_sum(ip + 8, 32, 58 + 32)) == 0xffff, "its checksum");
+}
+
+/* RFC 4862 §5.4: asked for before it is used. */
+static void verification(void)
+{
+	static const uint8_t nobody[16], listeners[16] = {0xff, 2, [15] = 0x16};
+	static const uint8_t twice_group[16] = {0xff, 2, [11] = 1, 0xff, 0, 0, 2};
+	static const uint8_t twice_mac[6] = {0x33, 0x33, 0xff, 0, 0, 2};
+	uint8_t frame[2048], message[32], *ip = frame + 14;
+	bool reported = false, asked = false;
+	while (!asked) {
+		CHECK(frames_take(&a, frame, 5000) != 0, "it asks whether somebody has its addresses");
+		const bool report = frame[12] == 0x86 && ip[6] == 0 && memcmp(ip + 24, listeners, 16) == 0;
+		reported |= report && memcmp(ip + 8, nobody, 16) == 0 && ip[7] == 1;
+		asked = frame[12] == 0x86 && ip[6] == 58 && memcmp(frame + 62, twice6, 16) == 0;
+	}
+	CHECK(reported, "it joins the group before");
+	CHECK(ip[5] == 24 && frame[54] == 135 && memcmp(ip + 8, nobody, 16) == 0 && ip[7] == 255 &&
+	          memcmp(ip + 24, twice_group, 16) == 0 && frame[2] == 0xff && frame[5] == 2,
+	      "from nobody, to the address's group, without an option");
+	frames_send(&a, frame, 14 + 40 + 24); /* our own question, come back */
+	send_discovery(twice_mac, nobody, twice_group, 255, message,
+	               discovery_message(message, 135, 0, twice6, 0, NULL));
+	while (engine.state->claims[0].duplicate != 1 << 2)
+		CHECK(frames_take(&a, frame, 5000) != 0, "who asks at the same time keeps us from it");
+	CHECK((engine.state->claims[0].ours & 7) == 1, "the IPv4 address is ours, the others nobody's yet");
+	send_discovery(group_mac, theirs6, group, 255, message,
+	               discovery_message(message, 135, 0, ours6, 1, mac_a));
+	CHECK(next(&a, frame, 100) == 0 || (engine.state->claims[0].ours & 2) != 0,
+	      "no answer before it is ours");
+	while ((engine.state->claims[0].ours & 2) == 0)
+		CHECK(frames_take(&a, frame, 5000) != 0, "nobody else has the other");
+	send_discovery(twice_mac, theirs6, twice_group, 255, message,
+	               discovery_message(message, 135, 0, twice6, 1, mac_a));
+	no_answer(&a, "the duplicate is not ours");
+	printf("ok an IPv6 address is asked for before it is used, and left to who has it\n");
+}
+
+/* --- Multicast Listener Discovery ----------------------------------------------------------------------------- */
+
+static void send_query(const uint8_t *to, uint8_t option, const uint8_t *about, uint32_t length)
+{
+	static const uint8_t querier[16] = {0xfe, 0x80, [15] = STATION}, mac[6] = {0x33, 0x33, 0, 0, 0, 1};
+	uint8_t frame[256], message[28] = {130, [5] = 20}, options[8] = {58, 0, option, 2, 0, 0, 1, 0};
+	memcpy(message + 8, about, 16);
+	frames_icmp6(frame, mac_a, mac, querier, to, 1, message, length);
+	memmove(frame + 62, frame + 54, length);
+	memcpy(frame + 54, options, 8);
+	frame[19] = (uint8_t)(8 + length);
+	frame[20] = 0;
+	frames_send(&a, frame, 62 + length);
+}
+
+/* The next MLD message within that time; 0 for none. */
+static uint32_t next_report(uint8_t *frame, int ms)
+{
+	uint32_t length;
+	while ((length = frames_take(&a, frame, ms)) != 0 && (frame[12] != 0x86 || frame[20] != 0))
+		;
+	return length;
+}
+
+static void listening(void)
+{
+	static const uint8_t every[16], other[16] = {0xff, 2, [11] = 1, 0xff, 9, 9, 9};
+	static const uint8_t routers[16] = {0xff, 2, [15] = 2};
+	uint8_t frame[2048], *ip = frame + 14, *icmp = frame + 62;
+	while (next_report(frame, 1500) != 0) /* those of the start */
+		;
+	send_query(all_nodes, 1, every, 28);
+	send_query(all_nodes, 5, other, 28);
+	CHECK(next_report(frame, 200) == 0, "without an alert, or about another's group");
+	send_query(all_nodes, 5, every, 28);
+	const uint32_t length = next_report(frame, 1000);
+	CHECK(length == 14 + 40 + 8 + 8 + 4 * 20, "a report of four groups, %u bytes", length);
+	CHECK(memcmp(frame, (const uint8_t[6]){0x33, 0x33, 0, 0, 0, 0x16}, 6) == 0, "to all who listen in");
+	CHECK(ip[7] == 1 && ip[8] == 0xfe && frame[54] == 58 && frame[56] == 5, "from a link-local address");
+	CHECK(icmp[0] == 143 && icmp[7] == 4 && icmp[8] == 2, "what it listens to");
+	CHECK(memcmp(icmp + 12, routers, 16) == 0 && memcmp(icmp + 32, group, 16) == 0, "which groups");
+	CHECK(frames_sum(icmp, length - 62, frames_sum(ip + 8, 32, 58 + length - 62)) == 0xffff,
+	      "its checksum");
+	send_query(group, 5, group, 24);
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK(next_report(frame, 1000) == 62 + 24 && icmp[0] == 131 && ip[7] == 1 &&
+		          memcmp(icmp + 8, ip + 24, 16) == 0 && frame[5] == icmp[23],
+		      "the first version is spoken to who speaks it, to the group itself");
+	printf("ok groups are told of to who asks, in either version\n");
 }
 
 static void solicitations(void)
@@ -498,6 +602,7 @@ static void discovery(void)
 {
 	solicitations();
 	advertisements();
+	listening();
 }
 
 int main(void)
@@ -506,9 +611,10 @@ int main(void)
 	engine_start(&engine);
 	struct mill_config *config = config_make(1, 4, specs);
 	config->iface[0].host = config->iface[1].host = MILL_HOST_NONE;
-	config->iface[0].n_addresses = 2;
+	config->iface[0].n_addresses = 3;
 	config->iface[0].address[0] = (struct mill_address){4, 24, {0}, {10, 0, 1, 1}};
 	config->iface[0].address[1] = (struct mill_address){6, 64, {0}, {0xfd, 1, [15] = 1}};
+	config->iface[0].address[2] = (struct mill_address){6, 64, {0}, {0xfd, 1, [15] = 2}};
 	config->iface[1].n_addresses = 1;
 	config->iface[1].address[0] = (struct mill_address){4, 24, {0}, {10, 0, 2, 1}};
 	engine_deploy(&engine, config, "forwarder_route");
@@ -516,6 +622,7 @@ int main(void)
 	feed_open(&feed, &engine);
 	pipe_connect(&engine, &a, "a");
 	pipe_connect(&engine, &b, "b");
+	verification();
 	announcements();
 	arp_requests();
 	arp_updates();

@@ -63,7 +63,17 @@ async function build(lab: Lab): Promise<Bed> {
     'address add 10.9.0.1/32 dev lo',
     'address add 2001:db8:9::1/128 dev lo',
   );
-  return { lab, client, server, router, netmill: await Netmill.start(lab, router, policy) };
+  const netmill = await Netmill.start(lab, router, policy);
+  await verified(netmill);
+  return { lab, client, server, router, netmill };
+}
+
+/** Waits until every address is in use that nobody else has: IPv6's are asked for first. */
+async function verified(netmill: Netmill): Promise<void> {
+  const all = () => netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' });
+  await until('the addresses to be ours', async () =>
+    (await all()).every(({ unused }) => !Object.values(unused).includes('tentative')),
+  );
 }
 
 const near = ['10.0.1.1', '2001:db8:1::1', '10.0.2.1', '2001:db8:2::1'];
@@ -158,8 +168,76 @@ bedTest('static neighbours, deploys and rollbacks', async (t, bed) => {
   await reachable(t, client, ['10.0.1.9', '10.0.1.1', '10.9.0.1']);
   t.is(await client.pings(1, '2001:db8:1::1'), 0);
   await netmill.call({ op: 'rollback' });
+  await verified(netmill);
   await reachable(t, client, [...near, ...far]);
   t.is(await client.pings(1, '10.0.1.9'), 0);
   const known = await netmill.json<NeighbourReply[]>('arp');
   t.is(neighbour(known, '2001:db8:2::7')?.state, 'permanent', 'the interface has been there all the time');
 });
+
+bedTest('an IPv6 address that somebody has is left to him, and ours to us', async (t, bed) => {
+  const { client, server, netmill } = bed;
+  const taken = '2001:db8:1::2/64';
+  await netmill.deploy(policyWith(`['10.0.1.1/24', '2001:db8:1::1/64', '${taken}']`));
+  await verified(netmill);
+  const lan = async () =>
+    (await netmill.json<InterfaceReply[]>('ifconfig')).find((one) => one.name === 'lan')!;
+  t.deepEqual((await lan()).unused, { [taken]: 'duplicate' });
+  t.regex(
+    (await netmill.run('ifconfig')).stdout,
+    /address 2001:db8:1::2\/64 \(a duplicate: somebody else has it\)/,
+  );
+  await reachable(t, client, [...near, ...far]);
+  await reachable(t, server, ['2001:db8:1::2']);
+  await client.sysctl({ 'net.ipv6.conf.c0.accept_dad': 1 });
+  await client.ip('addr add 2001:db8:1::1/64 dev c0');
+  const flags = async () => {
+    const [link] = await client.ipJson<readonly { addr_info: { local: string; dadfailed?: boolean }[] }[]>(
+      'addr',
+      'show',
+      'c0',
+    );
+    return link!.addr_info.find((one) => one.local === '2001:db8:1::1')?.dadfailed;
+  };
+  await until('the client to leave us ours', async () => (await flags()) === true);
+  t.true((await lan()).said['listener-report']! >= 2);
+});
+
+systemTest(
+  'a switch that listens in hears which groups the router is in, and asks again',
+  async (t) => {
+    const lab = await Lab.create();
+    try {
+      const [client, middle, router] = [
+        await lab.node('client'),
+        await lab.node('switch'),
+        await lab.node('router'),
+      ];
+      await lab.link(
+        { node: client, device: 'c0', addresses: ['2001:db8:1::2/64'] },
+        { node: middle, device: 'm0' },
+      );
+      await lab.link({ node: router, device: 'r0' }, { node: middle, device: 'm1' });
+      await lab.link({ node: router, device: 'r1' }, { node: middle, device: 'unused' });
+      await middle.ip(
+        'link add br0 type bridge mcast_snooping 1 mcast_querier 1 mcast_mld_version 2 mcast_query_interval 150 mcast_startup_query_interval 100 mcast_query_response_interval 50',
+        'link set m0 master br0',
+        'link set m1 master br0',
+        'link set m1 type bridge_slave mcast_flood off', // groups that nobody asks for do not go there
+        'link set br0 up',
+      );
+      const netmill = await Netmill.start(lab, router, policy);
+      await verified(netmill);
+      t.is(await client.pings(3, '2001:db8:1::1'), 3);
+      const groups = await middle.run('bridge', 'mdb', 'show', 'dev', 'br0');
+      t.regex(groups, /port m1 grp ff02::1:ff00:1 /);
+      const reports = async () =>
+        (await netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' }))[0]!.said['listener-report']!;
+      const before = await reports();
+      await until('answers to queries', async () => (await reports()) > before + 1);
+    } finally {
+      await lab.close();
+    }
+  },
+  { tools: ['bridge'] },
+);

@@ -17,35 +17,66 @@ static bool is_link_local(const uint8_t *address)
 
 static void add_link_local(struct mill_own_iface *own, const uint8_t mac[6])
 {
-	struct mill_address *address = &own->address[own->n_addresses++];
-	*address = (struct mill_address){.family = 6, .length = 64, .bytes = {0xfe, 0x80}};
-	memcpy(address->bytes + 8, mac, 3);
-	memcpy(address->bytes + 13, mac + 3, 3);
-	address->bytes[8] ^= 2;
-	address->bytes[11] = 0xff;
-	address->bytes[12] = 0xfe;
+	struct mill_own_address *address = &own->address[own->n_addresses++];
+	uint8_t *bytes = address->is.bytes;
+	*address = (struct mill_own_address){.is = {.family = 6, .length = 64, .bytes = {0xfe, 0x80}}};
+	memcpy(bytes + 8, mac, 3);
+	memcpy(bytes + 13, mac + 3, 3);
+	bytes[8] ^= 2;
+	bytes[11] = 0xff;
+	bytes[12] = 0xfe;
+}
+
+static bool equal(const struct mill_address *one, uint8_t family, const uint8_t *address)
+{
+	return one->family == family && memcmp(one->bytes, address, size_of(family)) == 0;
+}
+
+static void keep_state(struct mill_own_address *now, const struct mill_own_iface *before)
+{
+	now->state = now->is.family == 4 ? MILL_OWN_OURS : MILL_OWN_TENTATIVE;
+	now->left = now->is.family == 4 ? MILL_OWN_ANNOUNCEMENTS : MILL_OWN_PROBES;
+	for (uint32_t i = 0; i < before->n_addresses; i++) {
+		if (!equal(&before->address[i].is, now->is.family, now->is.bytes))
+			continue;
+		now->state = before->address[i].state;
+		now->left = before->address[i].left;
+		now->due_ns = before->address[i].due_ns;
+	}
 }
 
 void mill_own_read_addresses(struct mill_own_iface *own, const struct mill_iface_config *config,
                              const uint8_t mac[6])
 {
+	const struct mill_own_iface before = *own;
 	bool v6 = false, has_link_local = false;
 	own->n_addresses = config->n_addresses;
-	memcpy(own->address, config->address, sizeof(own->address));
 	for (uint32_t i = 0; i < own->n_addresses; i++) {
-		v6 |= own->address[i].family == 6;
-		has_link_local |= own->address[i].family == 6 && is_link_local(own->address[i].bytes);
+		own->address[i] = (struct mill_own_address){.is = config->address[i]};
+		v6 |= config->address[i].family == 6;
+		has_link_local |= config->address[i].family == 6 && is_link_local(config->address[i].bytes);
 	}
 	if (v6 && !has_link_local && own->n_addresses < MILL_MAX_ADDRESSES)
 		add_link_local(own, mac);
+	for (uint32_t i = 0; i < own->n_addresses; i++)
+		keep_state(&own->address[i], &before);
+}
+
+struct mill_own_address *mill_own_address(struct mill_own *own, uint16_t slot, uint8_t family,
+                                          const uint8_t *address)
+{
+	struct mill_own_iface *iface = &own->iface[slot];
+	for (uint32_t i = 0; i < iface->n_addresses; i++)
+		if (equal(&iface->address[i].is, family, address))
+			return &iface->address[i];
+	return NULL;
 }
 
 bool mill_own_has(const struct mill_own *own, uint16_t slot, uint8_t family, const uint8_t *address)
 {
 	const struct mill_own_iface *iface = &own->iface[slot];
 	for (uint32_t i = 0; i < iface->n_addresses; i++)
-		if (iface->address[i].family == family &&
-		    memcmp(iface->address[i].bytes, address, size_of(family)) == 0)
+		if (iface->address[i].state == MILL_OWN_OURS && equal(&iface->address[i].is, family, address))
 			return true;
 	return false;
 }
@@ -63,7 +94,7 @@ bool mill_own_on_link(const struct mill_own *own, uint16_t slot, uint8_t family,
 {
 	const struct mill_own_iface *iface = &own->iface[slot];
 	for (uint32_t i = 0; i < iface->n_addresses; i++)
-		if (iface->address[i].family == family && same_network(&iface->address[i], address))
+		if (iface->address[i].is.family == family && same_network(&iface->address[i].is, address))
 			return true;
 	return false;
 }
@@ -80,9 +111,9 @@ bool mill_own_anycast(const struct mill_own *own, uint16_t slot, const uint8_t *
 {
 	const struct mill_own_iface *iface = &own->iface[slot];
 	for (uint32_t i = 0; i < iface->n_addresses; i++) {
-		const struct mill_address *one = &iface->address[i];
-		if (one->family == 6 && one->length < 127 && !is_link_local(one->bytes) &&
-		    same_network(one, address) && is_first(one, address))
+		const struct mill_address *one = &iface->address[i].is;
+		if (iface->address[i].state == MILL_OWN_OURS && one->family == 6 && one->length < 127 &&
+		    !is_link_local(one->bytes) && same_network(one, address) && is_first(one, address))
 			return true;
 	}
 	return false;
@@ -93,8 +124,8 @@ const uint8_t *mill_own_source(const struct mill_own *own, uint16_t slot, uint8_
 	const struct mill_own_iface *iface = &own->iface[slot];
 	const uint8_t *first = NULL;
 	for (uint32_t i = 0; i < iface->n_addresses; i++) {
-		const struct mill_address *one = &iface->address[i];
-		if (one->family != family)
+		const struct mill_address *one = &iface->address[i].is;
+		if (one->family != family || iface->address[i].state != MILL_OWN_OURS)
 			continue;
 		if (same_network(one, peer))
 			return one->bytes;
@@ -104,10 +135,11 @@ const uint8_t *mill_own_source(const struct mill_own *own, uint16_t slot, uint8_
 	return first;
 }
 
-bool mill_own_anywhere(const struct mill_own *own, uint8_t family, const uint8_t *address)
+const struct mill_own_address *mill_own_anywhere(struct mill_own *own, uint8_t family, const uint8_t *address)
 {
-	for (uint16_t slot = 0; slot < MILL_MAX_IFACES; slot++)
-		if (own->iface[slot].used && mill_own_has(own, slot, family, address))
-			return true;
-	return false;
+	const struct mill_own_address *found = NULL;
+	for (uint16_t slot = 0; found == NULL && slot < MILL_MAX_IFACES; slot++)
+		if (own->iface[slot].used)
+			found = mill_own_address(own, slot, family, address);
+	return found;
 }

@@ -182,7 +182,9 @@ bool mill_own_answer(struct mill_worker *worker, uint16_t slot, const uint8_t *f
 	struct mill_packet p;
 	if (!read_packet(&p, frame, len, l3))
 		return false;
-	if (p.to_host ? !meant(worker, slot, &p) : kind_of_way(worker, &p) == MILL_ADJ_BROADCAST)
+	if (p.to_host ? !meant(worker, slot, &p)
+	              : kind_of_way(worker, &p) == MILL_ADJ_BROADCAST ||
+	                    (p.family == 6 && mill_own_unverified(worker, p.l3 + 24)))
 		return false;
 	if (is_echo(&p))
 		return reply(worker, slot, &p);

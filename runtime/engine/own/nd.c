@@ -24,30 +24,38 @@ struct message {
 
 static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
 
-static void group_mac(uint8_t mac[6], const uint8_t *group) /* RFC 2464 §7 */
+void mill_nd_group_mac(uint8_t mac[6], const uint8_t *group)
 {
 	mac[0] = mac[1] = 0x33;
 	memcpy(mac + 2, group + 12, 4);
 }
 
-static void solicited_node(uint8_t group[16], const uint8_t *target) /* RFC 4291 §2.7.1 */
+void mill_nd_group(uint8_t group[16], const uint8_t *address)
 {
 	memset(group, 0, 16);
 	group[0] = 0xff;
 	group[1] = 2;
 	group[11] = 1;
 	group[12] = 0xff;
-	memcpy(group + 13, target + 13, 3);
+	memcpy(group + 13, address + 13, 3);
 }
 
+static bool is_zero(const uint8_t *address)
+{
+	static const uint8_t zero[16];
+	return memcmp(address, zero, 16) == 0;
+}
+
+/* With our link-layer address, unless it is from nobody (RFC 4861 §4.3). */
 static void say(struct mill_worker *worker, uint16_t slot, const uint8_t mac[6], const uint8_t *source,
                 const uint8_t *destination, uint8_t type, uint8_t flags, const uint8_t *target)
 {
 	uint8_t frame[2 + MILL_IPV6_HEADER + FIXED + OPTION] = {0};
 	uint8_t *ip = frame + 2, *icmp = ip + MILL_IPV6_HEADER;
+	const uint32_t length = is_zero(source) ? FIXED : FIXED + OPTION;
 	mill_store16(frame, MILL_ETHER_IPV6);
 	ip[0] = 0x60;
-	mill_store16(ip + 4, FIXED + OPTION);
+	mill_store16(ip + 4, (uint16_t)length);
 	ip[6] = MILL_ICMPV6;
 	ip[7] = 255;
 	memcpy(ip + 8, source, 16);
@@ -55,33 +63,47 @@ static void say(struct mill_worker *worker, uint16_t slot, const uint8_t mac[6],
 	icmp[0] = type;
 	icmp[4] = flags;
 	memcpy(icmp + 8, target, 16);
-	icmp[FIXED] = type == SOLICITATION ? SOURCE_ADDRESS : TARGET_ADDRESS;
-	icmp[FIXED + 1] = 1;
-	memcpy(icmp + FIXED + 2, &worker->ifaces[slot].mac, 6);
-	mill_store16(icmp + 2, mill_sum_fold(mill_sum16(ip + 8, 32) + MILL_ICMPV6 + FIXED + OPTION +
-	                                     mill_sum16(icmp, FIXED + OPTION)));
-	mill_own_transmit(worker, slot, mac, frame, sizeof(frame),
+	if (length > FIXED) {
+		icmp[FIXED] = type == SOLICITATION ? SOURCE_ADDRESS : TARGET_ADDRESS;
+		icmp[FIXED + 1] = 1;
+		memcpy(icmp + FIXED + 2, &worker->ifaces[slot].mac, 6);
+	}
+	mill_store16(icmp + 2,
+	             mill_sum_fold(mill_sum16(ip + 8, 32) + MILL_ICMPV6 + length + mill_sum16(icmp, length)));
+	mill_own_transmit(worker, slot, mac, frame, (uint16_t)(2 + MILL_IPV6_HEADER + length),
 	                  type == SOLICITATION ? MILL_SAID_SOLICITATION : MILL_SAID_ADVERTISEMENT);
+}
+
+static void say_to_group(struct mill_worker *worker, uint16_t slot, const uint8_t *source,
+                         const uint8_t *target)
+{
+	uint8_t group[16], to[6];
+	mill_nd_group(group, target);
+	mill_nd_group_mac(to, group);
+	say(worker, slot, to, source, group, SOLICITATION, 0, target);
+}
+
+void mill_nd_probe(struct mill_worker *worker, uint16_t slot, const uint8_t *address)
+{
+	static const uint8_t nobody[16];
+	say_to_group(worker, slot, nobody, address);
 }
 
 void mill_nd_solicit(struct mill_worker *worker, uint16_t slot, const uint8_t *target, const uint8_t mac[6])
 {
 	const uint8_t *source = mill_own_source(mill_own_of(worker), slot, 6, target);
-	uint8_t group[16], to[6];
 	if (source == NULL)
 		return;
-	solicited_node(group, target);
-	group_mac(to, group);
 	if (mac != NULL)
 		say(worker, slot, mac, source, target, SOLICITATION, 0, target);
 	else
-		say(worker, slot, to, source, group, SOLICITATION, 0, target);
+		say_to_group(worker, slot, source, target);
 }
 
 void mill_nd_announce(struct mill_worker *worker, uint16_t slot, const uint8_t *address) /* §7.2.6 */
 {
 	uint8_t to[6];
-	group_mac(to, all_nodes);
+	mill_nd_group_mac(to, all_nodes);
 	say(worker, slot, to, address, all_nodes, ADVERTISEMENT, ROUTER | OVERRIDE, address);
 }
 
@@ -99,12 +121,6 @@ static bool read_options(struct message *message, uint8_t kind)
 	}
 	return message->link_address == NULL ||
 	       ((message->link_address[0] & 1) == 0 && message->link_address[-1] == 1);
-}
-
-static bool is_zero(const uint8_t *address)
-{
-	static const uint8_t zero[16];
-	return memcmp(address, zero, 16) == 0;
 }
 
 static bool well_formed(struct message *message, const uint8_t *packet, uint32_t bytes)
@@ -134,15 +150,18 @@ static bool solicited(struct mill_worker *worker, uint16_t slot, const struct me
 	const bool anycast = mill_own_anycast(own, slot, message->target);
 	const uint8_t override = anycast ? 0 : OVERRIDE;
 	uint8_t group[16], to[6];
-	solicited_node(group, message->target);
+	mill_nd_group(group, message->target);
 	if (message->from_nobody &&
 	    (message->link_address != NULL || memcmp(message->ip + 24, group, 16) != 0))
 		return false;
+	struct mill_own_address *wanted = mill_own_address(own, slot, 6, message->target);
+	if (message->from_nobody && wanted != NULL) /* RFC 4862 §5.4.3: two want it, neither gets it */
+		mill_own_taken(worker, slot, wanted, from);
 	if (!anycast && !mill_own_has(own, slot, 6, message->target))
-		return true; /* somebody else's */
+		return true; /* somebody else's, or not ours yet */
 	const uint8_t *source = anycast ? mill_own_source(own, slot, 6, message->ip + 8) : message->target;
 	if (message->from_nobody) {
-		group_mac(to, all_nodes);
+		mill_nd_group_mac(to, all_nodes);
 		say(worker, slot, to, source, all_nodes, ADVERTISEMENT, ROUTER | override, message->target);
 		return true;
 	}
@@ -158,13 +177,19 @@ static bool solicited(struct mill_worker *worker, uint16_t slot, const struct me
 }
 
 /* §7.2.5. */
-static bool advertised(struct mill_worker *worker, uint16_t slot, const struct message *message)
+static bool advertised(struct mill_worker *worker, uint16_t slot, const struct message *message,
+                       const uint8_t from[6])
 {
 	struct mill_own *own = mill_own_of(worker);
 	const uint8_t flags = message->icmp[4], *mac = message->link_address;
 	if (message->to_group && (flags & SOLICITED) != 0)
 		return false;
-	if (mill_own_has(own, slot, 6, message->target)) {
+	struct mill_own_address *address = mill_own_address(own, slot, 6, message->target);
+	if (address != NULL && address->state != MILL_OWN_OURS) { /* RFC 4862 §5.4.4 */
+		mill_own_taken(worker, slot, address, mac != NULL ? mac : from);
+		return true;
+	}
+	if (address != NULL) {
 		if (mac != NULL && memcmp(mac, &worker->ifaces[slot].mac, 6) != 0)
 			mill_own_defend(worker, slot, 6, message->target, mac);
 		return true;
@@ -194,11 +219,14 @@ bool mill_nd_receive(struct mill_worker *worker, uint16_t slot, const uint8_t *f
                      uint16_t l3)
 {
 	struct message message = {0};
+	if (memcmp(frame + 6, &worker->ifaces[slot].mac, 6) == 0)
+		return true; /* our own, come back: it must not make our address somebody else's (RFC 7527) */
 	if (l3 > len || !well_formed(&message, frame + l3, len - (uint32_t)l3))
 		return false;
 	if (message.icmp[0] == SOLICITATION)
 		return read_options(&message, SOURCE_ADDRESS) && solicited(worker, slot, &message, frame + 6);
 	if (message.icmp[0] == ADVERTISEMENT)
-		return read_options(&message, TARGET_ADDRESS) && advertised(worker, slot, &message);
+		return read_options(&message, TARGET_ADDRESS) &&
+		       advertised(worker, slot, &message, frame + 6);
 	return true;
 }

@@ -3,9 +3,12 @@
  * engine that adopts goes on with it. RFC 826, RFC 4861 §7.3.
  *
  *   INCOMPLETE ──answer──► REACHABLE ──30 s──► STALE ──5 s──► PROBE ──answer──► REACHABLE
- *       └──no answer──► FAILED ──3 s──► forgotten ◄──3 s── FAILED ◄──no answer──┘
+ *    │      ▲                                                  │
+ *    │      └────────────────────no answer────────────────────┘
+ *    └──no answer──► FAILED ──3 s──► forgotten
  *
- * The engine does not see which neighbour a forwarded packet used, so all of them are kept alive as if they were in use, by
+ * A probe goes to the MAC that is known; when nobody answers there, all are asked who has the address now, so one that
+ * has another MAC is found though it says nothing of its own accord. The engine does not see which neighbour a forwarded packet used, so all of them are kept alive as if they were in use, by
  * one request each in half a minute. Requests to one neighbour are a second apart. Lock held throughout.
  */
 #include <string.h>
@@ -127,10 +130,7 @@ static struct mill_neighbour *make(struct mill_own *own, uint16_t slot, uint8_t 
 
 static uint64_t reachable_until(struct mill_own *own, uint64_t now)
 {
-	own->random ^= own->random << 13; /* xorshift64, Marsaglia 2003 */
-	own->random ^= own->random >> 7;
-	own->random ^= own->random << 17;
-	return now + REACHABLE_NS / 2 + own->random % REACHABLE_NS;
+	return now + REACHABLE_NS / 2 + mill_own_random(own) % REACHABLE_NS;
 }
 
 static void ask(struct mill_worker *worker, struct mill_neighbour *n)
@@ -206,8 +206,12 @@ static void step(struct mill_worker *worker, struct mill_neighbour *n)
 		ask(worker, n);
 		return;
 	}
-	case MILL_NEIGHBOUR_INCOMPLETE:
 	case MILL_NEIGHBOUR_PROBE:
+		if (n->tries >= own->tries)
+			enter(own, n, MILL_NEIGHBOUR_INCOMPLETE, NULL, now);
+		ask(worker, n);
+		return;
+	case MILL_NEIGHBOUR_INCOMPLETE:
 		if (n->tries >= own->tries)
 			enter(own, n, MILL_NEIGHBOUR_FAILED, NULL, now + FAILED_NS);
 		else

@@ -1,5 +1,5 @@
 /*
- * own.h: which part is asked, the addresses' announcements, timers, and what the control thread sets. Each class of
+ * own.h: which part is asked, timers, and what the control thread sets. Each class of
  * packets has a limit, as those for the kernel have (host/host.c).
  */
 #include <errno.h>
@@ -10,9 +10,6 @@
 #include "own/own.h"
 
 #define TICK_NS          (MILL_NS_PER_S / 20)
-#define ANNOUNCE_TIMES   2u
-#define ANNOUNCE_NS      (2 * MILL_NS_PER_S)  /* RFC 5227 §1.1: ANNOUNCE_NUM, ANNOUNCE_INTERVAL */
-#define DEFEND_NS        (10 * MILL_NS_PER_S) /* DEFEND_INTERVAL */
 #define CLASS_PER_SECOND 5000ull
 
 struct mill_own *mill_own_create(struct mill_engine *engine)
@@ -30,6 +27,14 @@ void mill_own_free(struct mill_own *own)
 {
 	pthread_mutex_destroy(&own->lock);
 	free(own);
+}
+
+uint64_t mill_own_random(struct mill_own *own) /* xorshift64, Marsaglia 2003 */
+{
+	own->random ^= own->random << 13;
+	own->random ^= own->random >> 7;
+	own->random ^= own->random << 17;
+	return own->random;
 }
 
 /* --- sending ------------------------------------------------------------------------------------------------ */
@@ -55,34 +60,6 @@ void mill_own_transmit(struct mill_worker *worker, uint16_t slot, const uint8_t 
 	enum mill_drop why;
 	if (mill_own_adjacency(worker, slot, mac, &to) && mill_emit(worker, &to, frame, len, 2, &why))
 		worker->if_counters[slot].said[what]++;
-}
-
-static void announce(struct mill_worker *worker, uint16_t slot)
-{
-	const struct mill_own_iface *iface = &mill_own_of(worker)->iface[slot];
-	for (uint32_t i = 0; i < iface->n_addresses; i++) {
-		if (iface->address[i].family == 4)
-			mill_arp_announce(worker, slot, iface->address[i].bytes);
-		else
-			mill_nd_announce(worker, slot, iface->address[i].bytes);
-	}
-}
-
-void mill_own_defend(struct mill_worker *worker, uint16_t slot, uint8_t family, const uint8_t *address,
-                     const uint8_t mac[6])
-{
-	struct mill_own_iface *iface = &mill_own_of(worker)->iface[slot];
-	const uint64_t now = worker->now_ns;
-	if (iface->defended_ns != 0 && now - iface->defended_ns < DEFEND_NS)
-		return;
-	iface->defended_ns = now;
-	mill_log("interface %s: %02x:%02x:%02x:%02x:%02x:%02x uses our IPv%u address",
-	         mill_own_of(worker)->engine->iface_config[slot].name, mac[0], mac[1], mac[2], mac[3], mac[4],
-	         mac[5], family);
-	if (family == 4)
-		mill_arp_announce(worker, slot, address);
-	else
-		mill_nd_announce(worker, slot, address);
 }
 
 /* --- receiving ---------------------------------------------------------------------------------------------- */
@@ -123,7 +100,13 @@ static bool receive(struct mill_worker *worker, uint16_t slot, enum mill_punt_cl
 		pthread_mutex_unlock(&own->lock);
 		return understood;
 	}
-	if (class == MILL_PUNT_NEIGHBOUR) /* IGMP, MLD: what others listen to */
+	if (class == MILL_PUNT_NEIGHBOUR && type == MILL_ETHER_IPV6) {
+		pthread_mutex_lock(&own->lock);
+		const bool understood = mill_mld_receive(worker, slot, frame, len, l3);
+		pthread_mutex_unlock(&own->lock);
+		return understood;
+	}
+	if (class == MILL_PUNT_NEIGHBOUR) /* IGMP: it listens to no group of IPv4 but all systems */
 		return true;
 	if (class == MILL_PUNT_EXCEPTION)
 		return mill_own_exception(worker, slot, frame, len, l3);
@@ -153,9 +136,21 @@ bool mill_own_wants(struct mill_worker *worker, uint16_t slot, const uint8_t *fr
 	if (!v4 && (!v6 || frame[l3 + 24] == 0xfe || frame[l3 + 24] == 0xff))
 		return false;
 	pthread_mutex_lock(&own->lock);
-	const bool ours = mill_own_anywhere(own, v4 ? 4 : 6, frame + l3 + (v4 ? 16 : 24));
+	const bool ours = mill_own_anywhere(own, v4 ? 4 : 6, frame + l3 + (v4 ? 16 : 24)) != NULL;
 	pthread_mutex_unlock(&own->lock);
 	return ours;
+}
+
+bool mill_own_unverified(struct mill_worker *worker, const uint8_t *bytes)
+{
+	struct mill_own *own = mill_own_of(worker);
+	if (atomic_load_explicit(&own->n_ifaces, memory_order_relaxed) == 0)
+		return false;
+	pthread_mutex_lock(&own->lock);
+	const struct mill_own_address *address = mill_own_anywhere(own, 6, bytes);
+	const bool unverified = address != NULL && address->state != MILL_OWN_OURS;
+	pthread_mutex_unlock(&own->lock);
+	return unverified;
 }
 
 enum mill_own_answer mill_own_resolve(struct mill_worker *worker, uint16_t slot, uint8_t family,
@@ -177,24 +172,22 @@ enum mill_own_answer mill_own_resolve(struct mill_worker *worker, uint16_t slot,
 
 /* --- timers ------------------------------------------------------------------------------------------------- */
 
-/* An interface that has come up tells all who its addresses belong to; of one that is down, nothing stays true. */
+/* Of an interface that is down, nothing of neighbours stays true. */
 static void follow_state(struct mill_worker *worker, uint16_t slot)
 {
 	struct mill_own *own = mill_own_of(worker);
 	struct mill_own_iface *iface = &own->iface[slot];
 	const bool up = worker->ifaces[slot].up != 0;
-	if (up && !iface->up) {
-		iface->announcements = ANNOUNCE_TIMES;
-		iface->announce_ns = worker->now_ns;
-	}
+	if (up && !iface->up)
+		mill_own_claim(own, slot, worker->now_ns);
 	if (!up && iface->up)
 		mill_neighbours_forget(own, slot, false);
 	iface->up = up;
-	if (up && iface->announcements != 0 && iface->announce_ns <= worker->now_ns) {
-		announce(worker, slot);
-		iface->announcements--;
-		iface->announce_ns = worker->now_ns + ANNOUNCE_NS;
-	}
+	if (!up)
+		return;
+	mill_mld_tick(worker,
+	              slot); /* first, so that the answer to a probe comes through (RFC 4862 §5.4.2) */
+	mill_own_claims_tick(worker, slot);
 }
 
 void mill_own_tick(struct mill_worker *worker)
@@ -230,24 +223,25 @@ static void forget_iface(struct mill_own *own, uint16_t slot)
 {
 	join_groups(&own->iface[slot], 0);
 	own->iface[slot] = (struct mill_own_iface){0};
+	mill_own_publish(own, slot);
 	mill_neighbours_forget(own, slot, true);
 	atomic_fetch_sub(&own->n_ifaces, 1);
 }
 
 static void apply(struct mill_own *own, const struct mill_iface_config *config)
 {
-	struct mill_own_iface *iface = &own->iface[config->slot], before = *iface;
+	struct mill_own_iface *iface = &own->iface[config->slot];
 	uint8_t mac[6];
 	memcpy(mac, &own->engine->iface[config->slot].mac, 6);
 	mill_own_read_addresses(iface, config, mac);
-	if (!before.used)
+	if (!iface->used) {
 		atomic_fetch_add(&own->n_ifaces, 1);
+		mill_own_take_over(own, config->slot);
+	}
 	iface->used = true;
+	mill_mld_groups(iface);
+	mill_own_publish(own, config->slot);
 	join_groups(iface, own->engine->state->port[config->port].ifindex);
-	if (before.used && memcmp(before.address, iface->address, sizeof(iface->address)) == 0)
-		return;
-	iface->announcements = ANNOUNCE_TIMES;
-	iface->announce_ns = 0;
 }
 
 void mill_own_apply(struct mill_engine *engine, const struct mill_config *config)
