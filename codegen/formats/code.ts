@@ -10,7 +10,13 @@ const widest = 110;
 export type Code =
   /** Text as it is: a literal, a name, `key: value` of something short. */
   | string
-  | { readonly kind: 'call'; readonly name: string; readonly args: readonly Code[] }
+  | {
+      readonly kind: 'call';
+      readonly name: string;
+      readonly args: readonly Code[];
+      /** Comments behind the arguments. */
+      readonly notes?: readonly (string | undefined)[];
+    }
   | { readonly kind: 'array' | 'object'; readonly items: readonly Item[] }
   /** `deny({ … }).log().why('…')`; `name`: what a property is called. */
   | { readonly kind: 'chain'; readonly head: Code; readonly calls: readonly string[] }
@@ -37,7 +43,11 @@ export interface Statement {
   readonly behind?: string;
 }
 
-export const call = (name: string, ...args: readonly Code[]): Code => ({ kind: 'call', name, args });
+export const call = (name: string, ...args: readonly Code[]): Extract<Code, { kind: 'call' }> => ({
+  kind: 'call',
+  name,
+  args,
+});
 export const array = (items: readonly Item[]): Code => ({ kind: 'array', items });
 export const object = (items: readonly Item[]): Code => ({ kind: 'object', items });
 export const property = (key: string, value: Code): Code => ({
@@ -165,6 +175,7 @@ function flatText(code: Code, marks: Marks): string | undefined {
   if (typeof code === 'string') return code;
   switch (code.kind) {
     case 'call':
+      if (code.notes?.some((note) => note !== undefined)) return undefined;
       return flatAll(code.args, marks, (args) => `${code.name}(${args})`);
     case 'property':
       return flatAll([code.value], marks, (value) => `${code.key}: ${value}`);
@@ -223,7 +234,7 @@ function printItem(item: Item, isFirst: boolean, indent: string, marks: Marks): 
 
 /** A last argument in brackets or braces is opened where it stands. */
 function brokenCall(
-  { name, args }: Extract<Code, { kind: 'call' }>,
+  { name, args, notes }: Extract<Code, { kind: 'call' }>,
   column: number,
   rest: number,
   indent: string,
@@ -239,11 +250,14 @@ function brokenCall(
     !args.slice(0, -1).some((arg) => typeof arg === 'object' && arg.kind === last.kind);
   if (hugs && head !== undefined && column + width(head) < widest)
     return `${head}${broken(last, column + width(head), rest + 1, indent, marks)})`;
-  const lines = args.flatMap((arg) => printItem({ code: arg }, true, `${indent}  `, marks));
+  const lines = args.flatMap((code, i) => {
+    const after = notes?.[i];
+    return printItem({ code, ...(after !== undefined && { after }) }, true, `${indent}  `, marks);
+  });
   return `${name}(\n${lines.join('\n')}\n${indent})`;
 }
 
-/** Up to two calls stay on the line on which the first expression ends. */
+/** One call stays on the line on which the first expression ends. */
 function brokenChain(
   { head, calls }: Extract<Code, { kind: 'chain' }>,
   column: number,
@@ -252,7 +266,7 @@ function brokenChain(
   marks: Marks,
 ): string {
   const tail = calls.map((one) => `.${one}`).join('');
-  if (calls.length <= 2) return `${broken(head, column, rest + tail.length, indent, marks)}${tail}`;
+  if (calls.length <= 1) return `${broken(head, column, rest + tail.length, indent, marks)}${tail}`;
   const deeper = `${indent}  `;
   return [print(head, column, 0, indent, marks), ...calls.map((one) => `${deeper}.${one}`)].join('\n');
 }

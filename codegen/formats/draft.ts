@@ -7,6 +7,7 @@ import type {
   Address,
   EventMode,
   Fallback,
+  Family,
   HeaderMatch,
   LookupMethod,
   Offload,
@@ -18,8 +19,14 @@ import type {
 
 /** Networks of a rule: those of a DraftObject, or as they are. */
 export type DraftNets =
-  | { readonly kind: 'object'; readonly name: string }
-  | { readonly kind: 'nets'; readonly prefixes: readonly Prefix[] };
+  /** `family`: those of one family alone. */
+  | { readonly kind: 'object'; readonly name: string; readonly family?: Family }
+  /** `notes[i]`: a comment on `prefixes[i]`. */
+  | {
+      readonly kind: 'nets';
+      readonly prefixes: readonly Prefix[];
+      readonly notes?: readonly (string | undefined)[];
+    };
 
 export type DraftService =
   | { readonly kind: 'object'; readonly name: string }
@@ -36,12 +43,15 @@ export interface DraftRule {
   readonly from?: DraftNets;
   readonly to?: DraftNets;
   readonly service?: DraftService;
-  /** One range of TTLs, one test of flags. */
-  readonly header?: Pick<HeaderMatch, 'dscp' | 'ttl' | 'length' | 'flags'>;
+  /** One range of TTLs, one test of flags or what `'established'` stands for. */
+  readonly header?: Pick<HeaderMatch, 'dscp' | 'ttl' | 'length' | 'flags' | 'fragment'>;
   readonly log: boolean;
+  /** DSCP with which packets leave. */
+  readonly marks?: number;
   readonly id?: string;
   readonly why?: string;
   readonly counter?: string;
+  readonly owner?: string;
   readonly expires?: string;
   /** Comment on its line. */
   readonly comment?: string;

@@ -24,6 +24,8 @@ export interface ListOptions {
   readonly neighbourDiscovery: 'builtin' | 'explicit';
   /** Name of the list of all interfaces, and how those of single ones begin. */
   readonly general: string;
+  /** Absent: as the constant. */
+  readonly generalName?: string;
   readonly each: string;
   /** Name of a fragment for all interfaces. */
   readonly shared: string;
@@ -135,10 +137,10 @@ function nameGroup(
   group: Group,
   groups: readonly Group[],
   faces: readonly Face[],
-  { general: all, each }: ListOptions,
+  { general: all, generalName = all, each }: ListOptions,
 ): { readonly constant: string; readonly name: string } {
   const general = group.chunks.every((chunk) => chunk.faces.length === faces.length);
-  if (general || groups.length === 1) return { constant: all, name: all };
+  if (general || groups.length === 1) return { constant: all, name: generalName };
   const word = facesWord(group.faces);
   return {
     constant: `${each}${word}`,

@@ -37,3 +37,16 @@ export function makePorts(
     assumptions.push(`When netmill does not run, ports with VLANs drop: ${shut.join(', ')}.`);
   return ports;
 }
+
+/** A list for what leaves asks every port how it falls back. */
+export function mergedPorts(into: readonly DraftPort[], out: readonly DraftPort[]): readonly DraftPort[] {
+  return into.map((port, i) => {
+    const other = out[i]!;
+    const fallback = port.fallback ?? other.fallback;
+    return {
+      ...port,
+      ...(fallback && { fallback }),
+      faces: port.faces.map((face, k) => ({ ...face, ...other.faces[k] })),
+    };
+  });
+}

@@ -70,8 +70,10 @@ function writeRule(rule: DraftRule, waivers: Waivers): Code {
   return chain(head, [
     ...(id === undefined ? [] : [`id(${quote(id)})`]),
     ...(log ? ['log()'] : []),
+    ...(rule.marks === undefined ? [] : [`dscp(${writeDscp(rule.marks)})`]),
     ...(counter === undefined ? [] : [`count(${quote(counter)})`]),
     ...(why === undefined ? [] : [`why(${quote(why)})`]),
+    ...(rule.owner === undefined ? [] : [`owner(${quote(rule.owner)})`]),
     ...(expires === undefined ? [] : [`expires(${quote(expires)})`]),
     ...(waiver === undefined ? [] : [writeWaiver(waiver)]),
   ]);
@@ -98,7 +100,8 @@ function writeGateways(action: DraftAction): readonly Code[] {
 }
 
 function writeNets(nets: DraftNets): Code {
-  return nets.kind === 'object' ? nets.name : call('nets', ...nets.prefixes.map(writePrefix));
+  if (nets.kind === 'object') return nets.family === undefined ? nets.name : `${nets.name}.v${nets.family}`;
+  return { ...call('nets', ...nets.prefixes.map(writePrefix)), ...(nets.notes && { notes: nets.notes }) };
 }
 
 /** An address alone stands for itself. */
@@ -172,7 +175,8 @@ function writeIcmp(types: readonly IcmpType[]): readonly Code[] {
   return [...names.map(([name]) => quote(name)), ...numbers];
 }
 
-function writeHeader({ dscp, ttl, length, flags }: NonNullable<DraftRule['header']>): readonly Code[] {
+function writeHeader(header: NonNullable<DraftRule['header']>): readonly Code[] {
+  const { dscp, ttl, length, flags, fragment } = header;
   const number = ({ from, to }: PortRange): Code =>
     from === to ? String(from) : array(list([String(from), String(to)]));
   const one = (codes: readonly Code[]): Code => (codes.length === 1 ? codes[0]! : array(list(codes)));
@@ -180,7 +184,10 @@ function writeHeader({ dscp, ttl, length, flags }: NonNullable<DraftRule['header
     ...(dscp ? [property('dscp', one(dscp.flatMap(numbersOf).map(writeDscp)))] : []),
     ...(ttl ? [property('ttl', number(ttl[0]!))] : []),
     ...(length ? [property('length', number(length[0]!))] : []),
-    ...(flags ? [property('flags', one(writeFlags(flags[0]!)))] : []),
+    ...(fragment ? [property('fragment', quote(fragment))] : []),
+    ...(flags
+      ? [property('flags', flags.length > 1 ? quote('established') : one(writeFlags(flags[0]!)))]
+      : []),
   ];
 }
 

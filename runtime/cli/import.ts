@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { toJson } from '../../codegen/diagnostics/json.js';
@@ -6,15 +6,17 @@ import type { Draft } from '../../codegen/formats/draft.js';
 import { parseVlanDevice, type VlanDevices } from '../../codegen/formats/faces.js';
 import { aclPathOf, type Read, readNetmapRt, type Source } from '../../codegen/formats/netmap-rt/read.js';
 import { readNftables } from '../../codegen/formats/nftables/read.js';
+
 import { parseFields, presetFields } from '../../dsl/formats/netmap-rt-acl.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { categories, NetmillCommand } from './command.js';
-import { requireFile } from './files.js';
+import { definitionFiles, includeFrom, sourceOf } from './import-aerleon.js';
 import { refusalText } from './refusal-text.js';
 import { count } from './text.js';
+import { readToday, todayOption } from './today.js';
 
-const formats = ['netmap-rt', 'nftables'] as const;
+const formats = ['netmap-rt', 'nftables', 'aerleon'] as const;
 type Format = (typeof formats)[number];
 
 export class ImportCommand extends NetmillCommand {
@@ -33,6 +35,10 @@ export class ImportCommand extends NetmillCommand {
         'What nftables does with forwarded packets',
         '$0 import --from nftables ruleset.json --interface eth1 --interface eth2 -o edge.ts',
       ],
+      [
+        "Aerleon's or Capirca's policies, as they are for one of their targets",
+        '$0 import --from aerleon edge.yaml --definitions def/ --target juniper --interface eth1 --interface eth2 --attach edge-in=eth1:in -o edge.ts',
+      ],
       ['With VLAN devices', '$0 import --from netmap-rt netmap-rt.conf --vlan vlan101=ix0:101 -o edge.ts'],
     ],
   });
@@ -44,8 +50,9 @@ export class ImportCommand extends NetmillCommand {
   fields = Option.String('--fields', {
     description: `what the fields of an ACL line are: netmap-rt is '${presetFields}'`,
   });
-  default = Option.String('--default', 'allow', {
-    description: 'what becomes of packets that no line takes: allow (when not said) or deny',
+  default = Option.String('--default', {
+    description:
+      'what becomes of packets that no line takes: allow or deny; allow when not said, for aerleon as its target has it',
   });
   neighbourDiscovery = Option.String('--neighbour-discovery', 'explicit', {
     description: 'explicit (when not said): the lines decide about it too; builtin: it passes before them',
@@ -56,12 +63,27 @@ export class ImportCommand extends NetmillCommand {
   vlans = Option.Array('--vlan', [], { description: 'what a VLAN device is: vlan101=ix0:101' });
 
   interfaces = Option.Array('--interface', [], {
-    description: 'nftables: a device that the router is to have; name each',
+    description: 'nftables, aerleon: a device that the router is to have; name each',
   });
   forward = Option.String('--forward', 'out', {
     description:
       'nftables: as what a chain of hook forward is taken: out (when not said), exactly, or in, as a judge of all that comes in',
   });
+
+  definitions = Option.Array('--definitions', [], {
+    description: 'aerleon: a file of networks and services, or a directory of them',
+  });
+  target = Option.String('--target', {
+    description: 'aerleon: the target whose filters are taken, such as juniper; else the only one',
+  });
+  attach = Option.Array('--attach', [], {
+    description:
+      'aerleon: where a filter judges: edge-in=eth1:in; when not said, the only one judges all that comes in',
+  });
+  today = todayOption();
+
+  /** Those that are read on the way. */
+  private readonly included: Source[] = [];
 
   async run(): Promise<number> {
     const format = formats.find((one) => one === this.from);
@@ -69,8 +91,8 @@ export class ImportCommand extends NetmillCommand {
     if (this.out !== undefined && existsSync(this.out))
       throw new MillError('usage', `${this.out} exists`, 'name another file, or remove it');
     const sources = format === 'netmap-rt' ? this.sources() : this.files.map(sourceOf);
-    const read = this.read(format, sources);
-    if (!read.ok) return this.refuse(read.problems, sources);
+    const read = await this.read(format, sources);
+    if (!read.ok) return this.refuse(read.problems, [...sources, ...this.included]);
     return await this.finish(read.value);
   }
 
@@ -90,8 +112,9 @@ export class ImportCommand extends NetmillCommand {
     return [...sources, sourceOf(found)];
   }
 
-  private read(format: Format, sources: readonly Source[]): Read<Draft> {
+  private async read(format: Format, sources: readonly Source[]): Promise<Read<Draft>> {
     if (format === 'netmap-rt') return this.readNetmapRt(sources);
+    if (format === 'aerleon') return await this.readAerleon(sources);
     if (sources.length !== 1) throw new UsageError('one file: what `nft -j list ruleset` prints');
     return readNftables(sources[0]!, {
       name: this.name ?? nameOf(sources[0]!.file),
@@ -99,6 +122,34 @@ export class ImportCommand extends NetmillCommand {
       vlans: this.vlanDevices(),
       forward: oneOf('--forward', this.forward, ['out', 'in']),
     });
+  }
+
+  private async readAerleon(sources: readonly Source[]): Promise<Read<Draft>> {
+    const { parseAttachment, readAerleon } = await import('../../codegen/formats/aerleon/read.js');
+    const attached = this.attach.map(parseAttachment);
+    for (const one of attached) if (typeof one === 'string') throw new UsageError(`--attach: ${one}`);
+    const definitions = definitionFiles(this.definitions);
+    this.included.push(...definitions);
+    return readAerleon(sources, {
+      name: this.name ?? nameOf(sources[0]!.file),
+      interfaces: this.interfaces,
+      vlans: this.vlanDevices(),
+      definitions,
+      include: includeFrom(this.included),
+      ...(this.target !== undefined && { target: this.target }),
+      attached: attached.filter((one) => typeof one !== 'string'),
+      ...(this.default !== undefined && { default: this.endOfLists() }),
+      neighbourDiscovery: this.discovery(),
+      today: readToday(this.today).today ?? new Date().toISOString().slice(0, 10),
+    });
+  }
+
+  private endOfLists(): 'allow' | 'deny' {
+    return oneOf('--default', this.default ?? 'allow', ['allow', 'deny']);
+  }
+
+  private discovery(): 'explicit' | 'builtin' {
+    return oneOf('--neighbour-discovery', this.neighbourDiscovery, ['explicit', 'builtin']);
   }
 
   private vlanDevices(): VlanDevices {
@@ -113,8 +164,8 @@ export class ImportCommand extends NetmillCommand {
     return readNetmapRt(conf!, acls, {
       name: this.name ?? nameOf(conf!.file),
       ...(fields && { fields }),
-      default: oneOf('--default', this.default, ['allow', 'deny']),
-      neighbourDiscovery: oneOf('--neighbour-discovery', this.neighbourDiscovery, ['explicit', 'builtin']),
+      default: this.endOfLists(),
+      neighbourDiscovery: this.discovery(),
       ...(this.portLines !== undefined && {
         portLines: oneOf('--port-lines', this.portLines, ['all', 'untagged']),
       }),
@@ -180,10 +231,6 @@ function summary({ assumptions, lists, fragments }: Draft, warnings: number): st
   const rules = entries.filter((one) => one.kind === 'rule').length;
   const more = warnings === 0 ? '' : `; ${count(warnings)} warnings: see netmill check`;
   return `${count(rules)} rules; ${count(assumptions.length)} assumptions stand at its head${more}`;
-}
-
-function sourceOf(path: string): Source {
-  return { file: relative(process.cwd(), resolve(path)), text: readFileSync(requireFile(path), 'utf8') };
 }
 
 /** A router's name begins with a letter and has letters, digits, hyphens and underscores. */

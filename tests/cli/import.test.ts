@@ -151,3 +151,39 @@ test('export, and import of what it wrote', async (t) => {
 test('a format to export to that is not known', refuses, 64, /writes netmap-rt, not 'ipfw'/, () => [
   ...['export', '--format', 'ipfw', 'examples/edge.ts'],
 ]);
+
+test("Aerleon's example, with what it includes and defines", async (t) => {
+  t.timeout(60_000);
+  const example = join(packageRoot, 'examples/aerleon');
+  const out = join(directory, 'campus.ts');
+  const told = (text: string) => text.slice(text.indexOf('What is not said there'));
+  const ran = await netmill([
+    ...['import', '--from', 'aerleon', join(example, 'policies/campus.yaml')],
+    ...['--definitions', join(example, 'def'), '--target', 'juniper', '--interface', 'eth1'],
+    ...['--interface', 'eth2', '--attach', 'campus-in=eth1:in', '--attach', 'campus-out=eth1:out'],
+    ...['--neighbour-discovery', 'builtin', '--today', '2026-11-21', '-o', out],
+  ]);
+  t.is(ran.code, 0, ran.err);
+  t.regex(ran.out, /campus\.ts: 2 interfaces, 10 rules; 7 assumptions stand at its head/);
+  t.is(told(readFileSync(out, 'utf8')), told(readFileSync(join(example, 'campus.ts'), 'utf8')));
+});
+
+test('what Aerleon says and netmill cannot is shown where it stands, in included files, too', async (t) => {
+  const policy = file(
+    'filters:\n  - header: { targets: { juniper: edge mixed } }\n    terms: [{ include: more.yaml }]\n',
+    'edge.yaml',
+  );
+  file('terms:\n  - name: slow\n    policer: ten-megabit\n    action: accept\n', 'more.yaml');
+  const ran = await netmill(['import', '--from', 'aerleon', policy, '--interface', 'eth1']);
+  t.is(ran.code, 65);
+  t.regex(
+    ran.err,
+    /more\.yaml:3:5 - error NM6003: 'policer' of a term has no counterpart\n3 {5}policer: ten-megabit/,
+  );
+  t.regex(ran.err, /Fix: delete it, and write \.police\('10 Mbit\/s'\) behind the rule/);
+  const wrong = await netmill([
+    ...['import', '--from', 'aerleon', policy, '--interface', 'eth1', '--attach', 'edge'],
+  ]);
+  t.is(wrong.code, 64);
+  t.regex(wrong.err, /--attach: 'edge' does not say where a filter is attached/);
+});

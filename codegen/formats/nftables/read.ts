@@ -3,8 +3,9 @@ import type { Problem } from '../../../dsl/model.js';
 import type { Commented, Draft, DraftObject, DraftPort } from '../draft.js';
 import { type Face, noInterfaces, readFaces, type VlanDevices } from '../faces.js';
 import { type Line, type Lists, makeLists } from '../lists.js';
+import { constantName, reserved } from '../names.js';
 import type { Read, Source } from '../netmap-rt/read.js';
-import { makePorts } from '../ports.js';
+import { makePorts, mergedPorts } from '../ports.js';
 import { type ChainContext, chainName, linesOfChain, policyLine } from './chains.js';
 import type { Side } from './match.js';
 import { prefixesIn } from './rules.js';
@@ -196,25 +197,6 @@ function addressSets({ sets, rules }: Ruleset, file: string, problems: Problem[]
   });
 }
 
-const reserved =
-  'acl allow deny hosts icmp reject set mac nets nexthop pbr predicate proto router service tcp udp offloads filter forward incoming everywhere in default new delete class function var let const export import return if else for while do switch case break continue this null true false void typeof with yield try catch throw finally super enum extends static public private protected interface package implements await eval arguments'.split(
-    ' ',
-  );
-
-/** `my-set` as `mySet`; of names that are taken, with a number. */
-function constantName(name: string, taken: Set<string>): string {
-  const [first = '', ...more] = name.split(/[^A-Za-z0-9]+/).filter((word) => word !== '');
-  const word =
-    first.charAt(0).toLowerCase() +
-    first.slice(1) +
-    more.map((one) => one.charAt(0).toUpperCase() + one.slice(1)).join('');
-  const base = /^[A-Za-z]/.test(word) ? word : `set${word}`;
-  let free = base;
-  for (let number = 2; taken.has(free); number++) free = `${base}${number}`;
-  taken.add(free);
-  return free;
-}
-
 function draft(
   source: Source,
   { name, interfaces }: NftOptions,
@@ -258,17 +240,4 @@ function draft(
     ports: value,
     settings: {},
   };
-}
-
-/** A list for what leaves asks every port how it falls back. */
-function mergedPorts(into: readonly DraftPort[], out: readonly DraftPort[]): readonly DraftPort[] {
-  return into.map((port, i) => {
-    const other = out[i]!;
-    const fallback = port.fallback ?? other.fallback;
-    return {
-      ...port,
-      ...(fallback && { fallback }),
-      faces: port.faces.map((face, k) => ({ ...face, ...other.faces[k] })),
-    };
-  });
 }
