@@ -38,6 +38,7 @@
         'rib/kernel_routes.cc',
         'rib/meaning.cc',
         'rib/messages.cc',
+        'rib/order6.cc',
         'rib/own_links.cc',
         'rib/paths.cc',
         'rib/queue.cc',

@@ -22,8 +22,8 @@ Napi::Object js_link(Napi::Env env, const LinkState &state)
 	object.Set("up", state.up());
 	object.Set("carrier", state.carrier());
 	Napi::Array addresses = Napi::Array::New(env);
-	for (const auto &[address, about] : state.addresses)
-		addresses.Set(addresses.Length(), address.text() + "/" + std::to_string(about.first));
+	for (const auto &[own, stamp] : state.addresses)
+		addresses.Set(addresses.Length(), own.address.text() + "/" + std::to_string(own.length));
 	object.Set("addresses", addresses);
 	object.Set("kind", link.kind);
 	object.Set("parent", link.parent);

@@ -2,7 +2,7 @@
 import type { ExecutionContext } from 'ava';
 import type { CompiledRoute, Link, Neighbour, RibRoute } from '../../runtime/native.js';
 import type { Node } from '../support/netns.js';
-import { kernelTable, type Remote, ribTable } from './remote.js';
+import { kernelTable, liveLinks, type Remote, ribTable } from './remote.js';
 import { OURS } from './scene.js';
 
 export interface Answer {
@@ -41,8 +41,9 @@ function asDumped(lines: readonly string[], dumped: readonly string[]): string[]
 export async function tables(router: Node, remote: Remote, family: 4 | 6): Promise<[string[], string[]]> {
   for (let attempt = 0; ; attempt++) {
     await remote.call('rib', 'settled');
-    const kernel = await kernelTable(router, family);
-    const rib = asDumped(await ribTable(remote, family), kernel);
+    const live = await liveLinks(remote);
+    const kernel = await kernelTable(router, family, live);
+    const rib = asDumped(await ribTable(remote, family, live), kernel);
     if (attempt === 2 || kernel.join('\n') === rib.join('\n')) return [kernel, rib];
   }
 }

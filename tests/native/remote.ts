@@ -44,6 +44,7 @@ interface KernelHop {
   readonly via?: { readonly host: string };
   readonly dev?: string;
   readonly weight?: number;
+  readonly flags?: readonly string[];
 }
 
 interface KernelRoute extends KernelHop {
@@ -67,15 +68,26 @@ const known = [
   'throw',
 ];
 
-/** `ip -j route` of main and local table, as sorted lines. */
-export async function kernelTable(node: Node, family: 4 | 6): Promise<string[]> {
+/** `ip -j route` of main and local table, as sorted lines. Of legs over devices in `live` it is told when they are dead. */
+export async function kernelTable(
+  node: Node,
+  family: 4 | 6,
+  live: ReadonlySet<string> = new Set(),
+): Promise<string[]> {
   const lines: string[] = [];
   for (const table of ['main', 'local']) {
     const routes = await node.ipJson<KernelRoute[]>(`-${family}`, '-d', 'route', 'show', 'table', table);
     for (const route of routes) {
       const type = known.includes(route.type ?? 'unicast') ? (route.type ?? 'unicast') : 'other';
       const hops = route.nexthops ?? (route.dev ? [route] : []);
-      lines.push(lineOf(withLength(route.dst, family), type, route.metric ?? 0, hops.map(hopText)));
+      lines.push(
+        lineOf(
+          withLength(route.dst, family),
+          type,
+          route.metric ?? 0,
+          hops.map((hop) => hopText(hop, live)),
+        ),
+      );
     }
   }
   return lines.sort();
@@ -86,8 +98,15 @@ function withLength(dst: string, family: 4 | 6): string {
   return dst.includes('/') ? dst : `${dst}/${family === 4 ? 32 : 128}`;
 }
 
-function hopText(hop: KernelHop): string {
-  return `${hop.gateway ?? hop.via?.host ?? '-'}@${hop.dev}*${hop.weight ?? 1}`;
+function hopText(hop: KernelHop, live: ReadonlySet<string>): string {
+  const dead = hop.flags?.includes('dead') && live.has(hop.dev ?? '');
+  return `${hop.gateway ?? hop.via?.host ?? '-'}@${hop.dev}${dead ? '†' : ''}*${hop.weight ?? 1}`;
+}
+
+/** Of the links with a carrier. */
+export async function liveLinks(remote: Remote): Promise<Set<string>> {
+  const links = await remote.call<{ name: string; carrier: boolean }[]>('rib', 'links');
+  return new Set(links.filter((link) => link.carrier).map((link) => link.name));
 }
 
 /** The weight of an only leg says nothing, and `ip` does not tell it. */
@@ -97,7 +116,11 @@ function lineOf(prefix: string, type: string, metric: number, hops: readonly str
 }
 
 /** The RIB's routes in the same words. */
-export async function ribTable(remote: Remote, family: 4 | 6): Promise<string[]> {
+export async function ribTable(
+  remote: Remote,
+  family: 4 | 6,
+  live: ReadonlySet<string> = new Set(),
+): Promise<string[]> {
   const links = await remote.call<{ ifindex: number; name: string }[]>('rib', 'links');
   const names = new Map(links.map((link) => [link.ifindex, link.name]));
   const lines: string[] = [];
@@ -108,7 +131,10 @@ export async function ribTable(remote: Remote, family: 4 | 6): Promise<string[]>
     if (page.length === 0) return lines.sort();
     after = page.at(-1)!.prefix;
     for (const route of page.filter((r) => r.source === 'kernel')) {
-      const hops = route.nexthops.map((h) => `${h.gateway ?? '-'}@${names.get(h.ifindex)}*${h.weight}`);
+      const hops = route.nexthops.map((h) => {
+        const dev = names.get(h.ifindex) ?? '';
+        return `${h.gateway ?? '-'}@${dev}${h.dead && live.has(dev) ? '†' : ''}*${h.weight}`;
+      });
       lines.push(lineOf(route.prefix, route.type, route.metric, hops));
     }
   }

@@ -140,6 +140,44 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     event: ['addr del 10.7.0.1/32 dev v3'],
   },
+  'an address is deleted that is there in another way': {
+    before: [
+      'addr add 10.7.0.1/24 dev v3',
+      'addr add 10.7.0.1/32 dev v3',
+      'addr add 10.7.0.2 peer 10.7.9.1/32 dev v0',
+      'addr add 10.7.0.2 peer 10.7.9.2/32 dev v0',
+      'addr add 10.7.0.3/32 dev v0',
+      'addr add 10.7.0.3/32 dev v3',
+      'addr add 10.8.0.1/24 dev lo',
+      'addr add 10.8.0.2/24 dev lo', // inside lo's local prefix
+      'route add 10.40.0.0/16 via 10.1.0.2 src 10.7.0.1',
+      'route add 10.41.0.0/16 via 10.1.0.2 src 10.7.0.2',
+      'route add 10.42.0.0/16 via 10.1.0.2 src 10.7.0.3',
+      'route add 10.43.0.0/16 via 10.1.0.2 src 10.8.0.2',
+      'addr add 10.1.1.1/32 dev v1',
+      'route add 10.44.0.0/16 via 10.1.1.2',
+    ],
+    event: [
+      'addr del 10.7.0.1/32 dev v3',
+      'addr del 10.7.0.2 peer 10.7.9.1/32 dev v0',
+      'addr del 10.7.0.3/32 dev v0',
+      'addr del 10.8.0.2/24 dev lo',
+      'addr del 10.1.1.1/32 dev v1',
+    ],
+  },
+  'routes of the same way differ in scope, metrics and being onlink': {
+    before: [
+      'route add 10.40.0.0/16 via 10.1.0.2 dev v0',
+      'route append 10.40.0.0/16 via 10.1.0.2 dev v0 mtu 1400',
+      'route append 10.40.0.0/16 via 10.1.0.2 dev v0 mtu 1300',
+      'route append 10.40.0.0/16 via 10.1.0.2 dev v0 onlink',
+      'route add 10.41.0.0/16 nexthop via 10.1.0.2 dev v0 nexthop via 10.1.1.2 dev v1',
+      'route append 10.41.0.0/16 nexthop via 10.1.0.2 dev v0 onlink nexthop via 10.1.1.2 dev v1',
+      'route add 10.42.0.0/16 dev v1',
+      'route append 10.42.0.0/16 dev v1 scope host',
+    ],
+    event: ['route del 10.40.0.0/16 mtu 1400', 'route replace 10.41.0.0/16 via 10.1.2.2', 'link set v1 down'],
+  },
   'the last address of a link is deleted': {
     before: [four, 'route add 10.41.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2'],
     event: ['addr del 10.1.0.1/24 dev v0'],
@@ -154,6 +192,61 @@ const cases: Readonly<Record<string, Case>> = {
       'route add 10.42.0.0/16 nexthop via 10.1.0.3 nexthop via 10.1.1.2',
     ],
     event: ['link set v1 down'],
+  },
+  'a leg lost the last address of its link, and gets one again': {
+    before: [
+      'route add 10.40.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2',
+      'addr del 10.1.0.1/24 dev v0',
+    ],
+    event: ['addr add 10.7.0.1/24 dev v0'],
+  },
+  'the living leg of a route is deleted, and the dead one stays': {
+    before: [
+      'route add fd40::/32 metric 50 nexthop via fd00:0::2 nexthop via fd00:1::2',
+      'route add fd40::/32 metric 60 via fd00:2::2',
+    ],
+    event: ['link set v0 down', 'route del fd40::/32 metric 50 via fd00:1::2 dev v1'],
+  },
+  'a leg loses its carrier, where that counts, and the other one is set down': {
+    sysctl: {
+      'net.ipv4.conf.v0.ignore_routes_with_linkdown': 1,
+      'net.ipv6.conf.v0.ignore_routes_with_linkdown': 1,
+    },
+    before: [
+      'route add 10.40.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2',
+      'route add 10.40.0.0/16 metric 20 via 10.1.2.2',
+      'route add fd40::/32 metric 50 nexthop via fd00:0::2 nexthop via fd00:1::2',
+      'route add fd40::/32 metric 60 via fd00:2::2',
+    ],
+    event: ['peer: link set w0 down', 'link set v1 down'],
+  },
+  'a leg goes, and another route of the metric stands before the next': {
+    before: [
+      'route add fd40::/32 via fd00:0::2',
+      'route append fd40::/32 dev v2',
+      'route append fd40::/32 via fd00:1::2',
+      'route add fd41::/32 nexthop via fd00:0::2 nexthop via fd00:1::2 weight 3',
+      'route append fd41::/32 dev v2',
+      'route add fd42::/32 dev v2',
+      'route append fd42::/32 via fd00:0::3',
+      'route append fd42::/32 dev v1',
+      'route replace fd42::/32 nexthop via fd00:0::2 nexthop via fd00:1::2',
+    ],
+    event: [
+      'route del fd40::/32 via fd00:0::2',
+      'route del fd41::/32 via fd00:0::2',
+      'route del fd42::/32 dev v2',
+    ],
+  },
+  'a leg dies, and another route of the metric stands before the next': {
+    before: [
+      'route add fd40::/32 via fd00:0::2',
+      'route append fd40::/32 dev v2',
+      'route append fd40::/32 via fd00:1::2',
+      'route add fd41::/32 nexthop via fd00:0::2 nexthop via fd00:1::2',
+      'route append fd41::/32 dev v2',
+    ],
+    event: ['link set v0 down'],
   },
   'one of several legs loses its carrier': {
     before: [
@@ -176,6 +269,7 @@ const cases: Readonly<Record<string, Case>> = {
       ...nexthops,
       'route add 10.41.0.0/16 nhid 10',
       'route add fd41::/32 nexthop via fd00:0::2 nexthop via fd00:1::2',
+      'route add 10.42.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.1.2', // goes whole
     ],
     event: ['link del v0'],
   },

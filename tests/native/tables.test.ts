@@ -62,6 +62,26 @@ systemTest('coupled tables are asked in their order, and others not at all', asy
   });
 });
 
+systemTest("a preferred source's end is the end of the main table's routes alone", async (t) => {
+  await followed(async ({ router }, remote) => {
+    await router.ip('rule add pref 1100 lookup 100', 'addr add 10.7.0.1/32 dev v3');
+    await remote.call('rib', 'setTables', [255, 100, 254]);
+    await router.ip(
+      'route add 10.97.0.0/16 via 10.1.0.2 src 10.7.0.1 table 100',
+      'route add 10.98.0.0/16 via 10.1.0.2 src 10.7.0.1',
+    );
+    await remote.call('rib', 'audit');
+    await router.ip('addr del 10.7.0.1/32 dev v3');
+    await remote.call('rib', 'settled');
+    const [stays, goes] = await remote.call<Answer[]>('agent', 'ask', ['10.97.1.1', '10.98.1.1']);
+    t.is(stays!.kernel?.nexthops[0]?.gateway, '10.1.0.2');
+    t.is(stays!.rib?.nexthops[0]?.gateway, '10.1.0.2');
+    t.is(goes!.kernel, undefined);
+    t.is(goes!.rib, undefined);
+    t.like(await remote.call<RibStatus>('rib', 'status'), { corrections: 0 });
+  });
+});
+
 systemTest('rules that make the kernel go another way are named', async (t) => {
   await followed(async ({ router }, remote) => {
     const rules = async (): Promise<readonly string[]> => {

@@ -36,10 +36,22 @@ Candidate **class_end(Node &node, const Candidate &wanted)
 	return place;
 }
 
+/* The one Path like this; until a route names it, it is of this moment. */
+Path *Rib::path_like(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
+                     const std::vector<Leg> &legs, const Apart &apart)
+{
+	Path *path = paths_.intern(family, type, nexthop_id, source, legs, apart);
+	if (path->refs == 0) {
+		if (std::exchange(path->born, moment_) != moment_ && path->sent)
+			mark_path(*path);
+		path->usable = has_way(*path);
+	}
+	return path;
+}
+
 void Rib::ref_path(Path *path)
 {
-	if (path->refs++ == 0)
-		path->born = moment_;
+	path->refs++;
 }
 
 void Rib::unref_path(Path *path)

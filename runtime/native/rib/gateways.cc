@@ -86,7 +86,7 @@ Path *Rib::resolve(const Address &gateway, bool only_ours)
 		return path;
 	if (legs.empty())
 		return nullptr;
-	return same ? path : paths_.intern(gateway.family, RTN_UNICAST, 0, Address(), legs);
+	return same ? path : path_like(gateway.family, RTN_UNICAST, 0, Address(), legs);
 }
 
 void Rib::check_operator_routes()
@@ -101,7 +101,7 @@ void Rib::check_operator_routes()
 			Leg leg;
 			leg.ifindex = route.ifindex;
 			leg.gateway = route.gateway;
-			path = paths_.intern(prefix.address.family, RTN_UNICAST, 0, Address(), {leg});
+			path = path_like(prefix.address.family, RTN_UNICAST, 0, Address(), {leg});
 		}
 		put_single(prefix, beside_main(Source::Operator), path);
 	}

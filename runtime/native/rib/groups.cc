@@ -39,10 +39,10 @@ std::vector<GroupLeg> Rib::group_of(const Path &path)
 	if (path.type != RTN_UNICAST || legs.empty() || path.condemned)
 		return {{&adjacency(AdjacencyClass::Unreachable, 0, none), 1}};
 	const bool some_alive =
-	    std::any_of(legs.begin(), legs.end(), [this](const Leg &leg) { return leg_alive(leg); });
+	    std::any_of(legs.begin(), legs.end(), [&](const Leg &leg) { return leg_alive(path, leg); });
 	std::vector<GroupLeg> group;
 	for (const Leg &leg : legs) {
-		if (some_alive && !leg_alive(leg))
+		if (some_alive && !leg_alive(path, leg))
 			continue;
 		if (leg.encap || slots_.count(leg.ifindex) == 0)
 			add_leg(group, &adjacency(AdjacencyClass::Kernel, 0, none), leg.weight);

@@ -4,6 +4,7 @@
  */
 #include <linux/rtnetlink.h>
 #include <algorithm>
+#include "rib/order6.h"
 #include "rib/rib.h"
 
 namespace mill
@@ -16,13 +17,12 @@ Path *Rib::path_of(const RouteMessage &route)
 	if (family == 6)
 		std::sort(legs.begin(), legs.end()); /* IPv6 gives the legs of one route in any order */
 	Apart apart;
-	if (family == 4 && legs.size() > 1 && route.nexthop_id == 0)
-		apart = {route.table, route.metric, route.protocol};
-	Path *path = paths_.intern(family, route.type, route.nexthop_id,
-	                           family == 4 ? route.source : Address(), legs, apart);
-	if (path->refs == 0)
-		path->usable = has_way(*path);
-	return path;
+	const bool several = legs.size() > 1 && route.nexthop_id == 0;
+	if (family == 4)
+		apart = {several || route.source.family != 0 ? route.table : 0, several ? route.metric : 0,
+		         several ? route.protocol : uint8_t(0), route.scope, route.attributes};
+	return path_like(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(), legs,
+	                 apart);
 }
 
 void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
@@ -38,7 +38,7 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 	else if (route.prefix.address.family == 4)
 		add_route4(node, wanted, flags, from_dump);
 	else
-		add_route6(node, wanted, flags, from_dump);
+		add_route6(node, wanted, route.legs, flags, from_dump);
 	if (wanted.path->refs == 0)
 		check_path(wanted.path); /* known already, by another Path */
 }
@@ -74,31 +74,12 @@ void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool f
 	}
 }
 
-/* IPv6 makes one route of several with gateways and the same metric. */
-static bool may_share(const Path &path)
-{
-	if (path.nexthop_id != 0 || path.type != RTN_UNICAST || path.legs.empty())
-		return false;
-	return std::all_of(path.legs.begin(), path.legs.end(),
-	                   [](const Leg &leg) { return leg.gateway.family != 0; });
-}
-
 /* A dump goes from the first of the routes that share to the last, and passes over others of the class that stand
  * between them (fib6_dump_node); they are there all the same. */
 bool passed_over6(const Candidate &candidate, const Candidate &shared)
 {
 	return candidate.same_class(shared) && !may_share(*candidate.path) && may_share(*shared.path) &&
 	       shared.path->legs.size() > 1;
-}
-
-static bool same_way(const Leg &a, const Leg &b)
-{
-	return a.ifindex == b.ifindex && a.gateway == b.gateway;
-}
-
-static bool has_leg(const std::vector<Leg> &legs, const Leg &leg)
-{
-	return std::any_of(legs.begin(), legs.end(), [&](const Leg &other) { return same_way(leg, other); });
 }
 
 static bool has_legs(const std::vector<Leg> &legs, const std::vector<Leg> &some)
@@ -119,7 +100,8 @@ static Candidate *replaced6(Candidate **place, const Candidate &wanted)
 }
 
 /* The new one takes the place of what it replaces, and of legs that it tells of again, as all of them. */
-void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
+void Rib::add_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags,
+                     bool from_dump)
 {
 	const bool replace = (flags & NLM_F_REPLACE) != 0, shares = may_share(*wanted.path);
 	const Candidate *gone = replace ? replaced6(class_start(node, wanted), wanted) : nullptr;
@@ -136,6 +118,12 @@ void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags, bool f
 		return shares && other.same_class(wanted) && other.path != wanted.path &&
 		       may_share(*other.path) && has_legs(wanted.path->legs, other.path->legs);
 	};
+	Places6 places;
+	const bool others = find_candidate(node, wanted, &Candidate::same_class) != nullptr;
+	if (others) {
+		places = places6(node, wanted);
+		put_places6(places, *wanted.path, told, gone != nullptr ? gone->path : nullptr);
+	}
 	for (Candidate **at = &node.first; *at != nullptr;) {
 		if (*at != gone && !told_again(**at)) {
 			at = &(*at)->next;
@@ -145,6 +133,8 @@ void Rib::add_route6(Node &node, const Candidate &wanted, uint16_t flags, bool f
 		remove_candidate(node, at);
 	}
 	insert_candidate(node, place != nullptr ? place : class_end(node, wanted), wanted);
+	if (others)
+		arrange6(node, wanted, std::move(places));
 }
 
 void Rib::delete_route(const RouteMessage &route, Rank rank)
@@ -176,11 +166,15 @@ void Rib::subtract_route6(Node &node, const RouteMessage &route, Rank rank)
 		for (const Leg &leg : path.legs)
 			if (!has_leg(route.legs, leg))
 				left.push_back(leg);
+		if (left.size() == 1)
+			left[0].weight = 1; /* nothing is told of a single one's */
+		const Places6 places = places6(node, **place);
 		Candidate shorter = **place;
-		shorter.path = paths_.intern(6, path.type, 0, Address(), left);
+		shorter.path = path_like(6, path.type, 0, Address(), left);
 		remove_candidate(node, place);
 		if (!left.empty() && find_candidate(node, shorter, &Candidate::same_route) == nullptr)
 			insert_candidate(node, class_end(node, shorter), shorter);
+		arrange6(node, shorter, places);
 		if (shorter.path->refs == 0)
 			check_path(shorter.path);
 		return;

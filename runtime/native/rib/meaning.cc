@@ -9,10 +9,10 @@
 namespace mill
 {
 
-bool Rib::leg_alive(const Leg &leg) const
+bool Rib::leg_alive(const Path &path, const Leg &leg) const
 {
 	const auto link = links_.find(leg.ifindex);
-	return link != links_.end() && link->second.up() && link->second.carrier();
+	return link != links_.end() && link->second.carrier() && !leg_gone(path, leg);
 }
 
 static Leg weighted(Leg leg, uint16_t weight)
@@ -62,24 +62,31 @@ static bool forwardable(uint8_t type)
 	}
 }
 
-/* All its legs lost their carrier, on interfaces where the kernel then does as if the route were not there
- * (sysctl ignore_routes_with_linkdown; for IPv4, `all` speaks for every interface). */
-bool Rib::ignored(const Path &path) const
+/* The leg is dead, or lost its carrier on an interface where the kernel then does as if it were not there (sysctl
+ * ignore_routes_with_linkdown; for IPv4, `all` speaks for every interface). */
+bool Rib::passed_over(const Path &path, const Leg &leg) const
 {
-	bool blackhole = false;
+	const auto link = links_.find(leg.ifindex);
 	const auto &ignoring = ignoring_[path.family == 6];
 	const auto says = [&](int32_t ifindex) {
 		const auto found = ignoring.find(ifindex);
 		return found != ignoring.end() && found->second;
 	};
-	if (ignoring.empty() || path.type == RTN_LOCAL || path.type == RTN_ANYCAST)
+	return leg_gone(path, leg) ||
+	       (link != links_.end() && !link->second.carrier() &&
+	        (says(static_cast<int32_t>(leg.ifindex)) || (path.family == 4 && says(-1))));
+}
+
+/* The kernel does as if the route were not there. A route all of whose legs are dead is one such: IPv6 keeps the dead
+ * ones when those that lived are taken away. */
+bool Rib::ignored(const Path &path) const
+{
+	bool blackhole = false;
+	if (path.type == RTN_LOCAL || path.type == RTN_ANYCAST)
 		return false;
 	const std::vector<Leg> legs = legs_of(path, blackhole);
-	return !legs.empty() && !blackhole && std::all_of(legs.begin(), legs.end(), [&](const Leg &leg) {
-		const auto link = links_.find(leg.ifindex);
-		return link != links_.end() && !link->second.carrier() &&
-		       (says(static_cast<int32_t>(leg.ifindex)) || (path.family == 4 && says(-1)));
-	});
+	return !legs.empty() && !blackhole &&
+	       std::all_of(legs.begin(), legs.end(), [&](const Leg &leg) { return passed_over(path, leg); });
 }
 
 /* A path through a nexthop object that is not there is no way at all. */
@@ -92,6 +99,7 @@ bool Rib::has_way(const Path &path) const
 void Rib::check_ways()
 {
 	bool turned[2] = {};
+	arrange_all6();
 	paths_.all([&](Path &path) {
 		const bool usable = has_way(path);
 		path.turned = usable != path.usable && path.refs > 0;
@@ -168,7 +176,7 @@ void Rib::add_host_route(const NeighbourKey &key, NeighbourState &neighbour)
 	Leg leg;
 	leg.ifindex = key.second;
 	leg.gateway = key.first;
-	Path *path = paths_.intern(key.first.family, RTN_UNICAST, 0, Address(), {leg});
+	Path *path = path_like(key.first.family, RTN_UNICAST, 0, Address(), {leg});
 	Node &node = trie(key.first.family).insert(Prefix(key.first, key.first.bits()));
 	Candidate **end = &node.first;
 	while (*end != nullptr)

@@ -97,7 +97,23 @@ static bool leg_attribute(const nlattr *attribute, uint8_t family, Leg &leg)
 	}
 }
 
-static bool read_multipath(const nlattr *attribute, uint8_t family, std::vector<Leg> &legs)
+/* What tells one route or leg from another, and is not kept as such. */
+static uint64_t attribute_hash(const nlattr *attribute)
+{
+	const auto *at = static_cast<const uint8_t *>(mnl_attr_get_payload(attribute));
+	uint64_t hash = mix64(mnl_attr_get_type(attribute));
+	for (size_t i = 0; i < mnl_attr_get_payload_len(attribute); i++)
+		hash = mix64(hash ^ at[i]);
+	return hash;
+}
+
+static bool distinguishes(const nlattr *attribute)
+{
+	const int type = mnl_attr_get_type(attribute);
+	return type == RTA_METRICS || type == RTA_FLOW || type == RTA_ENCAP;
+}
+
+static bool read_multipath(const nlattr *attribute, uint8_t family, std::vector<Leg> &legs, uint64_t &others)
 {
 	const auto *at = static_cast<const char *>(mnl_attr_get_payload(attribute));
 	size_t left = mnl_attr_get_payload_len(attribute);
@@ -109,8 +125,11 @@ static bool read_multipath(const nlattr *attribute, uint8_t family, std::vector<
 		Leg leg;
 		leg.ifindex = static_cast<uint32_t>(hop.rtnh_ifindex);
 		leg.weight = static_cast<uint16_t>(hop.rtnh_hops + 1);
-		if (!attributes(at + sizeof hop, hop.rtnh_len - sizeof hop,
-		                [&](const nlattr *a) { return leg_attribute(a, family, leg); }))
+		others = mix64(others ^ (hop.rtnh_flags & RTNH_F_ONLINK));
+		if (!attributes(at + sizeof hop, hop.rtnh_len - sizeof hop, [&](const nlattr *a) {
+			    others = distinguishes(a) ? mix64(others ^ attribute_hash(a)) : others;
+			    return leg_attribute(a, family, leg);
+		    }))
 			return false;
 		legs.push_back(leg);
 		const size_t step = MNL_ALIGN(hop.rtnh_len);
@@ -132,6 +151,8 @@ bool parse_route(const nlmsghdr *message, RouteMessage &route)
 	destination.family = family;
 	route.table = 0;
 	const bool whole = message_attributes(message, header, [&](const nlattr *a) {
+		if (distinguishes(a))
+			route.attributes ^= attribute_hash(a);
 		switch (mnl_attr_get_type(a)) {
 		case RTA_DST:
 			return read_address(a, family, destination);
@@ -146,7 +167,7 @@ bool parse_route(const nlmsghdr *message, RouteMessage &route)
 		case RTA_PREFSRC:
 			return read_address(a, family, route.source);
 		case RTA_MULTIPATH:
-			return read_multipath(a, family, route.legs);
+			return read_multipath(a, family, route.legs, route.attributes);
 		default:
 			return leg_attribute(a, family, single);
 		}
@@ -161,6 +182,8 @@ bool parse_route(const nlmsghdr *message, RouteMessage &route)
 	route.tos = header->rtm_tos;
 	route.protocol = header->rtm_protocol;
 	route.type = header->rtm_type;
+	route.scope = header->rtm_scope;
+	route.attributes ^= header->rtm_flags & RTNH_F_ONLINK;
 	route.cloned = (header->rtm_flags & RTM_F_CLONED) != 0 || header->rtm_src_len != 0;
 	if (route.legs.empty() && single.ifindex != 0)
 		route.legs.push_back(single);
@@ -241,6 +264,7 @@ bool parse_address(const nlmsghdr *message, AddressMessage &address)
 	if (!whole || family == 0)
 		return false;
 	address.address = local.family != 0 ? local : peer;
+	address.peer = peer.family != 0 ? peer : local;
 	address.remove = message->nlmsg_type == RTM_DELADDR;
 	address.ifindex = header->ifa_index;
 	address.length = header->ifa_prefixlen;

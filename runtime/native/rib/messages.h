@@ -39,6 +39,9 @@ struct RouteMessage {
 	uint32_t nexthop_id = 0; /* of a nexthop object, 0 for none */
 	Address source;          /* RTA_PREFSRC */
 	std::vector<Leg> legs;
+	uint8_t scope = 0; /* RT_SCOPE_*, of IPv4 */
+	uint64_t attributes =
+	    0; /* a hash of what else tells one IPv4 route from another: metrics, realms, onlink */
 	bool cloned = false; /* not a route: an exception, or one that depends on the source */
 	bool retold = false; /* for a replaced nexthop object, not because the route changed (Rib::retold) */
 };
@@ -52,11 +55,22 @@ struct LinkMessage {
 	uint16_t vlan_id = 0, vlan_protocol = 0; /* protocol 0: no VLAN device; host order */
 };
 
-struct AddressMessage {
-	bool remove = false;
-	uint32_t ifindex = 0;
+/* One of a link. The kernel takes the same address again with another length or peer. */
+struct InterfaceAddress {
 	Address address;
 	uint8_t length = 0;
+	Address peer; /* the address itself where there is none */
+	bool operator<(const InterfaceAddress &other) const
+	{
+		return address != other.address ? address < other.address
+		       : length != other.length ? length < other.length
+		                                : peer < other.peer;
+	}
+};
+
+struct AddressMessage : InterfaceAddress {
+	bool remove = false;
+	uint32_t ifindex = 0;
 };
 
 struct NeighbourMessage {

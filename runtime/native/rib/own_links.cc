@@ -38,7 +38,7 @@ void Rib::set_own(std::map<uint32_t, OwnLink> links, std::map<Prefix, Address> r
 		auto &addresses = links_[ifindex].addresses;
 		addresses.clear();
 		for (const auto &[address, length] : own.addresses)
-			addresses[address] = {length, stamp_};
+			addresses[{address, length, address}] = stamp_;
 	}
 	own_links_ = std::move(links);
 	own_routes_ = std::move(routes);
@@ -66,7 +66,7 @@ void Rib::set_own_neighbours(const std::vector<NeighbourMessage> &neighbours)
 void Rib::add_own_route(OwnRoutes &routes, const Prefix &prefix, Rank rank, uint8_t type, uint8_t protocol,
                         const Leg &leg)
 {
-	Path *path = paths_.intern(prefix.address.family, type, 0, Address(), {leg});
+	Path *path = path_like(prefix.address.family, type, 0, Address(), {leg});
 	routes[{prefix, rank}].push_back({nullptr, path, 0, 0, 0, protocol, rank});
 }
 

@@ -23,7 +23,11 @@ Path *PathTable::intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const
 	append(key, type);
 	append(key, nexthop_id);
 	append_address(key, source);
-	append(key, apart);
+	append(key, apart.table);
+	append(key, apart.metric);
+	append(key, apart.protocol);
+	append(key, apart.scope);
+	append(key, apart.attributes);
 	if (nexthop_id == 0) {
 		for (const Leg &leg : legs) {
 			append(key, leg.ifindex);
@@ -40,6 +44,7 @@ Path *PathTable::intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const
 		place->type = type;
 		place->nexthop_id = nexthop_id;
 		place->source = source;
+		place->apart = apart;
 		place->key = key;
 		if (nexthop_id == 0)
 			place->legs = legs;

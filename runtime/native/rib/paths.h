@@ -68,10 +68,13 @@ struct GroupLeg {
 	}
 };
 
-/* What IPv4 holds apart, though the way is the same (fib_info): of routes over several legs, a leg is dead for those that
- * were there when its link lost its last address, and alive for those that came later. */
+/* What IPv4 holds apart, though the way is the same (fib_info), as far as it shows. Of routes over several legs, a leg is dead
+ * for those that were there when its link lost its last address, and alive for those that came later; so these differ by
+ * all of it. Others differ by table where they prefer a source, whose end is the end of the main table's alone. */
 struct Apart {
-	uint32_t table = 0, metric = 0, protocol = 0;
+	uint32_t table = 0, metric = 0;
+	uint8_t protocol = 0, scope = 0;
+	uint64_t attributes = 0; /* RouteMessage::attributes */
 };
 
 struct Path {
@@ -82,6 +85,7 @@ struct Path {
 	uint32_t nexthop_id = 0;
 	Address source; /* IPv4's RTA_PREFSRC: its address's end is the route's end */
 	std::vector<Leg> legs;
+	Apart apart;
 	uint32_t refs = 0, fed_refs = 0;
 	Prefix last_fed; /* a prefix that the engine was told to send this way; family 0: none */
 	bool dirty = false, checked = false, sent = false;
@@ -98,7 +102,7 @@ class PathTable
       public:
 	/* The one Path like this. A reference is to be counted by the caller. */
 	Path *intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
-	             const std::vector<Leg> &legs, const Apart &apart = {});
+	             const std::vector<Leg> &legs, const Apart &apart);
 	void erase(Path *path);
 	template <typename Visit> void all(Visit visit)
 	{

@@ -90,7 +90,7 @@ void Resync::restore(const Prefix &prefix, const std::vector<Candidate> &told)
 		if (prefix.address.family == 4)
 			rib_.add_route4(*node, candidate, 0, true);
 		else
-			rib_.add_route6(*node, candidate, 0, true);
+			rib_.add_route6(*node, candidate, candidate.path->legs, 0, true);
 	}
 }
 

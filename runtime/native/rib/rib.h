@@ -22,6 +22,7 @@
 #include <vector>
 #include "rib/candidate.h"
 #include "rib/messages.h"
+#include "rib/order6.h"
 #include "rib/paths.h"
 #include "rib/queue.h"
 #include "rib/rules.h"
@@ -158,7 +159,8 @@ class Rib
 	void add_route(const RouteMessage &route, Rank rank, bool from_dump);
 	void delete_route(const RouteMessage &route, Rank rank);
 	void add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
-	void add_route6(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
+	void add_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags,
+	                bool from_dump);
 	void subtract_route6(Node &node, const RouteMessage &route, Rank rank);
 	void insert_candidate(Node &node, Candidate **place, const Candidate &candidate);
 	void remove_candidate(Node &node, Candidate **place);
@@ -174,11 +176,19 @@ class Rib
 	Rank beside_main(Source source) const;
 	void move_fpm_routes();
 	Path *path_of(const RouteMessage &route);
+	Path *path_like(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
+	                const std::vector<Leg> &legs, const Apart &apart = {});
 	void ref_path(Path *path);
 	void unref_path(Path *path);
 
 	bool take_fpm_route(RouteMessage &route);
 	void take_fpm_nexthop(NexthopMessage &nexthop);
+
+	/* order6.cc */
+	bool mixed6(const Node &node, const Candidate &one) const;
+	Places6 places6(const Node &node, const Candidate &one) const;
+	void arrange6(Node &node, const Candidate &one, Places6 places);
+	void arrange_all6();
 
 	/* own_links.cc */
 	using OwnRoutes = std::map<std::pair<Prefix, Rank>, std::vector<Candidate>>;
@@ -201,6 +211,7 @@ class Rib
 	void purge_down(uint32_t ifindex);
 	bool leg_gone(const Path &path, const Leg &leg) const;
 	void address_gone(uint32_t ifindex, const Address &address);
+	bool still_local(const Address &address) const;
 	void nexthop_gone(uint32_t id);
 	void neighbour_changed(const NeighbourKey &key);
 	void forget_neighbour(std::map<NeighbourKey, NeighbourState>::iterator at);
@@ -211,8 +222,9 @@ class Rib
 	void links_changed();
 
 	/* meaning.cc: what routes amount to */
-	bool leg_alive(const Leg &leg) const;
+	bool leg_alive(const Path &path, const Leg &leg) const;
 	std::vector<Leg> legs_of(const Path &path, bool &blackhole) const;
+	bool passed_over(const Path &path, const Leg &leg) const;
 	bool ignored(const Path &path) const;
 	bool has_way(const Path &path) const;
 	void check_ways();
@@ -270,6 +282,7 @@ class Rib
 	std::map<uint32_t, LinkState> links_;
 	std::map<NeighbourKey, NeighbourState> neighbours_;
 	std::map<uint32_t, NexthopObject> nexthops_;
+	std::map<Class6, Places6> mixed6_;
 	std::map<Prefix, OperatorRoute> operator_routes_;
 	std::map<uint32_t, OwnLink> own_links_;
 	std::map<Prefix, Address> own_routes_;           /* → gateway */

@@ -6,7 +6,8 @@
  *                                For IPv6 the kernel says so, unless net.ipv6.route.skip_notify_on_dev_down is set
  *   carrier lost                 nexthop objects on it vanish, with the routes that name them; other routes stay,
  *                                but the kernel passes over them where ignore_routes_with_linkdown is set
- *   IPv4 address deleted         routes that prefer it as source vanish; with the last one, all over that link
+ *   link removed                 the same, and IPv4's over several legs vanish whole
+ *   IPv4 address deleted         the main table's routes that prefer it as source vanish; with the last one, all over that link
  *   nexthop object deleted       routes that name it vanish; it leaves its groups, and an empty group vanishes
  *
  * These are applied at once, and `doubt_` asks for a dump that verifies.
@@ -85,12 +86,16 @@ void Rib::links_changed()
 		check_neighbours_.insert(key);
 }
 
-/* The kernel holds this leg of a route for dead, and removes the route when all its legs are. */
+/* The kernel holds this leg of a route for dead, sends nothing there, and removes the route when all its legs are. Of nexthop
+ * objects it looks at no addresses. */
 bool Rib::leg_gone(const Path &path, const Leg &leg) const
 {
 	const auto link = links_.find(leg.ifindex);
-	return link != links_.end() &&
-	       (!link->second.up() || (path.family == 4 && path.born < link->second.disabled4));
+	if (link == links_.end())
+		return false;
+	const bool stays = path.family == 4 && path.apart.scope == RT_SCOPE_HOST;
+	return (!link->second.up() && !stays) ||
+	       (path.family == 4 && path.nexthop_id == 0 && path.born < link->second.disabled4);
 }
 
 /* A link is lost whenever that is told, also for the second time: what is older than the loss and came in between
@@ -142,8 +147,7 @@ void Rib::purge_down(uint32_t ifindex)
 	purge([&](const Path &path) {
 		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
 		const auto dead = [&](const Leg &leg) { return leg_gone(path, leg); };
-		return (path.family == 6 || path.type != RTN_LOCAL) && path.nexthop_id == 0 &&
-		       std::any_of(path.legs.begin(), path.legs.end(), here) &&
+		return path.nexthop_id == 0 && std::any_of(path.legs.begin(), path.legs.end(), here) &&
 		       std::all_of(path.legs.begin(), path.legs.end(), dead);
 	});
 }
@@ -153,9 +157,10 @@ void Rib::link_gone(uint32_t ifindex)
 	links_.erase(ifindex);
 	drop_nexthops_of(ifindex);
 	purge([&](const Path &path) {
+		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
 		return path.nexthop_id == 0 && !path.legs.empty() &&
-		       std::all_of(path.legs.begin(), path.legs.end(),
-		                   [&](const Leg &leg) { return leg.ifindex == ifindex; });
+		       (path.family == 4 ? std::any_of(path.legs.begin(), path.legs.end(), here)
+		                         : std::all_of(path.legs.begin(), path.legs.end(), here));
 	});
 	for (auto at = neighbours_.begin(); at != neighbours_.end();) {
 		const auto next = std::next(at);
@@ -184,14 +189,32 @@ void Rib::take_address(const AddressMessage &message)
 	if (link == links_.end())
 		return;
 	auto &addresses = link->second.addresses;
-	if (!message.remove) {
-		addresses[message.address] = {message.length, stamp_};
-		if (message.address.family == 4)
-			link->second.disabled4 = 0;
-	} else {
-		addresses.erase(message.address);
+	if (message.remove) {
+		addresses.erase(message);
 		address_gone(message.ifindex, message.address);
+		return;
 	}
+	addresses[message] = stamp_;
+	if (message.address.family == 4 && std::exchange(link->second.disabled4, 0) != 0)
+		links_changed(); /* its legs live again */
+}
+
+/* The address is the router's own, also after it went from one place: it is there in another, or inside a local prefix. */
+bool Rib::still_local(const Address &address) const
+{
+	for (const auto &[ifindex, state] : links_) {
+		const auto at = state.addresses.lower_bound({address, 0, {}});
+		if (at != state.addresses.end() && at->first.address == address)
+			return true;
+	}
+	Rank rank;
+	bool local = false;
+	if (rank_of(RT_TABLE_LOCAL, rank))
+		trie(address.family).covering(address, address.bits() - 1u, [&](const Node &node) {
+			for (const Candidate *c = node.first; c != nullptr; c = c->next)
+				local = c->rank == rank ? c->path->type == RTN_LOCAL : local;
+		});
+	return local;
 }
 
 void Rib::address_gone(uint32_t ifindex, const Address &address)
@@ -199,17 +222,15 @@ void Rib::address_gone(uint32_t ifindex, const Address &address)
 	doubt_ = true;
 	if (address.family != 4)
 		return; /* IPv6 announces what it deletes, and merely forgets a preferred source */
-	bool elsewhere = false;
-	for (const auto &[other, state] : links_)
-		elsewhere = elsewhere || state.addresses.count(address) != 0;
+	const bool local = still_local(address);
 	const auto &left = links_[ifindex].addresses;
-	const bool last =
-	    std::none_of(left.begin(), left.end(), [](const auto &a) { return a.first.family == 4; });
+	const bool last = std::none_of(left.begin(), left.end(),
+	                               [](const auto &own) { return own.first.address.family == 4; });
 	links_[ifindex].disabled4 = last ? ++moment_ : 0;
 	purge([&](const Path &path) {
 		if (path.family != 4)
 			return false;
-		if (!elsewhere && path.source == address)
+		if (!local && path.source == address && path.apart.table == RT_TABLE_MAIN)
 			return true;
 		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
 		const auto dead = [&](const Leg &leg) { return leg_gone(path, leg); };
@@ -217,19 +238,21 @@ void Rib::address_gone(uint32_t ifindex, const Address &address)
 		       std::any_of(path.legs.begin(), path.legs.end(), here) &&
 		       std::all_of(path.legs.begin(), path.legs.end(), dead);
 	});
+	if (last)
+		links_changed(); /* its legs are dead */
 }
 
 void Rib::sweep_addresses()
 {
-	std::vector<std::pair<uint32_t, Address>> gone;
+	std::vector<std::pair<uint32_t, InterfaceAddress>> gone;
 	for (auto &[ifindex, state] : links_)
-		for (const auto &[address, about] : state.addresses)
-			if (about.second != stamp_ && !is_own(ifindex))
+		for (const auto &[address, stamp] : state.addresses)
+			if (stamp != stamp_ && !is_own(ifindex))
 				gone.emplace_back(ifindex, address);
 	for (const auto &[ifindex, address] : gone) {
 		links_[ifindex].addresses.erase(address);
 		link_change_ = true;
-		address_gone(ifindex, address);
+		address_gone(ifindex, address.address);
 	}
 }
 

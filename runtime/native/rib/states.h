@@ -11,8 +11,8 @@ namespace mill
 struct LinkState {
 	LinkMessage link;
 	uint32_t stamp = 0;
-	std::map<Address, std::pair<uint8_t, uint32_t>> addresses; /* → length, stamp */
-	bool alarmed = false; /* told ahead of its turn that it was lost */
+	std::map<InterfaceAddress, uint32_t> addresses; /* → stamp */
+	bool alarmed = false;                           /* told ahead of its turn that it was lost */
 	/* The moment (Path::born) when it lost its last IPv4 address, and got none since: legs that were there are
 	 * dead; 0: not so. */
 	uint32_t disabled4 = 0;

@@ -19,7 +19,7 @@ RouteView Rib::view_of(const Node &node, const Candidate &candidate) const
 	view.age = seconds_now() - candidate.since;
 	view.group = node.fed == candidate.path ? candidate.path->id : 0;
 	for (const Leg &leg : legs_of(*candidate.path, blackhole))
-		view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(leg)});
+		view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(*candidate.path, leg)});
 	if (blackhole)
 		view.type = RTN_BLACKHOLE;
 	return view;
@@ -57,7 +57,7 @@ std::vector<PathView> Rib::paths(const std::unordered_set<uint32_t> &groups) con
 		view.uses = path.fed_refs;
 		view.type = path.type;
 		for (const Leg &leg : legs_of(path, blackhole))
-			view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(leg)});
+			view.hops.push_back({leg.gateway, leg.ifindex, leg.weight, !leg_alive(path, leg)});
 		if (blackhole)
 			view.type = RTN_BLACKHOLE;
 		if (path.last_fed.address.family != 0) {
