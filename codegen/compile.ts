@@ -41,7 +41,7 @@ import { formatManifest, type Manifest } from './manifest.js';
 import { policyFile, policyToJson } from './policy-json.js';
 import { renderForwarder } from './render.js';
 import { drawSelfTest } from './selftest/selftest.js';
-import { Tables, type Unclassified } from './view/classifiers.js';
+import { type Slower, Tables } from './view/classifiers.js';
 import { forwarderView } from './view/forwarder.js';
 
 export type Stage = 'check' | 'generate' | 'analyse' | 'compile' | 'self-test' | 'write';
@@ -149,15 +149,17 @@ export function generate(policy: CheckedPolicy, options: GenerateOptions = {}): 
   const ir = lower(policy, prefixes);
   const tables = new Tables(policy.router.engine.aclMemory * 2 ** 20, longest);
   const source = renderForwarder(forwarderView(ir, tables));
-  return { ir, source, tables: tables.bytes(), warnings: tables.unclassified.map(slower) };
+  return { ir, source, tables: tables.bytes(), warnings: tables.slower.map(slower) };
 }
 
-function slower({ list, family, why }: Unclassified): Diagnostic {
+function slower({ list, family, parts, why }: Slower): Diagnostic {
+  const how =
+    parts === 0 ? 'is searched rule by rule' : `is searched in ${parts} parts, one after the other,`;
   return {
     code: 'NM5009',
     severity: 'warning',
     origin: list.origin,
-    message: `${list.kind} list '${list.name}' is searched rule by rule for IPv${family}: ${why}`,
+    message: `${list.kind} list '${list.name}' ${how} for IPv${family}: ${why}`,
     related: [],
     fix: 'grant it more memory by engine.aclMemory, or take rules or networks out of it.',
   };

@@ -65,6 +65,7 @@ export function buildClassifier(input: ClassifierInput): Classifier {
           part.source ? source : undefined,
           part.destination ? destination : undefined,
           leaves,
+          input.memory,
         ),
       }));
     return { groups, leaves };

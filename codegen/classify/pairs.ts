@@ -3,6 +3,7 @@
  * once. A row is its parent's with the node's own entries added, so most of its blocks are its parent's too.
  * Gupta and McKeown, Packet Classification on Multiple Fields, SIGCOMM 1999 (equivalence classes, phase by phase).
  */
+import { TooLarge } from './input.js';
 import type { Leaves } from './leaves.js';
 import type { PrefixTree } from './tree.js';
 
@@ -24,15 +25,20 @@ export interface PairTable {
   readonly blocks: Uint32Array;
 }
 
+/**
+ * @param memory bytes that the table may take
+ * @throws TooLarge
+ */
 export function pairTable(
   placed: readonly Placed[],
   rows: PrefixTree | undefined,
   columns: PrefixTree | undefined,
   leaves: Leaves,
+  memory: number,
 ): PairTable {
   const width = columns?.size ?? 1;
   const shift = columns === undefined ? 0 : 5;
-  const table = new Blocks(rows?.size ?? 1, width, shift);
+  const table = new Blocks(rows?.size ?? 1, width, shift, memory);
   const own = byNode(placed, rows?.size ?? 1);
   const open: { readonly node: number; readonly row: Uint32Array }[] = [];
   for (let node = 0; node < own.length; node++) {
@@ -115,10 +121,13 @@ class Blocks {
   readonly #shift: number;
   readonly #ids = new Map<string, number>();
   readonly #made: Uint32Array[] = [];
+  readonly #most: number;
 
-  constructor(rows: number, width: number, shift: number) {
+  constructor(rows: number, width: number, shift: number, memory: number) {
     this.#shift = shift;
     this.columns = Math.ceil(width / (1 << shift));
+    this.#most = (memory / 4 - rows * this.columns) >> shift;
+    if (this.#most <= 0) throw new TooLarge('the table of pairs');
     this.index = new Uint32Array(rows * this.columns);
   }
 
@@ -147,6 +156,7 @@ class Blocks {
     const key = Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('latin1');
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
+    if (this.#made.length >= this.#most) throw new TooLarge('the table of pairs');
     this.#ids.set(key, this.#made.length);
     return this.#made.push(part.slice()) - 1;
   }

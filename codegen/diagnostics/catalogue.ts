@@ -88,7 +88,7 @@ export const catalogue = {
   NM5006: 'The forwarder and the policy disagree about a packet: a bug of netmill.',
   NM5007: 'The C compiler is missing, or did not finish in time.',
   NM5008: 'The compiled forwarder could not be tested.',
-  NM5009: 'The tables of a long list would be too large: it is searched rule by rule.',
+  NM5009: 'The tables of a long list would be too large: it is searched in parts, or rule by rule.',
 
   NM6001: 'A line that is to be imported is not understood.',
   NM6002: 'What is to be imported has a setting or a name that is not known.',

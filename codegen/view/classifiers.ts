@@ -3,12 +3,15 @@ import type { Family, PortRange } from '../../dsl/model.js';
 import { mergePorts } from '../addresses.js';
 import { buildClassifier } from '../classify/build.js';
 import { type Alternative, type Entry, type PortTest, TooLarge } from '../classify/input.js';
-import { packClassifier } from '../classify/pack.js';
+import { type Packed, packClassifier } from '../classify/pack.js';
 import type { Condition, IrList, PortTest as IrPortTest, IrRule, ServiceSet } from '../ir.js';
 import { serviceFunction } from './services.js';
 
 /** Beyond this a list is data: where tables begin to be faster, docs/performance.md. */
 const mostIfs = 64;
+/** A list is cut into so many parts, and into parts of so many rules; then searching row by row is no slower. */
+const mostParts = 32;
+const leastPart = 512;
 
 export interface ClassifierView {
   readonly comment: string;
@@ -27,10 +30,12 @@ export interface ClassifierView {
   readonly more: string;
 }
 
-/** A list that is searched row by row instead. */
-export interface Unclassified {
+/** A list that is searched more slowly than others. */
+export interface Slower {
   readonly list: IrList;
   readonly family: Family;
+  /** Tables that are asked one after the other; 0: it is searched row by row. */
+  readonly parts: number;
   readonly why: string;
 }
 
@@ -40,7 +45,7 @@ const alignment = 64;
 export class Tables {
   /** Lists of more rules than this are data. */
   readonly mostIfs: number;
-  readonly unclassified: Unclassified[] = [];
+  readonly slower: Slower[] = [];
   readonly #memory: number;
   readonly #parts: Uint8Array[] = [];
   #size = 0;
@@ -71,44 +76,115 @@ export class Tables {
   }
 }
 
-/** Undefined: its tables would be too large, which `tables` remembers. */
-export function classifierView(
+/** How a list's classifiers act: what is the same in all of them. */
+export interface Acts {
+  readonly act: string;
+  readonly more: string;
+  /** One table of actions. */
+  readonly actions: (name: string, rules: readonly IrRule[]) => void;
+}
+
+/**
+ * Mostly one; several, asked in order, where the tables of all rules together would be too large. Undefined where those of
+ * the parts would be, too. `tables` remembers both.
+ */
+export function classifierViews(
   list: IrList,
   rules: readonly IrRule[],
   name: string,
   family: Family,
   tables: Tables,
-  action: Pick<ClassifierView, 'act' | 'actions' | 'more'>,
-): ClassifierView | undefined {
+  acts: Acts,
+): readonly ClassifierView[] | undefined {
+  const tests = testsOf(rules, family);
+  const cut = { family, tests, least: Math.max(leastPart, Math.ceil(rules.length / mostParts)) };
+  const parts: Part[] = [];
+  const why = partsOf(rules, tables.memory, cut, parts);
+  if (why !== undefined) tables.slower.push({ list, family, parts: parts.length, why });
+  if (parts.length === 0) return undefined;
+  return parts.map((part, i) =>
+    partView(part, parts.length === 1 ? name : `${name}_${i + 1}`, cut, tables, acts),
+  );
+}
+
+interface Part {
+  readonly rules: readonly IrRule[];
+  readonly packed: Packed;
+}
+
+interface Cut {
+  readonly family: Family;
+  readonly tests: Tests;
+  /** Rules of a part. */
+  readonly least: number;
+}
+
+/** Appends to `parts`, or leaves none there. Returns why it is not one part. */
+function partsOf(rules: readonly IrRule[], memory: number, cut: Cut, parts: Part[]): string | undefined {
   try {
-    const tests = testsOf(rules, family);
-    const entries = entriesOf(rules, family, tests);
-    const packed = packClassifier(buildClassifier({ family, entries, memory: tables.memory }));
-    if (packed.bytes.length > tables.memory) throw new TooLarge('all tables together');
-    const asked = rules.flatMap(({ conditions }, entry) => {
-      const calls = residualsOf(conditions[family]!, tests).map((name) => `${name}(p)`);
-      return calls.length === 0 ? [] : [{ entry, holds: calls.join(' && ') }];
-    });
-    // Those that ask the same are one case: gcc puts the predicate in once.
-    const cases = [...new Set(asked.map((one) => one.holds))].map((holds) => ({
-      holds,
-      entries: asked.flatMap((one) => (one.holds === holds ? one.entry : [])),
-    }));
-    return {
-      comment: `${rules.length} rules in tables of ${Math.ceil(packed.bytes.length / 1024)} KiB`,
-      name: `${name}_classifier`,
-      offset: tables.put(packed.bytes),
-      members: packed.members,
-      residuals: cases.length === 0 ? [] : [{ function: `${name}_holds`, cases }],
-      residual: cases.length === 0 ? 'NULL' : `${name}_holds`,
-      ipv6: family === 6 ? 'true' : 'false',
-      ...action,
-    };
+    parts.push({ rules, packed: packedWithin(rules, memory, cut) });
+    return undefined;
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
-    tables.unclassified.push({ list, family, why: error.message });
-    return undefined;
+    const halves = halvesOf(rules, memory, cut);
+    parts.push(...halves);
+    return error.message;
   }
+}
+
+/** The second half gets what the first one leaves. */
+function halvesOf(rules: readonly IrRule[], memory: number, cut: Cut): readonly Part[] {
+  if (rules.length < 2 * cut.least) return [];
+  const half = rules.length >> 1;
+  const first: Part[] = [];
+  partsOf(rules.slice(0, half), Math.floor(memory / 2), cut, first);
+  if (first.length === 0) return [];
+  const used = first.reduce((sum, { packed }) => sum + packed.bytes.length, 0);
+  const second: Part[] = [];
+  partsOf(rules.slice(half), memory - used, cut, second);
+  return second.length === 0 ? [] : [...first, ...second];
+}
+
+function packedWithin(rules: readonly IrRule[], memory: number, { family, tests }: Cut): Packed {
+  const packed = packClassifier(
+    buildClassifier({ family, entries: entriesOf(rules, family, tests), memory }),
+  );
+  if (packed.bytes.length > memory) throw new TooLarge('all tables together');
+  return packed;
+}
+
+function partView(
+  { rules, packed }: Part,
+  name: string,
+  { family, tests }: Cut,
+  tables: Tables,
+  { act, more, actions }: Acts,
+): ClassifierView {
+  const asked = rules.flatMap(({ conditions }, entry) => {
+    const calls = residualsOf(conditions[family]!, tests).map((name) => `${name}(p)`);
+    return calls.length === 0 ? [] : [{ entry, holds: calls.join(' && ') }];
+  });
+  // Those that ask the same are one case: gcc puts the predicate in once.
+  const byHolds = new Map<string, number[]>();
+  for (const { entry, holds } of asked) {
+    const entries = byHolds.get(holds) ?? [];
+    entries.push(entry);
+    byHolds.set(holds, entries);
+  }
+  const cases = [...byHolds].map(([holds, entries]) => ({ holds, entries }));
+  actions(`${name}_actions`, rules);
+  return {
+    comment: `${rules.length} rules in tables of ${Math.ceil(packed.bytes.length / 1024)} KiB`,
+    name: `${name}_classifier`,
+    offset: tables.put(packed.bytes),
+    members: packed.members,
+    residuals: cases.length === 0 ? [] : [{ function: `${name}_holds`, cases }],
+    residual: cases.length === 0 ? 'NULL' : `${name}_holds`,
+    ipv6: family === 6 ? 'true' : 'false',
+    act,
+    actions: `${name}_actions`,
+    more,
+  };
 }
 
 /** What tables say of a service. */

@@ -4,7 +4,7 @@ import { place } from '../cite.js';
 import type { AddressSet, Condition, Ir, IrList, IrPredicate, IrRule, ServiceSet } from '../ir.js';
 import { bucketOf } from '../treatment.js';
 import { setCall } from './addresses.js';
-import { type ClassifierView, classifierView, servicesCalled, type Tables } from './classifiers.js';
+import { type ClassifierView, classifierViews, servicesCalled, type Tables } from './classifiers.js';
 import { rowsOf } from './rows.js';
 import { serviceFunction } from './services.js';
 import { comment, fill, hex64, tab, width } from './text.js';
@@ -56,6 +56,7 @@ export interface FamilyView {
   readonly treatments: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly row: readonly { readonly type: string }[];
+  readonly entry: readonly { readonly type: string }[];
   readonly refuses: readonly { readonly verdict: string }[];
   readonly reads: readonly { readonly read: string }[];
   readonly items: readonly ItemView[];
@@ -123,6 +124,7 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
     returns: returns(list),
     ...body,
     row: body.tables.length > 0 ? [{ type: `mill_row${family}` }] : [],
+    entry: body.classifiers.length > 0 ? [{ type: 'uint32_t' }] : [],
     refuses: reads && list.kind === 'acl' ? [{ verdict: `mill_drop(w, p, ${dropOf(list)})` }] : [],
     reads: reads && list.kind === 'pbr' ? [{ read: 'mill_read_l4(p)' }] : [],
     ...ending(last, family, ir),
@@ -258,32 +260,20 @@ function classified(
   uses: Uses,
   list: IrList,
 ): Body | undefined {
-  const actions = `${name}_actions`;
   const treatments = treatmentsOf(rules, name, ir);
-  const classifier = classifierView(list, rules, name, family, uses.tables, {
+  const actions: { name: string; rows: readonly string[] }[] = [];
+  const rowOf = (rule: IrRule) =>
+    `{${action(rule, family, ir, treatments.number(rule))}}, /* ${comment(place(rule.origin))} */`;
+  const classifiers = classifierViews(list, rules, name, family, uses.tables, {
     act: actOf(list, treatments.used),
-    actions,
     more: treatments.more,
+    actions: (table, part) => actions.push({ name: table, rows: part.map(rowOf) }),
   });
-  if (classifier === undefined) return undefined;
+  if (classifiers === undefined) return undefined;
   for (const { conditions } of rules)
     if (conditions[family]!.when) usePredicate(conditions[family]!.when, uses);
   for (const service of servicesCalled(rules, family)) uses.services.add(service);
-  return {
-    items: [],
-    tables: [],
-    classifiers: [classifier],
-    treatments: treatments.tables,
-    actions: [
-      {
-        name: actions,
-        rows: rules.map(
-          (rule) =>
-            `{${action(rule, family, ir, treatments.number(rule))}}, /* ${comment(place(rule.origin))} */`,
-        ),
-      },
-    ],
-  };
+  return { items: [], tables: [], classifiers, treatments: treatments.tables, actions };
 }
 
 function actOf(list: IrList, treated: boolean): string {
@@ -297,12 +287,13 @@ function treatmentsOf(rules: readonly IrRule[], name: string, ir: Ir) {
   const used = treated.length > 0;
   const table = `${name}_treatments`;
   const rows = treated.map((rule) => `{${treatment(rule, ir)}}, /* ${comment(place(rule.origin))} */`);
+  const numbers = new Map(treated.map((rule, i) => [rule, i + 1]));
   return {
     used,
     more: used ? `, ${table}` : '',
     tables: used ? [{ name: table, rows }] : [],
     /** From 1; 0 for none. */
-    number: (rule: IrRule) => treated.indexOf(rule) + 1,
+    number: (rule: IrRule) => numbers.get(rule) ?? 0,
   };
 }
 

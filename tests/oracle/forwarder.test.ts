@@ -138,6 +138,41 @@ test('a list whose tables would be too large is searched row by row, which is sa
   t.deepEqual(generate(checkedPolicy(long(256))).warnings, []);
 });
 
+test('a list whose tables are cut into parts does what the evaluator says', async (t) => {
+  t.timeout(120_000);
+  const [ten, twenty] = [nets('10.0.0.0/8'), nets('20.0.0.0/8')];
+  // Each source may meet each destination: together they have hundreds of thousands of leaves, in parts a thousand.
+  const rules = Array.from({ length: 600 }, (_, i) => [
+    deny({ from: nets(`10.${i >> 2}.${(i & 3) * 64}.0/18` as '10.0.0.0/8'), to: twenty, service: tcp(i) }),
+    allow({
+      from: ten,
+      to: nets(`20.${i >> 2}.${(i & 3) * 64}.0/18` as '10.0.0.0/8'),
+      service: tcp(600 + i),
+    }),
+  ]);
+  const list = acl(
+    'crossed',
+    { default: 'deny' },
+    [0, 1].flatMap((part) => rules.map((one) => one[part]!)),
+  );
+  const crossed = router('crossed', {
+    engine: { aclMemory: 6 },
+    interfaces: { a: { port: 'pipe:a', fallback: 'drop', in: list } },
+  });
+  const { warnings, source, tables } = generate(checkedPolicy(crossed));
+  t.deepEqual(
+    warnings.map((one) => one.message),
+    ["acl list 'crossed' is searched in 2 parts, one after the other, for IPv4: the leaves"],
+  );
+  t.is(source.match(/^MILL_CLASSIFIER/gm)?.length, 2);
+  t.true(tables.length < 6 * 2 ** 20);
+  const { ir, forwarder } = await build(crossed, 'crossed');
+  t.deepEqual(await selfTest(ir, forwarder, { seed }), []);
+  const confused = (text: string) => text.replace('ipv4_1_actions[entry]', 'ipv4_1_actions[entry ^ 1]');
+  const wrongly = await build(crossed, 'crossed-wrong', confused);
+  t.is((await selfTest(wrongly.ir, wrongly.forwarder, { seed }))[0]?.code, 'NM5006');
+});
+
 /** Ways for generated C to be wrong, and what the self-test says of each. */
 const wrong: Readonly<
   Record<string, readonly [change: (source: string) => string, code: string, says: RegExp]>
