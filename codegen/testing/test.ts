@@ -8,7 +8,9 @@
  * const proof = prove(edge, { in: 'guests', to: inside, is: 'denied' })
  * t.true(proof.holds, proof.text)
  */
-import type { Family, NetSet, Service } from '../../dsl/model.js';
+import { type HeaderSpec, headerKeys, readHeader } from '../../dsl/header.js';
+import type { Family, Match, NetSet, Service } from '../../dsl/model.js';
+import { here } from '../../dsl/origin.js';
 import { problemsSoFar } from '../../dsl/problems.js';
 import { askedCondition } from '../analysis/asked.js';
 import { budget, TooManySteps } from '../analysis/first-match.js';
@@ -27,6 +29,7 @@ import { type Explanation, explain, explainOut } from '../explain/explain.js';
 import { readPacket } from '../explain/read-packet.js';
 import type { Ir, IrInterface } from '../ir.js';
 import { lower } from '../lower.js';
+import { packageRoot } from '../package-root.js';
 import { makePlan, type PlannedChange, ruleText } from '../plan/plan.js';
 import { tagsOf } from '../tags.js';
 import { policyInstead } from './instead.js';
@@ -37,8 +40,8 @@ export interface LoadedPolicy {
   readonly ir: Ir;
 }
 
-/** Packets: all that is given must hold. */
-export interface Packets {
+/** Packets, by what rules match: all that is given must hold. */
+export interface Packets extends HeaderSpec {
   readonly from?: NetSet;
   readonly to?: NetSet;
   readonly service?: Service;
@@ -176,12 +179,17 @@ interface JudgedFace {
 }
 
 function judgedAll({ policy, ir }: LoadedPolicy, question: Question): readonly JudgedFace[] {
-  const [problem] = problemsSoFar();
-  if (problem) throw new Error(`${problem.origin.file}:${problem.origin.line}: ${problem.message}`);
+  refuseProblems();
+  const asked: Asked = {
+    ...question,
+    match: matchOf(question, questionKeys),
+    excepted: [question.except ?? []].flat().map((one) => matchOf(one, packetKeys)),
+  };
+  refuseProblems();
   const names = question.in === undefined ? ir.interfaces.map((one) => one.name) : [question.in].flat();
   const faces = names.map((name) => faceOf(ir, name));
   try {
-    const all = families.flatMap((family) => judgedOf(ir, family, faces, question));
+    const all = families.flatMap((family) => judgedOf(ir, family, faces, asked));
     if (all.every((one) => one.judged.length === 0)) throw new Error('no packet is asked about');
     const recorder = recorderOf(policy, ir);
     for (const { pipe, iface, out, judged } of all) recorder?.packets(pipe, iface, out, judged);
@@ -192,20 +200,49 @@ function judgedAll({ policy, ir }: LoadedPolicy, question: Question): readonly J
   }
 }
 
+/** A question whose packets are read. */
+interface Asked extends Pick<Question, 'out'> {
+  readonly match: Match;
+  readonly excepted: readonly Match[];
+}
+
+const packetKeys = ['from', 'to', 'service', ...headerKeys];
+const questionKeys = [...packetKeys, 'in', 'out', 'except', 'is'];
+
+function matchOf(packets: Packets, keys: readonly string[]): Match {
+  const unknown = Object.keys(packets).find((key) => !keys.includes(key));
+  if (unknown !== undefined)
+    throw new Error(`packets cannot be asked for by '${unknown}': expected ${keys.join(', ')}`);
+  const { from, to, service } = packets;
+  const header = readHeader(
+    packets,
+    here((file) => file.startsWith(`${packageRoot}/dist/`)),
+  );
+  return { ...(from && { from }), ...(to && { to }), ...(service && { service }), ...(header && { header }) };
+}
+
+function refuseProblems(): void {
+  const [problem] = problemsSoFar();
+  if (!problem) return;
+  const { origin, message, expected } = problem;
+  const more = expected === undefined ? '' : `: expected ${expected}`;
+  throw new Error(`${origin.file}:${origin.line}: ${message}${more}`);
+}
+
 function judgedOf(
   ir: Ir,
   family: Family,
   faces: readonly IrInterface[],
-  question: Question,
+  question: Asked,
 ): readonly JudgedFace[] {
   const space = makeSpace(family);
   const regions = makeRegions(space);
-  const setOf = (packets: Packets): PacketSet => {
-    const condition = askedCondition(packets, family);
+  const setOf = (match: Match): PacketSet => {
+    const condition = askedCondition(match, family);
     return condition === undefined ? [] : regions.ofCondition(condition);
   };
-  const excepted = [question.except ?? []].flat().flatMap(setOf);
-  const asked = difference(space.diagrams, setOf(question), excepted);
+  const excepted = question.excepted.flatMap(setOf);
+  const asked = difference(space.diagrams, setOf(question.match), excepted);
   const pipe = makePipeline(ir, space);
   const judging = ir.interfaces.filter((one) => one.out !== undefined);
   const ways = question.out === undefined ? [undefined, ...judging] : [faceOf(ir, question.out)];

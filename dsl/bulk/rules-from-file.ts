@@ -1,7 +1,7 @@
 /** Rules from a file beside the policy: a table, netmap-rt's ACL lines, or a ClassBench filter set. */
 import { dirname, resolve } from 'node:path';
 import { readText } from '../files.js';
-import type { Origin } from '../model.js';
+import type { Action, Origin } from '../model.js';
 import { here, inside } from '../origin.js';
 import { note, show } from '../problems.js';
 import type { RuleDraft } from '../rules.js';
@@ -25,8 +25,17 @@ const keys: Readonly<Record<string, readonly string[]>> = {
  * @param path relative to the file in which this stands; a literal, so that a build knows what the policy reads
  * @example rulesFromFile('./customers.csv')
  * @example rulesFromFile('./wan.acl', { format: 'netmap-rt', fields: 'netmap-rt', interface: 'ix0' })
+ * @example pbr('mail', [rulesFromFile('./ways.csv')])
  */
-export function rulesFromFile(path: string, options: RulesFileOptions = {}): readonly RuleDraft[] {
+export function rulesFromFile<K extends Action['kind'] = Action['kind']>(
+  path: string,
+  options: RulesFileOptions = {},
+): readonly RuleDraft<K>[] {
+  // What else a file has, a build tells of the list where it stands, by the file's line.
+  return readRules(path, options) as readonly RuleDraft<K>[];
+}
+
+function readRules(path: string, options: RulesFileOptions): readonly RuleDraft[] {
   const origin = here();
   const format = formatOf(path, options, origin);
   if (format === undefined) return [];

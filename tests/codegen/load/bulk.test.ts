@@ -197,6 +197,26 @@ function packetOf({ src, dst, proto, sport, dport, word }: Drawn): Parameters<ty
   };
 }
 
+const diverting = `import { pbr, router, rulesFromFile } from 'netmill'
+const ways = pbr('ways', [rulesFromFile('./ways.csv')])
+export default router('r', { interfaces: { lan: { port: 'xdp:eth1', fallback: 'kernel', pbr: ways } } })
+`;
+
+test('a PBR list takes a table of ways, and refuses its lines that are none', async (t) => {
+  t.timeout(120_000);
+  const ways = 'action,from\nnexthop 198.51.100.9,10.0.0.0/8\n';
+  const { list } = await listOf({ 'policy.ts': diverting, 'ways.csv': ways });
+  t.deepEqual([list.kind, list.rules.length, list.rules[0]!.action.kind], ['pbr', 1, 'nexthop']);
+  const refused = await frontOfFiles(
+    { 'policy.ts': diverting, 'ways.csv': `${ways}allow,20.0.0.0/8\n` },
+    options,
+  );
+  t.deepEqual(
+    diagnosticsOf(refused).map((one) => `${one.origin.file} ${summary(one)}`),
+    ['ways.csv 3:1 NM3007'],
+  );
+});
+
 const wrong = test.macro(
   async (t, call: string, file: string, expected: readonly string[], message: string) => {
     t.timeout(120_000);

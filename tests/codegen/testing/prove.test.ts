@@ -119,6 +119,48 @@ test('exceptions are not asked about', (t) => {
   );
 });
 
+test('packets are asked for by everything that rules match', (t) => {
+  const web = {
+    in: 'wan',
+    out: 'wan',
+    to: servers,
+    from: nets('203.0.113.0/24', '2001:db8:9::/48'),
+    service: tcp(443),
+  } as const;
+  const late = prove(edge, { ...web, ttl: [3, 255], is: 'allowed' });
+  t.true(late.holds, late.text);
+  t.true(prove(edge, { ...web, ttl: [0, 2], is: 'denied' }).holds);
+  t.false(prove(edge, { ...web, ttl: [2, 3], is: 'denied' }).holds);
+  t.true(prove(edge, { ...web, except: { ttl: [0, 2] }, is: 'allowed' }).holds);
+  const parts = [
+    { flags: ['syn', '!ack'] },
+    { flags: 'established' },
+    { dscp: ['ef', 'af21'] },
+    { length: [60, 1500] },
+    { fragment: 'first' },
+    { pcp: [5, 6] },
+    { fromMac: '02:00:00:00:00:01' },
+    { toMac: '02:00:00:00:00:02' },
+  ] as const;
+  const all = prove(edge, { ...web, ttl: 64, is: 'allowed' });
+  for (const part of parts) {
+    const proof = prove(edge, { ...web, ttl: 64, ...part, is: 'allowed' });
+    t.true(proof.holds && proof.packets > 0n && proof.packets < all.packets, JSON.stringify(part));
+    const rest = prove(edge, { ...web, ttl: 64, except: part, is: 'allowed' });
+    t.is(proof.packets + rest.packets, all.packets, JSON.stringify(part));
+  }
+});
+
+test('what nobody can ask is refused, not left out', (t) => {
+  const asked = { in: 'wan', is: 'denied', tll: 3 } as never;
+  t.throws(() => prove(edge, asked), {
+    message: /cannot be asked for by 'tll': expected from, to, service, dscp, ttl/,
+  });
+  t.throws(() => prove(edge, { in: 'wan', is: 'denied', except: { in: 'wan' } as never }), {
+    message: /by 'in'/,
+  });
+});
+
 test('a question about nothing proves nothing', (t) => {
   const asked = nets('10.0.0.0/8');
   t.throws(() => prove(edge, { in: 'wan', from: asked, except: { from: asked }, is: 'denied' }), {
