@@ -49,7 +49,7 @@ static bool unasked(const struct mill_pipe_client *pipe, const uint8_t *frame)
 {
 	if (frame[12] == 8 && frame[13] == 6)
 		return memcmp(frame + 28, frame + 38, 4) == 0 || (pipe == &a && frame[21] == 1);
-	if (frame[12] == 0x86 && frame[20] == 0) /* MLD */
+	if (frame[12] == 0x86 && frame[20] == 0 && (frame[62] == 131 || frame[62] == 143)) /* MLD */
 		return true;
 	return frame[12] == 0x86 && frame[20] == 58 &&
 	       (frame[54] == 135 || (frame[54] == 136 && (frame[58] & 0x40) == 0));
@@ -555,6 +555,56 @@ static void errors(void)
 	printf("ok sources are told what became of their packets, and never what must not be told\n");
 }
 
+/* UDP for far away with four bytes of options, the first two as given. */
+static void send_options(uint8_t option, uint8_t length)
+{
+	static const uint8_t far[4] = {10, 9, 0, 1};
+	uint8_t frame[256], *ip = frame + 14;
+	const uint32_t whole = frames_udp(frame, mac_a, engine_mac(0), theirs, far, 64, 40);
+	memmove(ip + 24, ip + 20, whole - 34);
+	memcpy(ip + 20, (const uint8_t[4]){option, length, 0, 0}, 4);
+	ip[0] = 0x46;
+	ip[3] = (uint8_t)(ip[3] + 4);
+	ip[10] = ip[11] = 0;
+	const uint16_t sum = (uint16_t)~frames_sum(ip, 24, 0);
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
+	frames_send(&a, frame, whole + 4);
+}
+
+static void options(void)
+{
+	static const uint8_t alert[2] = {148, 4}, far6[16] = {0xfd, 9, [15] = 1};
+	static const uint8_t refused[] = {7, 68, 131, 137};
+	uint8_t frame[256], message[8] = {128};
+	feed_adjacency(&feed, 6, MILL_ADJ_FORWARD, 1, 0x0a000207, mac_b);
+	feed_route(&feed, 0x0a090000, 16, 6);
+	send_options(alert[0], alert[1]);
+	CHECK(next(&b, frame, 500) == 14 + 24 + 8 + 40 && frame[14] == 0x46 && frame[22] == 63 &&
+	          memcmp(frame + 34, alert, 2) == 0 && frames_sum(frame + 14, 24, 0) == 0xffff,
+	      "what is no router's business goes on as it is");
+	const uint64_t before = dropped(0, MILL_DROP_HOST_REFUSED);
+	for (uint32_t i = 0; i < sizeof(refused); i++) {
+		send_options(refused[i], 4);
+		no_answer(&b, "source routes and records of the way");
+	}
+	CHECK(dropped(0, MILL_DROP_HOST_REFUSED) == before + sizeof(refused), "they are counted");
+	send_options(alert[0], 9);
+	CHECK(next(&a, frame, 500) != 0 && frame[34] == 12 && frame[35] == 0 && frame[38] == 21,
+	      "a wrong length is told of, and where it is");
+	feed_route6(&feed, far6, 64, 6);
+	const uint32_t whole =
+	    frames_icmp6(frame, mac_a, engine_mac(0), theirs6, far6, 64, message, sizeof(message));
+	memmove(frame + 62, frame + 54, sizeof(message));
+	memcpy(frame + 54, (const uint8_t[8]){58, 0, 5, 2, 0, 0, 1, 0}, 8);
+	frame[19] = (uint8_t)(frame[19] + 8);
+	frame[20] = 0;
+	frames_send(&a, frame, whole + 8);
+	CHECK(next(&b, frame, 500) == whole + 8 && frame[20] == 0 && frame[21] == 63 && frame[56] == 5,
+	      "a hop-by-hop header goes on as it is");
+	printf("ok packets with options go on, unless they ask routers for what this one does not do\n");
+}
+
 /* --- bytes from outside ------------------------------------------------------------------------------------------- */
 
 /* ARP and ND of every length, whole and with single bytes changed: nothing is learned from what is cut short, and the engine lives. */
@@ -632,6 +682,7 @@ int main(void)
 	discovery();
 	echo();
 	errors();
+	options();
 	malformed();
 	engine_stop(&engine);
 	return 0;

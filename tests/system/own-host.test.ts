@@ -113,6 +113,33 @@ bedTest('the router is reached, and reached through, in both families', async (t
   t.true(lan.said['arp-reply']! >= 1 && lan.said['neighbour-advertisement']! >= 1);
 });
 
+bedTest('sources are told in both families what became of their packets', async (t, { client, netmill }) => {
+  await reachable(t, client, far);
+  const says = async (expected: RegExp, target: string, ...options: readonly string[]) => {
+    const { stdout } = await client.try('ping', '-c1', '-W5', ...options, target);
+    t.regex(stdout, expected, `${options.join(' ')} ${target}`);
+  };
+  await Promise.all([
+    says(/From 10\.0\.1\.1 .*Time to live exceeded/, '10.9.0.1', '-t1'),
+    says(/From 2001:db8:1::1 .*Time exceeded: Hop limit/, '2001:db8:9::1', '-t1'),
+    says(/ 1 received/, '10.0.1.1', '-t1'), // the last hop of a traceroute
+    says(/ 1 received/, '2001:db8:2::1', '-t1'),
+    says(/From 10\.0\.1\.1 .*Destination Net Unreachable/, '172.16.0.1'),
+    says(/From 2001:db8:1::1 .*Destination unreachable: No route/, '2001:db8:ffff::1'),
+    says(/From 10\.0\.1\.1 .*Destination Host Unreachable/, '10.0.2.99'),
+    says(/From 2001:db8:1::1 .*Destination unreachable: Address unreachable/, '2001:db8:2::99'),
+  ]);
+  await netmill.deploy(policy.replace("port: 'xdp:r1',", "port: 'xdp:r1', mtu: 1400,"));
+  await reachable(t, client, far);
+  await Promise.all([
+    says(/From 10\.0\.1\.1 .*Frag needed and DF set \(mtu = 1400\)/, '10.9.0.1', '-s1400', '-Mdo'),
+    says(/From 2001:db8:1::1 .*Packet too big: mtu=1400/, '2001:db8:9::1', '-s1400', '-Mdo'),
+  ]);
+  // Router alert asks for nothing but a look; a record of the route is not this router's to write.
+  t.is(await client.pings(1, '10.9.0.1'), 1);
+  t.is((await client.try('ping', '-c1', '-W1', '-R', '10.9.0.1')).code, 1);
+});
+
 bedTest('the daemon dies, another comes, the engine dies: the router stays', async (t, bed) => {
   const { client, netmill } = bed;
   await reachable(t, client, far);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "icmp_message.h"
 #include "netmill/checks.h"
+#include "netmill/route.h"
 #include "own/own.h"
 
 enum { ECHO = 8, ECHO_REPLY = 0, ECHO6 = 128, ECHO_REPLY6 = 129 };
@@ -126,14 +127,14 @@ static bool reply(struct mill_worker *worker, uint16_t slot, const struct mill_p
 
 /* --- what is for the router itself ---------------------------------------------------------------------------- */
 
-static enum mill_adjacency_kind kind_of_way(const struct mill_worker *worker, const struct mill_packet *p)
+static const struct mill_adjacency *way_of(const struct mill_worker *worker, struct mill_packet *p)
 {
 	uint32_t group;
 	if (p->family == 4)
 		mill_fib_lookup4(worker->fib, &p->dst4, &group, 1);
 	else
 		mill_fib_lookup6(worker->fib, (const uint8_t(*)[16])(p->l3 + 24), &group, 1);
-	return (enum mill_adjacency_kind)mill_fib_select(worker->fib, group, 0)->kind;
+	return mill_path(worker, p, group);
 }
 
 static bool is_echo(const struct mill_packet *p)
@@ -183,7 +184,7 @@ bool mill_own_answer(struct mill_worker *worker, uint16_t slot, const uint8_t *f
 	if (!read_packet(&p, frame, len, l3))
 		return false;
 	if (p.to_host ? !meant(worker, slot, &p)
-	              : kind_of_way(worker, &p) == MILL_ADJ_BROADCAST ||
+	              : way_of(worker, &p)->kind == MILL_ADJ_BROADCAST ||
 	                    (p.family == 6 && mill_own_unverified(worker, p.l3 + 24)))
 		return false;
 	if (is_echo(&p))
@@ -213,9 +214,12 @@ bool mill_own_exception(struct mill_worker *worker, uint16_t slot, const uint8_t
 		refuse(worker, slot, MILL_DROP_LINK_LOCAL);
 		return true;
 	}
-	const enum mill_adjacency_kind kind = kind_of_way(worker, &p);
+	const struct mill_adjacency *way = way_of(worker, &p);
+	const uint8_t kind = way->kind;
+	if (p.options && mill_leaves(way))
+		return mill_own_send_on(worker, slot, &p, way);
 	if (kind != MILL_ADJ_NONE && kind != MILL_ADJ_UNREACHABLE && kind != MILL_ADJ_KERNEL)
-		return false; /* options, which are not looked into: RFC 7126 §3.1 */
+		return false;
 	refuse(worker, slot, MILL_DROP_NO_ROUTE);
 	if (p.family == 4)
 		tell(worker, slot, &p, UNREACHABLE, kind == MILL_ADJ_UNREACHABLE ? NO_HOST : 0, 0);

@@ -10,6 +10,7 @@
  *   neighbours.c the table of neighbours and the states of its entries, in the state memfd
  *   arp.c nd.c   RFC 826 and RFC 4861 on the wire
  *   answers.c    echo replies and errors
+ *   options.c    packets with options, on their way through
  *
  * One lock covers addresses, neighbours and timers. Workers have it for a few microseconds a packet for the router itself,
  * never for one that is forwarded; the control thread to change them. Nobody waits while holding it.
@@ -150,3 +151,7 @@ void mill_own_transmit(struct mill_worker *, uint16_t slot, const uint8_t mac[6]
 /* --- answers.c: lock not held --- */
 bool mill_own_answer(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
 bool mill_own_exception(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
+
+/* --- options.c: lock not held. False: the packet is not for us to send --- */
+bool mill_own_send_on(struct mill_worker *, uint16_t slot, const struct mill_packet *,
+                      const struct mill_adjacency *path);

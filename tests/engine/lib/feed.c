@@ -71,6 +71,14 @@ void feed_route_by(struct feed *feed, uint32_t address, uint8_t length, uint32_t
 	commit(feed);
 }
 
+void feed_route6(struct feed *feed, const uint8_t address[16], uint8_t length, uint32_t group)
+{
+	struct mill_fib_record route = {.op = MILL_FIB_ROUTE_SET, .family = 6, .length = length, .id = group};
+	memcpy(route.address, address, sizeof(route.address));
+	push(feed, route);
+	commit(feed);
+}
+
 void feed_route(struct feed *feed, uint32_t address, uint8_t length, uint32_t adjacency)
 {
 	feed_group(feed, adjacency, &adjacency, 1);

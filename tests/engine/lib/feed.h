@@ -18,6 +18,8 @@ void feed_route(struct feed *, uint32_t address, uint8_t length, uint32_t adjace
 /* At most four legs of weight 1. */
 void feed_group(struct feed *, uint32_t group, const uint32_t *adjacencies, uint32_t n);
 void feed_route_by(struct feed *, uint32_t address, uint8_t length, uint32_t group);
+/* IPv6, by a group that is there already. */
+void feed_route6(struct feed *, const uint8_t address[16], uint8_t length, uint32_t group);
 /* MILL_FIB_SYNC_BEGIN or MILL_FIB_SYNC_END. */
 void feed_mark(struct feed *, enum mill_fib_op);
 void feed_route_delete(struct feed *, uint32_t address, uint8_t length);
