@@ -1,4 +1,5 @@
 import { Command, Option } from 'clipanion';
+import { isForwardable } from '../control/route-compare.js';
 import type { RouteGetReply, RouteReply } from '../control/types.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
@@ -28,11 +29,16 @@ export function routeGetText(reply: RouteGetReply, paint: Painter): string {
     ['kernel', reply.kernel ? routeText(reply.kernel) : 'no route'],
     ['RIB', reply.rib ? `${routeText(reply.rib)}${ribDetails(reply.rib)}` : 'no route'],
     ['compiled', compiledText(reply.compiled)],
-    ['verdict', reply.agree ? paint.good('all agree') : paint.bad('they differ')],
+    ['verdict', reply.agree ? paint.good(agreement(reply)) : paint.bad('they differ')],
   ]);
   const since =
     reply.differSince === undefined ? [] : [`not before ${time(reply.differSince)}, the last change here`];
   return table + [...reply.differences, ...since].map((text) => `           ${text}\n`).join('');
+}
+
+function agreement({ address, rib }: RouteGetReply): string {
+  if (!isForwardable(address)) return 'no router forwards to such an address: not compared';
+  return rib?.source === 'local' ? "RIB and compiled FIB agree; the route is netmill's alone" : 'all agree';
 }
 
 /** Whose route, since when, and what has gone by its path group. */

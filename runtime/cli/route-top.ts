@@ -106,5 +106,6 @@ export function topText(reply: TopReply): string {
     row.prefix ?? '',
     row.type === 'unicast' ? waysText(row).trim() : row.type,
   ]);
+  if (rows.length === 0) return `no packet went by any route within ${reply.seconds.toFixed(1)} s\n`;
   return table(columns, rows);
 }

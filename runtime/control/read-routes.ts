@@ -1,5 +1,5 @@
 /** `netmill route …`: the RIB, and what kernel and compiled FIB say of one address. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { formatPrefix, network, parseInterfaceAddress } from '../../dsl/address.js';
@@ -11,7 +11,7 @@ import type { LocalRoute } from './local-routes.js';
 import { deviceNames, namedHops } from './names.js';
 import { interfaceByDevice } from './read-interfaces.js';
 import { readUse, type Use, unused } from './read-use.js';
-import { compareRoutes } from './route-compare.js';
+import { compareRoutes, isForwardable } from './route-compare.js';
 import type { RouteGetReply, RouteReply } from './types.js';
 
 /** Routes a page: about 100 KB of JSON. */
@@ -82,7 +82,9 @@ export async function getRoute(context: ControlContext, address: string): Promis
   const kernel = kernelRoute && named(kernelRoute, name, use);
   const rib = ribRoute && named(ribRoute, name, use);
   const compiled = { ...compiledRoute, legs: compiledRoute.legs.map((leg) => compiledLeg(context, leg)) };
-  const differences = compareRoutes(kernel, rib, compiled, new Set(interfaceByDevice(context).keys()));
+  const differences = isForwardable(address)
+    ? compareRoutes(kernel, rib, compiled, new Set(interfaceByDevice(context).keys()))
+    : [];
   if (differences.length === 0) return { address, kernel, rib, compiled, agree: true, differences };
   const differSince = [rib?.since, context.fib.status().decoupledSince]
     .sort()
@@ -120,6 +122,8 @@ export function addRoute(
   if (body.gateway !== undefined && isIP(body.gateway) !== isIP(prefix.split('/')[0]!)) {
     throw new MillError('usage', `expected a gateway of the family of ${prefix}, got '${body.gateway}'`);
   }
+  if (body.gateway !== undefined && context.rib.lookup(body.gateway)?.type === 'local')
+    throw new MillError('usage', `${body.gateway} is an address of the router itself`, "name a neighbour's");
   const device = body.iface === undefined ? undefined : findDevice(context, body.iface);
   context.localRoutes.add({
     prefix,
@@ -150,6 +154,10 @@ export async function dumpRoutes(
   const path = file ?? context.deployer.active?.bundle.plan.daemon.routeDumpFile;
   if (path === undefined) throw new MillError('usage', 'no file to dump to', 'name one: route dump FILE');
   if (!path.startsWith('/')) throw new MillError('usage', `expected an absolute path, got '${path}'`);
+  // It is put in the place of what has the name, which a device or a pipe would not survive.
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there !== undefined && !there.isFile() && !there.isDirectory())
+    throw new MillError('system', `${path} was not written: it is no file`, 'name a file: route dump FILE');
   try {
     // The policy's own place is netmill's to make; a place that somebody names has to be there.
     if (file === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o755 });

@@ -1,4 +1,5 @@
 /** Do the kernel, the RIB and the compiled FIB send an address the same way? */
+import { contains, parseAddress, parseInterfaceAddress } from '../../dsl/address.js';
 import type { AdjacencyKind } from '../native.js';
 import type { RouteGetReply, RouteReply } from './types.js';
 
@@ -11,8 +12,24 @@ interface Way {
   readonly legs: readonly string[];
 }
 
+/** RFC 6890, RFC 4291: they mean something to one host, on one link, or to many, and no router forwards by them. */
+const unforwardable = [
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '224.0.0.0/3',
+  '::/128',
+  '::1/128',
+  'fe80::/10',
+  'ff00::/8',
+].map((text) => parseInterfaceAddress(text)!);
+
+export function isForwardable(text: string): boolean {
+  const address = parseAddress(text);
+  return address !== undefined && !unforwardable.some((prefix) => contains(prefix, address));
+}
+
 /**
- * The kernel knows nothing of what is behind the engine's own links.
+ * The kernel knows nothing of what is behind the engine's own links, and of routes that `route add` made.
  *
  * @param ports devices of the engine's own interfaces: routes through others are "by the kernel" when compiled
  * @returns where they differ, in sentences; empty when they agree
@@ -29,6 +46,7 @@ export function compareRoutes(
   // The kernel answers for one packet: of several legs it names the one that it would take.
   const kernelAgrees =
     rib?.source === 'engine' ||
+    rib?.source === 'local' ||
     (kernelWay.fate === ribWay.fate &&
       (kernelWay.legs.every((leg) => ribWay.legs.includes(leg)) || ribWay.legs.length === 0));
   if (!kernelAgrees) differences.push(`the kernel says ${say(kernelWay)}, the RIB ${say(ribWay)}`);

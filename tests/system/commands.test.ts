@@ -2,7 +2,7 @@
  * The netmill command against a running daemon, logging to syslog, and the way back to the kernel. Topology:
  * support/line.ts.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AclReply, FibReply, RouteReply, TopReply, TraceReply } from '../../runtime/control/types.js';
@@ -160,6 +160,13 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     t.deepEqual(await legs('10.66.1.1'), ['provider']);
     t.is((await netmill.run('route', 'delete', '2001:db8:66::/48')).code, 0);
     t.regex((await netmill.run('route', 'delete', '10.9.0.0/16')).stderr, /was not added by netmill/);
+    t.regex(
+      (await netmill.run('route', 'add', '10.68.0.0/16', '10.0.1.1')).stderr,
+      /is an address of the router/,
+    );
+    t.is((await netmill.run('route', 'add', '10.9.0.0/16', '10.0.3.2')).code, 0);
+    t.regex((await netmill.run('route', 'get', '10.9.0.1')).stdout, /verdict .*the route is netmill's alone/);
+    t.regex((await netmill.run('route', 'get', 'fe80::1')).stdout, /verdict .*not compared/);
     t.regex((await netmill.run('route', 'add', '10.66.1.0/16', '10.0.3.2')).stderr, /write 10\.66\.0\.0\/16/);
   } finally {
     await line.close();
@@ -197,6 +204,10 @@ systemTest('the table is dumped whole, or not at all when the disk is full', asy
     const dumped = await netmill.json<{ routes: number }>('route', 'dump', file);
     t.is(readFileSync(file, 'utf8').trimEnd().split('\n').length, dumped.routes);
     t.regex((await netmill.run('route', 'dump', '/nonexistent/routes')).stderr, /there is no such directory/);
+    const pipe = join(line.lab.directory, 'pipe');
+    await line.router.run('mkfifo', pipe);
+    t.regex((await netmill.run('route', 'dump', pipe)).stderr, /it is no file/);
+    t.true(statSync(pipe).isFIFO());
   } finally {
     await line.close();
   }
