@@ -21,7 +21,7 @@ export async function bird(lab: Lab, node: Node, id: string, body: string): Prom
 export interface FrrOptions {
   /** Further arguments of zebra, such as `['-M', 'dplane_fpm_nl']`. */
   readonly zebra?: readonly string[];
-  readonly daemons: readonly ('bgpd' | 'ospfd' | 'staticd')[];
+  readonly daemons: readonly ('bgpd' | 'ospfd' | 'ospf6d' | 'staticd')[];
 }
 
 /** @param configuration frr.conf; every daemon takes its part of it, and vtysh speaks to all */

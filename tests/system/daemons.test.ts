@@ -1,7 +1,7 @@
 /*
  * Routing daemons as Debian ships them, unmodified, beside netmill. Topology: support/line.ts. The provider speaks
- * BGP and announces real prefixes of both families; the server speaks OSPF (multicast, on a broadcast network) and
- * announces its own. Both sessions end in the router's host stack, through ports that netmill owns; what they
+ * BGP and announces real prefixes of both families; the server speaks OSPF (version 2 and 3, multicast, on a broadcast
+ * network) and announces its own. All sessions end in the router's host stack, through ports that netmill owns; what they
  * teach has to reach the compiled FIB, and to leave it again.
  */
 import type { ExecutionContext } from 'ava';
@@ -53,14 +53,23 @@ const providerConfig =
      ipv6 { import none; export all; next hop address 2001:db8:3::2; };`,
   );
 
-const ospf = (device: string, exports: string): string => `
-protocol ospf v2 inner {
-  ipv4 { import all; export ${exports}; };
+/** Version 2 for IPv4, version 3 for IPv6, whose routes go by link-local addresses. */
+const ospf = (device: string, exports: string): string =>
+  ([4, 6] as const)
+    .map(
+      (family) => `
+protocol ospf v${family === 4 ? 2 : 3} inner${family} {
+  ipv${family} { import all; export ${exports}; };
   area 0 { interface "${device}" { type broadcast; hello 1; wait 2; dead 4; }; };
 }
-`;
-const innerPrefixes = ['20.99.0.0/16', '20.98.1.0/24'] as const;
-const serverConfig = statics('inner_routes', 4, innerPrefixes) + ospf('s0', 'where source = RTS_STATIC');
+`,
+    )
+    .join('');
+const innerPrefixes = { v4: ['20.99.0.0/16', '20.98.1.0/24'], v6: ['2001:db8:99::/48'] } as const;
+const serverConfig =
+  statics('inner_routes4', 4, innerPrefixes.v4) +
+  statics('inner_routes6', 6, innerPrefixes.v6) +
+  ospf('s0', 'where source = RTS_STATIC');
 
 interface Bed {
   readonly line: Line;
@@ -115,16 +124,20 @@ async function followed(t: ExecutionContext, bed: Bed, sessions: () => Promise<s
     return routes4 + routes6 >= least && routes4 + routes6 <= most;
   };
   const all = COUNT.v4 + COUNT.v6;
-  await until('the prefixes of both daemons', () => has(all + 2, Infinity), 45_000).catch(async (error) => {
+  await until(
+    'the prefixes of both daemons',
+    () => has(all + innerPrefixes.v4.length + innerPrefixes.v6.length, Infinity),
+    45_000,
+  ).catch(async (error) => {
     t.fail(`${error.message}\n${await sessions()}\n${JSON.stringify((await netmill.status()).fib)}`);
   });
   const some = [announced.v4[0]!, announced.v4[1999]!, announced.v4[3999]!].map(inside);
   const some6 = [announced.v6[0]!, announced.v6[999]!].map(inside);
-  const inner = innerPrefixes.map(inside);
+  const inner = [...innerPrefixes.v4, ...innerPrefixes.v6].map(inside);
   await leaveBy(t, netmill, [...some, ...some6], 'provider');
   await leaveBy(t, netmill, inner, 'server');
   await bed.line.warm();
-  t.deepEqual(await arrive(bed, [some[1]!, some6[1]!, ...inner]), { provider: 2000, server: 2000 });
+  t.deepEqual(await arrive(bed, [some[1]!, some6[1]!, ...inner]), { provider: 2000, server: 3000 });
   const during = await sessions();
   t.notRegex(during, /Idle|Connect|Active/, `a session broke under traffic: ${during}`);
 
@@ -134,7 +147,7 @@ async function followed(t: ExecutionContext, bed: Bed, sessions: () => Promise<s
   await leaveBy(t, netmill, some6, 'provider');
   t.deepEqual(await arrive(bed, [some[1]!, some6[1]!]), { provider: 1000, server: 0 });
 
-  await bed.server.ask('disable inner_routes');
+  for (const family of [4, 6]) await bed.server.ask(`disable inner_routes${family}`);
   await leaveBy(t, netmill, inner, undefined);
   await bed.provider.ask('enable four');
   await until('the announcement', () => has(all, Infinity), 20_000);
@@ -190,9 +203,15 @@ interface r1
  ip ospf area 0
  ip ospf hello-interval 1
  ip ospf dead-interval 4
+ ipv6 ospf6 area 0
+ ipv6 ospf6 hello-interval 1
+ ipv6 ospf6 dead-interval 4
 !
 router ospf
  ospf router-id 10.0.3.1
+!
+router ospf6
+ ospf6 router-id 10.0.3.1
 !
 router bgp 65001
  bgp router-id 10.0.3.1
@@ -211,8 +230,8 @@ daemonTest(
   ['bird', 'vtysh'],
   plain,
   async ({ lab, router }) => {
-    const daemon = await frr(lab, router, frrConfig, { daemons: ['bgpd', 'ospfd'] });
+    const daemon = await frr(lab, router, frrConfig, { daemons: ['bgpd', 'ospfd', 'ospf6d'] });
     return async () =>
-      `${await daemon.ask('show bgp summary')}\n${await daemon.ask('show ip ospf neighbor')}`;
+      `${await daemon.ask('show bgp summary')}\n${await daemon.ask('show ip ospf neighbor')}\n${await daemon.ask('show ipv6 ospf6 neighbor')}`;
   },
 );
