@@ -19,11 +19,15 @@ function blockText(block: Block): string {
       return fenced('ts', block.text);
     case 'picture':
       return fenced('mermaid', mermaid(block.picture));
+    case 'facts':
+      return block.facts.map(({ count, word }) => `**${count}** ${word}`).join(' · ');
     case 'table':
       return [
         row(block.columns.map((one) => plain(one))),
         row(block.columns.map(() => '---')),
-        ...block.rows.map(({ cells }) => row(cells.map(cellText))),
+        ...block.rows.map(({ id, cells: [first = [], ...cells] }) =>
+          row([`${id === undefined ? '' : `<a id="${id}"></a>`}${cellText(first)}`, ...cells.map(cellText)]),
+        ),
       ].join('\n');
   }
 }
@@ -46,6 +50,8 @@ function cellText(cell: Cell): string {
 function spanText(span: Span): string {
   if (typeof span === 'string') return plain(span);
   if ('strong' in span) return `**${plain(span.strong)}**`;
+  if ('word' in span) return plain(span.word);
+  if ('link' in span) return `[${plain(span.link)}](#${span.to})`;
   const text = `\`${span.code.replace(/[`\r\n]/g, ' ').replaceAll('|', '\\|')}\``;
   return span.to === undefined ? text : `[${text}](#${span.to})`;
 }
@@ -75,7 +81,7 @@ function mermaid({ router, ports, ways }: Picture): string {
       ...port.faces.flatMap((face) => {
         const n = number(face.name);
         return [
-          `  f${n}(${label(face.name, face.tags, ...face.addresses, ...face.lists)})`,
+          `  f${n}(${label(face.name, face.tags, ...face.addresses, ...face.lists.map((one) => one.text))})`,
           `  p${p} --- f${n} --- r`,
         ];
       }),

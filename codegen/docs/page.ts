@@ -6,13 +6,18 @@ import { builtinOrigin } from '../../dsl/origin.js';
 import type { CheckedPolicy } from '../checked.js';
 import { place } from '../cite.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { serviceTexts, tagText } from '../plan/settings-changes.js';
+import { tagText } from '../plan/settings-changes.js';
 import { commentOf } from './comments.js';
 import { type Picture, pictureOf } from './picture.js';
-import { idText, matchTexts, otherTexts, predicateId } from './rule-text.js';
+import { listId, matchTexts, netId, otherTexts, predicateId, serviceId, serviceWords } from './rule-text.js';
 
-/** A piece of text, perhaps code, perhaps a link to a section of the page. */
-export type Span = string | { readonly code: string; readonly to?: string } | { readonly strong: string };
+/** A piece of text, perhaps code, perhaps a link to a section or a row of the page; `word` joins what is important. */
+export type Span =
+  | string
+  | { readonly code: string; readonly to?: string }
+  | { readonly strong: string }
+  | { readonly word: string }
+  | { readonly link: string; readonly to: string };
 
 export type Cell = readonly Span[];
 
@@ -20,11 +25,23 @@ export type Block =
   | { readonly kind: 'text'; readonly spans: Cell }
   | { readonly kind: 'code'; readonly text: string }
   | { readonly kind: 'picture'; readonly picture: Picture }
+  /** How many there are of what. */
+  | {
+      readonly kind: 'facts';
+      readonly facts: readonly { readonly count: number; readonly word: string; readonly to: string }[];
+    }
   | {
       readonly kind: 'table';
       readonly columns: readonly string[];
-      readonly rows: readonly { readonly tone?: string; readonly cells: readonly Cell[] }[];
+      readonly rows: readonly Row[];
     };
+
+export interface Row {
+  /** Unique in the page, if something leads to it. */
+  readonly id?: string;
+  readonly tone?: string;
+  readonly cells: readonly Cell[];
+}
 
 export interface Section {
   /** Unique in the page; letters, digits and dashes. */
@@ -48,12 +65,12 @@ export function pageOf(policy: CheckedPolicy): Page {
   const lists = listsOf(router);
   return {
     title: `Router ${router.name}`,
-    about: [
-      { code: policy.files[0]?.path ?? router.origin.file },
-      `, ${policy.policyHash.slice(0, 12)}: ${counted(router.ports.length, 'port')}, ${counted(router.interfaces.length, 'interface')}, ${counted(lists.length, 'list')}`,
-    ],
+    about: [{ code: policy.files[0]?.path ?? router.origin.file }, `, ${policy.policyHash.slice(0, 12)}`],
     sections: [
-      section('overview', 'Overview', 2, [{ kind: 'picture', picture: pictureOf(router) }]),
+      section('overview', 'Overview', 2, [
+        facts(policy, lists),
+        { kind: 'picture', picture: pictureOf(router) },
+      ]),
       section('interfaces', 'Interfaces', 2, [interfaces(router), ...reach(router)]),
       ...(router.routes.length > 0 ? [section('routes', 'Static routes', 2, [routes(router)])] : []),
       section('lists', 'Lists', 2, [
@@ -61,7 +78,7 @@ export function pageOf(policy: CheckedPolicy): Page {
       ]),
       ...lists.map((list) => listSection(policy, list)),
       ...objects(policy, lists),
-      section('findings', 'Findings', 2, [findings(policy.warnings)]),
+      section('findings', 'Findings', 2, [findings(policy.warnings, lists)]),
     ],
   };
 }
@@ -70,17 +87,31 @@ function section(id: string, title: string, level: Section['level'], blocks: rea
   return { id, title, level, blocks };
 }
 
-function counted(n: number, word: string): string {
-  return `${n} ${word}${n === 1 ? '' : 's'}`;
+function facts({ router, warnings }: CheckedPolicy, lists: readonly List[]): Block {
+  const of = (count: number, word: string, to: string) => ({
+    count,
+    word: count === 1 ? word : `${word}s`,
+    to,
+  });
+  return {
+    kind: 'facts',
+    facts: [
+      of(router.ports.length, 'port', 'interfaces'),
+      of(router.interfaces.length, 'interface', 'interfaces'),
+      of(lists.length, 'list', 'lists'),
+      of(
+        lists.reduce((sum, { rules }) => sum + rules.length, 0),
+        'rule',
+        'lists',
+      ),
+      of(warnings.length, 'finding', 'findings'),
+    ],
+  };
 }
 
 function listsOf({ interfaces: faces }: Router): readonly List[] {
   const all = faces.flatMap((one) => [one.in, one.out, one.pbr].filter((list) => list !== undefined));
   return [...new Map(all.map((list) => [listId(list), list])).values()];
-}
-
-export function listId({ kind, name }: Pick<List, 'kind' | 'name'>): string {
-  return `${kind}-${idText(name)}`;
 }
 
 function listLink(list: List | undefined): Cell {
@@ -150,11 +181,15 @@ function listSection(policy: CheckedPolicy, list: List): Section {
   );
   const builtin = list.kind === 'acl' ? builtinRules(list) : [];
   const rows = [
-    ...builtin.map((rule) => ruleRow(policy, '', rule)),
-    ...list.rules.map((rule, index) => ruleRow(policy, String(index + 1), rule)),
+    ...builtin.map((rule) => ({ ...ruleRow(policy, '', rule), tone: `builtin ${rule.action.kind}` })),
+    ...list.rules.map((rule, index) => ({
+      id: ruleId(list, index),
+      ...ruleRow(policy, String(index + 1), rule),
+    })),
     ...(list.kind === 'acl'
       ? [
           {
+            id: `${listId(list)}-default`,
             tone: list.default,
             cells: [
               ['–'],
@@ -180,7 +215,11 @@ function listSection(policy: CheckedPolicy, list: List): Section {
   ]);
 }
 
-function ruleRow(policy: CheckedPolicy, number: string, rule: Rule) {
+function ruleId(list: List, index: number): string {
+  return `${listId(list)}-${index + 1}`;
+}
+
+function ruleRow(policy: CheckedPolicy, number: string, rule: Rule): Row {
   const parts = matchTexts(rule.match);
   const why = [rule.why, commentOf(policy, rule.origin)].filter((one) => one !== undefined);
   const gateways = rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [];
@@ -189,7 +228,12 @@ function ruleRow(policy: CheckedPolicy, number: string, rule: Rule) {
     [{ strong: rule.action.kind }, ...gateways.flatMap((one): Span[] => [' ', { code: one }])],
     parts.length === 0
       ? ['all']
-      : parts.flatMap((part, i): Span[] => [...(i === 0 ? [] : [' ']), `${part.word} `, ...part.spans]),
+      : parts.flatMap((part, i): Span[] => [
+          ...(i === 0 ? [] : [' ']),
+          { word: part.word },
+          ' ',
+          ...part.spans,
+        ]),
     [otherTexts(rule).join('; ')],
     [why.join(' — ')],
     [place(rule.origin)],
@@ -204,15 +248,20 @@ function objects(policy: CheckedPolicy, lists: readonly List[]): readonly Sectio
   const predicates = policy.predicates.filter((one) => one.origin.file !== builtinOrigin.file);
   return [
     ...(nets.length > 0
-      ? [section('networks', 'Networks', 2, [table(['Name', 'Prefixes', 'Line'], netRows(nets))])]
+      ? [
+          section('networks', 'Networks', 2, [
+            { kind: 'table', columns: ['Name', 'Prefixes', 'Line'], rows: netRows(nets) },
+          ]),
+        ]
       : []),
     ...(services.length > 0
       ? [
           section('services', 'Services', 2, [
-            table(
-              ['Name', 'Means', 'Line'],
-              services.map(([one]) => serviceRow(one!)),
-            ),
+            {
+              kind: 'table',
+              columns: ['Name', 'Means', 'Line'],
+              rows: services.map(([one], i) => serviceRow(one!, sameName(services, i))),
+            },
           ]),
         ]
       : []),
@@ -246,30 +295,60 @@ function named<T extends { readonly name?: string; readonly origin: Origin }>(
   return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, parts]) => parts);
 }
 
-function netRows(sets: readonly (readonly NetSet[])[]): readonly (readonly Cell[])[] {
-  return sets.map((parts) => {
+/** Of several objects of one name, in several files, links lead to the first. */
+function sameName(all: readonly (readonly { readonly name?: string }[])[], index: number): boolean {
+  return index > 0 && all[index - 1]![0]!.name === all[index]![0]!.name;
+}
+
+function netRows(sets: readonly (readonly NetSet[])[]): readonly Row[] {
+  return sets.map((parts, index) => {
     const texts = parts.flatMap(({ prefixes, labels }) =>
       prefixes.map((one, i) => [labels[i], formatPrefix(one)].filter((part) => part !== undefined).join(' ')),
     );
     const [{ name, origin }] = parts as [NetSet];
-    return [[{ strong: name! }], joined([...new Set(texts)].map((code) => ({ code }))), [place(origin)]];
+    const cells = [
+      [{ strong: name! }],
+      joined([...new Set(texts)].map((code) => ({ code }))),
+      [place(origin)],
+    ];
+    return { ...(sameName(sets, index) ? {} : { id: netId(name!) }), cells };
   });
 }
 
-function serviceRow(service: Service): readonly Cell[] {
-  return [[{ strong: service.name! }], [serviceTexts(service).join(', ')], [place(service.origin)]];
+function serviceRow(service: Service, again: boolean): Row {
+  const name = service.name!;
+  const words = joined(serviceWords(service).map((code) => ({ code })));
+  return {
+    ...(again ? {} : { id: serviceId(name) }),
+    cells: [[{ strong: name }], words, [place(service.origin)]],
+  };
 }
 
-function findings(all: readonly Diagnostic[]): Block {
+/** Places of rules lead to their rows. */
+function findings(all: readonly Diagnostic[], lists: readonly List[]): Block {
+  const rowIds = new Map(
+    lists.flatMap((list) => list.rules.map((rule, index) => [placeKey(rule.origin), ruleId(list, index)])),
+  );
   if (all.length === 0) return { kind: 'text', spans: ['Nothing is wrong.'] };
-  const rows = all.map((one) => ({
-    tone: one.severity,
-    cells: [
-      [{ code: one.code }],
-      [one.severity === 'info' ? 'note' : one.severity],
-      [[one.message, ...one.related.map(({ origin, message }) => `${place(origin)} ${message}`)].join(' · ')],
-      [place(one.origin)],
-    ] as readonly Cell[],
-  }));
+  const at = (origin: Origin): Span => {
+    const to = rowIds.get(placeKey(origin));
+    return to === undefined ? place(origin) : { link: place(origin), to };
+  };
+  const rows = all.map((one): Row => {
+    const related = one.related.flatMap(({ origin, message }): Span[] => [' · ', at(origin), ` ${message}`]);
+    return {
+      tone: one.severity,
+      cells: [
+        [{ code: one.code }],
+        [one.severity === 'info' ? 'note' : one.severity],
+        [one.message, ...related],
+        [at(one.origin)],
+      ],
+    };
+  });
   return { kind: 'table', columns: ['Code', 'Kind', 'What', 'Line'], rows };
+}
+
+function placeKey({ file, line }: Origin): string {
+  return `${file}:${line}`;
 }

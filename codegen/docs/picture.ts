@@ -2,13 +2,19 @@
 import { contains, formatAddress, formatPrefix, network } from '../../dsl/address.js';
 import type { Address, Pbr, Router } from '../../dsl/model.js';
 import { tagText } from '../plan/settings-changes.js';
+import { listId } from './rule-text.js';
 
 export interface Face {
   readonly name: string;
   readonly tags: string;
   readonly addresses: readonly string[];
-  /** `in: from-wan` */
-  readonly lists: readonly string[];
+  readonly lists: readonly FaceList[];
+}
+
+/** `in: from-wan`, and the section about it. */
+export interface FaceList {
+  readonly text: string;
+  readonly to: string;
 }
 
 export interface PictureWay {
@@ -42,7 +48,7 @@ export function pictureOf(router: Router): Picture {
           tags: tagText(one.encapsulation),
           addresses: one.addresses.map(formatPrefix),
           lists: (['in', 'out', 'pbr'] as const).flatMap((side) =>
-            one[side] ? [`${side}: ${one[side].name}`] : [],
+            one[side] ? [{ text: `${side}: ${one[side].name}`, to: listId(one[side]) }] : [],
           ),
         })),
     })),

@@ -1,9 +1,12 @@
 /** A rule in words, whatever it matches and does: what is not known here is shown by its name and value. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
-import type { HeaderMatch, Match, NetSet, Predicate, Rule, Service } from '../../dsl/model.js';
+import { icmpTypes } from '../../dsl/icmp.js';
+import type { Acl, HeaderMatch, Match, NetSet, Pbr, Predicate, Rule, Service } from '../../dsl/model.js';
 import { builtinOrigin } from '../../dsl/origin.js';
+import { protocolNumbers } from '../../dsl/protocols.js';
 import { headerText } from '../header.js';
 import { serviceTexts } from '../plan/settings-changes.js';
+import { treatmentWords } from '../treatment.js';
 import type { Span } from './page.js';
 
 export interface Part {
@@ -39,31 +42,77 @@ export function predicateId(name: string): string {
   return `predicate-${idText(name)}`;
 }
 
+export function netId(name: string): string {
+  return `net-${idText(name)}`;
+}
+
+export function serviceId(name: string): string {
+  return `service-${idText(name)}`;
+}
+
+export function listId({ kind, name }: Pick<Acl | Pbr, 'kind' | 'name'>): string {
+  return `${kind}-${idText(name)}`;
+}
+
 /** Of letters, digits and dashes; distinct texts stay distinct. */
 export function idText(text: string): string {
   return text.replace(/[^A-Za-z0-9-]/g, (letter) => `_${letter.codePointAt(0)!.toString(16)}`);
 }
 
 function netSpans({ name, prefixes }: NetSet): readonly Span[] {
-  if (name !== undefined) return [{ code: name, to: 'networks' }];
+  if (name !== undefined) return [{ code: name, to: netId(name) }];
   const more = prefixes.length - mostPrefixes;
   const texts = prefixes.slice(0, mostPrefixes).map(formatPrefix);
   return [{ code: texts.join(', ') }, ...(more > 0 ? [` and ${more} more`] : [])];
 }
 
 function serviceSpans(service: Service): readonly Span[] {
-  if (service.name !== undefined) return [{ code: service.name, to: 'services' }];
-  return [{ code: serviceTexts(service).join(', ') }];
+  if (service.name !== undefined) return [{ code: service.name, to: serviceId(service.name) }];
+  return [{ code: serviceWords(service).join(', ') }];
+}
+
+/** Protocols and ICMP messages by name; no ports are all of them. */
+export function serviceWords(service: Service): readonly string[] {
+  return service.alternatives.flatMap((one) => {
+    if (one.l4 === 'icmp' && one.types.length > 0) return icmpWords(one.types);
+    if (one.l4 === 'ip')
+      return one.protocols.map(
+        (number) =>
+          Object.entries(protocolNumbers).find(([, known]) => known === number)?.[0] ?? `protocol ${number}`,
+      );
+    return serviceTexts({ ...service, alternatives: [one] }).map((text) => text.replace(/ 0-65535\b/, ''));
+  });
+}
+
+type IcmpType = Extract<Service['alternatives'][number], { readonly l4: 'icmp' }>['types'][number];
+
+function icmpWords(types: readonly IcmpType[]): readonly string[] {
+  const same = (a: IcmpType, b: IcmpType) => a.family === b.family && a.type === b.type && a.code === b.code;
+  const known: readonly (readonly [string, readonly IcmpType[]])[] = Object.entries(icmpTypes);
+  const whole = known.filter(([, meant]) => meant.every((one) => types.some((other) => same(one, other))));
+  const left = types.filter((one) => !whole.some(([, meant]) => meant.some((other) => same(one, other))));
+  const parts = left.map((one) => {
+    const name = known.find(([, meant]) => meant.some((other) => same(one, other)))?.[0];
+    const code = one.code === undefined ? '' : ` code ${one.code}`;
+    return `IPv${one.family} ${name ?? `type ${one.type}${code}`}`;
+  });
+  return [...whole.map(([name]) => name), ...parts].map((text) => `icmp ${text}`);
 }
 
 /** Shown in columns of their own. */
-const shownElsewhere: ReadonlySet<string> = new Set(['kind', 'action', 'match', 'why', 'origin']);
+const shownElsewhere: ReadonlySet<string> = new Set([
+  'kind',
+  'action',
+  'match',
+  'why',
+  'origin',
+  'treatment',
+]);
 
 /** Everything else that is said of a rule: `logged 10/s`, `id web`. */
 export function otherTexts(rule: Rule): readonly string[] {
-  const action = Object.entries(rule.action).filter(([key]) => key !== 'kind' && key !== 'gateways');
   const more = Object.entries(rule).filter(([key, value]) => !shownElsewhere.has(key) && value !== undefined);
-  return [...action, ...more].map(([key, value]) => otherText(key, value));
+  return [...treatmentWords(rule), ...more.map(([key, value]) => otherText(key, value))];
 }
 
 function otherText(key: string, value: unknown): string {

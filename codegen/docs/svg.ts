@@ -3,7 +3,7 @@
  * and gateways of PBR at the far right, with a line from each interface that is asked and one to where the gateway is.
  */
 import { xml } from '../report/junit.js';
-import type { Face, Picture } from './picture.js';
+import type { Face, FaceList, Picture } from './picture.js';
 
 const letter = 7.3;
 const line = 17;
@@ -61,23 +61,30 @@ export function toSvg({ router, ports, ways }: Picture): string {
   ].join('\n');
 }
 
-function linesOf({ name, tags, addresses, lists }: Face): readonly string[] {
+type Line = string | FaceList;
+
+function linesOf({ name, tags, addresses, lists }: Face): readonly Line[] {
   return [name, tags, ...addresses, ...lists];
 }
 
-function widthOf(texts: readonly string[]): number {
-  return Math.ceil(Math.max(60, ...texts.map((one) => one.length * letter)) + 2 * inside);
+function textOf(line: Line): string {
+  return typeof line === 'string' ? line : line.text;
 }
 
-function heightOf(texts: readonly string[]): number {
+function widthOf(lines: readonly Line[]): number {
+  return Math.ceil(Math.max(60, ...lines.map((one) => textOf(one).length * letter)) + 2 * inside);
+}
+
+function heightOf(texts: readonly Line[]): number {
   return texts.length * line + 2 * inside - 6;
 }
 
-function drawn(kind: string, { x, y, width, height }: Box, texts: readonly string[]): string {
-  const words = texts.map(
-    (text, i) =>
-      `<text x="${x + inside}" y="${y + inside + 10 + i * line}"${i === 0 ? ' class="name"' : ''}>${xml(text)}</text>`,
-  );
+function drawn(kind: string, { x, y, width, height }: Box, lines: readonly Line[]): string {
+  const words = lines.map((one, i) => {
+    const at = `x="${x + inside}" y="${y + inside + 10 + i * line}"`;
+    const text = `<text ${at}${i === 0 ? ' class="name"' : ''}>${xml(textOf(one))}</text>`;
+    return typeof one === 'string' ? text : `<a href="#${one.to}">${text}</a>`;
+  });
   const box = `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="6"/>`;
   return `<g class="${kind}">${box}${words.join('')}</g>`;
 }

@@ -38,16 +38,52 @@ test.before(async (t) => {
 });
 
 test('everything that a rule says stands in its row', (t) => {
-  const row = (number: number) => markdown.split('\n').find((line) => line.startsWith(`| ${number} |`)) ?? '';
-  t.regex(row(1), /\*\*deny\*\* \| from \[`inside`\]\(#networks\) \| logged, at most 5\/s \|/);
+  const row = (number: number) =>
+    markdown.split('\n').find((line) => line.startsWith(`| <a id="acl-in-${number}"></a>${number} |`)) ?? '';
+  t.regex(row(1), /\*\*deny\*\* \| from \[`inside`\]\(#net-inside\) \| logged, at most 5\/s \|/);
   t.regex(row(1), /Ours do not come from there, whatever they say\. see NET-1 \| policy\.ts:9 \|$/);
   t.regex(row(2), /when \[`odd`\]\(#predicate-odd\) \| id odd; counted as odds \|/);
   t.regex(row(3), /to .* service `tcp 443, tcp 8000-8099` \| expires 2027-03-31 \|/);
-  t.true(markdown.includes('| – | **deny** | everything else | logged |  | policy.ts:6 |'));
+  t.true(
+    markdown.includes(
+      '| <a id="acl-in-default"></a>– | **deny** | everything else | logged |  | policy.ts:6 |',
+    ),
+  );
 });
 
 test('networks of one name are one row', (t) => {
-  t.true(markdown.includes('| **inside** | `10.0.0.0/8`, `2001:db8::/32` | policy.ts:2 |'));
+  t.true(
+    markdown.includes('| <a id="net-inside"></a>**inside** | `10.0.0.0/8`, `2001:db8::/32` | policy.ts:2 |'),
+  );
+});
+
+test('what rules do, protocols and messages are said in words', async (t) => {
+  t.timeout(120_000);
+  const treated = pageOf(
+    accepted(
+      await front(`export default router('r', { interfaces: { wan: { port: 'xdp:eth0', fallback: 'drop', in: acl('in', { neighbourDiscovery: 'explicit', default: 'allow' }, [
+    allow({ service: icmp('echo-request', { family: 6, type: 135 }, { family: 4, type: 42 }) }).police('2 Mbit/s'),
+    reject({ service: service(proto('gre', 200), tcp({ from: 179 })) }),
+  ]) } } })`),
+    ),
+  );
+  const rows = toMarkdown(treated)
+    .split('\n')
+    .filter((line) => line.startsWith('| <a id="acl-in-'));
+  t.regex(
+    rows[0]!,
+    /`icmp echo-request, icmp neighbour-solicitation, icmp IPv4 type 42` \| policed to 2 Mbit\/s, burst \d+ bytes \|/,
+  );
+  t.regex(
+    rows[1]!,
+    /`gre, protocol 200, tcp from 179` \| answered with a TCP reset, or ICMP admin-prohibited \|/,
+  );
+});
+
+test('findings lead to the rule that they are about, and every cell of a card says what it is', (t) => {
+  t.regex(html, /<tr id="acl-in-1" class="deny"><td data-label="#"><span><a href="#acl-in-1">1<\/a>/);
+  const told = policy.warnings.filter((one) => one.origin.line === 11);
+  t.is(html.match(/<a href="#acl-in-3">policy\.ts:11<\/a>/g)?.length ?? 0, told.length);
 });
 
 test('what an operator wrote does not become markup', (t) => {
