@@ -2,6 +2,7 @@
 import type { Router } from '../dsl/model.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import type { PredicateExpr } from './predicate/expr.js';
+import type { Contents } from './sets/contents.js';
 
 /** A file that the policy is made of. `path` is relative to the directory of the policy file, with '/'. */
 export interface PolicyFile {
@@ -14,6 +15,8 @@ export interface CheckedPolicy {
   readonly router: Router;
   /** One for each predicate that a rule names, built-in ones included; names are unique. */
   readonly predicates: readonly PredicateExpr[];
+  /** What the files of its sets hold; left out where they were not read. */
+  readonly contents?: Contents;
   /** The policy file first, then what it imports (netmill itself excepted), by path. */
   readonly files: readonly PolicyFile[];
   /** SHA-256 over paths and contents of `files`, 64 hex digits. */

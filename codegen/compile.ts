@@ -41,6 +41,8 @@ import { formatManifest, type Manifest } from './manifest.js';
 import { policyFile, policyToJson } from './policy-json.js';
 import { renderForwarder } from './render.js';
 import { drawSelfTest } from './selftest/selftest.js';
+import { noContents } from './sets/contents.js';
+import { initialSetFile, setImage } from './sets/image.js';
 import { type Slower, Tables } from './view/classifiers.js';
 import { forwarderView } from './view/forwarder.js';
 
@@ -209,16 +211,21 @@ function write(
   const header = forwarderHeader(code);
   if (header === undefined || header.policyHash !== ir.policyHash)
     throw new Error('the compiled forwarder does not say what it is');
-  const hash = createHash('sha256').update(code).digest('hex');
+  const hash = hashOf(code);
   mkdirSync(options.outDir, { recursive: true });
   const sequence = options.sequence ?? nextSequence(options.outDir);
   const forwarder = `fwd-${sequence}-${hash.slice(0, 12)}.so`;
+  const sets = ir.sets.map(({ name }) => ({
+    name,
+    image: setImage(name, ir.contents.get(name) ?? noContents, 0),
+  }));
   const manifest = makeManifest(ir, {
     sequence,
     abi: header.abi,
     layout: header.layout,
     forwarder,
     forwarderHash: hash,
+    sets: new Map(sets.map(({ name, image }) => [name, hashOf(image)])),
     compiler: { name: compilerName(options.compiler), version, flags: compilerFlags(options.compiler) },
   });
   const put = (name: string, content: string | Buffer) => {
@@ -228,6 +235,7 @@ function write(
     return path;
   };
   put(policyFile, policyToJson(policy));
+  for (const { name, image } of sets) put(initialSetFile(name), image);
   const files = {
     source: put('forwarder.c', source),
     forwarder: put(forwarder, code),
@@ -235,6 +243,10 @@ function write(
   };
   removeOld(options.outDir, forwarder);
   return { files, manifest };
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** Shared objects of a directory that are kept: who has just read the manifest before finds what it names. */

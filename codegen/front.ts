@@ -11,9 +11,11 @@ import type { Limits } from './load/evaluate.js';
 import { finishRouter, usedPredicates } from './load/finish.js';
 import { isWithin, type Loaded, loadPolicy, marksName } from './load/load.js';
 import type { Locator } from './load/locate.js';
+import { isBeside } from './load/modules.js';
 import type { Warm } from './load/warm.js';
 import { builtinPredicate } from './predicate/builtin.js';
 import type { PredicateExpr } from './predicate/expr.js';
+import { initialContents } from './sets/initial.js';
 
 export interface FrontOptions {
   readonly limits?: Limits;
@@ -50,20 +52,29 @@ export async function readPolicy(path: string, options: FrontOptions = {}): Prom
     // What is missing because it was wrong is not warned of.
     .filter((one) => !broken || one.severity === 'error')
     .map((one) => located(one, loaded.locator));
+  const initial = initialContents(loaded.router?.sets ?? [], isBeside);
   const told = loaded.diagnostics.filter((one) => !saidBetter(one, checked, loaded.locator));
   const name = (file: string) => relativePath(loaded.root, file);
   const diagnostics = sorted(
-    [...told, ...checked].map((one) => relativeDiagnostic(one, name)),
+    [...told, ...checked, ...initial.diagnostics.map((one) => located(one, loaded.locator))].map((one) =>
+      relativeDiagnostic(one, name),
+    ),
     loaded,
     name,
   );
   const files = loaded.files.map((file) => ({ path: name(file.path), text: file.text }));
   const { router, locator } = loaded;
   if (router === undefined || locator === undefined || diagnostics.some((one) => one.severity === 'error'))
-    return { ok: false, diagnostics, files, root: loaded.root };
+    return {
+      ok: false,
+      diagnostics,
+      files: [...files, ...initial.files.map((file) => ({ ...file, path: name(file.path) }))],
+      root: loaded.root,
+    };
   const policy = {
     router: finishRouter(router, loaded.predicates, locator, name),
     predicates: predicatesOf(router, loaded.predicates, name),
+    contents: initial.contents,
     files,
     policyHash: hashOf(files),
     warnings: diagnostics,

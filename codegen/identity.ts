@@ -13,6 +13,7 @@ import type {
   Pbr,
   PortRange,
   Rule,
+  RuntimeSet,
   Service,
   ServiceMatch,
 } from '../dsl/model.js';
@@ -63,6 +64,8 @@ function matchKey(match: Match, meaning: PredicateMeaning): unknown {
   return {
     from: match.from && netsKey(match.from),
     to: match.to && netsKey(match.to),
+    ...(match.fromSet && { fromSet: memberKey(match.fromSet) }),
+    ...(match.toSet && { toSet: memberKey(match.toSet) }),
     service: match.service && serviceKey(match.service),
     ...(match.header && { header: headerKey(match.header) }),
     when: match.when && [match.when.name, withoutOrigins(meaning(match.when.name))],
@@ -72,6 +75,11 @@ function matchKey(match: Match, meaning: PredicateMeaning): unknown {
 /** By name: the order in which an operator writes its parts means nothing. */
 function headerKey(header: HeaderMatch): readonly unknown[] {
   return Object.entries(header).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Whatever it holds. */
+function memberKey({ name, families }: RuntimeSet): readonly unknown[] {
+  return [name, ...families];
 }
 
 function netsKey(nets: NetSet): readonly string[] {

@@ -16,6 +16,7 @@ import type {
 } from '../dsl/model.js';
 import type { Lookup } from './lookup.js';
 import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
+import type { Contents } from './sets/contents.js';
 
 /** A set of addresses of one family: disjoint, sorted, inclusive. */
 export interface AddressSet {
@@ -81,6 +82,19 @@ export interface IrPredicate {
   readonly expr: BoolExpr;
   /** What its `within` tests, by setKey of their prefixes. */
   readonly sets: ReadonlyMap<string, AddressSet>;
+  /** Sets that change at run time, by name. */
+  readonly members: ReadonlyMap<string, IrSet>;
+}
+
+/** A set that changes at run time. */
+export interface IrSet {
+  readonly local: number;
+  readonly name: string;
+  readonly families: readonly Family[];
+  /** What it holds at first, relative to the policy's root. */
+  readonly file?: string;
+  readonly enumerator: string;
+  readonly origin: Origin;
 }
 
 export interface IrRule {
@@ -166,6 +180,10 @@ export interface Ir {
   readonly lists: readonly IrList[];
   readonly rules: readonly IrRule[];
   readonly gateways: readonly IrGateway[];
+  /** Sets that change at run time, which some rule asks. */
+  readonly sets: readonly IrSet[];
+  /** What they hold at first. */
+  readonly contents: Contents;
   /** Those that rules name, by name: for the evaluator. */
   readonly predicates: ReadonlyMap<string, PredicateExpr>;
 }

@@ -1,12 +1,31 @@
 /** What a rule tests, for packets of one family. */
 import { formatAddress, formatPrefix } from '../dsl/address.js';
-import type { Family, Match, NetSet, Origin, PortRange, Rule, Service, ServiceMatch } from '../dsl/model.js';
+import type {
+  Family,
+  Match,
+  NetSet,
+  Origin,
+  PortRange,
+  Rule,
+  RuntimeSet,
+  Service,
+  ServiceMatch,
+} from '../dsl/model.js';
 import { mergePorts, mergeRanges, outermost, prefixRange } from './addresses.js';
 import { protocols } from './evaluate/parse.js';
 import { every, headerExpr, headerText } from './header.js';
-import type { AddressSet, Condition, IcmpTest, IrPredicate, PortPair, PortTest, ServiceSet } from './ir.js';
+import type {
+  AddressSet,
+  Condition,
+  IcmpTest,
+  IrPredicate,
+  IrSet,
+  PortPair,
+  PortTest,
+  ServiceSet,
+} from './ir.js';
 import { hash, type Namer, shorten, snake, words } from './names.js';
-import { setKey, simplify, specialise, withins } from './optimise/predicate.js';
+import { memberSets, setKey, simplify, specialise, withins } from './optimise/predicate.js';
 import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
 
 type PortMatch = Extract<ServiceMatch, { readonly l4: 'tcp' | 'udp' }>;
@@ -18,6 +37,8 @@ export interface MatchContext {
   readonly gateways: ReadonlyMap<string, number>;
   readonly setNames: Readonly<Record<Family, Namer>>;
   readonly serviceNames: Namer;
+  /** Sets that change at run time, by name. */
+  readonly runtimeSets: ReadonlyMap<string, IrSet>;
   /** Equal sets are one object: by their contents. */
   readonly memo: Map<string, AddressSet | ServiceSet | IrPredicate>;
 }
@@ -44,17 +65,22 @@ export function lowerMatch(rule: Rule, family: Family, context: MatchContext): C
   return { ...condition, gateway: context.gateways.get(formatAddress(gateway))! };
 }
 
-/** What is tested besides addresses and services: headers, and a predicate, as one condition. */
+/** What is tested besides addresses and services: headers, sets that change at run time, and a predicate, as one condition. */
 export function conditionSource(
-  { header, when }: Match,
+  { header, fromSet, toSet, when }: Match,
   origin: Origin,
   predicates: MatchContext['predicates'],
 ): PredicateExpr | undefined {
   const found = when && predicates.get(when.name);
   if (when && found === undefined) throw new Error(`predicate ${when.name} was not compiled`);
-  if (header === undefined) return found;
-  const source = headerText(header);
-  const expr = headerExpr(header);
+  const own = [
+    ...(header ? [{ text: headerText(header), expr: headerExpr(header) }] : []),
+    ...(fromSet ? [{ text: `source in ${setText(fromSet)}`, expr: memberExpr('src', fromSet) }] : []),
+    ...(toSet ? [{ text: `destination in ${setText(toSet)}`, expr: memberExpr('dst', toSet) }] : []),
+  ];
+  if (own.length === 0) return found;
+  const source = own.map((one) => one.text).join(', ');
+  const expr = every(own.map((one) => one.expr));
   if (found === undefined) return { name: source, expr, source, origin };
   return {
     name: `${source} ${found.name}`,
@@ -62,6 +88,14 @@ export function conditionSource(
     source: `${source}, and\n${found.source}`,
     origin: found.origin,
   };
+}
+
+function setText({ name, families }: RuntimeSet): string {
+  return `set ${name}${families.length === 1 ? ` (IPv${families[0]})` : ''}`;
+}
+
+function memberExpr(field: 'src' | 'dst', { name, families }: RuntimeSet): BoolExpr {
+  return { kind: 'member', field, set: name, families };
 }
 
 function predicate(source: PredicateExpr, family: Family, context: MatchContext): IrPredicate {
@@ -84,6 +118,7 @@ function predicate(source: PredicateExpr, family: Family, context: MatchContext)
       source,
       expr,
       sets: new Map(sets),
+      members: new Map(memberSets(expr).map((name) => [name, context.runtimeSets.get(name)!])),
     };
   });
 }

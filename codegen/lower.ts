@@ -6,10 +6,11 @@ import type { Acl, Address, Family, LogicalInterface, Pbr, Router, Rule } from '
 import type { CheckedPolicy } from './checked.js';
 import { citer } from './cite.js';
 import { defaultIdentity, ruleIdentities } from './identity.js';
-import type { Direction, Ir, IrGateway, IrInterface, IrList, IrPort, IrRule } from './ir.js';
+import type { Direction, Ir, IrGateway, IrInterface, IrList, IrPort, IrRule, IrSet } from './ir.js';
 import { lookupOf } from './lookup.js';
 import { lowerMatch, type MatchContext } from './lower-match.js';
 import { hash, Namer, shorten, words } from './names.js';
+import { memberSets } from './optimise/predicate.js';
 import { readsTransport } from './optimise/transport.js';
 import type { PredicateExpr } from './predicate/expr.js';
 
@@ -21,7 +22,8 @@ export function lower(policy: CheckedPolicy, prefixes?: number): Ir {
   const { router } = policy;
   const predicates = usedPredicates(policy);
   const gateways = lowerGateways(router);
-  const lists = lowerLists(policy, predicates, gateways);
+  const sets = lowerSets(router, predicates);
+  const lists = lowerLists(policy, predicates, gateways, sets);
   const ports = lowerPorts(router, lists);
   return Object.freeze({
     router,
@@ -33,6 +35,8 @@ export function lower(policy: CheckedPolicy, prefixes?: number): Ir {
     lists,
     rules: lists.flatMap((list) => [...list.rules, ...(list.fallback ? [list.fallback] : [])]),
     gateways,
+    sets,
+    contents: policy.contents ?? new Map(),
     predicates,
   });
 }
@@ -77,6 +81,22 @@ function lowerGateways(router: Router): readonly IrGateway[] {
   }));
 }
 
+/** In the order of first use. */
+function lowerSets(router: Router, predicates: ReadonlyMap<string, PredicateExpr>): readonly IrSet[] {
+  const rules = usedLists(router).flatMap(rulesOf);
+  const names = rules.flatMap(({ match }) => {
+    const when = match.when && predicates.get(match.when.name);
+    const own = [match.fromSet, match.toSet].flatMap((one) => one?.name ?? []);
+    return [...own, ...(when ? memberSets(when.expr) : [])];
+  });
+  const namer = new Namer();
+  return [...new Set(names)].map((name, local) => {
+    const { families, file, origin } = router.sets.find((one) => one.name === name)!;
+    const enumerator = namer.name(`SET_${words(name).toUpperCase()}`, name);
+    return { local, name, families, ...(file !== undefined && { file }), enumerator, origin };
+  });
+}
+
 function gatewayWord(text: string): string {
   const word = text.replaceAll('::', '__').replace(/[.:]/g, '_').toUpperCase();
   return word.length <= 22 ? word : hash(text, 8).toUpperCase();
@@ -86,6 +106,7 @@ function lowerLists(
   policy: CheckedPolicy,
   predicates: ReadonlyMap<string, PredicateExpr>,
   gateways: readonly IrGateway[],
+  sets: readonly IrSet[],
 ): readonly IrList[] {
   const namer = new Namer();
   const enumerators = new Namer();
@@ -95,6 +116,7 @@ function lowerLists(
     gateways: new Map(gateways.map((one) => [formatAddress(one.address), one.local])),
     setNames: { 4: new Namer(), 6: new Namer() },
     serviceNames: new Namer(),
+    runtimeSets: new Map(sets.map((one) => [one.name, one])),
     memo: new Map(),
   };
   let local = 0;

@@ -3,6 +3,8 @@ import { formatAddress, formatPrefix } from '../dsl/address.js';
 import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
 import type { Ir, IrInterface, IrRule } from './ir.js';
 import { type Manifest, manifestVersion } from './manifest.js';
+import type { SetContents } from './sets/contents.js';
+import { countPrefixes } from './sets/ranges.js';
 import { tagsOf } from './tags.js';
 import { treatmentWords } from './treatment.js';
 
@@ -12,6 +14,8 @@ export interface Built {
   readonly layout: number;
   readonly forwarder: string;
   readonly forwarderHash: string;
+  /** SHA-256 of what each set holds at first, as the engine reads it. */
+  readonly sets: ReadonlyMap<string, string>;
   readonly compiler: { readonly name: string; readonly version: string; readonly flags: readonly string[] };
 }
 
@@ -47,6 +51,15 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
       }),
     })),
     gateways: ir.gateways.map((gateway) => formatAddress(gateway.address)),
+    sets: ir.sets.map(({ local, name, families, file, origin }) => ({
+      local,
+      name,
+      families: [...families],
+      ...(file !== undefined && { file }),
+      initialPrefixes: prefixCount(ir.contents.get(name)),
+      initialHash: built.sets.get(name)!,
+      origin: plain(origin),
+    })),
     rules: ir.rules.map((rule) => ruleEntry(ir, rule)),
     routes: router.routes.map((route) => ({
       prefix: formatPrefix(route.prefix),
@@ -55,6 +68,10 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
     })),
     daemon: { ...router.daemon, socket: { ...router.daemon.socket }, tables: [...router.daemon.tables] },
   };
+}
+
+function prefixCount(contents: SetContents | undefined): number {
+  return contents === undefined ? 0 : countPrefixes(contents[4]) + countPrefixes(contents[6]);
 }
 
 /** Where it may be left out, no rule is lost by the kernel's forwarding, unless no kernel device carries the port. */

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { lookupReasons } from './lookup.js';
 
-export const manifestVersion = 1;
+export const manifestVersion = 2;
 
 const origin = z.object({ file: z.string(), line: z.number().int(), column: z.number().int() });
 const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
@@ -69,6 +69,19 @@ const rule = z.object({
   expires: z.string().optional(),
 });
 
+/** A set that changes at run time. */
+const runtimeSet = z.object({
+  local: z.number().int(),
+  name: z.string(),
+  families: z.array(z.union([z.literal(4), z.literal(6)])),
+  /** What it holds at first, relative to the policy; absent: nothing. */
+  file: z.string().optional(),
+  /** How many prefixes that is at least, and SHA-256 of the file beside this one that has it as the engine reads it. */
+  initialPrefixes: z.number().int(),
+  initialHash: hex(64),
+  origin,
+});
+
 export const manifestSchema = z.object({
   version: z.literal(manifestVersion),
   /** MILL_ABI_VERSION and MILL_LAYOUT that the forwarder was compiled with. */
@@ -98,6 +111,8 @@ export const manifestSchema = z.object({
   ),
   /** Addresses, by local number. */
   gateways: z.array(z.string()),
+  /** By local number. */
+  sets: z.array(runtimeSet),
   /** By local number. */
   rules: z.array(rule),
   routes: z.array(z.object({ prefix: z.string(), gateway: z.string(), origin })),

@@ -21,7 +21,9 @@ export function policyFromJson(text: string): CheckedPolicy {
     isBits(value) ? BigInt(`0x${value.$bits}`) : value,
   ) as CheckedPolicy & { readonly version?: number };
   if (found !== version) throw new Error(`expected version ${version} of a policy, got ${String(found)}`);
-  return { ...policy, warnings: [], root: '' };
+  // Policies that were built before there were sets say nothing of them.
+  const router = { ...policy.router, sets: policy.router.sets ?? [] };
+  return { ...policy, router, warnings: [], root: '' };
 }
 
 function isBits(value: unknown): value is { readonly $bits: string } {

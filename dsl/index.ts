@@ -63,4 +63,5 @@ export {
   tcp,
   udp,
 } from './service.js';
+export { type RuntimeNets, type SetSpec, set } from './set.js';
 export type { DscpName, PoliceBurst, PoliceRate } from './treatment.js';

@@ -54,6 +54,17 @@ export interface NetSet {
   readonly origin: Origin;
 }
 
+/** `set('blocked')`: networks that change while the router runs. What it holds is no part of the policy. */
+export interface RuntimeSet {
+  readonly kind: 'set';
+  readonly name: string;
+  /** What it can hold; a rule that names `.v4` of it asks for IPv4 alone. */
+  readonly families: readonly Family[];
+  /** What it holds at first: absolute while a policy is loaded, then relative to the policy's root directory. */
+  readonly file?: string;
+  readonly origin: Origin;
+}
+
 /** Inclusive range of ports, 0 to 65535. */
 export interface PortRange {
   readonly from: number;
@@ -125,6 +136,8 @@ export interface HeaderMatch {
 export interface Match {
   readonly from?: NetSet;
   readonly to?: NetSet;
+  readonly fromSet?: RuntimeSet;
+  readonly toSet?: RuntimeSet;
   readonly service?: Service;
   readonly header?: HeaderMatch;
   readonly when?: Predicate;
@@ -334,6 +347,8 @@ export interface Router {
   readonly interfaces: readonly LogicalInterface[];
   readonly routes: readonly StaticRoute[];
   readonly mustReach: readonly Reach[];
+  /** All that were made up to here, used by a rule or not. */
+  readonly sets: readonly RuntimeSet[];
   readonly engine: EngineConfig;
   readonly daemon: DaemonConfig;
   /** Everything the builders found wrong up to here; empty in a CheckedPolicy. */

@@ -3,10 +3,11 @@
  * the type, so reading `p.dport` of something that may be ICMP does not compile.
  */
 import type { Nets } from './nets.js';
+import type { RuntimeNets } from './set.js';
 
 export interface AddressField {
   /** Is the address in one of these networks? False for the other family. */
-  within(networks: Nets): boolean;
+  within(networks: Nets | RuntimeNets): boolean;
 }
 
 interface AnyPacket {

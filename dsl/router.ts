@@ -2,6 +2,7 @@
 
 import { network, parseAddress, parseInterfaceAddress } from './address.js';
 import { type InterfaceSpec, readInterfaces } from './interfaces.js';
+import { everythingMade } from './made.js';
 import type { Origin, Router, StaticRoute } from './model.js';
 import { here, inside } from './origin.js';
 import { checkName } from './predicate.js';
@@ -43,6 +44,7 @@ export function router<const N extends string>(name: string, spec: RouterSpec<N>
     interfaces,
     routes: readRoutes(given.routes, inside(place, 'routes')),
     mustReach: readReach(given.mustReach, inside(place, 'mustReach')),
+    sets: Object.freeze([...everythingMade().sets]),
     engine: readEngine(given.engine, inside(place, 'engine')),
     daemon: readDaemon(given.daemon, inside(place, 'daemon')),
     problems: problemsSoFar(),

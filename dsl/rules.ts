@@ -19,6 +19,7 @@ import type { Nets } from './nets.js';
 import { here, inside } from './origin.js';
 import { note, show } from './problems.js';
 import { choice, knownKeys } from './read.js';
+import type { RuntimeNets } from './set.js';
 import {
   checkFits,
   type DscpName,
@@ -33,9 +34,9 @@ import {
 /** What a rule tests. All that is given must hold; what is left out is not tested. */
 export interface MatchSpec<F extends Family = Family> extends HeaderSpec {
   /** Source address. */
-  readonly from?: Nets<F>;
+  readonly from?: Nets<F> | RuntimeNets<F>;
   /** Destination address. */
-  readonly to?: Nets<F>;
+  readonly to?: Nets<F> | RuntimeNets<F>;
   readonly service?: Service;
   readonly when?: Predicate;
 }
@@ -206,12 +207,12 @@ function readMatch(match: unknown, origin: Origin): Match {
   }
   for (const [key, value] of Object.entries(match)) checkPart(key, value, inside(origin, key));
   // What is something else has been told; check reads the rest of the policy without it.
-  const known = Object.entries(match).filter(([key, value]) => kindOf(value) === wantedAs(key));
+  const known = Object.entries(match).filter(([key, value]) => isWanted(key, kindOf(value)));
   const { from, to, service, when } = Object.fromEntries(known) as MatchSpec;
   const header = readHeader(match, origin);
   return Object.freeze({
-    ...(from && { from }),
-    ...(to && { to }),
+    ...(from && (from.kind === 'set' ? { fromSet: from } : { from })),
+    ...(to && (to.kind === 'set' ? { toSet: to } : { to })),
     ...(service && { service }),
     ...(header && { header }),
     ...(when && { when }),
@@ -226,6 +227,11 @@ function wantedAs(key: string): 'service' | 'predicate' | 'nets' {
   return key === 'service' ? 'service' : key === 'when' ? 'predicate' : 'nets';
 }
 
+function isWanted(key: string, kind: unknown): boolean {
+  const wanted = wantedAs(key);
+  return kind === wanted || (wanted === 'nets' && kind === 'set');
+}
+
 /** Nothing that is not understood is ever skipped: a rule would match more than was meant. */
 function checkPart(key: string, value: unknown, origin: Origin): void {
   if (headerKeys.includes(key)) return;
@@ -236,14 +242,14 @@ function checkPart(key: string, value: unknown, origin: Origin): void {
       expected: matchKeys.join(', '),
       got: `'${key}'`,
     });
-  else if (kind !== wanted) {
+  else if (!isWanted(key, kind)) {
     const expected = {
-      nets: 'nets(…) or hosts(…)',
+      nets: 'nets(…), hosts(…) or set(…)',
       service: 'tcp(…), udp(…), icmp(…), proto(…) or service(…)',
       predicate: 'predicate(…)',
     };
     note('NM3014', origin, `'${key}' is ${show(value)}`, { expected: expected[wanted], got: show(value) });
-  } else if (wanted === 'nets' && (value as Nets).prefixes.length === 0)
+  } else if (kind === 'nets' && (value as Nets).prefixes.length === 0)
     note('NM3015', origin, `'${key}' is an empty list of networks, so this rule could match nothing`);
 }
 

@@ -15,6 +15,7 @@ import type { Logger } from './log.js';
 import type { EngineLink, Native, Rib } from './native.js';
 import { buffersFor } from './packet-memory.js';
 import type { RunPaths } from './paths.js';
+import { openSets, type Sets } from './sets/sets.js';
 import { supervise } from './supervisor.js';
 
 const NEIGHBOURS_MS = 2;
@@ -37,6 +38,7 @@ export interface Core {
   /** The engine that serves now. */
   link(): EngineLink;
   readonly deployer: Deployer;
+  readonly sets: Sets;
   readonly localRoutes: LocalRoutes;
   /** Links changed. */
   refresh(): void;
@@ -61,7 +63,9 @@ export function composeCore(parts: CoreParts): Core {
     onCrashLoop: (generation) => giveUp(generation),
   });
   const link = (): EngineLink => supervisor.link;
-  const deployer = createDeployer({ native, rib, store, interfaces, build: buildInChild, link, log, signal });
+  const sets = openSets(paths.sets, log);
+  const build = buildInChild;
+  const deployer = createDeployer({ native, rib, store, interfaces, sets, build, link, log, signal });
   const localRoutes = openLocalRoutes({ path: paths.localRoutes, rib, log });
 
   const refresh = (): void => {
@@ -112,7 +116,7 @@ export function composeCore(parts: CoreParts): Core {
     link().release();
     if (handBack) interfaces.restore();
   };
-  return { link, deployer, localRoutes, refresh, stop };
+  return { link, deployer, sets, localRoutes, refresh, stop };
 }
 
 function ifindexOfSlot(

@@ -126,7 +126,7 @@ async function run(
   log.info(running, found ? 'engine found running' : 'engine started');
 
   const core = composeCore({ ...startup, native, rib, first, log, signal });
-  const { link, deployer, localRoutes } = core;
+  const { link, deployer, localRoutes, sets } = core;
   // An engine that was started here goes when the first deploy fails; one that was found goes on as it was.
   let ready = false;
   stops.push(() => core.stop(found === undefined || ready));
@@ -154,6 +154,7 @@ async function run(
       kernel: native.kernel,
       fib: controlFib(rib, fpm),
       localRoutes,
+      sets,
       deployer,
       store,
       rates: watch.rates,

@@ -26,6 +26,8 @@ export interface RunPaths {
   readonly engineLog: string;
   readonly daemonLog: string;
   readonly generations: string;
+  /** What sets hold that change at run time. */
+  readonly sets: string;
   /** What was changed in the kernel, to be undone. */
   readonly journal: string;
   /** Routes of `netmill route add`. */
@@ -40,6 +42,7 @@ export function runPaths(dir: string): RunPaths {
     engineLog: join(dir, 'engine.log'),
     daemonLog: join(dir, 'netmilld.log'),
     generations: join(dir, 'generations'),
+    sets: join(dir, 'sets'),
     journal: join(dir, 'kernel-changes.json'),
     localRoutes: join(dir, 'local-routes.json'),
   };

@@ -14,12 +14,15 @@ export function askedCondition(match: Omit<Match, 'when'>, family: Family): Cond
     gateways: new Map(),
     setNames: { 4: new Namer(), 6: new Namer() },
     serviceNames: new Namer(),
+    runtimeSets: new Map(),
     memo: new Map(),
   };
-  const { from, to, service, header } = match;
+  const { from, to, fromSet, toSet, service, header } = match;
   const plain = {
     ...(from && { from }),
     ...(to && { to }),
+    ...(fromSet && { fromSet }),
+    ...(toSet && { toSet }),
     ...(service && { service }),
     ...(header && { header }),
   };

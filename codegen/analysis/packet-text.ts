@@ -1,6 +1,6 @@
 /**
  * Packets as one line: `tcp 9.9.9.9:1234 > 203.0.113.10:443 syn`. What is usual is left out: TTL 64, DSCP 0, no
- * fragment. The same words are read by `netmill explain`.
+ * fragment. What sets hold is said where it matters. The same words are read by `netmill explain`.
  */
 import { formatAddress } from '../../dsl/address.js';
 import { formatMac } from '../../dsl/header.js';
@@ -37,6 +37,9 @@ export function packetText(packet: PacketPoint): string {
     ...(fields.fromMac === usualMacs.from ? [] : [`from-mac ${formatMac(fields.fromMac)}`]),
     ...(fields.toMac === usualMacs.to ? [] : [`to-mac ${formatMac(fields.toMac)}`]),
     ...(isUsualLength(packet) ? [] : [`len ${fields.len}`]),
+    ...(packet.members ?? []).map(
+      ({ field, set, value }) => `${value ? '' : 'not-'}${field === 'src' ? 'from' : 'to'}-set ${set}`,
+    ),
   ];
   return words.join(' ');
 }

@@ -1,7 +1,8 @@
 /** One packet, as rules see it: drawn from a set, looked up in one, or handed to the evaluator. */
 import type { Family } from '../../dsl/model.js';
 import { protocols } from '../evaluate/parse.js';
-import { type Seen, see } from '../evaluate/rules.js';
+import { membersOfNone, type Seen, see } from '../evaluate/rules.js';
+import type { PredicatePacket } from '../predicate/evaluate.js';
 import { equals, holds, levelsOf, oneBit, type RestField, restFields, transportStates } from './bits.js';
 import { all, type Diagram, type Diagrams, none } from './diagram.js';
 import type { Block, PacketSet } from './sets.js';
@@ -12,6 +13,22 @@ export interface PacketPoint {
   readonly src: bigint;
   readonly dst: bigint;
   readonly fields: Readonly<Record<RestField, number>>;
+  /** What sets that change at run time hold of it, where that is known or matters; left out: nothing. */
+  readonly members?: readonly Member[];
+  /** The same of any set, where it was asked for. */
+  readonly isMember?: PredicatePacket['isMember'];
+}
+
+/** Whether an address is in a set that changes at run time. */
+export interface Member {
+  readonly field: 'src' | 'dst';
+  readonly set: string;
+  readonly value: boolean;
+}
+
+function memberTest({ isMember, members }: PacketPoint): PredicatePacket['isMember'] {
+  if (isMember || members === undefined) return isMember ?? membersOfNone;
+  return (set, field) => members.some((one) => one.set === set && one.field === field && one.value);
 }
 
 /** Addresses for documentation: RFC 5737, RFC 3849. */
@@ -63,12 +80,27 @@ export function examplePacket(space: Space, block: Block): PacketPoint {
     fields[field] = value;
     left = diagrams.and(left, equals(diagrams, field, value));
   }
+  const members = exampleMembers(space, left);
   return {
     family,
+    ...(members.length > 0 && { members }),
     src: exampleAddress(space, block.src, usualAddresses[family].src),
     dst: exampleAddress(space, block.dst, usualAddresses[family].dst),
     fields: fields as Record<RestField, number>,
   };
+}
+
+/** What sets must hold, or must not. */
+function exampleMembers({ diagrams, members }: Space, set: Diagram): readonly Member[] {
+  let left = set;
+  return members.all().flatMap(({ level, field, set: name }) => {
+    const bit = oneBit(diagrams, level);
+    const outside = diagrams.minus(left, bit);
+    const value = outside === none;
+    const matters = value || diagrams.and(left, bit) === none;
+    left = value ? diagrams.and(left, bit) : outside;
+    return matters ? [{ field, set: name, value }] : [];
+  });
 }
 
 function smallest(diagrams: Diagrams, set: Diagram, field: RestField): number {
@@ -101,6 +133,8 @@ function holdsAddress({ diagrams, width }: Space, set: Diagram, bits: bigint): b
 
 export function contains(space: Space, set: PacketSet, packet: PacketPoint): boolean {
   const bits = restBitsOf(packet);
+  const isMember = memberTest(packet);
+  for (const { level, field, set: name } of space.members.all()) bits[level] = isMember(name, field);
   return (
     packet.family === space.family &&
     set.some(
@@ -112,7 +146,7 @@ export function contains(space: Space, set: PacketSet, packet: PacketPoint): boo
   );
 }
 
-function restBitsOf({ fields }: PacketPoint): readonly boolean[] {
+function restBitsOf({ fields }: PacketPoint): boolean[] {
   const bits: boolean[] = [];
   for (const field of restFields) {
     const levels = levelsOf(field);
@@ -123,7 +157,7 @@ function restBitsOf({ fields }: PacketPoint): readonly boolean[] {
 }
 
 /** The set of this packet alone. */
-export function only({ diagrams, width }: Space, packet: PacketPoint): Block {
+export function only({ diagrams, width, members }: Space, packet: PacketPoint): Block {
   const address = (value: bigint) => {
     let set: Diagram = all;
     for (let level = width - 1; level >= 0; level--)
@@ -133,10 +167,14 @@ export function only({ diagrams, width }: Space, packet: PacketPoint): Block {
           : diagrams.node(level, set, none);
     return set;
   };
-  const rest = restFields.reduce<Diagram>(
+  const fields = restFields.reduce<Diagram>(
     (set, field) => diagrams.and(set, equals(diagrams, field, packet.fields[field])),
     all,
   );
+  const rest = (packet.members ?? []).reduce((set, { field, set: name, value }) => {
+    const bit = oneBit(diagrams, members.level(name, field));
+    return value ? diagrams.and(set, bit) : diagrams.minus(set, bit);
+  }, fields);
   return { src: address(packet.src), dst: address(packet.dst), rest };
 }
 
@@ -164,11 +202,13 @@ export function pointOf({ packet, fields }: Seen): PacketPoint {
       toMac: fields.toMac,
       len: packet.length,
     },
+    ...(fields.isMember !== membersOfNone && { isMember: fields.isMember }),
   };
 }
 
 /** The packet as the evaluator's rules see it. */
-export function seenAs({ family, src, dst, fields }: PacketPoint): Seen {
+export function seenAs(point: PacketPoint): Seen {
+  const { family, src, dst, fields } = point;
   return see(
     {
       family,
@@ -193,5 +233,6 @@ export function seenAs({ family, src, dst, fields }: PacketPoint): Seen {
       transportAt: family === 4 ? 20 : 40,
     },
     { vlan: fields.vlan, pcp: fields.pcp, fromMac: fields.fromMac, toMac: fields.toMac },
+    memberTest(point),
   );
 }

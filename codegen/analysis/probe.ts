@@ -21,10 +21,10 @@ export function probesOf(space: Space, block: Block): readonly Probe[] {
   return [corner(space, block, 0), corner(space, block, 1)];
 }
 
-function corner({ diagrams, width }: Space, block: Block, wanted: 0 | 1): Probe {
+function corner({ diagrams, width, members }: Space, block: Block, wanted: 0 | 1): Probe {
   const src = oneOf(diagrams, block.src, width, wanted);
   const dst = oneOf(diagrams, block.dst, width, wanted);
-  const rest = oneOf(diagrams, block.rest, restBits, wanted);
+  const rest = oneOf(diagrams, block.rest, restBits + members.all().length, wanted);
   const address = addressLevels(Math.min(width, 52));
   const numbers = [
     numberOf(src, address),

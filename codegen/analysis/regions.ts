@@ -188,6 +188,10 @@ function conditionDiagram(space: Space, expr: BoolExpr): Diagram {
       return equals(diagrams, 'state', 0);
     case 'mac':
       return maskedEquals(diagrams, expr.field, expr.mask, expr.value);
+    case 'member':
+      return expr.families.includes(family)
+        ? oneBit(diagrams, space.members.level(expr.set, expr.field))
+        : none;
     case 'within':
       throw new Error('a test of an address was not taken out of a predicate');
     default:

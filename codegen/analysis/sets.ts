@@ -60,11 +60,48 @@ export function joined(diagrams: Diagrams, a: PacketSet, b: PacketSet): PacketSe
   return [...a, ...difference(diagrams, b, a)];
 }
 
-/** How many packets differ in what rules can see: addresses, ports, flags, sizes and so on, not in their payload. */
+/**
+ * How many packets differ in what rules can see: addresses, ports, flags, sizes and so on, not in their payload. Those that
+ * are in it for something that sets may hold count, once.
+ */
 export function size(space: Space, set: PacketSet): bigint {
-  return set.reduce((sum, block) => sum + blockSize(space, block), 0n);
+  const { diagrams, members } = space;
+  if (members.all().length === 0) return sum(space, set);
+  const shown = set.map((block) => ({ ...block, rest: forgetMembers(space, block.rest) }));
+  return sum(
+    space,
+    shown.reduce<PacketSet>((all, block) => joined(diagrams, all, [block]), []),
+  );
 }
 
-export function blockSize({ diagrams, width, restWidth }: Space, { src, dst, rest }: Block): bigint {
-  return diagrams.count(src, width) * diagrams.count(dst, width) * diagrams.count(rest, restWidth);
+function sum(space: Space, set: PacketSet): bigint {
+  return set.reduce((total, block) => total + blockSize(space, block), 0n);
+}
+
+export function blockSize(space: Space, { src, dst, rest }: Block): bigint {
+  const { diagrams, width, restWidth } = space;
+  const fields = diagrams.count(forgetMembers(space, rest), restWidth);
+  return diagrams.count(src, width) * diagrams.count(dst, width) * fields;
+}
+
+/** Whether a packet is in the block depends on what sets hold. */
+export function dependsOnSets(space: Space, { rest }: Block): boolean {
+  return forgetMembers(space, rest) !== rest;
+}
+
+/** What is in the set for something that sets may hold: tests of members come last, and each of them can be met. */
+function forgetMembers({ diagrams, members, restWidth }: Space, set: Diagram): Diagram {
+  if (members.all().length === 0) return set;
+  const known = new Map<Diagram, Diagram>();
+  const forget = (one: Diagram): Diagram => {
+    if (one === none || one === all) return one;
+    const level = diagrams.level(one);
+    if (level >= restWidth) return all;
+    const found = known.get(one);
+    if (found !== undefined) return found;
+    const made = diagrams.node(level, forget(diagrams.child(one, false)), forget(diagrams.child(one, true)));
+    known.set(one, made);
+    return made;
+  };
+  return forget(set);
 }

@@ -27,6 +27,37 @@ export interface Space {
   readonly valid: Diagram;
   /** The transport header cannot be read: cut short, or behind what cannot be walked. */
   readonly hidden: Diagram;
+  readonly members: MemberLevels;
+}
+
+/**
+ * Whether an address is in a set that changes at run time is a bit of its own behind all others, which may have any value:
+ * what holds for both is true whatever the set holds. Sets of the same name are one unknown, also in two policies.
+ */
+export interface MemberLevels {
+  readonly level: (set: string, field: 'src' | 'dst') => number;
+  /** Those that were asked for. */
+  readonly all: () => readonly MemberLevel[];
+}
+
+export interface MemberLevel {
+  readonly set: string;
+  readonly field: 'src' | 'dst';
+  readonly level: number;
+}
+
+function memberLevels(): MemberLevels {
+  const all: MemberLevel[] = [];
+  return {
+    all: () => all,
+    level: (set, field) => {
+      const known = all.find((one) => one.set === set && one.field === field);
+      if (known !== undefined) return known.level;
+      const level = restBits + all.length;
+      all.push({ set, field, level });
+      return level;
+    },
+  };
 }
 
 /** Without a length of their own, IPv6 extension headers have up to 8 × 255 bytes more: RFC 8200 §4. */
@@ -46,6 +77,7 @@ export function makeSpace(family: Family): Space {
     restWidth: restBits,
     valid: validRest(diagrams, family),
     hidden: state(2),
+    members: memberLevels(),
   };
 }
 

@@ -9,6 +9,7 @@ import { checkLists } from './lists.js';
 import { checkPorts } from './ports.js';
 import { checkReach } from './reach.js';
 import { checkRoutes } from './routes.js';
+import { checkSets } from './sets.js';
 
 export interface CheckOptions {
   /** `'2027-03-31'`: rules past their date are told. */
@@ -25,6 +26,7 @@ export function check(router: Router, options: CheckOptions): readonly Diagnosti
     ...checkRoutes(router),
     ...checkReach(router),
     ...checkLists(router, options),
+    ...checkSets(router),
     ...checkEngine(router),
     ...checkLimits(router),
   ];

@@ -14,6 +14,7 @@ export const limits = {
   gateways: 1024,
   rings: 16,
   addresses: 16,
+  sets: 64,
   nameSize: 32,
   specSize: 128,
 } as const;
@@ -47,6 +48,7 @@ export function checkLimits(router: Router): readonly Diagnostic[] {
       ),
     ...most(counters, limits.rules, 'rules', router.origin),
     ...most(gateways.size, limits.gateways, 'gateways', router.origin),
+    ...most(new Set(router.sets.map((one) => one.name)).size, limits.sets, 'sets', router.origin),
   ];
 }
 

@@ -122,12 +122,13 @@ function noNexthop(list: Acl | Pbr): readonly Diagnostic[] {
 
 /** Families that a rule's addresses and ICMP types leave possible; what the gateways say is not counted. */
 export function familiesOf(rule: Rule): readonly Family[] {
-  const { from, to, service } = rule.match;
+  const { from, to, fromSet, toSet, service } = rule.match;
   return families.filter(
     (family) =>
       [from, to].every(
         (set) => set === undefined || set.prefixes.some((prefix) => prefix.family === family),
       ) &&
+      [fromSet, toSet].every((set) => set === undefined || set.families.includes(family)) &&
       (service === undefined ||
         service.alternatives.some(
           (one) =>
@@ -144,7 +145,8 @@ function checkFamilies(rule: Rule): readonly Diagnostic[] {
         fix: "give 'from', 'to' and the service networks and types of one family.",
       }),
     ];
-  if (rule.action.kind !== 'nexthop' || !(rule.match.from || rule.match.to)) return [];
+  const { from, to, fromSet, toSet } = rule.match;
+  if (rule.action.kind !== 'nexthop' || !(from || to || fromSet || toSet)) return [];
   const { gateways } = rule.action;
   const missing = possible.filter((family) => !gateways.some((one) => one.family === family));
   if (missing.length === 0 || gateways.length === 0) return [];

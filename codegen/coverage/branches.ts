@@ -74,6 +74,8 @@ function testText(expr: BoolExpr): string {
       const more = names.length - mostPrefixes;
       return `p.${expr.field}.within(${names.slice(0, mostPrefixes).join(', ')}${more > 0 ? `, ${more} more` : ''})`;
     }
+    case 'member':
+      return `p.${expr.field}.within(set '${expr.set}')`;
     // Rules test these, predicates do not.
     case 'laterFragment':
     case 'transport':

@@ -173,5 +173,8 @@ export function conditionOf(
   const own = specialise(branch.condition, family);
   // What is tested of headers is a predicate, too.
   const expr = simplify(condition.when ? and(condition.when.expr, own) : own);
-  return { ...condition, when: { name: source.name, function: '', source, expr, sets: new Map() } };
+  return {
+    ...condition,
+    when: { name: source.name, function: '', source, expr, sets: new Map(), members: new Map() },
+  };
 }

@@ -1,7 +1,17 @@
 /** A policy as a page of blocks; what is HTML or Markdown is decided by who renders them. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
 import { builtinRules } from '../../dsl/builtin.js';
-import type { Acl, NetSet, Origin, Pbr, PortConfig, Router, Rule, Service } from '../../dsl/model.js';
+import type {
+  Acl,
+  NetSet,
+  Origin,
+  Pbr,
+  PortConfig,
+  Router,
+  Rule,
+  RuntimeSet,
+  Service,
+} from '../../dsl/model.js';
 import { builtinOrigin } from '../../dsl/origin.js';
 import type { CheckedPolicy } from '../checked.js';
 import { place } from '../cite.js';
@@ -9,7 +19,16 @@ import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { tagText } from '../plan/settings-changes.js';
 import { commentOf } from './comments.js';
 import { type Picture, pictureOf } from './picture.js';
-import { listId, matchTexts, netId, otherTexts, predicateId, serviceId, serviceWords } from './rule-text.js';
+import {
+  listId,
+  matchTexts,
+  netId,
+  otherTexts,
+  predicateId,
+  serviceId,
+  serviceWords,
+  setId,
+} from './rule-text.js';
 
 /** A piece of text, perhaps code, perhaps a link to a section or a row of the page; `word` joins what is important. */
 export type Span =
@@ -245,12 +264,20 @@ function objects(policy: CheckedPolicy, lists: readonly List[]): readonly Sectio
   const rules = lists.flatMap((list) => list.rules);
   const nets = named<NetSet>(rules.flatMap(({ match }) => [match.from, match.to]));
   const services = named<Service>(rules.map(({ match }) => match.service));
+  const { sets } = policy.router;
   const predicates = policy.predicates.filter((one) => one.origin.file !== builtinOrigin.file);
   return [
     ...(nets.length > 0
       ? [
           section('networks', 'Networks', 2, [
             { kind: 'table', columns: ['Name', 'Prefixes', 'Line'], rows: netRows(nets) },
+          ]),
+        ]
+      : []),
+    ...(sets.length > 0
+      ? [
+          section('sets', 'Sets that change at run time', 2, [
+            { kind: 'table', columns: ['Name', 'Holds', 'Line'], rows: sets.map(setRow) },
           ]),
         ]
       : []),
@@ -313,6 +340,13 @@ function netRows(sets: readonly (readonly NetSet[])[]): readonly Row[] {
     ];
     return { ...(sameName(sets, index) ? {} : { id: netId(name!) }), cells };
   });
+}
+
+/** What it holds is not the policy's. */
+function setRow({ name, families, file, origin }: RuntimeSet): Row {
+  const holds = families.map((one) => `IPv${one}`).join(' and ');
+  const first = file === undefined ? `${holds}; empty at first` : `${holds}; at first what ${file} says`;
+  return { id: setId(name), cells: [[{ strong: name }], [first], [place(origin)]] };
 }
 
 function serviceRow(service: Service, again: boolean): Row {

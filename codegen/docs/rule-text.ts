@@ -1,7 +1,17 @@
 /** A rule in words, whatever it matches and does: what is not known here is shown by its name and value. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
 import { icmpTypes } from '../../dsl/icmp.js';
-import type { Acl, HeaderMatch, Match, NetSet, Pbr, Predicate, Rule, Service } from '../../dsl/model.js';
+import type {
+  Acl,
+  HeaderMatch,
+  Match,
+  NetSet,
+  Pbr,
+  Predicate,
+  Rule,
+  RuntimeSet,
+  Service,
+} from '../../dsl/model.js';
 import { builtinOrigin } from '../../dsl/origin.js';
 import { protocolNumbers } from '../../dsl/protocols.js';
 import { headerText } from '../header.js';
@@ -21,9 +31,11 @@ export function matchTexts(match: Match): readonly Part[] {
   return Object.entries(match)
     .filter(([, value]) => value !== undefined)
     .map(([word, value]) =>
-      word === 'header'
-        ? { word: 'with', spans: [{ code: headerText(value as HeaderMatch) }] }
-        : { word, spans: spansOf(value) },
+      word === 'fromSet' || word === 'toSet'
+        ? { word: word === 'fromSet' ? 'from' : 'to', spans: setSpans(value as RuntimeSet) }
+        : word === 'header'
+          ? { word: 'with', spans: [{ code: headerText(value as HeaderMatch) }] }
+          : { word, spans: spansOf(value) },
     );
 }
 
@@ -46,6 +58,10 @@ export function netId(name: string): string {
   return `net-${idText(name)}`;
 }
 
+export function setId(name: string): string {
+  return `set-${idText(name)}`;
+}
+
 export function serviceId(name: string): string {
   return `service-${idText(name)}`;
 }
@@ -57,6 +73,12 @@ export function listId({ kind, name }: Pick<Acl | Pbr, 'kind' | 'name'>): string
 /** Of letters, digits and dashes; distinct texts stay distinct. */
 export function idText(text: string): string {
   return text.replace(/[^A-Za-z0-9-]/g, (letter) => `_${letter.codePointAt(0)!.toString(16)}`);
+}
+
+/** By its name, since what it holds is not the policy's. */
+function setSpans({ name, families }: RuntimeSet): readonly Span[] {
+  const part = families.length === 1 ? ` (IPv${families[0]})` : '';
+  return ['the set ', { code: name, to: setId(name) }, part];
 }
 
 function netSpans({ name, prefixes }: NetSet): readonly Span[] {

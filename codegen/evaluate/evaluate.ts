@@ -11,7 +11,7 @@ import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
 import { joined, linkHeader, lowered } from './output.js';
 import { etherTypes, type Frame, isTag, type Packet, parseFrame, parseIpv4, parseIpv6 } from './parse.js';
 import { type Path, type Paths, route } from './paths.js';
-import { firstMatch, isHiddenFrom, linkOf, type Seen, see } from './rules.js';
+import { firstMatch, isHiddenFrom, linkOf, membersBy, type Seen, see } from './rules.js';
 
 /** What changes from one packet to the next. */
 export interface Circumstances {
@@ -122,7 +122,7 @@ function punt(
 /** The `in` ACL; then what is for the router itself, which no rule diverts; then the way. */
 function ruled(way: Way, forMany: boolean): Fate {
   const { ir, iface, packet, paths, now } = way;
-  const seen = see(packet, linkOf(way.frame));
+  const seen = see(packet, linkOf(way.frame), membersBy(ir.contents, packet));
   let taken: IrRule | undefined;
   if (iface.acl && now.aclEnabled) {
     if (isHiddenFrom(iface.acl, seen)) return drop('acl');
@@ -214,7 +214,7 @@ function sent(way: Way, path: Path, byRule: boolean): Fate {
 /** Every list judges the packet as it came in. */
 function judgedOut(way: Way, acl: IrList): Fate | undefined {
   if (!way.now.aclEnabled) return undefined;
-  const seen = see(way.packet, linkOf(way.frame));
+  const seen = see(way.packet, linkOf(way.frame), membersBy(way.ir.contents, way.packet));
   if (isHiddenFrom(acl, seen)) return drop('acl-out');
   return took(way, firstMatch(way.ir, acl, seen)!, 'acl-out');
 }

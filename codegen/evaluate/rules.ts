@@ -1,8 +1,16 @@
 /** First match over a list's rules, by the operator's own terms: what lowering made of them is tested, too. */
 import { contains } from '../../dsl/address.js';
-import type { FragmentPart, HeaderMatch, PortRange, Service, ServiceMatch } from '../../dsl/model.js';
+import type {
+  FragmentPart,
+  HeaderMatch,
+  PortRange,
+  RuntimeSet,
+  Service,
+  ServiceMatch,
+} from '../../dsl/model.js';
 import type { Ir, IrList, IrRule } from '../ir.js';
 import { evaluate, isMac, type PredicatePacket } from '../predicate/evaluate.js';
+import { type Contents, isIn } from '../sets/contents.js';
 import { unreachable } from '../unreachable.js';
 import { type Frame, isTag, type Packet, protocols, word } from './parse.js';
 
@@ -31,7 +39,16 @@ export function linkOf({ bytes, tags }: Frame): Link {
   };
 }
 
-export function see(packet: Packet, link: Link): Seen {
+/** Sets hold what `contents` says. */
+export function membersBy(contents: Contents, { src, dst }: Packet): PredicatePacket['isMember'] {
+  return (set, field) => isIn(contents, set, field === 'src' ? src : dst);
+}
+
+/** Sets that change at run time hold nothing. */
+export const membersOfNone: PredicatePacket['isMember'] = () => false;
+
+/** @param isMember what sets that change at run time hold */
+export function see(packet: Packet, link: Link, isMember: PredicatePacket['isMember'] = membersOfNone): Seen {
   const { transport } = packet;
   const flag = (bit: number) => (transport.tcpFlags & bit) !== 0;
   return {
@@ -52,6 +69,7 @@ export function see(packet: Packet, link: Link): Seen {
       transport: transport.state === 'read',
       src: packet.src,
       dst: packet.dst,
+      isMember,
       flags: {
         fin: flag(1),
         syn: flag(2),
@@ -82,10 +100,16 @@ export function firstMatch(ir: Ir, list: IrList, seen: Seen): IrRule | undefined
 function matches(ir: Ir, { match, action }: IrRule, { packet, fields }: Seen): boolean {
   if (match.from && !match.from.prefixes.some((prefix) => contains(prefix, packet.src))) return false;
   if (match.to && !match.to.prefixes.some((prefix) => contains(prefix, packet.dst))) return false;
+  if (match.fromSet && !isOf(match.fromSet, 'src', fields)) return false;
+  if (match.toSet && !isOf(match.toSet, 'dst', fields)) return false;
   if (match.service && !isService(match.service, packet)) return false;
   if (match.header && !hasHeader(match.header, packet, fields)) return false;
   if (match.when && !evaluate(ir.predicates.get(match.when.name)!.expr, fields)) return false;
   return action.kind !== 'nexthop' || action.gateways.some((gateway) => gateway.family === packet.family);
+}
+
+function isOf(set: RuntimeSet, field: 'src' | 'dst', fields: PredicatePacket): boolean {
+  return set.families.includes(fields[field].family) && fields.isMember(set.name, field);
 }
 
 function hasHeader(match: HeaderMatch, packet: Packet, fields: PredicatePacket): boolean {

@@ -1,7 +1,8 @@
 /** Frames as a port receives them: on which logical interface, and what rules see of them. */
 import { etherTypes, isTag, parseFrame, parseIpv4, parseIpv6 } from '../evaluate/parse.js';
-import { linkOf, type Seen, see } from '../evaluate/rules.js';
+import { linkOf, membersBy, type Seen, see } from '../evaluate/rules.js';
 import type { IrInterface, IrPort } from '../ir.js';
+import type { Contents } from '../sets/contents.js';
 import { tagsOf } from '../tags.js';
 
 export type Received =
@@ -9,7 +10,7 @@ export type Received =
   /** Not of the rules' matter: ARP and other EtherTypes, unknown tags, wrong headers. */
   | { readonly kind: 'other'; readonly what: string };
 
-export function received(port: IrPort, bytes: Uint8Array): Received {
+export function received(port: IrPort, bytes: Uint8Array, contents: Contents): Received {
   const depth = Math.max(...port.interfaces.map((one) => tagsOf(one.encapsulation).length));
   const frame = parseFrame(bytes, depth);
   if (frame === undefined) return { kind: 'other', what: 'shorter than an Ethernet header' };
@@ -30,5 +31,5 @@ export function received(port: IrPort, bytes: Uint8Array): Received {
   const payload = bytes.subarray(frame.network);
   const packet = frame.etherType === etherTypes.ipv4 ? parseIpv4(payload) : parseIpv6(payload);
   if (typeof packet === 'string') return { kind: 'other', what: `dropped: ${packet}` };
-  return { kind: 'packet', iface, seen: see(packet, linkOf(frame)) };
+  return { kind: 'packet', iface, seen: see(packet, linkOf(frame), membersBy(contents, packet)) };
 }

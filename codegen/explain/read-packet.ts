@@ -6,7 +6,7 @@ import { parseAddress } from '../../dsl/address.js';
 import { icmpTypes } from '../../dsl/icmp.js';
 import type { Address, Family } from '../../dsl/model.js';
 import type { RestField } from '../analysis/bits.js';
-import { type PacketPoint, usualMacs } from '../analysis/packet.js';
+import { type Member, type PacketPoint, usualMacs } from '../analysis/packet.js';
 import { flagNames, usualLength } from '../analysis/packet-text.js';
 import { protocolOf } from '../analysis/space.js';
 
@@ -30,6 +30,13 @@ const numbers: Readonly<Record<string, readonly [RestField, number, number]>> = 
   len: ['len', 20, 65575],
   type: ['icmpType', 0, 255],
   code: ['icmpCode', 0, 255],
+};
+
+const memberWords: Readonly<Record<string, Omit<Member, 'set'>>> = {
+  'from-set': { field: 'src', value: true },
+  'to-set': { field: 'dst', value: true },
+  'not-from-set': { field: 'src', value: false },
+  'not-to-set': { field: 'dst', value: false },
 };
 
 class Refused extends Error {
@@ -98,16 +105,20 @@ function read(words: string[]): ReadPacket {
     toMac: usualMacs.to,
     len: usualLength(family),
   };
-  while (words.length > 0) readWord(words, fields, family, next);
+  const members: Member[] = [];
+  while (words.length > 0) readWord(words, fields, family, members, next);
   if (fields.state !== 0)
     for (const field of ['sport', 'dport', 'flags', 'icmpType', 'icmpCode'] as const) fields[field] = 0;
-  return { interface: iface, out, packet: { family, src: src.address.bits, dst: dst.address.bits, fields } };
+  const said = members.length > 0 && { members };
+  const packet = { family, src: src.address.bits, dst: dst.address.bits, fields, ...said };
+  return { interface: iface, out, packet };
 }
 
 function readWord(
   words: string[],
   fields: Record<RestField, number>,
   family: Family,
+  members: Member[],
   next: (expected: string) => string,
 ): void {
   const word = words.shift()!;
@@ -130,9 +141,11 @@ function readWord(
   } else if (word === 'cut-short') fields.state = 2;
   else if (word === 'from-mac') fields.fromMac = mac(next("an Ethernet address after 'from-mac'"));
   else if (word === 'to-mac') fields.toMac = mac(next("an Ethernet address after 'to-mac'"));
+  else if (Object.hasOwn(memberWords, word))
+    members.push({ ...memberWords[word]!, set: next(`the name of a set after '${word}'`) });
   else
     throw new Refused(
-      'TCP flags, the name of an ICMP message, ttl, dscp, pcp, len, type, code, from-mac, to-mac, first-fragment, later-fragment or cut-short',
+      'TCP flags, the name of an ICMP message, ttl, dscp, pcp, len, type, code, from-mac, to-mac, from-set, to-set, not-from-set, not-to-set, first-fragment, later-fragment or cut-short',
       `'${word}'`,
     );
 }

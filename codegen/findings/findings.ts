@@ -7,7 +7,7 @@ import { TooComplex } from '../analysis/diagram.js';
 import { budget, TooManySteps } from '../analysis/first-match.js';
 import { examplePacket } from '../analysis/packet.js';
 import { packetText } from '../analysis/packet-text.js';
-import { size } from '../analysis/sets.js';
+import { dependsOnSets, size } from '../analysis/sets.js';
 import { error, note, warning } from '../check/report.js';
 import type { CheckedPolicy } from '../checked.js';
 import { place } from '../cite.js';
@@ -130,7 +130,8 @@ function affordable(find: () => readonly Share[]): readonly Share[] {
 /** Shares are of one family: IPv6 has so many addresses that those of IPv4 would be no share at all. */
 function takes({ rule, taken, block, match }: Share, of: IrRule): RelatedPlace {
   const { space } = match.regions;
-  const share = shareText(taken, size(space, match.regions.of(of)));
+  const upTo = dependsOnSets(space, block) ? 'up to ' : '';
+  const share = `${upTo}${shareText(taken, size(space, match.regions.of(of)))}`;
   const other = rule.action.kind === of.action.kind ? '' : ', and its action is another';
   const example = packetText(examplePacket(space, block));
   return {

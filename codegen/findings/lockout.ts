@@ -5,52 +5,79 @@ import { askedCondition } from '../analysis/asked.js';
 import { equals, prefixed } from '../analysis/bits.js';
 import { all } from '../analysis/diagram.js';
 import { budget, decisions, eachLive, type FirstMatch, TooManySteps } from '../analysis/first-match.js';
+import { heldBlock } from '../analysis/held.js';
 import { examplePacket } from '../analysis/packet.js';
 import { packetText } from '../analysis/packet-text.js';
 import { type Judged, makePipeline, type Pipeline } from '../analysis/pipeline.js';
 import { makeRegions } from '../analysis/regions.js';
-import { type Block, blockOf, difference, intersection } from '../analysis/sets.js';
+import { type Block, blockOf, dependsOnSets, difference, intersection } from '../analysis/sets.js';
 import { makeSpace } from '../analysis/space.js';
 import { error, warning } from '../check/report.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { Ir } from '../ir.js';
+import type { Contents } from '../sets/contents.js';
 import { refuses } from '../treatment.js';
 import type { AnalysedList } from './list.js';
 
 const families: readonly Family[] = [4, 6];
 const steps = 200_000;
 
-/** @throws TooComplex */
-export function lockouts(ir: Ir): readonly Diagnostic[] {
-  const { mustReach } = ir.router;
-  if (mustReach.length === 0) return [];
-  return families.flatMap((family) => {
-    const pipe = makePipeline(ir, makeSpace(family));
-    return mustReach.flatMap((one) => lockout(pipe, one));
-  });
+/** Who would be cut off, by what sets that change at run time hold: asked of the rules once, and then of any contents. */
+export interface LockoutGuard {
+  readonly check: (contents: Contents) => readonly Diagnostic[];
 }
 
-function lockout(pipe: Pipeline, one: Reach): readonly Diagnostic[] {
+/** With what sets hold at first. @throws TooComplex */
+export function lockouts(ir: Ir): readonly Diagnostic[] {
+  return lockoutGuard(ir).check(ir.contents);
+}
+
+/** @throws TooComplex */
+export function lockoutGuard(ir: Ir): LockoutGuard {
+  const { mustReach } = ir.router;
+  if (mustReach.length === 0) return { check: () => [] };
+  const guards = families.flatMap((family) => {
+    const pipe = makePipeline(ir, makeSpace(family));
+    return mustReach.map((one) => guardOf(pipe, one));
+  });
+  return { check: (contents) => guards.flatMap((one) => one.check(contents)) };
+}
+
+function guardOf(pipe: Pipeline, one: Reach): LockoutGuard {
   const { space, ir } = pipe;
   const face = ir.router.interfaces.find((face) => face.name === one.in)!;
   const iface = ir.interfaces.find((face) => face.name === one.in)!;
   const condition = askedCondition({ ...one, to: one.to ?? addressesOf(face) }, space.family);
-  if (condition === undefined) return [];
+  if (condition === undefined) return { check: () => [] };
   const asked = makeRegions(space).ofCondition(condition);
   const here = intersection(space.diagrams, pipe.arriving(iface), asked);
   try {
-    const denied = pipe.judge(iface, here, budget(steps)).find((judged) => judged.fate.kind === 'denied');
-    return denied === undefined ? [] : [cutOff(pipe, one, denied)];
+    const denied = pipe.judge(iface, here, budget(steps)).filter((judged) => judged.fate.kind === 'denied');
+    return { check: (contents) => firstCutOff(pipe, one, denied, contents) };
   } catch (thrown) {
     if (!(thrown instanceof TooManySteps)) throw thrown;
-    return [
-      warning(
-        'NM3022',
-        one.origin,
-        `whether '${one.name}' reaches the router was not decided: too many rules meet`,
-      ),
-    ];
+    const undecided = warning(
+      'NM3022',
+      one.origin,
+      `whether '${one.name}' reaches the router was not decided: too many rules meet`,
+    );
+    return { check: () => [undecided] };
   }
+}
+
+function firstCutOff(
+  pipe: Pipeline,
+  one: Reach,
+  denied: readonly Judged[],
+  contents: Contents,
+): readonly Diagnostic[] {
+  for (const judged of denied) {
+    const block = dependsOnSets(pipe.space, judged.block)
+      ? heldBlock(pipe.space, judged.block, contents)
+      : judged.block;
+    if (block !== undefined) return [cutOff(pipe, one, { ...judged, block })];
+  }
+  return [];
 }
 
 function addressesOf(face: LogicalInterface): NetSet {

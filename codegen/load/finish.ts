@@ -20,6 +20,7 @@ export function finishRouter(
     ...value,
     ...named(value, locator),
     ...(value.kind === 'predicate' ? { test: runnable(value as Predicate, predicates) } : {}),
+    ...(value.kind === 'set' && value.file !== undefined ? { file: name(value.file) } : {}),
     ...(value.origin ? { origin: place(value.origin) } : {}),
   });
   return rewrite(router, finish, new Map());
@@ -37,6 +38,7 @@ export function usedPredicates(router: Router): readonly Predicate[] {
 
 interface Tagged {
   readonly kind?: string;
+  readonly file?: string;
   readonly origin?: Origin;
 }
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { NetSet, Origin, Problem, Router } from '../../dsl/model.js';
+import type { Origin, Problem, Router } from '../../dsl/model.js';
 import type { DiagnosticCode } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { compilePredicate } from '../predicate/compile.js';
@@ -130,7 +130,7 @@ async function compilePredicates(
 ): Promise<{ readonly predicates: readonly PredicateExpr[]; readonly diagnostics: readonly Diagnostic[] }> {
   const facts: PolicyFacts = {
     checker,
-    netsMadeAt: (origin) => evaluated.nets.filter((set: NetSet) => samePlace(set.origin, origin)),
+    netsMadeAt: (origin) => evaluated.nets.filter((set) => samePlace(set.origin, origin)),
     exported: (file, name) => evaluated.exports[file]?.[name],
     imported: (file, specifier) => modules.find((one) => one.path === file)?.imports[specifier],
   };

@@ -53,7 +53,7 @@ function textsOf({ program }: Compilation, path: string): readonly Module[] {
 }
 
 /** In the package of the policy, or without one in its directory: nobody shows other files by calling them rules. */
-function isBeside(file: string, path: string): boolean {
+export function isBeside(file: string, path: string): boolean {
   const real = ts.sys.realpath?.(file) ?? file;
   for (let home = dirname(path); ; home = dirname(home))
     if (ts.sys.fileExists(join(home, 'package.json'))) return real.startsWith(`${home}/`);

@@ -1,5 +1,5 @@
 /** What evaluate.ts and the child in sandbox.ts say to each other. */
-import type { NetSet, Origin, Problem, Router } from '../../dsl/model.js';
+import type { NetSet, Origin, Problem, Router, RuntimeSet } from '../../dsl/model.js';
 import type { PredicateExpr } from '../predicate/expr.js';
 import type { Mismatch } from '../predicate/samples.js';
 
@@ -32,7 +32,7 @@ export interface Evaluated {
   /** The default export of the policy file, when it is a router. */
   readonly router: Router | undefined;
   readonly problems: readonly Problem[];
-  readonly nets: readonly NetSet[];
+  readonly nets: readonly (NetSet | RuntimeSet)[];
   readonly predicates: readonly { readonly name: string; readonly origin: Origin }[];
   /** Exported networks, numbers and truth values by file and name: predicates may use them across packages. */
   readonly exports: Readonly<Record<string, Readonly<Record<string, unknown>>>>;

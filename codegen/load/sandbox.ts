@@ -7,7 +7,7 @@ import vm from 'node:vm';
 import { setTextReader } from '../../dsl/files.js';
 import * as netmill from '../../dsl/index.js';
 import { everythingMade } from '../../dsl/made.js';
-import type { NetSet, Origin, Predicate, Router } from '../../dsl/model.js';
+import type { NetSet, Origin, Predicate, Router, RuntimeSet } from '../../dsl/model.js';
 import { calledAt, here, setOriginMapper } from '../../dsl/origin.js';
 import { note, problemsSoFar } from '../../dsl/problems.js';
 import type { PredicateExpr } from '../predicate/expr.js';
@@ -52,7 +52,7 @@ async function evaluate(entry: string, modules: readonly Omit<Module, 'text'>[])
     router:
       (exported as Router | undefined)?.kind === 'router' ? withoutFunctions(exported as Router) : undefined,
     problems: problemsSoFar(),
-    nets: everythingMade().nets.map((set) => withoutFunctions(set)),
+    nets: [...everythingMade().nets, ...everythingMade().sets].map((set) => withoutFunctions(set)),
     predicates: everythingMade().predicates.map(({ name, origin }) => ({ name, origin })),
     exports: failure ? {} : exportsOf(linked),
     failure,
@@ -139,7 +139,9 @@ function describe(
 
 function exportsOf(linked: ReadonlyMap<string, vm.Module>): Evaluated['exports'] {
   const wanted = (value: unknown) =>
-    typeof value === 'number' || typeof value === 'boolean' || (value as NetSet | null)?.kind === 'nets';
+    typeof value === 'number' ||
+    typeof value === 'boolean' ||
+    ['nets', 'set'].includes((value as NetSet | RuntimeSet | null)?.kind ?? '');
   return Object.fromEntries(
     [...linked].map(([path, module]) => [
       path,

@@ -7,6 +7,7 @@ import { policyFiles, unusedCodes } from './typescript.js';
 const whats: Readonly<Record<string, string>> = {
   nets: 'networks',
   hosts: 'hosts',
+  set: 'a set',
   service: 'a service',
   tcp: 'a service',
   udp: 'a service',

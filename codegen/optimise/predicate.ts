@@ -22,6 +22,8 @@ export function simplify(expr: BoolExpr): BoolExpr {
       return expr;
     case 'within':
       return expr.prefixes.length === 0 ? truth(false) : expr;
+    case 'member':
+      return expr.families.length === 0 ? truth(false) : expr;
     case 'not':
       return negate(simplify(expr.of));
     case 'and':
@@ -48,6 +50,8 @@ export function specialise(expr: BoolExpr, family: Family): BoolExpr {
       const prefixes = expr.prefixes.filter((prefix) => prefix.family === family);
       return prefixes.some((prefix) => prefix.length === 0) ? truth(true) : { ...expr, prefixes };
     }
+    case 'member':
+      return expr.families.includes(family) ? { ...expr, families: [family] } : truth(false);
     case 'not':
       return { kind: 'not', of: specialise(expr.of, family) };
     case 'and':
@@ -84,6 +88,21 @@ export function withins(expr: BoolExpr): readonly (readonly Prefix[])[] {
     case 'and':
     case 'or':
       return [...withins(expr.left), ...withins(expr.right)];
+    default:
+      return [];
+  }
+}
+
+/** The sets that change at run time that it tests, by name. */
+export function memberSets(expr: BoolExpr): readonly string[] {
+  switch (expr.kind) {
+    case 'member':
+      return [expr.set];
+    case 'not':
+      return memberSets(expr.of);
+    case 'and':
+    case 'or':
+      return [...memberSets(expr.left), ...memberSets(expr.right)];
     default:
       return [];
   }

@@ -34,6 +34,7 @@ function boolReads(expr: BoolExpr, family: Family): boolean {
   switch (expr.kind) {
     case 'constant':
     case 'within':
+    case 'member':
     case 'mac':
       return false;
     case 'not':

@@ -11,7 +11,7 @@ import type {
 } from '../../dsl/model.js';
 
 export interface SettingsChange {
-  readonly kind: 'interface' | 'port' | 'route' | 'networks' | 'service' | 'setting';
+  readonly kind: 'interface' | 'port' | 'route' | 'networks' | 'set' | 'service' | 'setting';
   readonly name: string;
   readonly change: 'added' | 'removed' | 'changed';
   /** What went and what came, for what changed: `mtu 1500`. */
@@ -29,6 +29,7 @@ export function settingsChanges(old: Router, fresh: Router): readonly SettingsCh
     ...compare('interface', interfaces),
     ...compare('route', routes),
     ...compare('networks', (router) => objects(router).networks),
+    ...compare('set', sets),
     ...compare('service', (router) => objects(router).services),
     ...compare('setting', settings),
   ];
@@ -109,6 +110,16 @@ function matches(router: Router): readonly Match[] {
     [...(one.in?.rules ?? []), ...(one.out?.rules ?? []), ...(one.pbr?.rules ?? [])].map(
       (rule) => rule.match,
     ),
+  );
+}
+
+/** Sets that change at run time: what they hold is not the policy's. */
+function sets({ sets }: Router): Facts {
+  return new Map(
+    sets.map(({ name, families, file }) => [
+      name,
+      [families.map((one) => `IPv${one}`).join(' and '), ...(file === undefined ? [] : [`first ${file}`])],
+    ]),
   );
 }
 

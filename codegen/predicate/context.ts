@@ -1,5 +1,5 @@
 /** What the predicate compiler needs to know of the policy around an arrow function, and how it reports. */
-import type { NetSet, Origin } from '../../dsl/model.js';
+import type { NetSet, Origin, RuntimeSet } from '../../dsl/model.js';
 import type { DiagnosticCode } from '../diagnostics/catalogue.js';
 import type { Diagnostic, RelatedPlace } from '../diagnostics/diagnostic.js';
 import { ts } from '../load/compiler.js';
@@ -7,8 +7,8 @@ import { placeOf } from '../load/place.js';
 
 export interface PolicyFacts {
   readonly checker: ts.TypeChecker;
-  /** Sets that the call of nets() or hosts() at this place made. */
-  netsMadeAt(origin: Origin): readonly NetSet[];
+  /** What the call of nets(), hosts() or set() at this place made. */
+  netsMadeAt(origin: Origin): readonly (NetSet | RuntimeSet)[];
   /** Value of what `file` exports as `name`, when it is a number, a truth value or a set of networks. */
   exported(file: string, name: string): unknown;
   /** Path of the module that `file` imports as `specifier`. */

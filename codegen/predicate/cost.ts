@@ -22,6 +22,9 @@ export function costOf(expr: BoolExpr): number {
       return 1 + costOfNumber(expr.left) + costOfNumber(expr.right);
     case 'within':
       return 1 + expr.prefixes.length;
+    // The steps of a search by halves in the most that a set may hold.
+    case 'member':
+      return 24;
     default:
       return unreachable(expr);
   }

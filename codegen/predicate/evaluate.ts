@@ -1,6 +1,6 @@
 /** What a compiled predicate says of a packet: the plain reading of PredicateExpr, for simulation and self-tests. */
 import { contains } from '../../dsl/address.js';
-import type { Address, MacTest, NetSet } from '../../dsl/model.js';
+import type { Address, MacTest, NetSet, RuntimeSet } from '../../dsl/model.js';
 import { unreachable } from '../unreachable.js';
 import type { Arithmetic, BoolExpr, Compare, FlagField, NumberExpr, NumberField } from './expr.js';
 
@@ -16,6 +16,8 @@ export interface PredicatePacket extends Readonly<Record<NumberField, number>> {
   readonly toMac: number;
   readonly src: Address;
   readonly dst: Address;
+  /** What sets that change at run time hold. */
+  readonly isMember: (set: string, field: 'src' | 'dst') => boolean;
 }
 
 export function evaluate(expr: BoolExpr, packet: PredicatePacket): boolean {
@@ -42,6 +44,8 @@ export function evaluate(expr: BoolExpr, packet: PredicatePacket): boolean {
       return isMac(packet[expr.field], expr);
     case 'within':
       return expr.prefixes.some((prefix) => contains(prefix, packet[expr.field]));
+    case 'member':
+      return expr.families.includes(packet[expr.field].family) && packet.isMember(expr.set, expr.field);
     default:
       return unreachable(expr);
   }
@@ -68,12 +72,15 @@ export function evaluateNumber(expr: NumberExpr, packet: PredicatePacket): numbe
 /** The view of a packet that an operator's arrow function gets. */
 export function asOperatorSees(packet: PredicatePacket): unknown {
   const { len, ttl, dscp, proto, family, vlan, pcp, fragment } = packet;
-  const { flags, src, dst, sport, dport, icmpType, icmpCode } = packet;
-  const within = (address: Address) => ({
-    within: (networks: NetSet) => networks.prefixes.some((prefix) => contains(prefix, address)),
+  const { flags, sport, dport, icmpType, icmpCode } = packet;
+  const within = (field: 'src' | 'dst') => ({
+    within: (networks: NetSet | RuntimeSet) =>
+      networks.kind === 'set'
+        ? networks.families.includes(packet.src.family) && packet.isMember(networks.name, field)
+        : networks.prefixes.some((prefix) => contains(prefix, packet[field])),
   });
   const common = { len, ttl, dscp, proto, family, vlan, pcp, fragment };
-  const base = { ...common, src: within(src), dst: within(dst) };
+  const base = { ...common, src: within('src'), dst: within('dst') };
   if (packet.proto === 6) return { ...base, l4: 'tcp', sport, dport, flags };
   if (packet.proto === 17) return { ...base, l4: 'udp', sport, dport };
   if (packet.proto === (packet.family === 4 ? 1 : 58)) return { ...base, l4: 'icmp', icmpType, icmpCode };

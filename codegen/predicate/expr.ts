@@ -2,7 +2,7 @@
  * A predicate after its arrow function's syntax tree was checked: the only form that the evaluator and the
  * C back end read. Every arithmetic value is an unsigned integer below 2^32, every operation total.
  */
-import type { Origin, Prefix } from '../../dsl/model.js';
+import type { Family, Origin, Prefix } from '../../dsl/model.js';
 
 /** Packet fields that a predicate may read as numbers. Ports and flags are 0 where the header is absent. */
 export type NumberField =
@@ -50,7 +50,14 @@ export type BoolExpr =
       readonly value: number;
     }
   /** `p.src.within(customers)`; false for the other family. */
-  | { readonly kind: 'within'; readonly field: 'src' | 'dst'; readonly prefixes: readonly Prefix[] };
+  | { readonly kind: 'within'; readonly field: 'src' | 'dst'; readonly prefixes: readonly Prefix[] }
+  /** Is in a set that changes at run time; false for families that are not among these. */
+  | {
+      readonly kind: 'member';
+      readonly field: 'src' | 'dst';
+      readonly set: string;
+      readonly families: readonly Family[];
+    };
 
 export interface PredicateExpr {
   readonly name: string;

@@ -98,6 +98,19 @@ export function samplePacket(random: (below: number) => number, edges: Edges): P
     toMac: 0x020000000002,
     src: sampleAddress(random, family, edges.prefixes),
     dst: sampleAddress(random, family, edges.prefixes),
+    isMember: sampleMembers(random),
+  };
+}
+
+/** Of whatever set is asked, in it or not, always alike. */
+function sampleMembers(random: (below: number) => number): PredicatePacket['isMember'] {
+  const drawn = new Map<string, boolean>();
+  const bits = random(2 ** 32);
+  return (set, field) => {
+    const key = `${field} ${set}`;
+    const known = drawn.get(key) ?? ((bits >>> (drawn.size % 32)) & 1) === 1;
+    drawn.set(key, known);
+    return known;
   };
 }
 

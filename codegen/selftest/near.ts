@@ -2,6 +2,8 @@
 import { addressBits } from '../../dsl/address.js';
 import type { Address, Family, MacTest, NetSet, PortRange, Prefix, Service } from '../../dsl/model.js';
 import type { BoolExpr, NumberExpr, NumberField } from '../predicate/expr.js';
+import { type Contents, noContents } from '../sets/contents.js';
+import { somePrefixes } from '../sets/ranges.js';
 import type { Random } from './random.js';
 
 /** Numbers that predicates compare fields with; under 'any' those of arithmetic and of two fields. */
@@ -13,7 +15,8 @@ export interface Edges {
   readonly toMac: readonly MacTest[];
 }
 
-export function edgesOf(expr: BoolExpr | undefined): Edges {
+/** @param contents what sets that change at run time hold */
+export function edgesOf(expr: BoolExpr | undefined, contents: Contents = new Map()): Edges {
   const numbers = new Map<NumberField | 'any', number[]>();
   const prefixes = { src: [] as Prefix[], dst: [] as Prefix[] };
   const macs = { fromMac: [] as MacTest[], toMac: [] as MacTest[] };
@@ -32,6 +35,7 @@ export function edgesOf(expr: BoolExpr | undefined): Edges {
     if (one.kind === 'and' || one.kind === 'or') for (const side of [one.left, one.right]) visit(side);
     if (one.kind === 'mac') macs[one.field].push(one);
     if (one.kind === 'within') prefixes[one.field].push(...one.prefixes);
+    if (one.kind === 'member') prefixes[one.field].push(...someOf(contents, one.set));
     if (one.kind !== 'compare') return;
     for (const [a, b] of [
       [one.left, one.right],
@@ -41,6 +45,15 @@ export function edgesOf(expr: BoolExpr | undefined): Edges {
   };
   if (expr) visit(expr);
   return { numbers, ...prefixes, ...macs };
+}
+
+const mostDrawn = 500;
+
+/** Not all of a million. */
+function someOf(contents: Contents, set: string): readonly Prefix[] {
+  return ([4, 6] as const).flatMap((family) =>
+    somePrefixes((contents.get(set) ?? noContents)[family], mostDrawn),
+  );
 }
 
 /** Mostly an address that such a test takes, the other bits anything; undefined: any will do. */

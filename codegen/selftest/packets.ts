@@ -46,7 +46,10 @@ export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): r
   const affordable = Math.floor(mostLooks / (ir.rules.length + 100));
   const total = options.frames ?? Math.max(300, Math.min(usualFrames, affordable));
   const edges = new Map(
-    ir.rules.map((rule) => [rule, edgesOf(conditionSource(rule.match, rule.origin, ir.predicates)?.expr)]),
+    ir.rules.map((rule) => [
+      rule,
+      edgesOf(conditionSource(rule.match, rule.origin, ir.predicates)?.expr, ir.contents),
+    ]),
   );
   const perPort = Math.ceil(total / ir.ports.length);
   return ir.ports.flatMap((port) => {

@@ -4,6 +4,8 @@ import type { Circumstances } from '../evaluate/evaluate.js';
 import { addressBytes } from '../evaluate/output.js';
 import { type Path, type Paths, pathKinds } from '../evaluate/paths.js';
 import type { Ir } from '../ir.js';
+import { noContents } from '../sets/contents.js';
+import { setImage } from '../sets/image.js';
 import { tagsOf } from '../tags.js';
 
 const magic = 0x74736c66;
@@ -16,6 +18,7 @@ export const slots = {
   port: (local: number) => 63 - local,
   rule: (local: number) => 5 + local,
   gateway: (local: number) => 3 + local,
+  set: (local: number) => 7 + local,
 } as const;
 
 export interface TestFrame {
@@ -35,23 +38,32 @@ export function numberPaths(paths: Paths): PathNumbers {
 
 export function encode(ir: Ir, paths: Paths, numbers: PathNumbers, frames: readonly TestFrame[]): Buffer {
   const records = fibRecords(paths, numbers);
-  const setup = Buffer.alloc(68);
+  const setup = Buffer.alloc(76);
   const numbersOfSetup = [
     magic,
     ir.ports.length,
     ir.interfaces.length,
     ir.rules.length,
     ir.gateways.length,
+    ir.sets.length,
     records.length,
     frames.length,
     slots.rule(0),
     slots.gateway(0),
+    slots.set(0),
   ];
   for (const [i, value] of numbersOfSetup.entries()) setup.writeUInt32LE(value, 4 * i);
-  setup.write(ir.policyHash, 36, 'hex');
+  setup.write(ir.policyHash, 44, 'hex');
   const ports = Buffer.alloc(2 * ir.ports.length);
   for (const [i, port] of ir.ports.entries()) ports.writeUInt16LE(slots.port(port.local), 2 * i);
-  return Buffer.concat([setup, ports, ...ifaces(ir, paths), ...records, ...frames.flatMap(frame)]);
+  return Buffer.concat([
+    setup,
+    ports,
+    ...ifaces(ir, paths),
+    ...records,
+    ...sets(ir),
+    ...frames.flatMap(frame),
+  ]);
 }
 
 function ifaces(ir: Ir, paths: Paths): readonly Buffer[] {
@@ -71,6 +83,16 @@ function ifaces(ir: Ir, paths: Paths): readonly Buffer[] {
     bytes.set(addressBytes(face.speaksFrom[4]), 24);
     bytes.set(addressBytes(face.speaksFrom[6]), 28);
     return bytes;
+  });
+}
+
+/** What they hold at first. */
+function sets(ir: Ir): readonly Uint8Array[] {
+  return ir.sets.flatMap(({ name }) => {
+    const image = setImage(name, ir.contents.get(name) ?? noContents, 0);
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(image.length));
+    return [size, image];
   });
 }
 

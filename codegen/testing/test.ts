@@ -14,7 +14,7 @@ import { here } from '../../dsl/origin.js';
 import { problemsSoFar } from '../../dsl/problems.js';
 import { askedCondition } from '../analysis/asked.js';
 import { budget, TooManySteps } from '../analysis/first-match.js';
-import { examplePacket, seenAs } from '../analysis/packet.js';
+import { examplePacket } from '../analysis/packet.js';
 import { packetText } from '../analysis/packet-text.js';
 import { type Fate, type Judged, makePipeline, type Pipeline } from '../analysis/pipeline.js';
 import { makeRegions } from '../analysis/regions.js';
@@ -26,6 +26,7 @@ import { recorderOf } from '../coverage/record.js';
 import { renderText } from '../diagnostics/text.js';
 import type { Seen } from '../evaluate/rules.js';
 import { type Explanation, explain, explainOut } from '../explain/explain.js';
+import { seenIn, withMembers } from '../explain/members.js';
 import { readPacket } from '../explain/read-packet.js';
 import type { Ir, IrInterface } from '../ir.js';
 import { lower } from '../lower.js';
@@ -100,15 +101,19 @@ export async function load(path: string): Promise<LoadedPolicy> {
   return { policy: result.policy, ir: lower(result.policy) };
 }
 
-/** The way of one packet: `in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn`. @throws Error when it is not understood */
-export function simulate({ policy, ir }: LoadedPolicy, packet: string): Explanation {
+/**
+ * The way of one packet: `in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn`. Sets that change at run time hold what their files
+ * say, and what the packet's text says: `… from-set blocked`, `… not-to-set blocked`. @throws Error when it is not understood
+ */
+export function simulate({ policy, ir: plain }: LoadedPolicy, packet: string): Explanation {
   const read = readPacket(packet);
   if ('expected' in read) throw new Error(`${packet}: expected ${read.expected}, got ${read.got}`);
+  const ir = withMembers(plain, read.packet);
   const out = read.out === undefined ? undefined : faceOf(ir, read.out);
-  if (out && read.interface === undefined) return simulateOut(policy, ir, out, seenAs(read.packet));
+  if (out && read.interface === undefined) return simulateOut(policy, ir, out, seenIn(ir, read.packet));
   const iface = faceOf(ir, read.interface);
   const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
-  const seen = seenAs({ ...read.packet, fields: { ...read.packet.fields, vlan } });
+  const seen = seenIn(ir, { ...read.packet, fields: { ...read.packet.fields, vlan } });
   const explanation = explain(ir, iface, seen, out);
   recorderOf(policy, ir)?.packet(explanation, seen, out !== undefined);
   return explanation;
@@ -123,11 +128,13 @@ function simulateOut(policy: CheckedPolicy, ir: Ir, out: IrInterface, seen: Seen
 /** Decides for every packet of the question whether it fares as claimed. @throws Error when there is none, or no answer */
 export function prove(policy: LoadedPolicy, question: Question & { readonly is: Claim }): Proof {
   let packets = 0n;
-  for (const { pipe, iface, out, judged } of judgedAll(policy, question))
-    for (const one of judged) {
-      if (out === undefined || question.out !== undefined) packets += size(pipe.space, [one.block]);
-      if (!fares(one.fate, question.is)) return refuted(pipe, iface, out, one, question.is, packets);
-    }
+  for (const { pipe, iface, out, judged } of judgedAll(policy, question)) {
+    const wrong = judged.findIndex((one) => !fares(one.fate, question.is));
+    const seen = (wrong < 0 ? judged : judged.slice(0, wrong + 1)).map((one) => one.block);
+    // Together, since packets that fare alike whatever sets hold count once.
+    if (out === undefined || question.out !== undefined) packets += size(pipe.space, seen);
+    if (wrong >= 0) return refuted(pipe, iface, out, judged[wrong]!, question.is, packets);
+  }
   return { holds: true, packets, text: `all ${packets} packets are ${question.is}` };
 }
 

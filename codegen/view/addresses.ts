@@ -1,7 +1,8 @@
 /** Sets of addresses as C functions: a few prefixes as tests, many as a sorted table that is bisected. */
 import { formatPrefix } from '../../dsl/address.js';
+import type { Family } from '../../dsl/model.js';
 import { place } from '../cite.js';
-import type { AddressSet } from '../ir.js';
+import type { AddressSet, IrSet } from '../ir.js';
 import { comment, hex32, hex64 } from './text.js';
 
 const mostTests = 8;
@@ -32,6 +33,11 @@ export function setFunction(set: AddressSet): string {
 /** The call that tests a packet's address. */
 export function setCall(set: AddressSet, field: 'src' | 'dst'): string {
   return `${setFunction(set)}(${set.family === 4 ? `p->${field}4` : `&p->${field}6`})`;
+}
+
+/** The call that tests it against a set that changes at run time. */
+export function memberCall(set: IrSet, family: Family, field: 'src' | 'dst'): string {
+  return `mill_in_set${family}(p, ${set.enumerator}, ${family === 4 ? `p->${field}4` : `&p->${field}6`})`;
 }
 
 export function setView(set: AddressSet): SetView {

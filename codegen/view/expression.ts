@@ -2,11 +2,11 @@
  * Predicate expressions as C. Operations are total and free of side effects, so a long one is cut into named parts
  * and statements, each within the width of a line.
  */
-import type { AddressSet, IrPredicate } from '../ir.js';
+import type { IrPredicate } from '../ir.js';
 import { setKey } from '../optimise/predicate.js';
 import type { BoolExpr, Compare, FlagField, NumberExpr, NumberField } from '../predicate/expr.js';
 import { unreachable } from '../unreachable.js';
-import { setCall } from './addresses.js';
+import { memberCall, setCall } from './addresses.js';
 import { tab, width } from './text.js';
 
 const fields: Readonly<Record<NumberField, string>> = {
@@ -49,18 +49,18 @@ const flagBit = (flag: FlagField) => `MILL_TCP_${flag.toUpperCase()}`;
 
 /** The body of a function that returns the predicate's truth. */
 export function predicateBody(predicate: IrPredicate): readonly string[] {
-  const printer = new Printer(predicate.sets);
+  const printer = new Printer(predicate);
   printer.statements(predicate.expr);
   return printer.lines;
 }
 
 class Printer {
   readonly lines: string[] = [];
-  readonly #sets: ReadonlyMap<string, AddressSet>;
+  readonly #predicate: IrPredicate;
   #parts = 0;
 
-  constructor(sets: ReadonlyMap<string, AddressSet>) {
-    this.#sets = sets;
+  constructor(predicate: IrPredicate) {
+    this.#predicate = predicate;
   }
 
   statements(expr: BoolExpr): void {
@@ -155,7 +155,9 @@ class Printer {
       case 'mac':
         return this.mac(expr, '==');
       case 'within':
-        return setCall(this.#sets.get(setKey(expr.prefixes))!, expr.field);
+        return setCall(this.#predicate.sets.get(setKey(expr.prefixes))!, expr.field);
+      case 'member':
+        return memberCall(this.#predicate.members.get(expr.set)!, this.#predicate.family!, expr.field);
       default:
         return unreachable(expr);
     }

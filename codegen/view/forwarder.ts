@@ -31,8 +31,9 @@ export interface ForwarderView {
   readonly portNames: readonly Named[];
   readonly interfaceNames: readonly Named[];
   readonly gatewayEnum: readonly { readonly names: readonly Named[] }[];
+  readonly setEnum: readonly { readonly names: readonly Named[] }[];
   readonly ruleEnum: readonly { readonly names: readonly Named[] }[];
-  readonly counts: Readonly<Record<'ports' | 'interfaces' | 'rules' | 'gateways', number>>;
+  readonly counts: Readonly<Record<'ports' | 'interfaces' | 'rules' | 'gateways' | 'sets', number>>;
   readonly tables: readonly { readonly name: string }[];
   readonly sets: readonly SetView[];
   readonly services: readonly ServiceView[];
@@ -70,6 +71,12 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
         comment: formatAddress(gateway.address),
       })),
     ),
+    setEnum: some(
+      ir.sets.map(({ enumerator, name, origin }) => ({
+        enumerator,
+        comment: comment(`${name}, ${place(origin)}`),
+      })),
+    ),
     ruleEnum: some(
       ir.rules.map((rule) => ({
         enumerator: rule.enumerator,
@@ -81,6 +88,7 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
       interfaces: ir.interfaces.length,
       rules: ir.rules.length,
       gateways: ir.gateways.length,
+      sets: ir.sets.length,
     },
     tables: tables.bytes().length === 0 ? [] : [{ name: 'forwarder_tables' }],
     sets: byName([...uses.sets].map(setView)),
@@ -104,6 +112,9 @@ function features(ir: Ir): ForwarderView['features'] {
       : []),
     ...(ir.rules.some((rule) => rule.treatment?.dscp !== undefined)
       ? [{ macro: 'MILL_MARKS', comment: 'rules set a DSCP' }]
+      : []),
+    ...(ir.sets.length > 0
+      ? [{ macro: 'MILL_SETS', comment: 'rules ask sets that change at run time' }]
       : []),
     ...(lookup === 'flat'
       ? []

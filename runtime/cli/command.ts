@@ -13,6 +13,7 @@ export const categories = {
   router: 'Router',
   routes: 'Routes',
   acl: 'ACLs',
+  sets: 'Sets',
   general: 'General',
 } as const;
 

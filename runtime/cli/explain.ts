@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
-import { pointOf, seenAs } from '../../codegen/analysis/packet.js';
+import { pointOf } from '../../codegen/analysis/packet.js';
 import { packetText } from '../../codegen/analysis/packet-text.js';
 import type { CheckedPolicy } from '../../codegen/checked.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
 import { type Explanation, explain, explainOut } from '../../codegen/explain/explain.js';
 import { received } from '../../codegen/explain/frames.js';
+import { seenIn, withMembers } from '../../codegen/explain/members.js';
 import { readPcap } from '../../codegen/explain/pcap.js';
 import { readPacket } from '../../codegen/explain/read-packet.js';
 import type { Ir, IrInterface } from '../../codegen/ir.js';
@@ -16,6 +17,7 @@ import { exits } from '../exit-codes.js';
 import { categories, NetmillCommand } from './command.js';
 import { type Explained, explainedLine, explanationText } from './explain-text.js';
 import { requireFile } from './files.js';
+import { withContents } from './set-contents.js';
 
 export class ExplainCommand extends NetmillCommand {
   static override paths = [['explain']];
@@ -26,6 +28,10 @@ export class ExplainCommand extends NetmillCommand {
     details: 'Needs no daemon. Neighbours and the routes of the kernel are not known here: see `route get`.',
     examples: [
       ['A packet', "$0 explain routers/edge1.ts 'in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn'"],
+      [
+        'A source that a set would hold',
+        "$0 explain routers/edge1.ts 'in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn' --set blocked=9.9.9.0/24",
+      ],
       ['A capture from port wan', '$0 explain routers/edge1.ts --pcap wan.pcap --in wan'],
     ],
   });
@@ -35,6 +41,10 @@ export class ExplainCommand extends NetmillCommand {
   pcap = Option.String('--pcap', {
     description: 'explain every frame of a capture, a line each (all of it with -v)',
   });
+  sets = Option.Array('--set', [], {
+    description:
+      'NAME=FILE or NAME=PREFIX,…: what a set that changes at run time holds; else what its own file says',
+  });
   in = Option.String('--in', {
     description: 'interface, or port of a capture, when the packet does not say it',
   });
@@ -43,7 +53,7 @@ export class ExplainCommand extends NetmillCommand {
     if ((this.packet === undefined) === (this.pcap === undefined))
       throw new UsageError('give a packet, or --pcap FILE');
     const { lower } = await import('../../codegen/lower.js');
-    const ir = lower(await this.load());
+    const ir = withContents(lower(await this.load()), this.sets);
     const all = this.pcap === undefined ? [this.one(ir, this.packet!)] : this.capture(ir, this.pcap);
     if (this.json) this.print(JSON.stringify(this.pcap === undefined ? all[0] : all, null, 2));
     else if (this.pcap === undefined || this.verbose) this.print(all.map(explanationText).join('\n'));
@@ -69,12 +79,15 @@ export class ExplainCommand extends NetmillCommand {
       );
     const out = read.out === undefined ? undefined : this.face(ir, read.out);
     const name = read.interface ?? this.in;
-    if (out && name === undefined)
-      return { packet: packetText(read.packet), ...explainOut(ir, out, seenAs(read.packet)) };
+    if (out && name === undefined) {
+      const known = withMembers(ir, read.packet);
+      return { packet: packetText(read.packet), ...explainOut(known, out, seenIn(known, read.packet)) };
+    }
     const iface = this.face(ir, name);
     const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
     const packet = { ...read.packet, fields: { ...read.packet.fields, vlan } };
-    return { packet: packetText(packet), ...explain(ir, iface, seenAs(packet), out) };
+    const known = withMembers(ir, packet);
+    return { packet: packetText(packet), ...explain(known, iface, seenIn(known, packet), out) };
   }
 
   private face(ir: Ir, name: string | undefined): IrInterface {
@@ -99,7 +112,7 @@ export class ExplainCommand extends NetmillCommand {
       throw new MillError('usage', `${file}: ${(error as Error).message}`, 'write it with tcpdump -w');
     }
     return frames.map(({ number, bytes, length }): Explained => {
-      const got = received(port, bytes);
+      const got = received(port, bytes, ir.contents);
       const cut = bytes.length < length ? ' (captured in part)' : '';
       if (got.kind === 'other') return { number, packet: `${got.what}${cut}` };
       const way: Explanation = explain(ir, got.iface, got.seen);

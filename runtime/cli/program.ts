@@ -33,6 +33,9 @@ import { RouteDeleteCommand } from './route-delete.js';
 import { RouteDumpCommand } from './route-dump.js';
 import { RouteGetCommand } from './route-get.js';
 import { RouteTopCommand } from './route-top.js';
+import { SetAddCommand, SetDeleteCommand, SetReplaceCommand } from './set-change.js';
+import { SetListCommand } from './set-list.js';
+import { SetShowCommand } from './set-show.js';
 import { ShutdownCommand } from './shutdown.js';
 import { StatusCommand } from './status.js';
 import { TestCommand } from './test.js';
@@ -72,6 +75,11 @@ const commands = [
   AclEnableCommand,
   AclDisableCommand,
   LogCommand,
+  SetListCommand,
+  SetShowCommand,
+  SetAddCommand,
+  SetDeleteCommand,
+  SetReplaceCommand,
   ShutdownCommand,
   InteractiveCommand,
   HelpCommand,

@@ -5,6 +5,7 @@ import type { Logger } from '../log.js';
 import type { LoggedEvent } from '../log-events.js';
 import type { EngineLink, Kernel, Rib } from '../native.js';
 import type { Rates } from '../rates.js';
+import type { Sets } from '../sets/sets.js';
 import type { FibControl } from './fib-control.js';
 import type { LocalRoutes } from './local-routes.js';
 
@@ -16,6 +17,7 @@ export interface ControlContext {
   readonly kernel: Pick<Kernel, 'setNeighbour'>;
   readonly fib: FibControl;
   readonly localRoutes: LocalRoutes;
+  readonly sets: Sets;
   readonly deployer: Deployer;
   readonly store: GenerationStore;
   readonly rates: Rates;

@@ -10,17 +10,24 @@ import { listInterfaces, listNeighbours } from './read-interfaces.js';
 import { addRoute, deleteRoute, dumpRoutes, getRoute, listRoutes } from './read-routes.js';
 import { readStatus } from './read-status.js';
 import { topRoutes } from './read-use.js';
+import { changeSet, listPrefixes, listSets, openUploads, showSet, type Uploads } from './sets.js';
 import { tracePacket } from './trace.js';
 import type { FibReply, GenerationReply } from './types.js';
 
 export function createHandler(context: ControlContext): Handler {
+  const uploads = openUploads();
   return async (body, exchange) => {
-    context.log.debug({ request: body }, 'request');
-    return answer(context, body, exchange);
+    context.log.debug({ request: body.op === 'set.upload' ? body.op : body }, 'request');
+    return answer(context, uploads, body, exchange);
   };
 }
 
-async function answer(context: ControlContext, body: RequestBody, exchange: Exchange): Promise<unknown> {
+async function answer(
+  context: ControlContext,
+  uploads: Uploads,
+  body: RequestBody,
+  exchange: Exchange,
+): Promise<unknown> {
   switch (body.op) {
     case 'status':
       return readStatus(context);
@@ -69,6 +76,16 @@ async function answer(context: ControlContext, body: RequestBody, exchange: Exch
       return dumpRoutes(context, body.file);
     case 'fib':
       return actOnFib(context, body.action);
+    case 'set.list':
+      return listSets(context);
+    case 'set.show':
+      return showSet(context, body.name);
+    case 'set.prefixes':
+      return listPrefixes(context, body.name, exchange);
+    case 'set.upload':
+      return { upload: uploads.add(body.upload, body.text) };
+    case 'set.change':
+      return changeSet(context, uploads, body);
     case 'log':
       return context.recentEvents();
     case 'shutdown':

@@ -35,6 +35,18 @@ const requestBody = z.discriminatedUnion('op', [
   op('route.add', { prefix: text(64), gateway: text(64).optional(), iface: text(64).optional() }),
   op('route.delete', { prefix: text(64) }),
   op('route.dump', { file: text(4096).optional() }),
+  plain('set.list'),
+  op('set.show', { name: text(64) }),
+  op('set.prefixes', { name: text(64) }),
+  /** A piece of a list, of whole lines; `upload` is what the first piece was answered. */
+  op('set.upload', { upload: z.int().positive().optional(), text: z.string().max(60_000) }),
+  op('set.change', {
+    name: text(64),
+    action: z.enum(['add', 'delete', 'replace']),
+    upload: z.int().positive(),
+    /** Also when it cuts off who must reach the router. */
+    force: z.boolean(),
+  }),
   op('fib', { action: z.enum(['couple', 'decouple', 'recouple', 'audit', 'status']) }),
   op('deploy', {
     path: text(4096),
@@ -74,6 +86,8 @@ const privileged: ReadonlySet<Op> = new Set<Op>([
   'route.dump',
   'deploy',
   'rollback',
+  'set.change',
+  'set.upload',
   'shutdown',
 ]);
 

@@ -8,6 +8,7 @@ import { readPacket } from '../../codegen/explain/read-packet.js';
 import type { Ir, IrInterface } from '../../codegen/ir.js';
 import { lower } from '../../codegen/lower.js';
 import { policyFile, policyFromJson } from '../../codegen/policy-json.js';
+import { noContents } from '../../codegen/sets/contents.js';
 import { tagsOf } from '../../codegen/tags.js';
 import { frameOf } from '../../codegen/trace/frame.js';
 import { traceFrame } from '../../codegen/trace/trace.js';
@@ -26,7 +27,7 @@ export async function tracePacket(context: ControlContext, text: string): Promis
   const { active } = context.deployer;
   if (active === undefined)
     throw new MillError('not-found', 'no generation runs', 'deploy one: netmill deploy POLICY');
-  const ir = runningIr(active.bundle.dir);
+  const ir = runningIr(active.bundle.dir, context);
   const read = readPacket(text);
   if ('expected' in read)
     throw new MillError('usage', `the packet is not understood: expected ${read.expected}, got ${read.got}`);
@@ -65,11 +66,13 @@ export async function tracePacket(context: ControlContext, text: string): Promis
 }
 
 /** As it was built: the forwarder's numbers are those of this policy. */
-function runningIr(directory: string): Ir {
+function runningIr(directory: string, { sets, link }: ControlContext): Ir {
   const path = join(directory, policyFile);
   if (!existsSync(path))
     throw new MillError('not-found', `${directory} has no ${policyFile}`, 'build it with this netmill');
-  return lower(policyFromJson(readFileSync(path, 'utf8')));
+  const ir = lower(policyFromJson(readFileSync(path, 'utf8')));
+  const held = ir.sets.map(({ name }) => [name, sets.read(name, link())?.contents ?? noContents] as const);
+  return { ...ir, contents: new Map(held) };
 }
 
 function faceNamed(ir: Ir, name: string | undefined): IrInterface {

@@ -10,6 +10,29 @@ export interface Traffic {
   readonly bytes: number;
 }
 
+/** A set that changes at run time. */
+export interface SetReply {
+  readonly name: string;
+  readonly families: readonly (4 | 6)[];
+  /** The fewest that say what it holds. */
+  readonly prefixes: Readonly<Record<4 | 6, number>>;
+  /** Of memory. */
+  readonly bytes: number;
+  /** Absent: it holds what it held at first. */
+  readonly changedAt?: string;
+  readonly policy: string;
+  /** file:line:column */
+  readonly origin: string;
+}
+
+export interface SetChangeReply extends SetReply {
+  /** False: it held that already. */
+  readonly changed: boolean;
+  /** Prefixes before. */
+  readonly before: number;
+  readonly milliseconds: number;
+}
+
 /** A second, over the last few seconds. */
 export interface Rate {
   readonly packets: number;

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { type Manifest, parseManifest } from '../../codegen/manifest.js';
 import { policyFile } from '../../codegen/policy-json.js';
+import { initialSetFile } from '../../codegen/sets/image.js';
 import { builtinOrigin } from '../../dsl/origin.js';
 import { errnoOf, MillError, messageOf } from '../errors.js';
 import type { Plan } from './plan.js';
@@ -35,9 +36,27 @@ export function readBundle(dir: string): Bundle {
       'build it again',
     );
   }
+  for (const set of manifest.sets) checkSet(dir, set);
   const more = [SOURCE, policyFile].filter((name) => existsSync(join(dir, name)));
-  const files = [MANIFEST, basename(forwarder), ...more];
+  const files = [
+    MANIFEST,
+    basename(forwarder),
+    ...manifest.sets.map((set) => initialSetFile(set.name)),
+    ...more,
+  ];
   return { dir, plan: planOf(manifest), forwarder, abi: manifest.abi, layout: manifest.layout, files };
+}
+
+/** What it holds at first. */
+function checkSet(dir: string, { name, initialHash }: Manifest['sets'][number]): void {
+  const path = join(dir, initialSetFile(name));
+  const found = hashOf(path);
+  if (found === initialHash) return;
+  throw new MillError(
+    'policy',
+    `${path} is not what the manifest describes: expected SHA-256 ${initialHash}, got ${found}`,
+    'build it again',
+  );
 }
 
 function readManifest(path: string): Manifest {
@@ -103,6 +122,7 @@ export function planOf(manifest: Manifest): Plan {
     workers: manifest.workers.map(({ core, rings }) => ({ core, rings })),
     routes: manifest.routes.map(({ prefix, gateway }) => ({ prefix, gateway })),
     gateways: manifest.gateways,
+    sets: manifest.sets.map(({ name, families, origin }) => ({ name, families, origin: place(origin) })),
     rules: manifest.rules.map((rule) => ({
       id: rule.id,
       name: rule.name,

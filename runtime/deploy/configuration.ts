@@ -75,6 +75,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
       input.keepRules,
     ),
     gatewaySlots: plan.gateways.map((address) => input.gateways[address]!),
+    sets: plan.sets.map((set) => set.name),
   };
 }
 

@@ -6,6 +6,7 @@ import { MillError, messageOf } from '../errors.js';
 import type { Interfaces, Wish } from '../interfaces.js';
 import type { Logger } from '../log.js';
 import type { EngineLink, Native, Rib } from '../native.js';
+import type { Sets } from '../sets/sets.js';
 import type { BuildPolicy } from './build.js';
 import type { Bundle } from './bundle.js';
 import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
@@ -20,6 +21,7 @@ export interface DeployerOptions {
   readonly rib: Pick<Rib, 'links' | 'setAudit' | 'setGateways' | 'setTables' | 'settled'>;
   readonly store: GenerationStore;
   readonly interfaces: Interfaces;
+  readonly sets: Sets;
   readonly build: BuildPolicy;
   readonly link: () => EngineLink;
   readonly log: Logger;
@@ -59,6 +61,8 @@ export interface Deployer {
   resume(generation: number): Promise<boolean>;
   /** Links changed, or another engine serves: interfaces and gateways are applied again. */
   refresh(): Promise<void>;
+  /** Does something while nothing is deployed. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 }
@@ -117,6 +121,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
     });
     setGateways([...keep.map((g) => g.record.gateways), stored.record.gateways]);
     await Promise.race([rib.settled(), delay(SETTLE_MS, options.signal)]);
+    await options.sets.provide(stored.bundle, link);
     await link.prepare(config, stored.bundle.forwarder);
     return { ...stored, faces };
   };
@@ -132,6 +137,13 @@ export function createDeployer(options: DeployerOptions): Deployer {
       throw error;
     }
   };
+
+  /** Those that no generation names which may run. */
+  const forgetSets = (): Promise<void> =>
+    options.sets.keep(
+      retained().flatMap((g) => g.bundle.plan.sets.map((set) => set.name)),
+      options.link(),
+    );
 
   /** The engine has swapped already: that it cannot be written down changes nothing about that. */
   const note = (record: GenerationRecord): void => {
@@ -163,6 +175,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
     let prepared: Active | undefined;
     let preparedAt = started;
     try {
+      options.sets.judge(stored.bundle, options.link());
       prepared = await prepareStored(stored);
       preparedAt = performance.now();
       await commit(prepared, previous);
@@ -184,6 +197,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
     note(committed);
     await activate({ ...prepared, record: committed });
     log.info({ generation: number, previous, source, ...milliseconds }, 'generation deployed');
+    await forgetSets();
     store.prune(new Set([number, ...options.link().retained, previous]));
     return { generation: number, previous, policyHash: bundle.plan.policyHash, milliseconds };
   };
@@ -237,6 +251,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
       inTurn(async () => {
         const stored = store.find(generation);
         if (stored === undefined) return false;
+        options.sets.save(options.link());
         await activate({ ...stored, faces: facesOfRunning(options.link()) });
         return true;
       }),
@@ -244,6 +259,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
       inTurn(async () => {
         if (active) await activate(active);
       }),
+    inTurn,
     idle: async () => {
       await queue;
     },

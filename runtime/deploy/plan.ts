@@ -49,6 +49,14 @@ export interface PlanRule {
   readonly expires: string | undefined;
 }
 
+/** A set that changes at run time. */
+export interface PlanSet {
+  readonly name: string;
+  readonly families: readonly (4 | 6)[];
+  /** file:line:column */
+  readonly origin: string;
+}
+
 export interface PlanRoute {
   readonly prefix: string;
   readonly gateway: string;
@@ -71,6 +79,8 @@ export interface Plan {
   readonly routes: readonly PlanRoute[];
   /** Nexthops of ACLs and PBR, in the order of the forwarder's local numbers. */
   readonly gateways: readonly string[];
+  /** In the order of the forwarder's local numbers. */
+  readonly sets: readonly PlanSet[];
   /** In the order of the forwarder's local numbers. */
   readonly rules: readonly PlanRule[];
   readonly daemon: {

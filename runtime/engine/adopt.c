@@ -52,8 +52,9 @@ static int take(struct mill_adoption *adoption, enum mill_hold_kind kind, uint16
 	return -1;
 }
 
-static struct mill_generation *load(struct mill_adoption *adoption, uint16_t index, struct mill_error *error)
+static struct mill_generation *load(struct mill_engine *engine, uint16_t index, struct mill_error *error)
 {
+	struct mill_adoption *adoption = engine->adoption;
 	const int config_fd = take(adoption, MILL_HOLD_CONFIG, 0, index);
 	const int code_fd = take(adoption, MILL_HOLD_FORWARDER, 0, index);
 	struct mill_generation *generation = NULL;
@@ -61,6 +62,10 @@ static struct mill_generation *load(struct mill_adoption *adoption, uint16_t ind
 		generation = mill_generation_load(config_fd, code_fd, error);
 	else if (index == 0)
 		mill_fail(error, ENOENT, "the running generation was not among the descriptors to adopt");
+	if (generation != NULL && !mill_sets_bind(engine, generation, error)) {
+		mill_generation_unload(generation);
+		generation = NULL;
+	}
 	if (config_fd >= 0)
 		close(config_fd);
 	if (code_fd >= 0)
@@ -76,7 +81,7 @@ static bool load_generations(struct mill_engine *engine, struct mill_generation 
 	uint32_t current = 0, n = 0;
 	for (uint16_t i = 0; i <= MILL_RETAINED; i++) {
 		struct mill_error why = {0};
-		found[i] = load(engine->adoption, i, &why);
+		found[i] = load(engine, i, &why);
 		if (found[i] == NULL && why.code != 0)
 			mill_log("adopting generation %u: %s", i, why.text);
 		if (found[i] == NULL && i == 0)
@@ -89,6 +94,20 @@ static bool load_generations(struct mill_engine *engine, struct mill_generation 
 		if (i != current && found[i] != NULL && n < MILL_RETAINED)
 			engine->retained[n++] = found[i];
 	return *running != NULL;
+}
+
+/* Before the generations that ask them. One that is lost makes those unusable, which says so. */
+static void adopt_sets(struct mill_engine *engine)
+{
+	for (uint16_t slot = 0; slot < MILL_MAX_SETS; slot++) {
+		struct mill_error error = {0};
+		const int fd = take(engine->adoption, MILL_HOLD_SET, slot, 0);
+		if (fd < 0)
+			continue;
+		if (!mill_set_put(engine, fd, &error))
+			mill_log("a set is lost: %s", error.text);
+		close(fd);
+	}
 }
 
 static bool belongs_to_port(const struct mill_hold *hold, uint16_t slot)
@@ -214,6 +233,7 @@ bool mill_adopt_finish(struct mill_engine *engine, struct mill_error *error)
 		ok = mill_threads_start(engine, &fib, error);
 	}
 	if (ok && engine->state->running != 0) {
+		adopt_sets(engine);
 		ok = load_generations(engine, &running, error);
 		if (ok) {
 			sort_rings(engine, running->config);

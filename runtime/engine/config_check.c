@@ -96,13 +96,13 @@ bool mill_config_check(const struct mill_config *config, struct mill_error *erro
 	if (config->generation == 0 || config->event_mode > MILL_EVENTS_ADAPTIVE ||
 	    config->lookup > MILL_FIB_DXR || config->n_workers == 0 || config->n_ports > MILL_MAX_PORTS ||
 	    config->n_ifaces > MILL_MAX_IFACES || config->n_workers > MILL_MAX_WORKERS ||
-	    config->n_gateways > MILL_MAX_GATEWAYS || config->n_rules > MILL_MAX_RULES) {
+	    config->n_gateways > MILL_MAX_GATEWAYS || config->n_rules > MILL_MAX_RULES ||
+	    config->n_sets > MILL_MAX_SETS) {
 		mill_fail(error, EINVAL,
 		          "configuration: generation %llu, %u ports, %u interfaces, %u workers, %u gateways, "
-		          "%u rules: "
-		          "out of range",
+		          "%u rules, %u sets: out of range",
 		          (unsigned long long)config->generation, config->n_ports, config->n_ifaces,
-		          config->n_workers, config->n_gateways, config->n_rules);
+		          config->n_workers, config->n_gateways, config->n_rules, config->n_sets);
 		return false;
 	}
 	for (uint32_t i = 0; i < config->n_rules; i++)
@@ -115,6 +115,11 @@ bool mill_config_check(const struct mill_config *config, struct mill_error *erro
 		if (config->gateway_slot[i] >= MILL_MAX_GATEWAYS) {
 			mill_fail(error, EINVAL, "configuration: gateway %u has slot %u", i,
 			          config->gateway_slot[i]);
+			return false;
+		}
+	for (uint32_t i = 0; i < config->n_sets; i++)
+		if (config->set[i][0] == '\0' || memchr(config->set[i], '\0', MILL_NAME_SIZE) == NULL) {
+			mill_fail(error, EINVAL, "configuration: set %u has no name", i);
 			return false;
 		}
 	uint64_t ports = 0;

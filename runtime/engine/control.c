@@ -174,6 +174,14 @@ static void set_acl(struct mill_engine *engine, const struct mill_msg *request)
 	__atomic_store_n(&engine->state->acl_enabled, enabled != 0, __ATOMIC_RELEASE);
 }
 
+static void drop_set(struct mill_engine *engine, const struct mill_msg *request, struct mill_error *error)
+{
+	char name[MILL_NAME_SIZE];
+	memcpy(name, request->payload, sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	mill_set_drop(engine, name, error);
+}
+
 static void adopt(struct mill_engine *engine, const struct mill_msg *request, int fd,
                   struct mill_error *error)
 {
@@ -227,6 +235,14 @@ static void serve(struct mill_engine *engine, const struct mill_msg *request, co
 	case MILL_MSG_SET_ACL:
 		if (expect(request, sizeof(uint32_t), n_fds, 0, &error))
 			set_acl(engine, request);
+		break;
+	case MILL_MSG_SET_PUT:
+		if (expect(request, 0, n_fds, 1, &error))
+			mill_set_put(engine, fds[0], &error);
+		break;
+	case MILL_MSG_SET_DROP:
+		if (expect(request, MILL_NAME_SIZE, n_fds, 0, &error))
+			drop_set(engine, request, &error);
 		break;
 	case MILL_MSG_LOOKUP:
 		if (!expect(request, sizeof(struct mill_lookup), n_fds, 0, &error))

@@ -120,7 +120,7 @@ bool mill_deploy_prepare(struct mill_engine *engine, int config_fd, int code_fd,
 	if (known(engine, generation->number))
 		mill_fail(error, EEXIST, "generation %llu exists already: numbers are never used again",
 		          (unsigned long long)generation->number);
-	else if (open_all(engine, generation, error)) {
+	else if (mill_sets_bind(engine, generation, error) && open_all(engine, generation, error)) {
 		engine->prepared = generation;
 		return true;
 	}

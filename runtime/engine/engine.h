@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "fib/fib_thread.h"
+#include "fib/qsbr.h"
 #include "host/host.h"
 #include "host_queue.h"
 #include "netmill/fib.h"
@@ -37,12 +38,18 @@ struct mill_generation {
 	struct mill_bindings bindings;
 	uint16_t iface_slot[MILL_MAX_IFACES], iface_local[MILL_MAX_IFACES];
 	uint16_t port_slot[MILL_MAX_PORTS];
+	uint16_t set_slot[MILL_MAX_SETS];
 	void *library;
 };
 
 /* Who serves a port's rings: worker number by ring, MILL_NONE for nobody. ownership.c */
 struct mill_ownership {
 	uint16_t owner[MILL_MAX_PORTS][MILL_MAX_RINGS]; /* by port slot */
+};
+
+/* Sets that change at run time, by slot; never changed once workers see it. sets.c */
+struct mill_set_array {
+	const struct mill_set_image *set[MILL_MAX_SETS];
 };
 
 struct mill_worker_thread;
@@ -146,6 +153,9 @@ struct mill_engine {
 	struct mill_generation *running, *prepared, *retained[MILL_RETAINED];
 	struct mill_ownership ownership; /* of the running plan */
 	_Atomic(const struct mill_plan *) plan;
+	_Atomic(const struct mill_set_array *) sets; /* NULL: there are none */
+	int set_fd[MILL_MAX_SETS];                   /* of those that are there */
+	struct mill_qsbr set_grace;
 	bool adopting, stopping;
 
 	/* any thread → control thread */
@@ -175,6 +185,11 @@ uint64_t mill_now(void);
 /* generation.c */
 struct mill_generation *mill_generation_load(int config_fd, int code_fd, struct mill_error *);
 void mill_generation_unload(struct mill_generation *);
+
+/* sets.c: sets that change at run time. The descriptor stays the caller's. */
+bool mill_set_put(struct mill_engine *, int fd, struct mill_error *);
+bool mill_set_drop(struct mill_engine *, const char *name, struct mill_error *);
+bool mill_sets_bind(const struct mill_engine *, struct mill_generation *, struct mill_error *);
 
 /* config_check.c */
 bool mill_config_check(const struct mill_config *, struct mill_error *);
@@ -327,6 +342,8 @@ void mill_hold_generations(struct mill_engine *);
 void mill_hold_port(struct mill_engine *, struct mill_port *, bool hold);
 /* Lets the port serve its control event and tells what that changed. */
 void mill_hold_port_control(struct mill_engine *, struct mill_port *);
+/* fd -1: it is gone */
+void mill_hold_set(struct mill_engine *, uint16_t slot, int fd);
 void mill_hold_taps(struct mill_engine *, uint16_t iface_slot, bool hold);
 
 /* adopt.c */

@@ -71,7 +71,8 @@ static bool load_config(struct mill_generation *generation, struct mill_error *e
 	                                              .local = generation->iface_local,
 	                                              .port = generation->port_slot,
 	                                              .rule = config->rule_slot,
-	                                              .gateway = config->gateway_slot};
+	                                              .gateway = config->gateway_slot,
+	                                              .set = generation->set_slot};
 	return true;
 }
 
@@ -92,12 +93,15 @@ static bool check_forwarder(const struct mill_generation *generation, struct mil
 		return false;
 	}
 	if (forwarder->n_ports != config->n_ports || forwarder->n_ifaces != config->n_ifaces ||
-	    forwarder->n_rules != config->n_rules || forwarder->n_gateways != config->n_gateways) {
-		mill_fail(error, EINVAL,
-		          "forwarder has %u ports, %u interfaces, %u rules, %u gateways; configuration has "
-		          "%u, %u, %u, %u",
-		          forwarder->n_ports, forwarder->n_ifaces, forwarder->n_rules, forwarder->n_gateways,
-		          config->n_ports, config->n_ifaces, config->n_rules, config->n_gateways);
+	    forwarder->n_rules != config->n_rules || forwarder->n_gateways != config->n_gateways ||
+	    forwarder->n_sets != config->n_sets) {
+		mill_fail(
+		    error, EINVAL,
+		    "forwarder has %u ports, %u interfaces, %u rules, %u gateways, %u sets; configuration "
+		    "has %u, %u, %u, %u, %u",
+		    forwarder->n_ports, forwarder->n_ifaces, forwarder->n_rules, forwarder->n_gateways,
+		    forwarder->n_sets, config->n_ports, config->n_ifaces, config->n_rules, config->n_gateways,
+		    config->n_sets);
 		return false;
 	}
 	for (uint32_t i = 0; i < forwarder->n_ports; i++)

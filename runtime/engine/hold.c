@@ -69,6 +69,20 @@ void mill_hold_taps(struct mill_engine *engine, uint16_t iface_slot, bool hold)
 		tell(engine, &held, hold);
 }
 
+void mill_hold_set(struct mill_engine *engine, uint16_t slot, int fd)
+{
+	const struct mill_held_fd held = {.hold = {.kind = MILL_HOLD_SET, .slot = slot}, .fd = fd};
+	tell(engine, &held, fd >= 0);
+}
+
+static void hold_sets(struct mill_engine *engine)
+{
+	const struct mill_set_array *sets = atomic_load_explicit(&engine->sets, memory_order_relaxed);
+	for (uint16_t slot = 0; sets != NULL && slot < MILL_MAX_SETS; slot++)
+		if (sets->set[slot] != NULL)
+			mill_hold_set(engine, slot, engine->set_fd[slot]);
+}
+
 static void hold_generation(struct mill_engine *engine, const struct mill_generation *generation,
                             uint16_t index)
 {
@@ -101,6 +115,7 @@ void mill_hold_all(struct mill_engine *engine)
 		for (uint32_t i = 0; i < n && i < MAX_HELD; i++)
 			tell(engine, &held[i], true);
 	}
+	hold_sets(engine);
 	if (engine->running != NULL)
 		mill_hold_generations(engine);
 	for (uint32_t slot = 0; slot < MILL_MAX_PORTS; slot++)

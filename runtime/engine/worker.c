@@ -118,6 +118,13 @@ static bool empty_handoffs(struct mill_worker_thread *worker)
 
 /* --- one turn ------------------------------------------------------------------------------------------- */
 
+/* The same for all of a burst; what they name stays until the next quiescent point. */
+static void show_sets(struct mill_worker_thread *worker)
+{
+	const struct mill_set_array *sets = atomic_load_explicit(&worker->engine->sets, memory_order_acquire);
+	worker->base.sets = sets != NULL ? sets->set : NULL;
+}
+
 static bool serve_ring(struct mill_worker_thread *worker, const struct mill_owned_ring *ring)
 {
 	if (ring->rx == NULL)
@@ -128,6 +135,7 @@ static bool serve_ring(struct mill_worker_thread *worker, const struct mill_owne
 	worker->base.now_ns = mill_now();
 	worker->base.acl_enabled =
 	    __atomic_load_n(&worker->engine->state->acl_enabled, __ATOMIC_RELAXED) != 0;
+	show_sets(worker);
 	ring->receive(&worker->base, ring->rx);
 	worker->state->bursts++;
 	flush_full(worker);

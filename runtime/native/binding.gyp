@@ -8,6 +8,7 @@
         'engine_channel.cc',
         'engine_link.cc',
         'engine_requests.cc',
+        'engine_sets.cc',
         'error.cc',
         'fib_view.c',
         '../engine/fib/explain.c',

@@ -138,6 +138,13 @@ static uint32_t pack_slots(uint32_t *into, const Napi::Object &from, const char 
 	return n;
 }
 
+static void pack_sets(mill_config &config, const Napi::Array &sets)
+{
+	config.n_sets = counted(sets, "sets", MILL_MAX_SETS);
+	for (uint32_t i = 0; i < config.n_sets; i++)
+		put_text(config.set[i], sets.Get(i), "set name");
+}
+
 static void pack(mill_config &config, const Napi::Object &from)
 {
 	config.magic = MILL_CONFIG_MAGIC;
@@ -163,6 +170,7 @@ static void pack(mill_config &config, const Napi::Object &from)
 	config.n_rules = pack_slots(config.rule_slot, from, "ruleSlots", MILL_MAX_RULES);
 	config.n_gateways =
 	    static_cast<uint16_t>(pack_slots(config.gateway_slot, from, "gatewaySlots", MILL_MAX_GATEWAYS));
+	pack_sets(config, list(from, "sets"));
 }
 
 static Fd new_memfd(const char *name)
@@ -284,7 +292,7 @@ Napi::Object unpack_config(Napi::Env env, const mill_config &config)
 		throw Failure(EPROTO, "config", "the engine runs a configuration of another ABI");
 	if (config.n_ports > MILL_MAX_PORTS || config.n_ifaces > MILL_MAX_IFACES ||
 	    config.n_workers > MILL_MAX_WORKERS || config.n_gateways > MILL_MAX_GATEWAYS ||
-	    config.n_rules > MILL_MAX_RULES)
+	    config.n_rules > MILL_MAX_RULES || config.n_sets > MILL_MAX_SETS)
 		throw Failure(EPROTO, "config", "the configuration's counts exceed its tables");
 	Napi::Object object = Napi::Object::New(env);
 	object.Set("generation", js_u53(env, config.generation));
@@ -310,6 +318,10 @@ Napi::Object unpack_config(Napi::Env env, const mill_config &config)
 	object.Set("workers", workers);
 	object.Set("ruleSlots", numbers(env, config.rule_slot, config.n_rules));
 	object.Set("gatewaySlots", numbers(env, config.gateway_slot, config.n_gateways));
+	Napi::Array sets = Napi::Array::New(env, config.n_sets);
+	for (uint32_t i = 0; i < config.n_sets; i++)
+		sets.Set(i, text_of(env, config.set[i]));
+	object.Set("sets", sets);
 	return object;
 }
 

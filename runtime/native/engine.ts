@@ -30,6 +30,8 @@ export interface EngineConfiguration {
   }[];
   readonly ruleSlots: readonly number[];
   readonly gatewaySlots: readonly number[];
+  /** Names of the sets that change at run time, by local number: the engine must have them already. */
+  readonly sets: readonly string[];
 }
 
 export interface Counter {
@@ -138,6 +140,14 @@ export interface EngineLink {
   prepare(config: EngineConfiguration, forwarderPath: string): Promise<void>;
   commit(generation: number, expectedRunning: number): Promise<void>;
   discard(generation: number): Promise<void>;
+  /** A file of codegen/sets/image.ts takes the place of the set of its name, once no worker reads that one any more. */
+  putSet(path: string): Promise<void>;
+  /** A set that no generation names. */
+  dropSet(name: string): Promise<void>;
+  /** Names of the sets that the engine has. */
+  sets(): readonly string[];
+  /** What it has by that name. */
+  readSet(name: string): Buffer | undefined;
   setInterface(update: {
     readonly slot: number;
     readonly mtu: number;

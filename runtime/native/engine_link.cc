@@ -32,6 +32,10 @@ static const char *request_name(uint16_t type)
 		return "setAcl";
 	case MILL_MSG_LOOKUP:
 		return "lookup";
+	case MILL_MSG_SET_PUT:
+		return "putSet";
+	case MILL_MSG_SET_DROP:
+		return "dropSet";
 	case MILL_MSG_STOP:
 		return "stop";
 	default:
@@ -55,21 +59,27 @@ static const napi_type_tag link_tag = {0x6e65746d696c6c01ull, 0x656e67696e656c6b
 
 Napi::Function EngineLink::define(Napi::Env env)
 {
-	return DefineClass(
-	    env, "EngineLink",
-	    {InstanceAccessor<&EngineLink::pid>("pid"), InstanceAccessor<&EngineLink::running>("running"),
-	     InstanceAccessor<&EngineLink::retained>("retained"),
-	     InstanceAccessor<&EngineLink::state>("state"),
-	     InstanceMethod<&EngineLink::on_notice>("onNotice"),
-	     InstanceMethod<&EngineLink::prepare>("prepare"), InstanceMethod<&EngineLink::commit>("commit"),
-	     InstanceMethod<&EngineLink::discard>("discard"),
-	     InstanceMethod<&EngineLink::set_interface>("setInterface"),
-	     InstanceMethod<&EngineLink::set_neighbour>("setNeighbour"),
-	     InstanceMethod<&EngineLink::set_acl>("setAcl"), InstanceMethod<&EngineLink::lookup>("lookup"),
-	     InstanceMethod<&EngineLink::stop>("stop"),
-	     InstanceMethod<&EngineLink::running_configuration>("runningConfiguration"),
-	     InstanceMethod<&EngineLink::adopt_into>("adoptInto"),
-	     InstanceMethod<&EngineLink::release>("release")});
+	return DefineClass(env, "EngineLink",
+	                   {InstanceAccessor<&EngineLink::pid>("pid"),
+	                    InstanceAccessor<&EngineLink::running>("running"),
+	                    InstanceAccessor<&EngineLink::retained>("retained"),
+	                    InstanceAccessor<&EngineLink::state>("state"),
+	                    InstanceMethod<&EngineLink::on_notice>("onNotice"),
+	                    InstanceMethod<&EngineLink::prepare>("prepare"),
+	                    InstanceMethod<&EngineLink::commit>("commit"),
+	                    InstanceMethod<&EngineLink::discard>("discard"),
+	                    InstanceMethod<&EngineLink::set_interface>("setInterface"),
+	                    InstanceMethod<&EngineLink::set_neighbour>("setNeighbour"),
+	                    InstanceMethod<&EngineLink::set_acl>("setAcl"),
+	                    InstanceMethod<&EngineLink::lookup>("lookup"),
+	                    InstanceMethod<&EngineLink::put_set>("putSet"),
+	                    InstanceMethod<&EngineLink::drop_set>("dropSet"),
+	                    InstanceMethod<&EngineLink::sets>("sets"),
+	                    InstanceMethod<&EngineLink::read_set>("readSet"),
+	                    InstanceMethod<&EngineLink::stop>("stop"),
+	                    InstanceMethod<&EngineLink::running_configuration>("runningConfiguration"),
+	                    InstanceMethod<&EngineLink::adopt_into>("adoptInto"),
+	                    InstanceMethod<&EngineLink::release>("release")});
 }
 
 Napi::Value EngineLink::connect(Napi::Env env, const std::string &path, HoldTable *adopted)

@@ -55,6 +55,10 @@ class EngineLink : public Napi::ObjectWrap<EngineLink>
 	Napi::Value set_interface(const Napi::CallbackInfo &info);
 	Napi::Value set_neighbour(const Napi::CallbackInfo &info);
 	Napi::Value set_acl(const Napi::CallbackInfo &info);
+	Napi::Value put_set(const Napi::CallbackInfo &info);
+	Napi::Value drop_set(const Napi::CallbackInfo &info);
+	Napi::Value sets(const Napi::CallbackInfo &info);
+	Napi::Value read_set(const Napi::CallbackInfo &info);
 	Napi::Value lookup(const Napi::CallbackInfo &info);
 	Napi::Value stop(const Napi::CallbackInfo &info);
 	Napi::Value running_configuration(const Napi::CallbackInfo &info);

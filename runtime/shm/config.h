@@ -74,11 +74,13 @@ struct mill_config {
 	uint16_t lookup;     /* enum mill_fib_method */
 	uint16_t n_ports, n_ifaces, n_workers, n_gateways;
 	uint32_t n_rules;
+	uint32_t n_sets;          /* that change at run time */
 	uint32_t neighbour_tries; /* requests without an answer before a neighbour counts as gone */
 	uint8_t policy_hash[32];  /* SHA-256, must equal the forwarder's own */
 	struct mill_port_config port[MILL_MAX_PORTS];
 	struct mill_iface_config iface[MILL_MAX_IFACES];
 	struct mill_worker_config worker[MILL_MAX_WORKERS];
+	char set[MILL_MAX_SETS][MILL_NAME_SIZE]; /* by local number */
 	/* bindings: local number → slot */
 	uint32_t gateway_slot[MILL_MAX_GATEWAYS];
 	uint32_t rule_slot[MILL_MAX_RULES];

@@ -24,6 +24,8 @@ enum mill_msg_type {
 	MILL_MSG_ADOPT, /* to a fresh engine started with --adopt: struct mill_hold + fd, one message each */
 	MILL_MSG_ADOPT_DONE, /* all descriptors sent: resume forwarding with the state's running generation */
 	MILL_MSG_SET_NEIGHBOUR, /* struct mill_neighbour_change: on an interface without a face in the kernel */
+	MILL_MSG_SET_PUT, /* fd: a set's memfd (sealed), shm/set.h; takes the place of that of the same name. ← after the grace period */
+	MILL_MSG_SET_DROP, /* char[MILL_NAME_SIZE]: a set that no generation names */
 	/* notices */
 	MILL_MSG_NOTICE_HOLD = 64, /* struct mill_hold + fd: keep a duplicate of this */
 	MILL_MSG_NOTICE_RELEASE,   /* struct mill_hold: close yours */
@@ -68,6 +70,7 @@ enum mill_hold_kind {
 	MILL_HOLD_TAP,      /* slot = interface slot */
 	MILL_HOLD_LISTENER, /* pipe: listening socket, slot = port slot */
 	MILL_HOLD_EVENTS,   /* eventfd: workers → daemon, "there are log events" */
+	MILL_HOLD_SET,      /* memfd of shm/set.h; slot = set slot */
 };
 
 struct mill_hold {

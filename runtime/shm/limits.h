@@ -11,10 +11,11 @@
 #define MILL_MAX_WORKERS    16u
 #define MILL_MAX_RULES      65536u /* rule identities with live counters */
 #define MILL_MAX_GATEWAYS   1024u  /* nexthops named by ACLs and PBR */
+#define MILL_MAX_SETS       64u    /* that change at run time */
 #define MILL_MAX_ADDRESSES  16u    /* of one interface without a face in the kernel */
 #define MILL_MAX_NEIGHBOURS 4096u  /* on such interfaces */
 #define MILL_MAX_RINGS      16u    /* RX (and TX) rings of one port */
-#define MILL_NAME_SIZE      32u    /* NUL-terminated names of ports and interfaces */
+#define MILL_NAME_SIZE      32u    /* NUL-terminated names of ports, interfaces and sets */
 #define MILL_SPEC_SIZE      128u
 #define MILL_BUF_SIZE       2048u /* one packet buffer, headroom included */
 #define MILL_HEADROOM       256u  /* bytes before a received frame: room for two pushed tags and XDP's own */

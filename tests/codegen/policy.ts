@@ -6,7 +6,7 @@ import type { CheckedPolicy, FrontResult } from '../../codegen/checked.js';
 import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
 import { type FrontOptions, loadAndCheck } from '../../codegen/front.js';
 
-const imports = `import { acl, allow, deny, hosts, icmp, nets, nexthop, pbr, predicate, proto, reject, router, service, tcp, udp } from 'netmill'`;
+const imports = `import { acl, allow, deny, hosts, icmp, nets, nexthop, pbr, predicate, proto, reject, router, service, set, tcp, udp } from 'netmill'`;
 
 /** Gives the directory to `use` and removes it afterwards. `policy.ts` is the one to load. */
 export async function withFiles<T>(

@@ -101,5 +101,6 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
     workers: [{ core: -1, rings: [1, 1] }],
     ruleSlots: [5, 6],
     gatewaySlots: [],
+    sets: [],
   };
 }

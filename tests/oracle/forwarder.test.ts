@@ -24,7 +24,7 @@ import { acl, allow, deny, nets, predicate, reject, router, tcp } from '../../ds
 import type { Router } from '../../dsl/model.js';
 import { patient, withFiles } from '../codegen/policy.js';
 import { gccSaysOfAll } from '../codegen/render/generated.js';
-import { conditions, conditionsPolicy, randomPolicy } from './random-policy.js';
+import { conditions, conditionsPolicy, listedContents, randomPolicy } from './random-policy.js';
 
 const seed = 20261121;
 const policies = 20;
@@ -50,7 +50,8 @@ interface Built {
 }
 
 function checkedPolicy(router: Router): CheckedPolicy {
-  return { router, predicates, files: [], policyHash: 'ab'.repeat(32), warnings: [], root: scratch };
+  const rest = { files: [], policyHash: 'ab'.repeat(32), warnings: [], root: scratch };
+  return { router, predicates, contents: listedContents, ...rest };
 }
 
 async function build(

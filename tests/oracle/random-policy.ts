@@ -1,5 +1,7 @@
 /** Random policies, made with the builders that operators use; small worlds, so that rules meet and overlap. */
 import { type Random, randomOf } from '../../codegen/selftest/random.js';
+import { type Contents, contentsOf } from '../../codegen/sets/contents.js';
+import { network, parseInterfaceAddress } from '../../dsl/address.js';
 import {
   acl,
   allow,
@@ -13,13 +15,15 @@ import {
   predicate,
   proto,
   type RuleDraft,
+  type RuntimeNets,
   reject,
   router,
   service,
+  set,
   tcp,
   udp,
 } from '../../dsl/index.js';
-import type { Acl, Pbr, Predicate, Router, Service } from '../../dsl/model.js';
+import type { Acl, Family, Pbr, Predicate, Router, Service } from '../../dsl/model.js';
 import type { Nets } from '../../dsl/nets.js';
 
 /** Conditions in the subset; all of them are compiled together, once. */
@@ -49,14 +53,40 @@ export const conditions: readonly string[] = [
   "p.family === 4 && p.l4 === 'tcp' && p.src.within(inside.v6)",
   '(p.len & 4) === 3 || (p.dscp | 3) === 4',
   'p.pcp > 3',
+  '!p.src.within(listed) && p.dst.within(listed.v6)',
+  "p.src.within(listed4) || p.l4 === 'icmp'",
 ];
 
 export const inside = nets('10.0.0.0/9', '192.0.2.0/25', '2001:db8::/33');
 
+export const setNames: readonly string[] = ['listed', 'listed4'];
+const listed = set('listed');
+const listed4 = set('listed4', { family: 4 });
+
+/** What the sets hold, where they are to hold something. */
+export const listedContents: Contents = new Map([
+  [
+    'listed',
+    contentsOf(
+      [
+        '10.0.1.0/24',
+        '10.1.0.0/16',
+        '192.0.2.64/26',
+        '198.18.3.7/32',
+        '2001:db8::/34',
+        '2001:2:0:5::/64',
+      ].map((text) => network(parseInterfaceAddress(text)!)),
+    ),
+  ],
+  ['listed4', contentsOf([{ family: 4, bits: 0x0a000000n, length: 9 }])],
+]);
+
 /** Text of a policy that has all conditions as predicates p0, p1, … */
 export const conditionsPolicy = [
-  `import { nets, predicate, router } from 'netmill'`,
+  `import { nets, predicate, router, set } from 'netmill'`,
   `const inside = nets('10.0.0.0/9', '192.0.2.0/25', '2001:db8::/33')`,
+  "const listed = set('listed')",
+  "const listed4 = set('listed4', { family: 4 })",
   ...conditions.map((text, i) => `predicate('p${i}', (p): boolean => ${text})`),
   `export default router('r', { interfaces: { wan: { port: 'eth0' } } })`,
 ].join('\n');
@@ -175,16 +205,20 @@ function alwaysOf(random: Random): AnyMatch {
 }
 
 interface AnyMatch extends HeaderSpec {
-  readonly from?: Nets;
-  readonly to?: Nets;
+  readonly from?: Nets | RuntimeNets;
+  readonly to?: Nets | RuntimeNets;
   readonly service?: Service;
   readonly when?: Predicate;
 }
 
+function addressesOf(random: Random): Nets | RuntimeNets {
+  return random.once(6) ? random.pick([listed, listed.v4, listed.v6, listed4]) : netsOf(random);
+}
+
 function matchOf(random: Random, predicates: boolean): AnyMatch {
   return {
-    ...(random.once(2) && { from: netsOf(random) }),
-    ...(random.once(2) && { to: netsOf(random) }),
+    ...(random.once(2) && { from: addressesOf(random) }),
+    ...(random.once(2) && { to: addressesOf(random) }),
     ...(random.once(2) && { service: serviceOf(random) }),
     ...(predicates && random.once(4) && { when: predicateOf(random) }),
     ...(random.once(6) && headerOf(random)),
@@ -200,11 +234,14 @@ const gateways = [
   '2001:db8:9::1',
 ] as const;
 
+function familiesOf(one: Nets | RuntimeNets | undefined): readonly Family[] {
+  if (one === undefined) return [];
+  return one.kind === 'set' ? one.families : one.prefixes.map((prefix) => prefix.family);
+}
+
 function nexthopOf(random: Random, match: AnyMatch) {
   const rule = nexthop as unknown as (gateway: unknown, match: AnyMatch) => ReturnType<typeof nexthop>;
-  const families = [...(match.from?.prefixes ?? []), ...(match.to?.prefixes ?? [])].map(
-    (prefix) => prefix.family,
-  );
+  const families = [match.from, match.to].flatMap((one) => familiesOf(one));
   const v4 = random.pick(gateways.slice(0, 3));
   const v6 = random.pick(gateways.slice(3));
   if (families.includes(4) && families.includes(6)) return rule([v4, v6], match);

@@ -11,6 +11,7 @@ import { resolveFaces, tapName } from '../../runtime/deploy/faces.js';
 import { type GenerationStore, openStore } from '../../runtime/deploy/store.js';
 import { MillError } from '../../runtime/errors.js';
 import type { Link } from '../../runtime/native.js';
+import { openSets } from '../../runtime/sets/sets.js';
 import { type FakeEngine, fakeEngine, link, manifest, plan, rule, slots, writeBundle } from './fixtures.js';
 
 const eth0 = link({ ifindex: 2, name: 'eth0' });
@@ -189,7 +190,7 @@ test('a bundle without its code is refused', (t) => {
 
 test('a manifest of another shape is refused in one line', (t) => {
   const dir = writeBundle(join(scratch(t), 'b'));
-  writeFileSync(join(dir, 'forwarder.json'), '{"version":1}');
+  writeFileSync(join(dir, 'forwarder.json'), '{"version":2}');
   const error = t.throws<MillError>(() => readBundle(dir));
   t.regex(error?.message ?? '', /is no manifest of this netmill: abi: .* \(and \d+ more\)$/);
 });
@@ -247,6 +248,7 @@ function bed(t: ExecutionContext, build?: BuildPolicy, change: Partial<Generatio
       settled: async () => undefined,
     },
     store,
+    sets: openSets(join(dir, 'sets'), pino({ level: 'silent' })),
     interfaces: {
       reconcile: async (wishes) => void reconciled.push(wishes.map((wish) => wish.plan.policyHash[0]!)),
       restore: () => undefined,

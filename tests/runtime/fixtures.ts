@@ -35,7 +35,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
     origin,
   });
   return {
-    version: 1,
+    version: 2,
     abi: 1,
     layout: 7,
     router: 'edge',
@@ -52,6 +52,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
     interfaces: [iface(0, 'wan', 0, []), iface(1, 'lan.office', 1, [100])],
     workers: [{}],
     gateways: [],
+    sets: [],
     rules: [],
     routes: [],
     daemon: {
@@ -162,6 +163,10 @@ export function fakeEngine(): FakeEngine {
       retained = [running, ...retained].filter((one) => one > 0 && one !== generation).slice(0, 2);
       running = generation;
     },
+    putSet: async () => undefined,
+    dropSet: async () => undefined,
+    sets: () => [],
+    readSet: () => undefined,
     discard: async (generation) => {
       said.push(`discard ${generation}`);
       prepared.delete(generation);

@@ -924,5 +924,6 @@ const struct mill_forwarder mill_forwarder = {
     .n_ifaces = 6,
     .n_rules = 29,
     .n_gateways = 2,
+    .n_sets = 0,
     .receive = receive,
 };

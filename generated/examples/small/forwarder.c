@@ -234,5 +234,6 @@ const struct mill_forwarder mill_forwarder = {
     .n_ifaces = 2,
     .n_rules = 6,
     .n_gateways = 0,
+    .n_sets = 0,
     .receive = receive,
 };

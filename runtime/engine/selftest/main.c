@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "selftest/selftest.h"
+#include "shm/set.h"
 
 #define MOST_SECONDS 20
 
@@ -100,7 +101,8 @@ static const struct mill_selftest_setup *read_setup(struct input *input, struct 
 	if (setup->magic != MILL_SELFTEST_MAGIC || setup->n_ports > MILL_MAX_PORTS ||
 	    setup->n_ifaces > MILL_MAX_IFACES || setup->n_rules > MILL_MAX_RULES ||
 	    setup->first_rule > MILL_MAX_RULES || setup->n_gateways > MILL_MAX_GATEWAYS ||
-	    setup->first_gateway > MILL_MAX_GATEWAYS || setup->n_records > MILL_FIB_RECORDS) {
+	    setup->first_gateway > MILL_MAX_GATEWAYS || setup->n_records > MILL_FIB_RECORDS ||
+	    setup->n_sets > MILL_MAX_SETS || setup->first_set > MILL_MAX_SETS) {
 		fprintf(stderr, "the input is of another version\n");
 		exit(2);
 	}
@@ -115,6 +117,23 @@ static const struct mill_selftest_setup *read_setup(struct input *input, struct 
 	free(iface);
 	free(records);
 	return setup;
+}
+
+/* As the engine maps them: at an address of their own, aligned for whatever is in them. */
+static void read_sets(struct input *input, const struct mill_selftest_setup *setup, struct world *world)
+{
+	for (uint32_t i = 0; i < setup->n_sets; i++) {
+		uint64_t bytes;
+		memcpy(&bytes, take(input, sizeof(bytes)), sizeof(bytes));
+		const void *from = take(input, bytes);
+		struct mill_set_image *image = mill_fib_reserve(bytes);
+		if (image == NULL || bytes < sizeof(*image)) {
+			fprintf(stderr, "set %u of the input is wrong\n", i);
+			exit(2);
+		}
+		memcpy(image, from, bytes);
+		world->set[setup->first_set + i] = image;
+	}
 }
 
 static struct received *read_frames(struct input *input, const struct mill_selftest_setup *setup)
@@ -147,7 +166,8 @@ static const struct mill_forwarder *load(const char *path, const struct mill_sel
 	}
 	if (memcmp(forwarder->policy_hash, setup->policy_hash, sizeof(setup->policy_hash)) != 0 ||
 	    forwarder->n_ports != setup->n_ports || forwarder->n_ifaces != setup->n_ifaces ||
-	    forwarder->n_rules != setup->n_rules || forwarder->n_gateways != setup->n_gateways) {
+	    forwarder->n_rules != setup->n_rules || forwarder->n_gateways != setup->n_gateways ||
+	    forwarder->n_sets != setup->n_sets) {
 		fprintf(stderr, "compiled from another policy\n");
 		exit(3);
 	}
@@ -234,6 +254,7 @@ int main(int argc, char **argv)
 	}
 	read_all(&input);
 	const struct mill_selftest_setup *setup = read_setup(&input, &world);
+	read_sets(&input, setup, &world);
 	const struct received *frames = read_frames(&input, setup);
 	const struct mill_forwarder *forwarder = load(argv[1], setup);
 	catch_crashes();

@@ -2,7 +2,8 @@
  * What netmill-selftest reads and writes: little-endian structs, one after the other. Its other end is
  * codegen/selftest/protocol.ts.
  *
- *   stdin   setup, port_slot[n_ports] (u16), iface[n_ifaces], record[n_records], then n_frames of: frame, bytes
+ *   stdin   setup, port_slot[n_ports] (u16), iface[n_ifaces], record[n_records], n_sets of: u64 bytes, an image (shm/set.h);
+ *           then n_frames of: frame, bytes
  *   stdout  for each frame: result, counter[n_counters], rule[n_rules], n_actions of: action, bytes; at last: end
  */
 #pragma once
@@ -14,9 +15,9 @@
 
 struct mill_selftest_setup {
 	uint32_t magic;
-	uint32_t n_ports, n_ifaces, n_rules, n_gateways; /* of the policy */
+	uint32_t n_ports, n_ifaces, n_rules, n_gateways, n_sets; /* of the policy */
 	uint32_t n_records, n_frames;
-	uint32_t first_rule, first_gateway; /* slot of number 0; the others follow */
+	uint32_t first_rule, first_gateway, first_set; /* slot of number 0; the others follow */
 	uint8_t policy_hash[32];
 };
 

@@ -34,6 +34,8 @@ struct world {
 	struct mill_bindings bindings;
 	uint16_t iface_slot[MILL_MAX_IFACES], iface_local[MILL_MAX_IFACES], port_slot[MILL_MAX_PORTS];
 	uint32_t *rule_slot, gateway_slot[MILL_MAX_GATEWAYS];
+	uint16_t set_slot[MILL_MAX_SETS];
+	const struct mill_set_image *set[2 * MILL_MAX_SETS]; /* by slot */
 	struct mill_iface iface[MILL_MAX_IFACES];
 	struct mill_iface_counters counters[MILL_MAX_IFACES];
 	struct mill_counter *rules, *policed; /* by slot */

@@ -107,7 +107,11 @@ bool world_create(struct world *world, const struct mill_selftest_setup *setup, 
 	                                         .local = world->iface_local,
 	                                         .port = world->port_slot,
 	                                         .rule = world->rule_slot,
-	                                         .gateway = world->gateway_slot};
+	                                         .gateway = world->gateway_slot,
+	                                         .set = world->set_slot};
+	for (uint32_t i = 0; i < setup->n_sets; i++)
+		world->set_slot[i] = (uint16_t)(setup->first_set + i);
+	world->worker.sets = world->set;
 	world->worker.bind = &world->bindings;
 	world->worker.ifaces = world->iface;
 	world->worker.if_counters = world->counters;

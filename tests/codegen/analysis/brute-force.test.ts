@@ -97,6 +97,7 @@ function conditionOf(random: Random, family: Family): Condition {
         source: { name: 'w', expr, source: '', origin },
         expr,
         sets: new Map(),
+        members: new Map(),
       },
     }),
   };

@@ -8,7 +8,7 @@ import { evaluateFrame } from '../../../codegen/evaluate/evaluate.js';
 import type { Fate, Outcome } from '../../../codegen/evaluate/outcome.js';
 import { etherTypes, parseFrame, parseIpv4, parseIpv6 } from '../../../codegen/evaluate/parse.js';
 import type { Path, Paths } from '../../../codegen/evaluate/paths.js';
-import { linkOf, see } from '../../../codegen/evaluate/rules.js';
+import { linkOf, membersBy, see } from '../../../codegen/evaluate/rules.js';
 import type { Ir } from '../../../codegen/ir.js';
 import { packetChanges } from '../../../codegen/plan/packet-changes.js';
 import type { PredicateExpr } from '../../../codegen/predicate/expr.js';
@@ -102,7 +102,7 @@ test('all packets together fare as each of them does', (t) => {
       const payload = bytes.subarray(frame.network);
       const packet = frame.etherType === etherTypes.ipv4 ? parseIpv4(payload) : parseIpv6(payload);
       if (typeof packet === 'string' || !isIp(frame.etherType)) continue;
-      const point = pointOf(see(packet, linkOf(frame)));
+      const point = pointOf(see(packet, linkOf(frame), membersBy(ir.contents, packet)));
       const pipe = pipes[point.family];
       const iface = ir.interfaces[outcome.iface]!;
       const key = `${iface.name} ${point.family}`;
@@ -178,7 +178,7 @@ test('what changes between two versions is what fares differently in them', (t) 
       const payload = bytes.subarray(frame.network);
       const packet = frame.etherType === etherTypes.ipv4 ? parseIpv4(payload) : parseIpv6(payload);
       if (typeof packet === 'string' || !isIp(frame.etherType)) continue;
-      const point = pointOf(see(packet, linkOf(frame)));
+      const point = pointOf(see(packet, linkOf(frame), membersBy(old.contents, packet)));
       const iface = old.interfaces[outcome.iface]!.name;
       const told = found.changes.filter(
         (one) =>

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { PacketPoint } from '../../../codegen/analysis/packet.js';
 import { pointOf } from '../../../codegen/analysis/packet.js';
 import { etherTypes, parseFrame, parseIpv4, parseIpv6 } from '../../../codegen/evaluate/parse.js';
-import { linkOf, type Seen, see } from '../../../codegen/evaluate/rules.js';
+import { linkOf, membersBy, type Seen, see } from '../../../codegen/evaluate/rules.js';
 import type { Ir } from '../../../codegen/ir.js';
 import { loadPolicy } from '../../../codegen/load/load.js';
 import { lower } from '../../../codegen/lower.js';
@@ -12,7 +12,7 @@ import type { PredicateExpr } from '../../../codegen/predicate/expr.js';
 import { makeFrames } from '../../../codegen/selftest/packets.js';
 import { makeWorld } from '../../../codegen/selftest/world.js';
 import type { Router } from '../../../dsl/model.js';
-import { conditionsPolicy, randomPolicy } from '../../oracle/random-policy.js';
+import { conditionsPolicy, listedContents, randomPolicy } from '../../oracle/random-policy.js';
 import { patient, withFiles } from '../policy.js';
 
 /** The predicates that random policies name. */
@@ -24,7 +24,8 @@ export async function randomPredicates(): Promise<readonly PredicateExpr[]> {
 }
 
 export function lowered(router: Router, predicates: readonly PredicateExpr[]): Ir {
-  return lower({ router, predicates, files: [], policyHash: '', warnings: [], root: '/' });
+  const rest = { files: [], policyHash: '', warnings: [], root: '/' };
+  return lower({ router, predicates, contents: listedContents, ...rest });
 }
 
 export function randomIr(seed: number, predicates: readonly PredicateExpr[]): Ir {
@@ -49,7 +50,7 @@ export function drawnPackets(ir: Ir, frames: number, seed = 1): readonly Drawn[]
           ? parseIpv6(payload)
           : undefined;
     if (packet === undefined || typeof packet === 'string') return [];
-    const seen = see(packet, linkOf(frame));
+    const seen = see(packet, linkOf(frame), membersBy(ir.contents, packet));
     return [{ seen, point: pointOf(seen) }];
   });
 }

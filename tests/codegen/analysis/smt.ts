@@ -3,8 +3,9 @@
  * standards and the operator's terms, as codegen/evaluate/ is, not from what lowering and the analysis make of them.
  */
 import { levelsOf, restFields } from '../../../codegen/analysis/bits.js';
-import { all, type Diagram, type Diagrams, none } from '../../../codegen/analysis/diagram.js';
+import { all, type Diagram, none } from '../../../codegen/analysis/diagram.js';
 import type { PacketSet } from '../../../codegen/analysis/sets.js';
+import type { Space } from '../../../codegen/analysis/space.js';
 import type { Ir, IrInterface, IrList, IrRule } from '../../../codegen/ir.js';
 import type { BoolExpr, NumberExpr, NumberField } from '../../../codegen/predicate/expr.js';
 import { tagsOf } from '../../../codegen/tags.js';
@@ -19,10 +20,11 @@ import type {
   Rule,
   Service,
 } from '../../../dsl/model.js';
+import { setNames } from '../../oracle/random-policy.js';
 
 /** Rules with other matches or actions are none of this oracle's: they are left out of the lists that it looks at. */
 export function isKnown({ match, action }: Rule): boolean {
-  const matches = ['from', 'to', 'service', 'header', 'when'];
+  const matches = ['from', 'to', 'fromSet', 'toSet', 'service', 'header', 'when'];
   const headers = ['dscp', 'ttl', 'length', 'fragment', 'flags', 'fromMac', 'toMac', 'pcp'];
   return (
     Object.keys(match).every((key) => matches.includes(key)) &&
@@ -88,6 +90,9 @@ export function packet(family: Family): string {
   const declared = [
     ...['src', 'dst'].map((name) => `(declare-const ${name} (_ BitVec ${widthOf(family)}))`),
     ...Object.entries(bits).map(([name, width]) => `(declare-const ${name} (_ BitVec ${width}))`),
+    ...setNames.flatMap((set) =>
+      (['src', 'dst'] as const).map((side) => `(declare-const ${memberName(set, side)} Bool)`),
+    ),
   ];
   const facts = [
     most('state', 2),
@@ -238,15 +243,33 @@ function predicateFormula(expr: BoolExpr, family: Family): string {
       return masked(expr.field, expr);
     case 'within':
       return within(expr.field, expr.prefixes, family);
+    case 'member':
+      return expr.families.includes(family) ? memberName(expr.set, expr.field) : 'false';
   }
 }
 
-function matchFormula(ir: Ir, { from, to, service, header, when }: Match, family: Family): string {
+/** Anything may be in a set that changes at run time. */
+export const memberName = (set: string, field: 'src' | 'dst') => `${field}_in_${set}`;
+
+function matchFormula(
+  ir: Ir,
+  { from, to, fromSet, toSet, service, header, when }: Match,
+  family: Family,
+): string {
   const nets = (side: 'src' | 'dst', set: NetSet | undefined) =>
     set ? within(side, set.prefixes, family) : 'true';
   return and(
     nets('src', from),
     nets('dst', to),
+    fromSet
+      ? predicateFormula(
+          { kind: 'member', field: 'src', set: fromSet.name, families: fromSet.families },
+          family,
+        )
+      : 'true',
+    toSet
+      ? predicateFormula({ kind: 'member', field: 'dst', set: toSet.name, families: toSet.families }, family)
+      : 'true',
     service ? serviceFormula(service, family) : 'true',
     header ? headerFormula(header) : 'true',
     when ? predicateFormula(ir.predicates.get(when.name)!.expr, family) : 'true',
@@ -350,7 +373,7 @@ export class SetFormulas {
   readonly definitions: string[] = [];
 
   constructor(
-    readonly diagrams: Diagrams,
+    readonly space: Space,
     readonly family: Family,
   ) {}
 
@@ -368,22 +391,24 @@ export class SetFormulas {
     const key = `${part}${diagram}`;
     const known = this.#defined.get(key);
     if (known !== undefined) return known;
-    const low = this.#of(this.diagrams.child(diagram, false), part);
-    const high = this.#of(this.diagrams.child(diagram, true), part);
-    const bit = bitOf(this.diagrams.level(diagram), part, this.family);
-    this.definitions.push(`(define-fun ${key} () Bool (ite (= ${bit} #b1) ${high} ${low}))`);
+    const low = this.#of(this.space.diagrams.child(diagram, false), part);
+    const high = this.#of(this.space.diagrams.child(diagram, true), part);
+    const bit = bitOf(this.space, this.space.diagrams.level(diagram), part, this.family);
+    this.definitions.push(`(define-fun ${key} () Bool (ite ${bit} ${high} ${low}))`);
     this.#defined.set(key, key);
     return key;
   }
 }
 
-function bitOf(level: number, part: 'src' | 'dst' | 'rest', family: Family): string {
-  const extract = (bit: number, name: string) => `((_ extract ${bit} ${bit}) ${name})`;
+function bitOf(space: Space, level: number, part: 'src' | 'dst' | 'rest', family: Family): string {
+  const extract = (bit: number, name: string) => `(= ((_ extract ${bit} ${bit}) ${name}) #b1)`;
   if (part !== 'rest') return extract(widthOf(family) - 1 - level, part);
   for (const field of restFields) {
     const levels = levelsOf(field);
     const at = levels.indexOf(level);
     if (at >= 0) return extract(levels.length - 1 - at, field);
   }
+  const member = space.members.all().find((one) => one.level === level);
+  if (member) return memberName(member.set, member.field);
   throw new Error(`no field has level ${level}`);
 }

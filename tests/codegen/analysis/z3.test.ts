@@ -77,7 +77,7 @@ async function disagreement(ir: Ir, list: IrList, family: Family): Promise<strin
     return blocks;
   });
   const whole = decisions(match, [{ ...everything, rest: space.valid }]);
-  const formulas = new SetFormulas(space.diagrams, family);
+  const formulas = new SetFormulas(space, family);
   const inRule = sets.map((set) => formulas.of(set));
   const decided = [...list.rules, undefined].map((rule) =>
     formulas.of(whole.filter(({ by }) => by === (rule ?? list.fallback)).map(({ block }) => block)),
@@ -104,7 +104,7 @@ for (const family of families)
   test.serial(`IPv${family}: the same packets are possible`, async (t) => {
     t.timeout(180_000);
     const space = makeSpace(family);
-    const formulas = new SetFormulas(space.diagrams, family);
+    const formulas = new SetFormulas(space, family);
     const possible = formulas.of([{ ...everything, rest: space.valid }]);
     const text = [packet(family), ...formulas.definitions, `(assert (distinct valid ${possible}))`].join(
       '\n',
@@ -134,7 +134,7 @@ async function fateDisagreement(ir: Ir, iface: IrInterface, family: Family): Pro
   const judged = pipe.judge(iface, pipe.arriving(iface), budget(100_000));
   const codes = new Map<string, number>();
   const fate = fateFormula(ir, iface, family, codes);
-  const formulas = new SetFormulas(space.diagrams, family);
+  const formulas = new SetFormulas(space, family);
   const wrong = [...codes].map(([name, code]) => {
     const own = judged.filter(
       (one) => (one.fate.kind === 'diverted' ? `via ${one.fate.gateway}` : one.fate.kind) === name,

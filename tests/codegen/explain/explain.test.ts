@@ -28,7 +28,7 @@ test('what is explained is what the sets say, with the rule that decides', (t) =
     const pipes = { 4: makePipeline(ir, makeSpace(4)), 6: makePipeline(ir, makeSpace(6)) };
     const judged = new Map<string, readonly Judged[]>();
     for (const { port, bytes } of makeFrames(ir, makeWorld(ir), { frames: 250, seed })) {
-      const got = received(ir.ports[port]!, bytes);
+      const got = received(ir.ports[port]!, bytes, ir.contents);
       if (got.kind === 'other') continue;
       const { iface, seen } = got;
       const point = pointOf(seen);

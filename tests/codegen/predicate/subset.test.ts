@@ -73,6 +73,7 @@ const packet: PredicatePacket = {
   flags: { fin: false, syn: true, rst: false, psh: false, ack: false, urg: false, ece: false, cwr: false },
   fragment: false,
   laterFragment: false,
+  isMember: () => false,
   transport: true,
   pcp: 0,
   fromMac: 0x020000000001,

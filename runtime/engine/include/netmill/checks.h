@@ -74,6 +74,9 @@ static inline bool mill_enter(struct mill_worker *w, struct mill_packet *p, uint
 	p->iface = w->bind->iface[local];
 	p->gateway = MILL_NO_GATEWAY;
 	p->mark = MILL_NO_MARK;
+#ifdef MILL_SETS
+	p->worker = w;
+#endif
 	mill_count(&w->if_counters[p->iface].rx, p->len);
 	if (!mill_for_this_station(p, &w->ifaces[p->iface]))
 		return mill_drop(w, p, MILL_DROP_OTHER_MAC);

@@ -16,7 +16,8 @@
 #include "shm/fib_queue.h"
 #include "shm/state.h"
 
-struct mill_fib;    /* netmill/fib.h */
+struct mill_fib; /* netmill/fib.h */
+struct mill_set_image;
 struct mill_packet; /* netmill/packet.h */
 
 /* A logical interface as the data plane needs it now. Written by the control thread, in place: each field is
@@ -43,6 +44,7 @@ struct mill_bindings {
 	const uint16_t *port;    /* local port → port slot */
 	const uint32_t *rule;    /* local rule → rule slot */
 	const uint32_t *gateway; /* local gateway → gateway slot */
+	const uint16_t *set;     /* local set → set slot */
 };
 
 struct mill_worker;
@@ -97,8 +99,9 @@ struct mill_worker {
 	struct mill_counter *rule_counters;      /* by rule slot */
 	struct mill_counter *policed;            /* by rule slot */
 	const struct mill_services *services;
-	uint64_t now_ns;   /* CLOCK_MONOTONIC, read once a burst */
-	uint64_t tx_dirty; /* bit p: tx[p] has frames that no tx sync has pushed yet */
+	const struct mill_set_image *const *sets; /* by set slot: those that change at run time */
+	uint64_t now_ns;                          /* CLOCK_MONOTONIC, read once a burst */
+	uint64_t tx_dirty;                        /* bit p: tx[p] has frames that no tx sync has pushed yet */
 	bool acl_enabled;
 	uint32_t number; /* of the worker */
 };
@@ -107,7 +110,7 @@ struct mill_forwarder {
 	uint32_t abi;    /* MILL_ABI_VERSION */
 	uint32_t layout; /* MILL_LAYOUT: changes with the size of any struct here or in runtime/shm */
 	uint8_t policy_hash[32];
-	uint32_t n_ports, n_ifaces, n_rules, n_gateways;
+	uint32_t n_ports, n_ifaces, n_rules, n_gateways, n_sets;
 	/* by local port number */
 	void (*const *receive)(struct mill_worker *, struct netmap_ring *rx);
 };
@@ -115,6 +118,7 @@ struct mill_forwarder {
 #define MILL_LAYOUT                                                                                          \
 	((uint32_t)(sizeof(struct mill_state) * 31 + sizeof(struct mill_config) * 17 +                       \
 	            sizeof(struct mill_worker) * 7 + sizeof(struct mill_iface) * 5 +                         \
-	            sizeof(struct mill_services) * 3 + sizeof(struct mill_iface_counters)))
+	            sizeof(struct mill_services) * 3 + sizeof(struct mill_bindings) * 11 +                   \
+	            sizeof(struct mill_iface_counters)))
 
 #define MILL_FORWARDER_SYMBOL "mill_forwarder"

@@ -54,6 +54,9 @@ struct mill_packet {
 	bool options;        /* IPv4 options or an IPv6 hop-by-hop header */
 	bool to_host;        /* multicast, broadcast or link-local destination: never forwarded */
 	bool link_group;     /* came in a broadcast or multicast frame */
+#ifdef MILL_SETS
+	const struct mill_worker *worker; /* who shows the sets */
+#endif
 };
 
 struct mill_burst {
