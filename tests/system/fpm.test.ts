@@ -18,16 +18,25 @@ const policy = (grace: number) =>
 
 async function carries(from: Traffic, to: Traffic, dst: string): Promise<number> {
   await Promise.all([from.clear(), to.reset()]);
-  await from.flow({ id: 1, src: own.client.v4, dst, dmac: macs.r0 });
+  const src = dst.includes(':') ? own.client.v6 : own.client.v4;
+  await from.flow({ id: 1, src, dst, dmac: macs.r0 });
   await from.send(5000, { count: 500 });
   await settled(from, to);
   return (await to.stats()).flows.reduce((sum, flow) => sum + flow.unique, 0);
 }
 
-const prefixes = sampleRoutes(4)
-  .map(({ prefix }) => prefix)
-  .filter((prefix) => !prefix.startsWith('10.'))
-  .slice(0, 3000);
+const real = (family: 4 | 6, count: number): readonly string[] =>
+  sampleRoutes(family)
+    .map(({ prefix }) => prefix)
+    .filter((prefix) => !/^(10\.|2001:db8:)/.test(prefix))
+    .slice(0, count);
+const announced = [...real(4, 3000), ...real(6, 1000)];
+const blackholes = (family: 4 | 6): string =>
+  `protocol static routes${family} { ipv${family};
+  ${announced
+    .filter((prefix) => prefix.includes(':') === (family === 6))
+    .map((prefix) => `route ${prefix} blackhole;`)
+    .join('\n')} }\n`;
 
 systemTest(
   'frr: what BGP learns comes by FPM, forwards without the kernel’s routes, and goes some time after zebra',
@@ -36,10 +45,11 @@ systemTest(
     try {
       const { lab, router } = line;
       const netmill = await Netmill.start(lab, router, policy(3));
-      const announcing = `protocol static four { ipv4; ${prefixes.map((p) => `route ${p} blackhole;`).join('\n')} }
+      const announcing = `${blackholes(4)}${blackholes(6)}
         protocol bgp upstream {
           local 10.0.3.2 as 65002; neighbor 10.0.3.1 as 65001; connect delay time 1; connect retry time 1;
           ipv4 { import none; export all; next hop self; };
+          ipv6 { import none; export all; next hop address ${own.provider.v6}; };
         }`;
       const provider = await bird(lab, line.provider, '10.0.3.2', announcing);
       const zebra = await frr(
@@ -52,37 +62,44 @@ router bgp 65001
  no bgp ebgp-requires-policy
  neighbor 10.0.3.2 remote-as 65002
  neighbor 10.0.3.2 timers connect 1
+ address-family ipv6 unicast
+  neighbor 10.0.3.2 activate
+ exit-address-family
 `,
         { daemons: ['bgpd'], zebra: ['-M', 'dplane_fpm_nl'] },
       );
       const fib = async () => (await netmill.status()).fib;
-      await until('the routes', async () => (await fib()).fpmRoutes >= prefixes.length, 40_000).catch(
+      await until('the routes', async () => (await fib()).fpmRoutes >= announced.length, 40_000).catch(
         async (error: Error) => {
           t.fail(`${error.message} ${JSON.stringify(await fib())} ${await zebra.ask('show fpm counters')}`);
         },
       );
       t.true((await fib()).fpm?.connected);
-      const address = prefixes[1500]!.split('/')[0]!;
-      t.like(await netmill.route(address), { rib: { source: 'fpm', protocol: 'bgp' }, agree: true });
+      const [address, address6] = [announced[1500]!, announced[3500]!].map(
+        (prefix) => prefix.split('/')[0]!,
+      ) as [string, string];
+      for (const one of [address, address6])
+        t.like(await netmill.route(one), { rib: { source: 'fpm', protocol: 'bgp' }, agree: true });
       t.regex((await netmill.run('fib', 'status')).stdout, /FPM +zebra is connected, since 20/);
 
       await router.ip('nexthop flush');
       await until('the kernel to be empty', async () => (await netmill.route(address)).kernel === undefined);
       await line.warm();
       const traffic = await line.traffic();
-      t.is(await carries(traffic.client, traffic.provider, address), 500, 'without the kernel');
+      for (const one of [address, address6])
+        t.is(await carries(traffic.client, traffic.provider, one), 500, `${one} without the kernel`);
 
-      await provider.ask('disable four');
+      for (const family of [4, 6]) await provider.ask(`disable routes${family}`);
       await until('the withdrawals', async () => (await fib()).fpmRoutes === 0, 20_000);
       t.is(await carries(traffic.client, traffic.provider, address), 0);
-      await provider.ask('enable four');
-      await until('the routes again', async () => (await fib()).fpmRoutes >= prefixes.length, 20_000);
+      for (const family of [4, 6]) await provider.ask(`enable routes${family}`);
+      await until('the routes again', async () => (await fib()).fpmRoutes >= announced.length, 20_000);
       t.regex(await zebra.ask('show fpm counters'), /Connection closes: 0/, 'acknowledgements disturb frr');
 
       await router.ip('nexthop flush');
       zebra.stop('zebra');
       await until('the loss to be seen', async () => (await fib()).fpm?.connected === false);
-      t.true((await fib()).fpmRoutes >= prefixes.length);
+      t.true((await fib()).fpmRoutes >= announced.length);
       t.is(await carries(traffic.client, traffic.provider, address), 500, 'in the time of grace');
       await until('the end of grace', async () => (await fib()).fpmRoutes === 0);
       t.is(await carries(traffic.client, traffic.provider, address), 0);
