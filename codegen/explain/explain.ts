@@ -6,7 +6,7 @@ import { judgeAddresses } from '../evaluate/checks.js';
 import { firstMatch, isHiddenFrom, type Seen } from '../evaluate/rules.js';
 import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { ruleText } from '../plan/plan.js';
-import { refuses, treatmentWords } from '../treatment.js';
+import { refuses, treatmentOf, treatmentWords } from '../treatment.js';
 import { whyNot } from './why-not.js';
 
 export interface Tried {
@@ -31,12 +31,20 @@ export interface Explanation {
   readonly steps: readonly Step[];
   /** `denied`, `martian`, `host`, `via GATEWAY`, `routed` */
   readonly fate: string;
+  /** What rules do with it besides: `policed to 2 Mbit/s, burst 15000 bytes; logged, at most 10/s`. Absent: nothing. */
+  readonly treatment?: string;
 }
 
 /** @param out the interface by which it would leave; left out, every `out` ACL is asked, and none decides */
 export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterface): Explanation {
   const steps: Step[] = [];
-  const done = (fate: string): Explanation => ({ interface: iface.name, steps, fate });
+  const took: IrRule[] = [];
+  const done = (fate: string): Explanation => ({
+    interface: iface.name,
+    steps,
+    fate,
+    ...treated(took, fate === 'routed' || fate.startsWith('via ')),
+  });
   const say = (stage: Step['stage'], result: string) => steps.push({ stage, tried: [], result });
   const { packet } = seen;
   const judged = judgeAddresses(packet);
@@ -49,6 +57,7 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
     const asked = ask(ir, iface.acl, seen);
     steps.push(asked.step);
     taken = asked.rule;
+    if (taken) took.push(taken);
     if (taken === undefined || refuses(taken)) return done('denied');
   } else say('acl', 'the interface has no ACL');
   // RFC 1812 §5.3.8, which the kernel asks for IPv4 alone; what is for everybody is delivered before.
@@ -65,6 +74,7 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
     const asked = ask(ir, iface.pbr, seen);
     steps.push(asked.step);
     gateway = gatewayOf(ir, asked.rule, seen);
+    if (asked.rule) took.push(asked.rule);
   }
   if (gateway !== undefined)
     say('route', `to ${gateway}; if that cannot be resolved, as the routing table says`);
@@ -73,6 +83,7 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
     one.out ? [askOut(ir, one, one.out, seen)] : [],
   );
   steps.push(...leaving.map((one) => one.step));
+  if (out) took.push(...leaving.flatMap((one) => one.rule ?? []));
   if (out && leaving.some((one) => one.denied)) return done('denied');
   return done(gateway === undefined ? 'routed' : `via ${gateway}`);
 }
@@ -81,7 +92,17 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
 export function explainOut(ir: Ir, iface: IrInterface, seen: Seen): Explanation {
   const asked = iface.out && askOut(ir, iface, iface.out, seen);
   const steps = asked ? [asked.step] : [];
-  return { interface: iface.name, steps, fate: asked?.denied ? 'denied' : 'routed' };
+  const rules = asked?.rule ? [asked.rule] : [];
+  const denied = asked?.denied ?? false;
+  return { interface: iface.name, steps, fate: denied ? 'denied' : 'routed', ...treated(rules, !denied) };
+}
+
+function treated(rules: readonly IrRule[], leaves: boolean): Pick<Explanation, 'treatment'> {
+  const logs = rules.flatMap(({ logPerSecond }) =>
+    logPerSecond === undefined ? [] : [`logged, at most ${logPerSecond}/s`],
+  );
+  const words = [treatmentOf(rules, leaves), ...logs].filter((one) => one !== '');
+  return words.length === 0 ? {} : { treatment: words.join('; ') };
 }
 
 function askOut(ir: Ir, iface: IrInterface, list: IrList, seen: Seen) {
@@ -89,6 +110,7 @@ function askOut(ir: Ir, iface: IrInterface, list: IrList, seen: Seen) {
   return {
     step: { ...step, stage: 'out', result: `leaving by ${iface.name}: ${step.result}` } as const,
     denied: rule === undefined || refuses(rule),
+    rule,
   };
 }
 

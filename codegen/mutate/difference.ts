@@ -19,16 +19,25 @@ export type Difference =
   | { readonly kind: 'undecided' };
 
 export function differenceOf(original: Ir, mutant: Mutant): Difference {
-  const { changes, undecided } = packetChanges(original, lower(mutant.policy));
+  const { changes, undecided } = packetChanges(original, lower(mutant.probe ?? mutant.policy));
   const [first] = changes;
   if (first)
     return {
       kind: 'differs',
       example: `${first.direction} ${first.interface} ${packetText(first.example)}`,
-      fate: fateText(first.from),
-      mutantFate: fateText(first.to),
+      ...(mutant.probe
+        ? { fate: `${fateText(first.from)}, logged`, mutantFate: `${fateText(first.from)}, not logged` }
+        : told(first.from, first.to)),
     };
   return undecided.length > 0 ? { kind: 'undecided' } : { kind: 'equivalent' };
+}
+
+/** Treatments where the packet goes the same way. */
+function told(from: Way, to: Way): { readonly fate: string; readonly mutantFate: string } {
+  const [fate, mutantFate] = [fateText(from), fateText(to)];
+  if (fate !== mutantFate) return { fate, mutantFate };
+  const whole = ({ treatment }: Way) => (treatment === '' ? fate : `${fate}; ${treatment}`);
+  return { fate: whole(from), mutantFate: whole(to) };
 }
 
 function fateText({ fate }: Way): string {

@@ -2,7 +2,7 @@
  * Small mistakes that somebody could make in a policy, one at a time (R. A. DeMillo, R. J. Lipton, F. G. Sayward, "Hints on Test
  * Data Selection", IEEE Computer 11(4), 1978): tests that no mistake makes fail do not say what the policy is for.
  */
-import { formatPrefix } from '../../dsl/address.js';
+import { formatAddress, formatPrefix } from '../../dsl/address.js';
 import type {
   Acl,
   Action,
@@ -13,12 +13,13 @@ import type {
   Pbr,
   Router,
   Rule,
+  Treatment,
 } from '../../dsl/model.js';
 import type { CheckedPolicy } from '../checked.js';
 
 type List = Acl | Pbr;
 
-export type Mutation = 'flip' | 'widen' | 'swap' | 'drop';
+export type Mutation = 'flip' | 'widen' | 'swap' | 'drop' | 'divert' | 'treat';
 
 export interface Mutant {
   readonly mutation: Mutation;
@@ -27,6 +28,8 @@ export interface Mutant {
   readonly list: string;
   readonly origin: Origin;
   readonly policy: CheckedPolicy;
+  /** What is not logged any more is told from the policy by this one, which differs for the same packets. */
+  readonly probe?: CheckedPolicy;
 }
 
 const families: readonly Family[] = [4, 6];
@@ -34,10 +37,11 @@ const families: readonly Family[] = [4, 6];
 /** In the order of the policy; a list that several interfaces use is changed for all of them. */
 export function mutantsOf(policy: CheckedPolicy): readonly Mutant[] {
   return listsOf(policy.router).flatMap((list) =>
-    changesOf(list).map(({ fresh, ...about }) => ({
+    changesOf(list).map(({ fresh, probe, ...about }) => ({
       ...about,
       list: list.name,
       policy: { ...policy, router: withList(policy.router, fresh) },
+      ...(probe && { probe: { ...policy, router: withList(policy.router, probe) } }),
     })),
   );
 }
@@ -65,6 +69,7 @@ function withList(router: Router, fresh: List): Router {
 
 interface Change extends Pick<Mutant, 'mutation' | 'change' | 'origin'> {
   readonly fresh: List;
+  readonly probe?: List;
 }
 
 function changesOf(list: List): readonly Change[] {
@@ -95,6 +100,8 @@ function changesOfRule(list: List, index: number, rule: Rule): readonly Change[]
           },
         ]
       : []),
+    ...diverted(rule, put),
+    ...treated(rule, put),
     { mutation: 'drop', change: 'it is dropped', origin, fresh: put() },
   ];
 }
@@ -113,6 +120,60 @@ function flipped(rule: Rule, put: (rule: Rule) => List): Change {
 
 function oppositeOf(kind: Action['kind']): 'allow' | 'deny' {
   return kind === 'allow' || kind === 'nexthop' ? 'deny' : 'allow';
+}
+
+/** Each gateway is the next one of its network. */
+function diverted(rule: Rule, put: (rule: Rule) => List): readonly Change[] {
+  const { action, origin } = rule;
+  if (action.kind !== 'nexthop') return [];
+  return action.gateways.map((gateway, index) => {
+    const other = { ...gateway, bits: gateway.bits ^ 1n };
+    return {
+      mutation: 'divert',
+      change: `gateway ${formatAddress(gateway)} becomes ${formatAddress(other)}`,
+      origin,
+      fresh: put({ ...rule, action: { ...action, gateways: action.gateways.with(index, other) } }),
+    };
+  });
+}
+
+/** What a rule does besides: one thing of it less, or otherwise. */
+function treated(rule: Rule, put: (rule: Rule) => List): readonly Change[] {
+  const { action, treatment = {}, log, origin } = rule;
+  const { police, mirror, sample, dscp } = treatment;
+  const change = (text: string, fresh: Rule, probe?: Rule): Change => ({
+    mutation: 'treat',
+    change: text,
+    origin,
+    fresh: put(fresh),
+    ...(probe && { probe: put(probe) }),
+  });
+  const without = (part: keyof Treatment): Rule => {
+    const { [part]: _, ...rest } = treatment;
+    return { ...rule, treatment: rest };
+  };
+  const other = dscp === 0 ? 8 : 0;
+  const { log: _, ...unlogged } = rule;
+  const marked = { ...rule, treatment: { ...treatment, sample: sample === 1 ? 2 : 1 } };
+  return [
+    ...(action.kind === 'reject'
+      ? [change('nobody is told of what is rejected', { ...rule, action: { kind: 'deny' } })]
+      : []),
+    ...(police
+      ? [
+          change('its limit is twice as high', {
+            ...rule,
+            treatment: { ...treatment, police: { ...police, rate: 2 * police.rate } },
+          }),
+        ]
+      : []),
+    ...(mirror ? [change('it is copied nowhere', without('mirror'))] : []),
+    ...(sample === undefined ? [] : [change('no samples are logged', without('sample'))]),
+    ...(dscp === undefined
+      ? []
+      : [change(`DSCP ${dscp} becomes ${other}`, { ...rule, treatment: { ...treatment, dscp: other } })]),
+    ...(log ? [change('it is not logged', unlogged, marked)] : []),
+  ];
 }
 
 function flippedDefault(list: List): readonly Change[] {

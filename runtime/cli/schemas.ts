@@ -116,6 +116,7 @@ const explained = z.strictObject({
     )
     .optional(),
   fate: z.string().optional(),
+  treatment: z.string().optional(),
 });
 
 const imported = z.strictObject({
@@ -161,7 +162,7 @@ const tested = z.strictObject({
           policy: z.string(),
           ...place,
           list: z.string(),
-          mutation: z.enum(['flip', 'widen', 'swap', 'drop']),
+          mutation: z.enum(['flip', 'widen', 'swap', 'drop', 'divert', 'treat']),
           change: z.string(),
           example: z.string().optional(),
           fate: z.string().optional(),

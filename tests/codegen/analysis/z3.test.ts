@@ -179,7 +179,8 @@ test.serial('two policies are equal, or not', async (t) => {
     const router = drawn(seed);
     const policy = { router, predicates, files: [], policyHash: '', warnings: [], root: '/' };
     const ir = lowered(router, predicates);
-    const mutants = mutantsOf(policy);
+    // Formulas say where packets go, not what else is done with them.
+    const mutants = mutantsOf(policy).filter((one) => one.mutation !== 'treat');
     for (const mutant of mutants.filter((_, i) => i % Math.ceil(mutants.length / 6) === seed % 3)) {
       const fresh = lowered(mutant.policy.router, predicates);
       const { changes, undecided } = packetChanges(ir, fresh);

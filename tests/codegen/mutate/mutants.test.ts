@@ -53,6 +53,49 @@ test('each mistake is told from the policy by a packet, or by none', async (t) =
     // The default denies it, too.
     'in:4 it is dropped: equivalent',
     'in:0 default deny becomes allow: differs',
+    'out:6 gateway 10.128.0.9 becomes 10.128.0.8: differs',
     'out:6 it is dropped: differs',
+  ]);
+});
+
+const treating = `export default router('r', { interfaces: {
+  wan: { port: 'xdp:eth0', fallback: 'drop', in: acl('in', {}, [
+    allow({ service: tcp(80) }).police('1 Mbit/s').mirror('lan').dscp('ef').log(),
+    allow({ service: tcp(443) }).sample(100).dscp(0),
+    reject({ service: tcp(113) }),
+    deny({ service: tcp(80) }).log().allowShadow('never asked'),
+    allow({ from: nets('10.0.0.0/8', '2001:db8::/32') }),
+  ]) },
+  lan: { port: 'xdp:eth1', fallback: 'drop' },
+} })`;
+
+test('what rules do besides is changed, too, and a simulated packet shows it', async (t) => {
+  t.timeout(120_000);
+  const policy = accepted(await front(treating));
+  const ir = lower(policy);
+  const found = mutantsOf(policy)
+    .filter((one) => one.mutation === 'treat')
+    .map((mutant) => {
+      const difference = differenceOf(ir, mutant);
+      const about = `${mutant.origin.line - 3} ${mutant.change}`;
+      if (difference.kind !== 'differs') return `${about}: ${difference.kind}`;
+      const { example, fate, mutantFate } = difference;
+      const fresh = { policy: mutant.policy, ir: lower(mutant.policy) };
+      t.not(fate, mutantFate);
+      t.not(simulate({ policy, ir }, example).treatment, simulate(fresh, example).treatment, example);
+      t.is(simulate({ policy, ir }, example).fate, simulate(fresh, example).fate);
+      return `${about}: ${fate}`;
+    });
+  const limit = 'policed to 1 Mbit/s, burst 15000 bytes; copied to lan';
+  t.deepEqual(found, [
+    // What is for the router does not leave with a DSCP.
+    `1 its limit is twice as high: host; ${limit}`,
+    `1 it is copied nowhere: host; ${limit}`,
+    `1 DSCP 46 becomes 0: routed; ${limit}; DSCP 46`,
+    '1 it is not logged: host, logged',
+    '2 no samples are logged: host; logged, one in 100',
+    '2 DSCP 0 becomes 8: routed; logged, one in 100; DSCP 0',
+    '3 nobody is told of what is rejected: denied; answered with a TCP reset, or ICMP admin-prohibited',
+    '4 it is not logged: equivalent',
   ]);
 });
