@@ -360,7 +360,7 @@ bool mill_control_listen(struct mill_engine *engine, struct mill_error *error)
 	return true;
 }
 
-/* A pipe's peer came or went: carrier of a port without a device. */
+/* A pipe's peer came or went: carrier of a port without a device. Or a port has lost its rings and is to be opened again. */
 static void serve_port(struct mill_engine *engine, uint16_t slot)
 {
 	struct mill_port *port = engine->port[slot];
@@ -374,6 +374,8 @@ static void serve_port(struct mill_engine *engine, uint16_t slot)
 			mill_fib_port_down(engine->fib, slot, after == 0);
 		mill_notice_links(engine, 1ull << slot);
 	}
+	if (port->ops->outdated != NULL && port->ops->outdated(port))
+		mill_deploy_follow_devices(engine);
 }
 
 static void serve_signal(struct mill_engine *engine, int fd)

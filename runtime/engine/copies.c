@@ -32,7 +32,7 @@ bool mill_service_mirror(struct mill_worker *base, uint16_t port, uint32_t one_i
 		return false;
 	memcpy(mill_ring_buffer(tx, slot), frame, len);
 	slot->len = len;
-	slot->flags = 0;
+	slot->flags &= NS_BUF_CHANGED;
 	tx->head = tx->cur = mill_ring_next(tx, tx->head);
 	base->tx_dirty |= 1ull << port;
 	return true;

@@ -27,7 +27,7 @@ bool mill_emit(struct mill_worker *worker, const struct mill_adjacency *adjacenc
 	memcpy(to, adjacency->rewrite, adjacency->rewrite_len);
 	memcpy(to + adjacency->rewrite_len, frame + l3 - 2, 2 + payload);
 	slot->len = (uint16_t)total;
-	slot->flags = 0;
+	slot->flags &= NS_BUF_CHANGED;
 	tx->head = tx->cur = mill_ring_next(tx, tx->head);
 	worker->tx_dirty |= 1ull << adjacency->port;
 	struct mill_counter *counter = &worker->if_counters[adjacency->iface].tx;

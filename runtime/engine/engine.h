@@ -124,6 +124,7 @@ struct mill_worker_thread {
 	uint16_t icmp_id;
 	uint64_t own_refilled_ns[MILL_PUNT_CLASSES], own_credit[MILL_PUNT_CLASSES]; /* own/own.c */
 	bool punted, logged;
+	bool must_poll; /* some ring cannot be waited for */
 };
 
 #define MILL_WANTS 256u /* neighbours that workers want resolved, on their way to the control thread */

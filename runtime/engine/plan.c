@@ -117,8 +117,10 @@ static bool open_epoll(struct mill_engine *engine, struct mill_worker_plan *plan
 	event.data.u64 = 0;
 	for (uint32_t i = 0; ok && i < plan->n_rings; i++) {
 		const struct mill_owned_ring *ring = &plan->ring[i];
-		const int fd = ring->rx != NULL ? ring->port->ops->rx_fd(ring->port, ring->ring) : -1;
-		if (ring->rx != NULL && fd < 0)
+		if (ring->rx == NULL || ring->port->ops->watch != NULL)
+			continue;
+		const int fd = ring->port->ops->rx_fd(ring->port, ring->ring);
+		if (fd < 0)
 			plan->must_poll = true;
 		/* EEXIST: rings of one port may share a descriptor. */
 		ok = fd < 0 || epoll_ctl(plan->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;

@@ -88,6 +88,19 @@ static void flush_full(struct mill_worker_thread *worker)
 		flush(worker, full);
 }
 
+/* A packet from a handoff ring: its buffer, or a copy where the port's memory is another. */
+static void move(const struct netmap_ring *to, struct netmap_slot *slot, const struct netmap_ring *from,
+                 struct netmap_slot *packet)
+{
+	if (mill_same_memory(to, from)) {
+		mill_slot_swap(slot, packet);
+		return;
+	}
+	memcpy(mill_ring_buffer(to, slot), mill_ring_buffer(from, packet), packet->len);
+	slot->len = packet->len;
+	slot->flags &= NS_BUF_CHANGED;
+}
+
 /* What other workers send to a port of ours. What does not fit waits where it is. */
 static bool empty_handoff(struct mill_worker_thread *worker, const struct mill_inbound *inbound)
 {
@@ -98,7 +111,7 @@ static bool empty_handoff(struct mill_worker_thread *worker, const struct mill_i
 	if (at == end || to == NULL)
 		return false;
 	while (at != end && mill_ring_space(to) > 0) {
-		mill_slot_swap(&to->slot[to->head], &from->slot[at]);
+		move(to, &to->slot[to->head], from, &from->slot[at]);
 		to->head = to->cur = mill_ring_next(to, to->head);
 		at = mill_ring_next(from, at);
 	}
@@ -268,6 +281,22 @@ static void settle(struct mill_worker_thread *worker, const struct mill_worker_p
 	}
 }
 
+/* Descriptors that only this thread may watch. */
+static void watch_rings(struct mill_worker_thread *worker)
+{
+	const struct mill_worker_plan *plan = worker->plan;
+	worker->must_poll = plan->must_poll;
+	for (uint32_t i = 0; i < plan->n_rings; i++) {
+		const struct mill_owned_ring *ring = &plan->ring[i];
+		if (ring->rx == NULL || ring->port->ops->watch == NULL ||
+		    ring->port->ops->watch(ring->port, ring->ring, plan->epoll_fd))
+			continue;
+		mill_log("worker %u: port %s cannot be waited for (%s) and is looked at every millisecond",
+		         worker->number, ring->port->config.name, strerror(errno));
+		worker->must_poll = true;
+	}
+}
+
 static void take_plan(struct mill_worker_thread *worker, const struct mill_plan *plan)
 {
 	static const struct mill_worker_plan nothing = {.epoll_fd = -1};
@@ -284,6 +313,7 @@ static void take_plan(struct mill_worker_thread *worker, const struct mill_plan 
 		if (part->way[port].ring != NULL)
 			worker->tx_low |= 1ull << port;
 	}
+	watch_rings(worker);
 	if (before != NULL && moves(before, part))
 		settle(worker, before);
 	if (plan != NULL) {
@@ -325,9 +355,9 @@ static void nap(struct mill_worker_thread *worker)
 	const struct mill_worker_plan *plan = worker->plan;
 	struct epoll_event event[8];
 	const bool idle = worker->tx_low == 0 && worker->base.now_ns - worker->last_work_ns > IDLE_NS;
-	const uint64_t longest = plan->must_poll || worker->deferred != 0 ? 1000000
-	                         : idle                                   ? IDLE_NS
-	                                                                  : MILL_TICK_NS;
+	const uint64_t longest = worker->must_poll || worker->deferred != 0 ? 1000000
+	                         : idle                                     ? IDLE_NS
+	                                                                    : MILL_TICK_NS;
 	const int timeout = (int)(longest / 1000000);
 	if (plan->epoll_fd < 0) {
 		/* No part in the plan: rest until the control thread says otherwise. */

@@ -144,13 +144,12 @@ static bool read_frame(int fd, struct netmap_ring *ring, struct netmap_slot *slo
 	const uint32_t tags = TAG * iface->n_tags;
 	mill_slot_set_offset(ring, slot, MILL_HEADROOM);
 	uint8_t *frame = mill_ring_buffer(ring, slot);
-	const ssize_t n = read(fd, frame, MILL_BUF_SIZE - MILL_HEADROOM);
+	const ssize_t n = read(fd, frame + tags, MILL_BUF_SIZE - MILL_HEADROOM - tags);
 	if (n <= (ssize_t)MACS)
 		return false;
 	if (tags != 0) {
-		memmove(frame - tags, frame, MACS);
-		memcpy(frame - tags + MACS, iface->tags, tags);
-		mill_slot_set_offset(ring, slot, MILL_HEADROOM - tags);
+		memmove(frame, frame + tags, MACS);
+		memcpy(frame + MACS, iface->tags, tags);
 	}
 	slot->len = (uint16_t)((uint32_t)n + tags);
 	slot->flags = NS_BUF_CHANGED;

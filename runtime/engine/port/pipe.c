@@ -371,23 +371,13 @@ static bool make_rings(struct mill_port *port, struct pipe *pipe, struct mill_er
 	return true;
 }
 
-/* A locally administered address that is the same after every start. */
-static void name_mac(const char *name, uint8_t mac[6])
-{
-	uint64_t h = 1469598103934665603ull;
-	for (; *name != '\0'; name++)
-		h = (h ^ (uint8_t)*name) * 1099511628211ull;
-	memcpy(mac, &h, 6);
-	mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
-}
-
 static void describe(struct mill_port *port, const struct pipe *pipe)
 {
 	port->rx_rings = port->tx_rings = (uint16_t)pipe->rings;
 	port->mtu = MTU;
 	port->state->ifindex = 0;
 	port->state->rx_rings = port->state->tx_rings = (uint16_t)pipe->rings;
-	name_mac(port->config.spec, port->state->mac);
+	mill_name_mac(port->config.spec, port->state->mac);
 }
 
 static bool open_pipe(struct mill_port *port, struct mill_error *error)

@@ -25,6 +25,9 @@ void mill_fail(struct mill_error *error, int code, const char *format, ...)
 /* One line for whoever reads the log. Any thread. */
 void mill_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The address of a port that has no device: the same after every start. */
+void mill_name_mac(const char *name, uint8_t mac[6]);
+
 struct mill_port {
 	const struct mill_port_ops *ops;
 	struct mill_port_config config;
@@ -62,6 +65,9 @@ struct mill_port_ops {
 	/* The ring's owner is about to sleep: arm whatever makes rx_fd readable; true: packets are there after all.
 	 * NULL where rx_fd needs nothing. */
 	bool (*rx_arm)(struct mill_port *, uint32_t ring);
+	/* Ring's owner: the epoll set, its own, hears when there are packets. NULL: rx_fd is enough. For descriptors that
+	 * only the ring's owner may ask for their readiness; rx_fd is not asked then. False: it must look by rx_sync. */
+	bool (*watch)(struct mill_port *, uint32_t ring, int epoll_fd);
 	/* Descriptor whose readability makes the control thread call `control`; NULL: none. One call may close a held
 	 * descriptor or open one, not both. */
 	int (*control_fd)(struct mill_port *);
@@ -84,4 +90,4 @@ struct mill_port_ops {
 	uint32_t (*held_fds)(struct mill_port *, struct mill_held_fd *, uint32_t max);
 };
 
-extern const struct mill_port_ops mill_port_xdp, mill_port_pipe, mill_port_pcap;
+extern const struct mill_port_ops mill_port_netmap, mill_port_xdp, mill_port_pipe, mill_port_pcap;

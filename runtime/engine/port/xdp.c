@@ -33,7 +33,7 @@ static uint64_t fallback_action(const struct mill_port_config *config)
 
 static uint32_t offloads_of(const struct mill_xdp *xdp, const struct mill_port_config *config)
 {
-	return config->offloads_off | (xdp->veth ? 0 : MILL_OFF_RXVLAN | MILL_XDP_OFF_FILTER) |
+	return config->offloads_off | (xdp->veth ? 0 : MILL_OFF_RXVLAN | MILL_OFF_VLAN_FILTER) |
 	       (xdp->shared->generic != 0 ? (uint32_t)(MILL_OFF_GRO | MILL_OFF_LRO) : 0);
 }
 
@@ -212,7 +212,7 @@ static bool xdp_open(struct mill_port *port, struct mill_error *error)
 	if (xdp == NULL)
 		return false;
 	if (open_steps(port, error)) {
-		mill_xdp_device_warn(port);
+		mill_netdev_warn(port, xdp->ifname);
 		port->state->flags |= xdp->shared->generic != 0 ? 0 : (uint32_t)MILL_PORT_NATIVE_XDP;
 		return true;
 	}

@@ -12,15 +12,13 @@
 #include <stdint.h>
 #include <net/if.h>
 #include <linux/if_xdp.h>
+#include "port/netdev.h"
 #include "port/port.h"
 #include "region.h"
 
 #define MILL_XDP_STALE_NS      50000000 /* no heartbeat for that long: the program falls back by itself */
 #define MILL_XDP_MAX_MTU       1770u /* + Ethernet + two tags fits a buffer behind XDP's 256 bytes of headroom */
 #define MILL_XDP_INJECT_HEADER 22u /* generic mode: Ethernet header and nonce in front of an injected frame */
-
-/* Beside enum mill_offload: the device drops tags of VLANs that the kernel does not know. */
-#define MILL_XDP_OFF_FILTER (1u << 31)
 
 /*
  * The value of the port's one-entry mmapable array map: what the program reads for every frame, and what an engine
@@ -35,7 +33,8 @@ struct mill_xdp_shared {
 	uint32_t generic;              /* attached in SKB mode */
 	uint32_t rx_rings, tx_rings;
 	uint32_t fill_size, tx_size; /* kernel ring sizes; RX = fill, completion = TX */
-	uint32_t features_off[4]; /* netdev features that were on and that we switched off, by feature bit */
+	uint32_t features_off
+	    [MILL_FEATURE_WORDS]; /* netdev features that were on and that we switched off, by feature bit */
 };
 
 /* A kernel ring: single producer, single consumer, indices run free. */
@@ -94,12 +93,10 @@ void mill_xdp_statistics(struct mill_port *, uint32_t ring);
 
 /* xdp_device.c */
 bool mill_xdp_device_read(struct mill_port *, struct mill_error *);
-/* A line in the log for each family that the kernel would not forward. */
-void mill_xdp_device_warn(const struct mill_port *);
-bool mill_xdp_offloads_apply(struct mill_port *, uint32_t off, struct mill_error *);
-void mill_xdp_offloads_restore(struct mill_port *);
+bool mill_xdp_offloads_apply(const struct mill_port *, uint32_t off, struct mill_error *);
+void mill_xdp_offloads_restore(const struct mill_port *);
 /* What an engine that died without a heir had switched off. */
-void mill_xdp_offloads_recall(struct mill_port *);
+void mill_xdp_offloads_recall(const struct mill_port *);
 
 /* xdp_inject.c: host thread (and close) */
 bool mill_xdp_inject(struct mill_port *, const uint8_t *frame, uint16_t len);

@@ -9,6 +9,7 @@
  * end's; both change only between syncs, which one thread does for one ring at a time.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/time.h>
@@ -145,6 +146,12 @@ static inline void mill_slot_set_offset(const struct netmap_ring *ring, struct n
                                         uint32_t offset)
 {
 	slot->ptr = (slot->ptr & ~ring->offset_mask) | (offset & ring->offset_mask);
+}
+
+/* Rings of one memory region exchange buffers. */
+static inline bool mill_same_memory(const struct netmap_ring *a, const struct netmap_ring *b)
+{
+	return (const uint8_t *)a + a->buf_ofs == (const uint8_t *)b + b->buf_ofs;
 }
 
 /* Zero copy: the packet of `from` moves to `to`, which gives its free buffer in exchange. */

@@ -40,12 +40,6 @@ static inline void mill_lower_ttl(struct mill_packet *p)
 		p->l3[7]--;
 }
 
-/* Rings of one memory region exchange buffers. */
-static inline bool mill_same_memory(const struct netmap_ring *a, const struct netmap_ring *b)
-{
-	return (const uint8_t *)a + a->buf_ofs == (const uint8_t *)b + b->buf_ofs;
-}
-
 /* True: the buffers were exchanged. Otherwise the frame must be copied: other memory, or no room for the header. */
 static inline bool mill_exchange(struct netmap_ring *rx, struct netmap_ring *tx, struct netmap_slot *to,
                                  struct netmap_slot *from, int32_t offset)
@@ -81,7 +75,7 @@ static inline void mill_transmit(struct mill_worker *w, struct netmap_ring *rx, 
 		uint8_t *frame = mill_ring_buffer(tx, to);
 		memcpy(frame + header - 2, p->l3 - 2, p->ip_len + 2);
 		mill_write_link(frame, adjacency);
-		to->flags = 0;
+		to->flags &= NS_BUF_CHANGED;
 	} else {
 		mill_drop(w, p, MILL_DROP_TOO_BIG);
 		return;

@@ -1,0 +1,213 @@
+/*
+ * Asking /dev/netmap for a port's rings: by NIOCCTRL in API 14 or 15, whichever the kernel takes, else by the older
+ * NIOCREGIF. Control thread only.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "port/netmap.h"
+
+#define PATIENCE_MS 2000 /* for a daemon that is about to close its duplicates of descriptors */
+#define RETRY_MS    5
+
+static int control(int fd, uint16_t version, uint16_t what, const char *name, void *body)
+{
+	struct nmreq_header header = {
+	    .nr_version = version, .nr_reqtype = what, .nr_body = (uint64_t)(uintptr_t)body};
+	snprintf(header.nr_name, sizeof(header.nr_name), "%s", name);
+	return mill_netmap_sys->request(fd, NIOCCTRL, &header);
+}
+
+/* The API that this kernel speaks, asked of the memory that is always there; 0: only the older requests. */
+static uint16_t api(int fd)
+{
+	for (uint16_t version = 14; version <= 15; version++) {
+		struct nmreq_port_info_get info = {0};
+		if (control(fd, version, NETMAP_REQ_PORT_INFO_GET, "", &info) == 0)
+			return version;
+	}
+	return 0;
+}
+
+/* --- the older requests --------------------------------------------------------------------------------- */
+
+/* A pipe is a number there. */
+static bool legacy_name(const struct mill_netmap_spec *spec, struct nmreq *request)
+{
+	const size_t length = strcspn(spec->name, "{}");
+	if (length >= sizeof(request->nr_name)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	memcpy(request->nr_name, spec->name, length);
+	request->nr_version = 14;
+	if (!spec->is_pipe)
+		return true;
+	char *end;
+	const unsigned long id = strtoul(spec->name + length + 1, &end, 10);
+	if (*end != '\0' || id > 0xfff) {
+		errno = EINVAL;
+		return false;
+	}
+	request->nr_flags = spec->name[length] == '{' ? NR_REG_PIPE_MASTER : NR_REG_PIPE_SLAVE;
+	request->nr_ringid = (uint16_t)id;
+	return true;
+}
+
+static int legacy_info(int fd, const struct mill_netmap_spec *spec, struct mill_netmap_info *info)
+{
+	struct nmreq request = {0};
+	/* Of a pipe that is not there yet nothing is known but that it has a pair of rings. */
+	*info = (struct mill_netmap_info){.tx_rings = 1, .rx_rings = 1};
+	if (spec->is_pipe)
+		return 0;
+	if (!legacy_name(spec, &request) || mill_netmap_sys->request(fd, NIOCGINFO, &request) != 0)
+		return -1;
+	info->tx_rings = request.nr_tx_rings;
+	info->rx_rings = request.nr_rx_rings;
+	info->host_tx_rings = info->host_rx_rings = spec->ifname[0] != '\0';
+	return 0;
+}
+
+static int legacy_register(int fd, const struct mill_netmap_spec *spec, struct mill_netmap_binding *binding)
+{
+	struct nmreq request = {0};
+	if (!legacy_name(spec, &request))
+		return -1;
+	if (!spec->is_pipe) {
+		request.nr_flags = binding->mode;
+		request.nr_ringid = binding->ring;
+	}
+	request.nr_ringid |= NETMAP_NO_TX_POLL;
+	request.nr_flags |= (uint32_t)(binding->flags & ~(uint64_t)NR_NO_TX_POLL);
+	request.nr_arg3 = binding->extra_bufs;
+	if (mill_netmap_sys->request(fd, NIOCREGIF, &request) != 0)
+		return -1;
+	binding->offset = request.nr_offset;
+	binding->memory_size = request.nr_memsize;
+	binding->memory_id = request.nr_arg2;
+	binding->extra_bufs = request.nr_arg3;
+	binding->shareable = false; /* no way to map memory without a port */
+	return 0;
+}
+
+/* --- either --------------------------------------------------------------------------------------------- */
+
+static int current_info(int fd, uint16_t version, const struct mill_netmap_spec *spec,
+                        struct mill_netmap_info *info)
+{
+	struct nmreq_port_info_get request = {0};
+	if (control(fd, version, NETMAP_REQ_PORT_INFO_GET, spec->name, &request) != 0)
+		return -1;
+	*info = (struct mill_netmap_info){.tx_rings = request.nr_tx_rings,
+	                                  .rx_rings = request.nr_rx_rings,
+	                                  .host_tx_rings = request.nr_host_tx_rings,
+	                                  .host_rx_rings = request.nr_host_rx_rings};
+	return 0;
+}
+
+static int current_register(int fd, uint16_t version, const struct mill_netmap_spec *spec,
+                            struct mill_netmap_binding *binding)
+{
+	struct nmreq_register request = {.nr_ringid = binding->ring,
+	                                 .nr_mode = binding->mode,
+	                                 .nr_extra_bufs = binding->extra_bufs,
+	                                 .nr_flags = binding->flags};
+	if (control(fd, version, NETMAP_REQ_REGISTER, spec->name, &request) != 0)
+		return -1;
+	binding->offset = request.nr_offset;
+	binding->memory_size = request.nr_memsize;
+	binding->memory_id = request.nr_mem_id;
+	binding->extra_bufs = request.nr_extra_bufs;
+	binding->shareable = true;
+	return 0;
+}
+
+static void explain(const struct mill_netmap_spec *spec, int code, struct mill_error *error)
+{
+	const char *remedy =
+	    code == ENXIO   ? "there is no interface of this name here; see 'ip link'"
+	    : code == EBUSY ? "another program has it (lsof /dev/netmap)"
+	    : code == EINVAL && spec->kind == MILL_NETMAP_MONITOR
+	        ? "what is monitored must be open in netmap mode already"
+	    : code == EINVAL
+	        ? "no such ring, or its MTU needs larger buffers than netmap's (ip link set … mtu 1500)"
+	    : code == ENOMEM ? "netmap's memory is used up (module parameters buf_num, ring_num, if_num)"
+	                     : "see the kernel's log";
+	mill_fail(error, code, "netmap:%s: %s: %s", spec->name, strerror(code), remedy);
+}
+
+static int open_device(const struct mill_netmap_spec *spec, struct mill_error *error)
+{
+	const int fd = mill_netmap_sys->open();
+	if (fd < 0)
+		mill_fail(error, errno,
+		          "netmap:%s: /dev/netmap: %s: load the module 'netmap', or use xdp:", spec->name,
+		          strerror(errno));
+	return fd;
+}
+
+bool mill_netmap_info(const struct mill_netmap_spec *spec, struct mill_netmap_info *info,
+                      struct mill_error *error)
+{
+	const int fd = open_device(spec, error);
+	if (fd < 0)
+		return false;
+	const uint16_t version = api(fd);
+	const int result = version == 0 ? legacy_info(fd, spec, info) : current_info(fd, version, spec, info);
+	if (result != 0)
+		explain(spec, errno, error);
+	mill_netmap_sys->close(fd);
+	return result == 0;
+}
+
+static int try(const struct mill_netmap_spec *spec, struct mill_netmap_binding *binding,
+               struct mill_error *error)
+{
+	const int fd = open_device(spec, error);
+	if (fd < 0)
+		return -1;
+	const uint16_t version = api(fd);
+	if ((version == 0 ? legacy_register(fd, spec, binding)
+	                  : current_register(fd, version, spec, binding)) == 0)
+		return fd;
+	explain(spec, errno, error);
+	mill_netmap_sys->close(fd);
+	return -1;
+}
+
+int mill_netmap_register(const struct mill_netmap_spec *spec, struct mill_netmap_binding *binding,
+                         struct mill_error *error)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+	for (int waited = 0;; waited += RETRY_MS) {
+		struct mill_error why = {0};
+		const int fd = try(spec, binding, &why);
+		if (fd >= 0)
+			return fd;
+		if (why.code != EBUSY || waited >= PATIENCE_MS) {
+			*error = why;
+			return -1;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
+int mill_netmap_anchor(uint32_t memory_id)
+{
+	static uint32_t number;
+	char name[NETMAP_REQ_IFNAMSIZ];
+	struct nmreq_register request = {.nr_mode = NR_REG_NULL, .nr_mem_id = (uint16_t)memory_id};
+	const int fd = mill_netmap_sys->open();
+	if (fd < 0)
+		return -1;
+	snprintf(name, sizeof(name), "netmill%u", number++);
+	const uint16_t version = api(fd);
+	if (version != 0 && control(fd, version, NETMAP_REQ_REGISTER, name, &request) == 0 &&
+	    request.nr_mem_id == memory_id)
+		return fd;
+	mill_netmap_sys->close(fd);
+	return -1;
+}

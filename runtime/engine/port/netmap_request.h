@@ -1,0 +1,125 @@
+/*
+ * What a process asks /dev/netmap: requests of API 14 and 15 (NIOCCTRL) and the older struct nmreq (NIOCREGIF,
+ * NIOCGINFO). Declared from the published layout, with every offset asserted; a system that has netmap's own headers is
+ * given the last word.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include "netmill/netmap_abi.h"
+
+#if !__has_include(<net/netmap_user.h>)
+
+#define NETMAP_REQ_REGISTER      1
+#define NETMAP_REQ_PORT_INFO_GET 2
+
+#define NR_REG_ALL_NIC     1
+#define NR_REG_SW          2
+#define NR_REG_ONE_NIC     4
+#define NR_REG_PIPE_MASTER 5
+#define NR_REG_PIPE_SLAVE  6
+#define NR_REG_NULL        7
+
+#define NR_MONITOR_TX    0x0100
+#define NR_MONITOR_RX    0x0200
+#define NR_ZCOPY_MON     0x0400
+#define NR_EXCLUSIVE     0x0800
+#define NR_RX_RINGS_ONLY 0x2000
+#define NR_TX_RINGS_ONLY 0x4000
+#define NR_NO_TX_POLL    0x20000
+
+/* nmreq.nr_ringid */
+#define NETMAP_NO_TX_POLL 0x1000
+
+#define NETMAP_REQ_IFNAMSIZ 64
+
+struct nmreq_header {
+	uint16_t nr_version;
+	uint16_t nr_reqtype;
+	uint32_t nr_reserved;
+	char nr_name[NETMAP_REQ_IFNAMSIZ];
+	uint64_t nr_options;
+	uint64_t nr_body;
+};
+
+struct nmreq_register {
+	uint64_t nr_offset; /* of the struct netmap_if in the mapped memory */
+	uint64_t nr_memsize;
+	uint32_t nr_tx_slots, nr_rx_slots;
+	uint16_t nr_tx_rings, nr_rx_rings;
+	uint16_t nr_host_tx_rings, nr_host_rx_rings;
+	uint16_t nr_mem_id;
+	uint16_t nr_ringid;
+	uint32_t nr_mode;
+	uint32_t nr_extra_bufs;
+	uint64_t nr_flags;
+};
+
+struct nmreq_port_info_get {
+	uint64_t nr_memsize;
+	uint32_t nr_tx_slots, nr_rx_slots;
+	uint16_t nr_tx_rings, nr_rx_rings;
+	uint16_t nr_host_tx_rings, nr_host_rx_rings;
+	uint16_t nr_mem_id;
+	uint16_t pad[3];
+};
+
+struct nmreq {
+	char nr_name[16];
+	uint32_t nr_version;
+	uint32_t nr_offset;
+	uint32_t nr_memsize;
+	uint32_t nr_tx_slots, nr_rx_slots;
+	uint16_t nr_tx_rings, nr_rx_rings;
+	uint16_t nr_ringid;
+	uint16_t nr_cmd;
+	uint16_t nr_arg1;
+	uint16_t nr_arg2; /* memory id */
+	uint32_t nr_arg3; /* extra buffers */
+	uint32_t nr_flags;
+	uint32_t spare2[1];
+};
+
+#define NIOCGINFO  0xc03c6991ul
+#define NIOCREGIF  0xc03c6992ul
+#define NIOCTXSYNC 0x6994ul
+#define NIOCRXSYNC 0x6995ul
+#define NIOCCTRL   0xc0586997ul
+
+#endif
+
+#define MILL_ASSERT_AT(type, field, offset)                                                                  \
+	_Static_assert(offsetof(struct type, field) == (offset),                                             \
+	               #type "." #field " is not where netmap has it")
+
+_Static_assert(sizeof(struct nmreq_header) == 88, "nmreq_header has 88 bytes");
+MILL_ASSERT_AT(nmreq_header, nr_reqtype, 2);
+MILL_ASSERT_AT(nmreq_header, nr_name, 8);
+MILL_ASSERT_AT(nmreq_header, nr_options, 72);
+MILL_ASSERT_AT(nmreq_header, nr_body, 80);
+
+_Static_assert(sizeof(struct nmreq_register) == 56, "nmreq_register has 56 bytes");
+MILL_ASSERT_AT(nmreq_register, nr_memsize, 8);
+MILL_ASSERT_AT(nmreq_register, nr_tx_slots, 16);
+MILL_ASSERT_AT(nmreq_register, nr_tx_rings, 24);
+MILL_ASSERT_AT(nmreq_register, nr_host_tx_rings, 28);
+MILL_ASSERT_AT(nmreq_register, nr_mem_id, 32);
+MILL_ASSERT_AT(nmreq_register, nr_ringid, 34);
+MILL_ASSERT_AT(nmreq_register, nr_mode, 36);
+MILL_ASSERT_AT(nmreq_register, nr_extra_bufs, 40);
+MILL_ASSERT_AT(nmreq_register, nr_flags, 48);
+
+_Static_assert(sizeof(struct nmreq_port_info_get) == 32, "nmreq_port_info_get has 32 bytes");
+MILL_ASSERT_AT(nmreq_port_info_get, nr_tx_rings, 16);
+MILL_ASSERT_AT(nmreq_port_info_get, nr_mem_id, 24);
+
+_Static_assert(sizeof(struct nmreq) == 60, "nmreq has 60 bytes");
+MILL_ASSERT_AT(nmreq, nr_version, 16);
+MILL_ASSERT_AT(nmreq, nr_offset, 20);
+MILL_ASSERT_AT(nmreq, nr_tx_rings, 36);
+MILL_ASSERT_AT(nmreq, nr_ringid, 40);
+MILL_ASSERT_AT(nmreq, nr_arg2, 46);
+MILL_ASSERT_AT(nmreq, nr_arg3, 48);
+MILL_ASSERT_AT(nmreq, nr_flags, 52);
+
+#undef MILL_ASSERT_AT

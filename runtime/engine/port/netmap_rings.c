@@ -1,0 +1,309 @@
+/*
+ * Packets of netmap ports. The kernel's rings are what the forwarder works on, so a sync is one system call and a look at
+ * what it brought. What the kernel says is believed only within bounds: numbers in pipes and VALE ports are written by other
+ * processes. Packets in several slots (NS_MOREFRAG) are dropped whole, and counted: netmill's are of one buffer.
+ *
+ * Each pair's owner is the worker of its ring; the owner of ring 0 also sends what the kernel hands to the host RX rings.
+ * The host TX ring is the host thread's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "port/netmap.h"
+
+#define HOST_INTERVAL_NS 20000ull
+#define LOOK_INTERVAL_NS 20000000ull
+#define DRAIN_ROUNDS     64
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/* The control thread is told once; it opens the port again, or finds that there is nothing to open. */
+static void give_up(struct mill_netmap *netmap, const char *why)
+{
+	const uint64_t one = 1;
+	if (atomic_load(&netmap->broken))
+		return;
+	snprintf(netmap->why, sizeof(netmap->why), "%s", why);
+	atomic_store(&netmap->broken, true);
+	const ssize_t n = write(netmap->event, &one, sizeof(one));
+	(void)n;
+}
+
+/* A device that is being unregistered waits for us, with its rings stopped: it has no name any more. */
+static bool is_gone(struct mill_netmap *netmap)
+{
+	const uint64_t now = now_ns();
+	if (netmap->parent_index == 0 || now - atomic_load(&netmap->looked_ns) < LOOK_INTERVAL_NS)
+		return false;
+	atomic_store(&netmap->looked_ns, now);
+	return if_nametoindex(netmap->spec.parent) != netmap->parent_index;
+}
+
+/* EIO: the rings are stopped for now, as they are for a moment after opening, and while the device is down. */
+static bool sync_ring(struct mill_port *port, struct mill_netmap_pair *pair, unsigned long what)
+{
+	struct mill_netmap *netmap = port->backend;
+	if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
+		return false;
+	if (mill_netmap_sys->request(pair->fd, what, NULL) == 0 || errno == EINTR) {
+		atomic_store_explicit(&pair->stopped, false, memory_order_relaxed);
+		return true;
+	}
+	if (errno == EIO || errno == EBUSY || errno == EAGAIN) {
+		if (is_gone(netmap))
+			give_up(netmap, "its device is gone");
+		if (!atomic_exchange_explicit(&pair->stopped, true, memory_order_relaxed))
+			mill_log("port %s (%s): its rings are stopped", port->config.name, port->config.spec);
+		return false;
+	}
+	give_up(netmap, strerror(errno));
+	return false;
+}
+
+static uint32_t distance(const struct netmap_ring *ring, uint32_t from, uint32_t to)
+{
+	return to >= from ? to - from : to + ring->num_slots - from;
+}
+
+/* --- receiving ------------------------------------------------------------------------------------------ */
+
+void mill_netmap_rings_begin(struct mill_port *port, uint32_t r)
+{
+	struct mill_netmap *netmap = port->backend;
+	struct mill_netmap_pair *pair = &netmap->pair[r];
+	const struct netmap_ring *rx = port->rx[r], *tx = port->tx[r];
+	if (rx != NULL) {
+		pair->checked = pair->returned = rx->head;
+		/* A chain that is being dropped is known by the flags of the slot before. */
+		const uint32_t before = rx->head == 0 ? rx->num_slots - 1 : rx->head - 1;
+		pair->in_chain = (rx->slot[before].flags & NS_MOREFRAG) != 0 && rx->slot[before].len == 0;
+	}
+	if (tx != NULL)
+		pair->sent = mill_ring_next(tx, tx->tail);
+}
+
+/* A slot that just came: true when its packet may be looked at. */
+static bool is_sound(struct mill_port *port, struct mill_netmap_pair *pair, const struct netmap_ring *rx,
+                     struct netmap_slot *slot)
+{
+	struct mill_netmap *netmap = port->backend;
+	const bool goes_on = (slot->flags & NS_MOREFRAG) != 0;
+	const bool in_chain = pair->in_chain || goes_on;
+	pair->in_chain = goes_on;
+	slot->flags &= (uint16_t)~NS_BUF_CHANGED;
+	if (slot->buf_idx < MILL_NETMAP_FIRST || slot->buf_idx >= netmap->n_bufs) {
+		/* Given back as it is, netmap would take it for buffer 0 and put packets there. */
+		give_up(netmap, "a received slot names no buffer");
+		return false;
+	}
+	return !in_chain && slot->len <= MILL_BUF_SIZE - MILL_HEADROOM &&
+	       mill_slot_offset(rx, slot) + slot->len <= rx->nr_buf_size;
+}
+
+/* What came with the last sync, whoever made it. A packet that is not to be looked at gets length 0. */
+static void look_at(struct mill_port *port, struct mill_netmap_pair *pair, struct netmap_ring *rx)
+{
+	uint64_t packets = 0, bytes = 0, dropped = 0;
+	while (pair->checked != rx->tail) {
+		struct netmap_slot *slot = &rx->slot[pair->checked];
+		if (is_sound(port, pair, rx, slot)) {
+			packets++;
+			bytes += slot->len;
+		} else {
+			slot->len = 0;
+			dropped++;
+		}
+		pair->checked = mill_ring_next(rx, pair->checked);
+	}
+	if (packets != 0) {
+		__atomic_fetch_add(&port->state->rx_packets, packets, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&port->state->rx_bytes, bytes, __ATOMIC_RELAXED);
+	}
+	if (dropped != 0)
+		__atomic_fetch_add(&port->state->rx_dropped, dropped, __ATOMIC_RELAXED);
+}
+
+/* What goes wrong shows in the numbers: the kernel sets a ring anew that it does not believe. */
+static bool sync_rx(struct mill_port *port, struct mill_netmap_pair *pair, struct netmap_ring *rx)
+{
+	const uint32_t head = rx->head;
+	if (!sync_ring(port, pair, NIOCRXSYNC))
+		return false;
+	if (rx->head == head && rx->tail < rx->num_slots)
+		return true;
+	give_up(port->backend, "the kernel has set a receive ring anew");
+	return false;
+}
+
+static void hide(struct netmap_ring *rx, struct mill_netmap_pair *pair)
+{
+	rx->head = rx->cur = rx->tail < rx->num_slots ? rx->tail : 0;
+	pair->checked = rx->head;
+}
+
+/* Packets of the kernel's for the wire, by exchange of buffers: host rings have the same memory. */
+static bool send_hosts(struct mill_port *port, struct netmap_ring *from)
+{
+	struct netmap_ring *to = port->tx[0];
+	const struct mill_netmap *netmap = port->backend;
+	bool any = false;
+	while (from->cur != from->tail && to->head != to->tail) {
+		struct netmap_slot *slot = &from->slot[from->cur];
+		if (slot->buf_idx >= MILL_NETMAP_FIRST && slot->buf_idx < netmap->n_bufs &&
+		    slot->len <= to->nr_buf_size && (slot->flags & NS_MOREFRAG) == 0) {
+			mill_slot_swap(&to->slot[to->head], slot);
+			to->head = to->cur = mill_ring_next(to, to->head);
+			any = true;
+		}
+		from->head = from->cur = mill_ring_next(from, from->cur);
+	}
+	return any;
+}
+
+/* True: something was there. */
+static bool serve_host(struct mill_port *port)
+{
+	struct mill_netmap *netmap = port->backend;
+	bool any = false;
+	if (!sync_ring(port, &netmap->host, NIOCRXSYNC))
+		return false;
+	for (uint32_t i = 0; i < netmap->n_host_rx; i++)
+		any |= send_hosts(port, netmap->host_rx[i]);
+	if (any)
+		mill_netmap_tx_sync(port, 0);
+	return any;
+}
+
+static bool has_host(const struct mill_port *port)
+{
+	const struct mill_netmap *netmap = port->backend;
+	return netmap->n_host_rx != 0 && port->tx[0] != NULL;
+}
+
+void mill_netmap_rx_sync(struct mill_port *port, uint32_t r)
+{
+	struct mill_netmap *netmap = port->backend;
+	struct mill_netmap_pair *pair = &netmap->pair[r];
+	struct netmap_ring *rx = port->rx[r];
+	if (r == 0 && has_host(port)) {
+		const uint64_t now = now_ns();
+		if (now - netmap->host_synced_ns >= HOST_INTERVAL_NS) {
+			netmap->host_synced_ns = now;
+			serve_host(port);
+		}
+	}
+	/* A burst is there still, and not much to give back: no need to ask. */
+	const bool enough = pair->checked == rx->tail && distance(rx, rx->head, rx->tail) >= MILL_BURST &&
+	                    distance(rx, pair->returned, rx->head) < rx->num_slots / 4;
+	if (!enough && sync_rx(port, pair, rx))
+		pair->returned = rx->head;
+	if (!atomic_load_explicit(&netmap->broken, memory_order_relaxed))
+		look_at(port, pair, rx);
+	if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
+		hide(rx, pair);
+}
+
+bool mill_netmap_rx_arm(struct mill_port *port, uint32_t r)
+{
+	const struct mill_netmap *netmap = port->backend;
+	if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
+		return false;
+	return (r == 0 && has_host(port) && serve_host(port)) || netmap->pair[r].checked != port->rx[r]->tail;
+}
+
+/* --- sending -------------------------------------------------------------------------------------------- */
+
+static uint32_t count_sent(struct mill_port *port, const struct netmap_ring *tx, uint32_t from)
+{
+	uint64_t packets = 0, bytes = 0;
+	for (uint32_t at = from; at != tx->head; at = mill_ring_next(tx, at)) {
+		packets++;
+		bytes += tx->slot[at].len;
+	}
+	if (packets != 0) {
+		__atomic_fetch_add(&port->state->tx_packets, packets, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&port->state->tx_bytes, bytes, __ATOMIC_RELAXED);
+	}
+	return tx->head;
+}
+
+void mill_netmap_tx_sync(struct mill_port *port, uint32_t r)
+{
+	struct mill_netmap *netmap = port->backend;
+	struct mill_netmap_pair *pair = &netmap->pair[r];
+	struct netmap_ring *tx = port->tx[r];
+	const uint32_t head = tx->head;
+	if (pair->sent == head && mill_ring_space(tx) == tx->num_slots - 1)
+		return;
+	if (!sync_ring(port, pair, NIOCTXSYNC)) {
+		/* Nobody sends any more: as with an unplugged cable. */
+		if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
+			tx->tail = head == 0 ? tx->num_slots - 1 : head - 1;
+		return;
+	}
+	if (tx->head != head || tx->tail >= tx->num_slots)
+		give_up(netmap, "the kernel has set a transmit ring anew");
+	else
+		pair->sent = count_sent(port, tx, pair->sent);
+}
+
+/* --- the host's rings ----------------------------------------------------------------------------------- */
+
+bool mill_netmap_inject(struct mill_port *port, const uint8_t *frame, uint16_t len)
+{
+	struct mill_netmap *netmap = port->backend;
+	struct netmap_ring *tx = netmap->host_tx;
+	if (tx == NULL || len > tx->nr_buf_size)
+		return false;
+	if (tx->head == tx->tail && (!sync_ring(port, &netmap->host, NIOCTXSYNC) || tx->head == tx->tail))
+		return false;
+	struct netmap_slot *slot = &tx->slot[tx->head];
+	mill_slot_set_offset(tx, slot, 0);
+	memcpy(mill_ring_buffer(tx, slot), frame, len);
+	slot->len = len;
+	slot->flags &= NS_BUF_CHANGED;
+	tx->head = tx->cur = mill_ring_next(tx, tx->head);
+	return sync_ring(port, &netmap->host, NIOCTXSYNC);
+}
+
+static bool drain_ring(struct mill_port *port, uint32_t r)
+{
+	struct mill_netmap *netmap = port->backend;
+	struct netmap_ring *rx = port->rx[r];
+	bool any = false;
+	if (rx == NULL)
+		return false;
+	if (sync_rx(port, &netmap->pair[r], rx))
+		look_at(port, &netmap->pair[r], rx);
+	while (rx->head != rx->tail && !atomic_load(&netmap->broken)) {
+		const struct netmap_slot *slot = &rx->slot[rx->head];
+		if (slot->len != 0)
+			(void)mill_netmap_inject(port, mill_ring_buffer(rx, slot), slot->len);
+		rx->head = rx->cur = mill_ring_next(rx, rx->head);
+		any = true;
+	}
+	return any;
+}
+
+void mill_netmap_hand_back(struct mill_port *port)
+{
+	struct mill_netmap *netmap = port->backend;
+	for (uint32_t round = 0; round < DRAIN_ROUNDS && !atomic_load(&netmap->broken); round++) {
+		bool any = has_host(port) && serve_host(port);
+		for (uint32_t r = 0; r < MILL_MAX_RINGS; r++) {
+			if (netmap->host_tx != NULL)
+				any |= drain_ring(port, r);
+			if (port->tx[r] != NULL)
+				mill_netmap_tx_sync(port, r);
+		}
+		if (!any)
+			return;
+	}
+}
