@@ -51,7 +51,7 @@ export interface QinqSpec {
 }
 
 export interface InterfaceSpec extends FaceSpec {
-  /** `xdp:eth0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a device alone. */
+  /** `xdp:eth0`, `netmap:ix0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a device alone. */
   readonly port: string;
   /** What becomes of packets when nobody forwards them: the kernel routes them, or they are dropped. */
   readonly fallback?: Fallback;

@@ -269,7 +269,7 @@ export interface LogicalInterface {
 
 export interface PortConfig {
   readonly name: string;
-  /** `xdp:eth0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a bare device name. */
+  /** `xdp:eth0`, `netmap:ix0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a bare device name. */
   readonly spec: string;
   readonly offloadsOff: readonly Offload[];
   readonly fallback?: Fallback;

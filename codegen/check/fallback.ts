@@ -2,13 +2,14 @@
 import type { LogicalInterface, PortConfig, Router } from '../../dsl/model.js';
 import { inside } from '../../dsl/origin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { netmapDevice } from './netmap-spec.js';
 import { splitSpec } from './ports.js';
 import { error } from './report.js';
 
 export function checkFallbacks(router: Router): readonly Diagnostic[] {
   return router.ports.flatMap((port) => {
     const carried = router.interfaces.filter((one) => one.port === port.name);
-    return [...mustSay(router, port, carried), ...cannotBeKernel(port, carried)];
+    return [...mustSay(router, port, carried), ...cannotBeKernel(port, carried), ...cannotBeDrop(port)];
   });
 }
 
@@ -43,17 +44,18 @@ function mustSay(
 /** The kernel can route only what it sees come in as the policy's interface: not tags that a tap stands for. */
 function cannotBeKernel(port: PortConfig, carried: readonly LogicalInterface[]): readonly Diagnostic[] {
   if (port.fallback !== 'kernel') return [];
-  const { kind } = splitSpec(port.spec);
+  const { kind, rest } = splitSpec(port.spec);
+  const virtual =
+    kind === 'pipe' || kind === 'pcap' || (kind === 'netmap' && netmapDevice(rest) === undefined);
   const tap = carried.find((one) => one.host === 'tap' || one.encapsulation.kind !== 'untagged');
   const none = carried.find((one) => one.host === 'none');
-  const why =
-    kind === 'pipe' || kind === 'pcap'
-      ? `a ${kind} port has no device of the kernel`
-      : tap
-        ? `the kernel's face of '${tap.name}' can be a tap, which receives nothing then`
-        : none
-          ? `'${none.name}' has no face in the kernel`
-          : undefined;
+  const why = virtual
+    ? `a ${kind} port ${kind === 'netmap' ? 'of this kind ' : ''}has no device of the kernel`
+    : tap
+      ? `the kernel's face of '${tap.name}' can be a tap, which receives nothing then`
+      : none
+        ? `'${none.name}' has no face in the kernel`
+        : undefined;
   if (why === undefined) return [];
   return [
     error(
@@ -62,5 +64,17 @@ function cannotBeKernel(port: PortConfig, carried: readonly LogicalInterface[]):
       `'${port.name}' cannot fall back to the kernel: ${why}`,
       { fix: "say fallback: 'drop'." },
     ),
+  ];
+}
+
+/** With the last process that has a netmap port open, its device is the kernel's again, which forwards. */
+function cannotBeDrop(port: PortConfig): readonly Diagnostic[] {
+  const { kind, rest } = splitSpec(port.spec);
+  if (port.fallback !== 'drop' || kind !== 'netmap' || netmapDevice(rest) === undefined) return [];
+  return [
+    error('NM4020', inside(port.origin, 'fallback'), `'${port.name}' cannot stay shut when nobody forwards`, {
+      expected: "fallback: 'kernel' on a netmap port of a device, which is the kernel's when netmill is dead",
+      fix: `say port: 'xdp:${netmapDevice(rest)}', or fallback: 'kernel'.`,
+    }),
   ];
 }

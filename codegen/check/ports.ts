@@ -3,6 +3,7 @@ import type { Encapsulation, PortConfig, Router } from '../../dsl/model.js';
 import { inside } from '../../dsl/origin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { limits } from './limits.js';
+import { netmapPattern } from './netmap-spec.js';
 import { duplicates, error } from './report.js';
 
 export function checkPorts(router: Router): readonly Diagnostic[] {
@@ -15,7 +16,7 @@ export function checkPorts(router: Router): readonly Diagnostic[] {
   ];
 }
 
-/** Device and back end of a spec; a device alone is taken by AF_XDP where there is no netmap. */
+/** Device and back end of a spec; a device alone is taken by AF_XDP. */
 export function splitSpec(spec: string): { readonly kind: string; readonly rest: string } {
   const colon = spec.indexOf(':');
   return colon < 0
@@ -24,6 +25,10 @@ export function splitSpec(spec: string): { readonly kind: string; readonly rest:
 }
 
 const patterns: Readonly<Record<string, readonly [RegExp, string]>> = {
+  netmap: [
+    netmapPattern,
+    "an interface 'netmap:ix0', one ring 'netmap:ix0-2', a receive queue 'netmap:ix0-2/R', host rings 'netmap:ix0^', a monitor 'netmap:ix0/rt', a VALE port 'netmap:vale0:p' or a pipe 'netmap:x{1'",
+  ],
   xdp: [/^(?!\.{1,2}$)[^\s/:,]{1,15}$/, "the name of a network device, at most 15 characters: 'xdp:eth0'"],
   pipe: [/^[A-Za-z0-9_.-]{1,64}$/, "a name of letters, digits, '.', '_' and '-': 'pipe:left'"],
   pcap: [/^[^,\s]*,[^,\s]*$/, "two files, either may be left out: 'pcap:in.pcap,out.pcap'"],

@@ -3,6 +3,7 @@
  * everything that deploys, configures interfaces or explains counters.
  */
 
+import { netmapDevice } from '../../codegen/check/netmap-spec.js';
 import type { LookupReason } from '../../codegen/lookup.js';
 
 export interface PlanPort {
@@ -95,7 +96,7 @@ export interface Plan {
   };
 }
 
-/** `xdp:eth0` for `eth0`: AF_XDP is what a bare device name means where there is no /dev/netmap. */
+/** `xdp:eth0` for `eth0`: AF_XDP is what a bare device name means. */
 export function backendSpec(spec: string): string {
   return spec.includes(':') ? spec : `xdp:${spec}`;
 }
@@ -103,6 +104,7 @@ export function backendSpec(spec: string): string {
 /** The kernel's name of the device that a port is, undefined for pipes, files and the like. */
 export function deviceOf(spec: string): string | undefined {
   const [kind, rest] = split(backendSpec(spec));
+  if (kind === 'netmap') return netmapDevice(rest);
   return kind === 'xdp' ? rest : undefined;
 }
 

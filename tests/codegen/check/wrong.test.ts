@@ -488,6 +488,27 @@ test(
   'no device',
 );
 test(
+  'fallback to the kernel of a VALE port',
+  wrong,
+  ports("a: { port: 'netmap:vale0:x', fallback: 'kernel' }"),
+  ['3:40 NM4010'],
+  'no device',
+);
+test(
+  'fallback drop of a netmap device',
+  wrong,
+  ports("a: { port: 'netmap:ix0-2', fallback: 'drop' }"),
+  ['3:38 NM4020'],
+  'stay shut',
+);
+test(
+  'a netmap port that does not exist',
+  wrong,
+  ports("a: { port: 'netmap:ix0{' }"),
+  ['3:12 NM4007'],
+  'netmap:ix0',
+);
+test(
   'a gateway on no network',
   wrong,
   routes("'0.0.0.0/0': '198.51.100.1'"),

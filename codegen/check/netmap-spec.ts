@@ -1,0 +1,15 @@
+/** Specs of netmap ports: netmap(4) and its library's notation, and `~` for a single receive queue. */
+
+/** How a netmap port is written, without `netmap:`. */
+export const netmapPattern =
+  /^(?:[A-Za-z0-9_.-]{1,15}(?:[\^*+]|[-~]\d{1,4})?(?:\/[xrtzR]+)?|(?:vale[A-Za-z0-9_.-]*:)?[A-Za-z0-9_.-]{1,30}(?:[{}][A-Za-z0-9_.-]+)?)$/;
+
+/**
+ * The kernel's device that a netmap port stands for: of all its rings, one pair, or a receive queue.
+ * @param rest `ix0-2/R` of `netmap:ix0-2/R`
+ * @returns undefined for host rings, monitors, VALE ports and pipes, which are no device of the kernel
+ */
+export function netmapDevice(rest: string): string | undefined {
+  const found = /^([A-Za-z0-9_.-]+?)(?:[*+]|[-~]\d{1,4})?(?:\/[xR]+)?$/.exec(rest);
+  return found?.[1];
+}
