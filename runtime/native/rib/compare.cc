@@ -148,9 +148,6 @@ size_t Comparison::settle(AuditReport &report)
 		report.add(key.first, false,
 		           words(node, key.second, wanted.empty() ? nullptr : wanted.data()),
 		           words(node, key.second, node.first));
-		fprintf(stderr, "DIVERGED %s: kernel %s | rib %s\n", key.first.text().c_str(),
-		        words(node, key.second, wanted.empty() ? nullptr : wanted.data()).c_str(),
-		        words(node, key.second, node.first).c_str());
 		rib_.replace_candidates(node, key.second, wanted);
 		report.repaired++;
 	}
