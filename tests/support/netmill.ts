@@ -103,6 +103,12 @@ export class Netmill {
     return this.node.try(process.execPath, cliMain, '-s', this.socket, ...args);
   }
 
+  /** The same, and what it says goes to a file: more than a test would keep in memory. */
+  async runInto(file: string, ...args: readonly string[]): Promise<Run> {
+    const command = [process.execPath, cliMain, '-s', this.socket, ...args];
+    return this.node.try('sh', '-c', 'file=$1; shift; exec "$@" > "$file"', 'sh', file, ...command);
+  }
+
   /** `netmill ARGS --json`; a failure is an error. */
   async json<T>(...args: readonly string[]): Promise<T> {
     const result = await this.run(...args, '--json');
