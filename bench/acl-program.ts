@@ -7,6 +7,7 @@ import { buildClassifier } from '../codegen/classify/build.js';
 import { packClassifier } from '../codegen/classify/pack.js';
 import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
 import { packageRoot } from '../codegen/load/compiler.js';
+import type { Family } from '../dsl/model.js';
 import { asText, entriesOf, type Filter } from './classbench.js';
 
 const run = promisify(execFile);
@@ -52,6 +53,7 @@ async function peerFlags() {
 export interface CompiledSet {
   readonly library: string;
   readonly rules: string;
+  readonly family: Family;
   readonly bytes: number;
 }
 
@@ -59,14 +61,15 @@ export async function compileSet(
   directory: string,
   name: string,
   filters: readonly Filter[],
+  family: Family = 4,
 ): Promise<CompiledSet> {
   const at = (ending: string) => join(directory, `${name}.${ending}`);
   const packed = packClassifier(
-    buildClassifier({ family: 4, entries: entriesOf(filters), memory: 256 * 2 ** 20 }),
+    buildClassifier({ family, entries: entriesOf(filters, family), memory: 256 * 2 ** 20 }),
   );
   await writeFile(at('tables'), packed.bytes);
   await writeFile(at('rules'), asText(filters));
-  await writeFile(at('c'), sourceOf(packed.members));
+  await writeFile(at('c'), sourceOf(packed.members, family));
   const compiled = await runCompiler([
     ...compilerFlags(),
     ...includeFlags(),
@@ -76,10 +79,14 @@ export async function compileSet(
     at('so'),
   ]);
   if (compiled.kind !== 'done') throw new Error(`${name}: ${JSON.stringify(compiled)}`);
-  return { library: at('so'), rules: at('rules'), bytes: packed.bytes.length };
+  return { library: at('so'), rules: at('rules'), family, bytes: packed.bytes.length };
 }
 
-function sourceOf(members: readonly { readonly name: string; readonly value: string }[]): string {
+function sourceOf(
+  members: readonly { readonly name: string; readonly value: string }[],
+  family: Family,
+): string {
+  const ipv6 = `${family === 6}`;
   return `#include "netmill/classify_packet.h"
 MILL_INCLUDE_TABLES(list_tables);
 static const struct mill_classifier list = {
@@ -90,7 +97,7 @@ void acl_classify_plain(const struct mill_key *key, uint32_t n, uint32_t *entry)
 #ifdef MILL_CLASSIFY_VECTOR
 MILL_CLASSIFY_TARGET void acl_classify(const struct mill_key *key, uint32_t n, uint32_t *entry)
 {
-	mill_classify_burst(&list, key, n, false, mill_judge_vector, entry);
+	mill_classify_burst(&list, key, n, ${ipv6}, mill_judge_vector, mill_rank_vector, entry);
 }
 #else
 void acl_classify(const struct mill_key *key, uint32_t n, uint32_t *entry)
@@ -100,7 +107,7 @@ void acl_classify(const struct mill_key *key, uint32_t n, uint32_t *entry)
 #endif
 void acl_classify_plain(const struct mill_key *key, uint32_t n, uint32_t *entry)
 {
-	mill_classify_burst(&list, key, n, false, mill_judge, entry);
+	mill_classify_burst(&list, key, n, ${ipv6}, mill_judge, mill_rank, entry);
 }
 `;
 }
@@ -114,6 +121,6 @@ export interface Load {
 
 export async function judge(program: Program, set: CompiledSet, load: Load): Promise<Judged> {
   const numbers = [load.packets, load.runs, load.checked].map(String);
-  const { stdout } = await run(program.path, [set.library, set.rules, ...numbers]);
+  const { stdout } = await run(program.path, [set.library, set.rules, `${set.family}`, ...numbers]);
   return JSON.parse(stdout) as Judged;
 }

@@ -9,8 +9,10 @@ import { generate } from '../codegen/compile.js';
 import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
 import { builtinPredicate } from '../codegen/predicate/builtin.js';
 import { acl, allow, nets, router, tcp, udp } from '../dsl/index.js';
+import type { Family } from '../dsl/model.js';
 import { buildProgram, compileSet, judge } from './acl-program.js';
-import { type Filter, readSet, setNames } from './classbench.js';
+import { asIpv6, type Filter, readSet, setNames } from './classbench.js';
+import { drawnFilters, styles } from './drawn-filters.js';
 import { type Bench, type Measured, median } from './result.js';
 
 const load = { packets: 1 << 18, runs: 9, checked: 20_000 };
@@ -28,25 +30,49 @@ export const aclBench: Bench = async function* (wants, say) {
 
 const every = ['median', 'memory.10k'];
 
+interface Case {
+  readonly name: string;
+  readonly family: Family;
+  readonly filters: () => readonly Filter[];
+  readonly bar?: number;
+}
+
+/** The sets of the files; the same for IPv6; others, drawn. */
+function cases(): readonly Case[] {
+  return [
+    ...setNames().map((name) => ({ name, family: 4, filters: () => readSet(name), bar: 1 }) as const),
+    ...setNames().map(
+      (name) => ({ name: `v6.${name}`, family: 6, filters: () => asIpv6(readSet(name)) }) as const,
+    ),
+    ...Object.entries(styles).map(
+      ([name, style]) =>
+        ({ name: `drawn.${name}_10k`, family: 4, filters: () => drawnFilters(style, 10_000, 1) }) as const,
+    ),
+  ];
+}
+
 async function* rates(
   directory: string,
   wants: (name: string) => boolean,
   say: (text: string) => void,
 ): AsyncGenerator<Measured> {
   const all = every.some(wants);
-  const names = setNames().filter((name) => all || wants(name));
-  if (names.length === 0) return;
+  const given = setNames();
+  const wanted = cases().filter(({ name }) => wants(name) || (all && given.includes(name)));
+  if (wanted.length === 0) return;
   const program = await buildProgram(directory, true);
   const ratios: number[] = [];
   const megabytes: number[] = [];
-  for (const name of names) {
+  for (const { name, family, filters, bar } of wanted) {
     say(`acl: ${name}`);
-    const set = await compileSet(directory, name, readSet(name));
+    const set = await compileSet(directory, name, filters(), family);
     const judged = await judge(program, set, load);
     if (judged.differences + judged.plain_differences > 0)
       throw new Error(`${name}: the classifier and a scan of the rules disagree`);
-    if (large.test(name)) megabytes.push(set.bytes / 2 ** 20);
-    if (judged.peer.length > 0) ratios.push(median(judged.ours)! / median(judged.peer)!);
+    if (given.includes(name)) {
+      if (large.test(name)) megabytes.push(set.bytes / 2 ** 20);
+      if (judged.peer.length > 0) ratios.push(median(judged.ours)! / median(judged.peer)!);
+    }
     const skipped = program.withoutPeer ?? (judged.peer.length === 0 ? 'rte_acl did not start' : undefined);
     if (wants(name))
       yield {
@@ -56,7 +82,7 @@ async function* rates(
         ours: judged.ours,
         peer: `rte_acl ${judged.peer_method ?? ''}`.trim(),
         peerRuns: judged.peer,
-        bar: 1,
+        ...(bar !== undefined && { bar }),
         ...(skipped && { skipped }),
       };
   }

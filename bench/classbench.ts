@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Entry, PortTest, Prefix } from '../codegen/classify/input.js';
 import { packageRoot } from '../codegen/load/compiler.js';
+import { parseAddress } from '../dsl/address.js';
 import { type Filter as Line, parseClassbench } from '../dsl/formats/classbench.js';
-import type { PortRange } from '../dsl/model.js';
+import type { Family, PortRange } from '../dsl/model.js';
 
 const directory = join(packageRoot, 'examples/data/acl');
 
@@ -27,11 +28,11 @@ export function readSet(name: string): readonly Filter[] {
 }
 
 /** For the classifier. */
-export function entriesOf(filters: readonly Filter[]): readonly Entry[] {
+export function entriesOf(filters: readonly Filter[], family: Family = 4): readonly Entry[] {
   const tests = new Map<string, PortTest>();
   return filters.map((one) => {
-    const from = prefix(one.from);
-    const to = prefix(one.to);
+    const from = prefix(one.from, family);
+    const to = prefix(one.to, family);
     const key = JSON.stringify([one.sources, one.ports, one.proto]);
     const test = tests.get(key) ?? testOf(one);
     if (test) tests.set(key, test);
@@ -50,13 +51,24 @@ function testOf({ sources, ports, proto }: Filter): PortTest | undefined {
 }
 
 /** Undefined: every address. */
-function prefix(text: string): Prefix | undefined {
+function prefix(text: string, family: Family): Prefix | undefined {
   const [address, size] = text.split('/');
   const length = Number(size);
   if (length === 0) return undefined;
-  const bits = address!.split('.').reduce((sum, octet) => sum * 256n + BigInt(octet), 0n);
-  const rest = BigInt(32 - length);
-  return { bits: (bits >> rest) << rest, length };
+  const rest = BigInt((family === 4 ? 32 : 128) - length);
+  return { bits: (parseAddress(address!)!.bits >> rest) << rest, length };
+}
+
+/** The same set for IPv6: the 32 bits of its prefixes come behind a prefix of 32 bits. */
+export function asIpv6(filters: readonly Filter[]): readonly Filter[] {
+  return filters.map((one) => ({ ...one, from: prefix6(one.from), to: prefix6(one.to) }));
+}
+
+function prefix6(text: string): string {
+  const [address, size] = text.split('/');
+  const [a, b, c, d] = address!.split('.').map(Number) as [number, number, number, number];
+  const words = [a * 256 + b, c * 256 + d].map((word) => word.toString(16));
+  return size === '0' ? '::/0' : `2001:db8:${words.join(':')}::/${32 + Number(size)}`;
 }
 
 /** For bench/peers/acl.c. */

@@ -2,12 +2,14 @@
  * Classification: a compiled list against DPDK's rte_acl on the same packets, in the same process, run by run in turn; and both
  * against a linear scan of the rules.
  *
- *   acl-load LIST.so RULES PACKETS RUNS CHECKED      RULES: a line each, `src/len dst/len sport-sport dport-dport proto/mask`
+ *   acl-load LIST.so RULES FAMILY PACKETS RUNS CHECKED
+ *       RULES: a line each, `src/len dst/len sport-sport dport-dport proto/mask`; FAMILY: 4 or 6
  *
  * CHECKED packets are judged by the scan too. Times are the thread's own, so that what else the machine does costs little.
  * Prints one JSON object. Built without -DWITH_DPDK it measures the list alone.
  */
 #include "netmill/classify.h"
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +20,17 @@
 #include <rte_errno.h>
 #endif
 
+typedef unsigned __int128 address; /* IPv4: its lower 32 bits */
+
 struct rule {
-	uint32_t src, src_len, dst, dst_len;
+	address src, dst;
+	uint32_t src_len, dst_len;
 	uint16_t sport[2], dport[2];
 	uint8_t proto, mask;
 };
 
-struct peer_packet { /* network order, as rte_acl reads it */
-	uint8_t proto, pad[3];
-	uint32_t src, dst;
-	uint16_t sport, dport;
-};
-
+static bool ipv6;
+static uint64_t (*addresses)[4]; /* of IPv6 keys: source, destination */
 static struct rule *rules;
 static uint32_t n_rules, n_packets;
 static struct mill_key *keys;
@@ -44,9 +45,22 @@ static uint64_t draw(void)
 	return seed * 0x2545f4914f6cdd1dull >> 16;
 }
 
-static uint32_t mask(uint32_t length)
+static address whole(void)
 {
-	return length == 0 ? 0 : ~0u << (32 - length);
+	return ipv6 ? ~(address)0 : (address)UINT32_MAX;
+}
+
+static address mask(uint32_t length)
+{
+	return length == 0 ? 0 : whole() & whole() << ((ipv6 ? 128 : 32) - length);
+}
+
+static address bits_of(const uint8_t *bytes, uint32_t n)
+{
+	address a = 0;
+	for (uint32_t i = 0; i < n; i++)
+		a = a << 8 | bytes[i];
+	return a;
 }
 
 static void *memory(size_t n, size_t size)
@@ -59,28 +73,39 @@ static void *memory(size_t n, size_t size)
 	return made;
 }
 
+/* `text` is an address, a slash and a length. */
+static address read_prefix(char *text, uint32_t *length)
+{
+	uint8_t bytes[16];
+	char *slash = strchr(text, '/');
+	if (slash != NULL)
+		*slash = 0;
+	if (slash == NULL || inet_pton(ipv6 ? AF_INET6 : AF_INET, text, bytes) != 1) {
+		fprintf(stderr, "%s is no prefix\n", text);
+		exit(1);
+	}
+	*length = (uint32_t)atoi(slash + 1);
+	return bits_of(bytes, ipv6 ? 16 : 4) & mask(*length);
+}
+
 static void read_rules(const char *path)
 {
 	FILE *file = fopen(path, "r");
-	unsigned a[4], b[4], v[10];
+	char src[64], dst[64];
+	unsigned v[6];
 	if (file == NULL) {
 		perror(path);
 		exit(1);
 	}
-	rules = memory(1 << 20, sizeof(*rules));
-	while (fscanf(file, "%u.%u.%u.%u/%u %u.%u.%u.%u/%u %u-%u %u-%u %u/%u", &a[0], &a[1], &a[2], &a[3],
-	              &v[0], &b[0], &b[1], &b[2], &b[3], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6],
-	              &v[7]) == 16) {
-		rules[n_rules++] = (struct rule){
-		    .src = (a[0] << 24 | a[1] << 16 | a[2] << 8 | a[3]) & mask(v[0]),
-		    .src_len = v[0],
-		    .dst = (b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3]) & mask(v[1]),
-		    .dst_len = v[1],
-		    .sport = {(uint16_t)v[2], (uint16_t)v[3]},
-		    .dport = {(uint16_t)v[4], (uint16_t)v[5]},
-		    .proto = (uint8_t)v[6],
-		    .mask = (uint8_t)v[7],
-		};
+	rules = memory(1 << 17, sizeof(*rules));
+	while (n_rules < 1 << 17 && fscanf(file, "%63s %63s %u-%u %u-%u %u/%u", src, dst, &v[0], &v[1], &v[2],
+	                                   &v[3], &v[4], &v[5]) == 8) {
+		struct rule *r = &rules[n_rules++];
+		r->src = read_prefix(src, &r->src_len);
+		r->dst = read_prefix(dst, &r->dst_len);
+		r->sport[0] = (uint16_t)v[0], r->sport[1] = (uint16_t)v[1];
+		r->dport[0] = (uint16_t)v[2], r->dport[1] = (uint16_t)v[3];
+		r->proto = (uint8_t)v[4], r->mask = (uint8_t)v[5];
 	}
 	fclose(file);
 }
@@ -90,15 +115,45 @@ static uint16_t within(const uint16_t range[2])
 	return (uint16_t)(range[0] + draw() % (range[1] - range[0] + 1u));
 }
 
+static address drawn_address(void)
+{
+	const address high = draw(), middle = draw();
+	return (high << 96 ^ middle << 48 ^ draw()) & whole();
+}
+
+static void set_addresses(uint32_t i, address src, address dst)
+{
+	if (!ipv6) {
+		keys[i].src4 = (uint32_t)src;
+		keys[i].dst4 = (uint32_t)dst;
+		return;
+	}
+	addresses[i][0] = (uint64_t)(src >> 64), addresses[i][1] = (uint64_t)src;
+	addresses[i][2] = (uint64_t)(dst >> 64), addresses[i][3] = (uint64_t)dst;
+	keys[i].src6 = addresses[i];
+	keys[i].dst6 = addresses[i] + 2;
+}
+
+static address src_of(const struct mill_key *k)
+{
+	return ipv6 ? (address)k->src6[0] << 64 | k->src6[1] : k->src4;
+}
+
+static address dst_of(const struct mill_key *k)
+{
+	return ipv6 ? (address)k->dst6[0] << 64 | k->dst6[1] : k->dst4;
+}
+
 /* Uniform over rules, and within a rule over its packets; without rules, over all packets. */
 static void draw_packets(void)
 {
 	static const struct rule everything = {.sport = {0, 0xffff}, .dport = {0, 0xffff}};
 	keys = memory(n_packets, sizeof(*keys));
+	addresses = memory(n_packets, sizeof(*addresses));
 	for (uint32_t i = 0; i < n_packets; i++) {
 		const struct rule *r = n_rules != 0 ? &rules[draw() % n_rules] : &everything;
-		keys[i].src4 = r->src | ((uint32_t)draw() & ~mask(r->src_len));
-		keys[i].dst4 = r->dst | ((uint32_t)draw() & ~mask(r->dst_len));
+		set_addresses(i, r->src | (drawn_address() & ~mask(r->src_len)),
+		              r->dst | (drawn_address() & ~mask(r->dst_len)));
 		keys[i].sport = within(r->sport);
 		keys[i].selector = within(r->dport);
 		keys[i].proto = r->mask ? r->proto : (uint8_t)(draw() & 1 ? 6 : 17);
@@ -108,9 +163,10 @@ static void draw_packets(void)
 
 static uint32_t scan(const struct mill_key *k)
 {
+	const address src = src_of(k), dst = dst_of(k);
 	for (uint32_t i = 0; i < n_rules; i++) {
 		const struct rule *r = &rules[i];
-		if (((k->src4 ^ r->src) & mask(r->src_len)) || ((k->dst4 ^ r->dst) & mask(r->dst_len)))
+		if (((src ^ r->src) & mask(r->src_len)) || ((dst ^ r->dst) & mask(r->dst_len)))
 			continue;
 		if (k->selector < r->dport[0] || k->selector > r->dport[1])
 			continue;
@@ -141,20 +197,74 @@ static double run_ours(classify *list)
 }
 
 #ifdef WITH_DPDK
-RTE_ACL_RULE_DEF(peer_rule, 5);
+#define MOST_FIELDS 11
+RTE_ACL_RULE_DEF(peer_rule, MOST_FIELDS);
 
 static struct rte_acl_ctx *peer;
 static const uint8_t **peer_data;
 static uint32_t *theirs;
 static const char *peer_method;
 
+/* 32-bit words of an address. */
+static uint32_t peer_words(void)
+{
+	return ipv6 ? 4 : 1;
+}
+
+/* What it reads of a packet, in network order: protocol and three bytes, source, destination, ports. It reads four bytes
+ * at a time. */
+static uint32_t peer_fields(struct rte_acl_field_def *field)
+{
+	const uint32_t words = 2 * peer_words(), n = words + 3;
+	for (uint32_t i = 1; i < n; i++) {
+		const bool port = i > words;
+		field[i] = (struct rte_acl_field_def){
+		    .type = port ? RTE_ACL_FIELD_TYPE_RANGE : RTE_ACL_FIELD_TYPE_MASK,
+		    .size = port ? 2 : 4,
+		    .field_index = (uint8_t)i,
+		    .input_index = (uint8_t)(port ? words + 1 : i),
+		    .offset = i == n - 1 ? 4 * i - 2 : 4 * i,
+		};
+	}
+	field[0] = (struct rte_acl_field_def){RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, 0};
+	return n;
+}
+
+static size_t peer_packet_size(void)
+{
+	return 8 + 8 * peer_words();
+}
+
+static uint32_t peer_word(address a, uint32_t word)
+{
+	return (uint32_t)(a >> 32 * (peer_words() - 1 - word));
+}
+
+/* Words of a prefix, each with its share of the length. */
+static void peer_prefix(struct rte_acl_field *field, address bits, uint32_t length)
+{
+	for (uint32_t word = 0; word < peer_words(); word++) {
+		const uint32_t before = 32 * word;
+		field[word].value.u32 = peer_word(bits, word);
+		field[word].mask_range.u32 = length <= before       ? 0
+		                             : length - before < 32 ? length - before
+		                                                    : 32;
+	}
+}
+
+static void peer_packet(uint32_t *packet, const struct mill_key *k)
+{
+	const uint32_t words = peer_words();
+	packet[0] = k->proto; /* its first byte */
+	for (uint32_t word = 0; word < words; word++) {
+		packet[1 + word] = htonl(peer_word(src_of(k), word));
+		packet[1 + words + word] = htonl(peer_word(dst_of(k), word));
+	}
+	packet[1 + 2 * words] = htonl((uint32_t)k->sport << 16 | k->selector);
+}
+
 static void build_peer(double *build_ms)
 {
-	static const struct rte_acl_field_def fields[5] = {
-	    {RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, 0}, {RTE_ACL_FIELD_TYPE_MASK, 4, 1, 1, 4},
-	    {RTE_ACL_FIELD_TYPE_MASK, 4, 2, 2, 8},    {RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 3, 12},
-	    {RTE_ACL_FIELD_TYPE_RANGE, 2, 4, 3, 14},
-	};
 	char *arguments[] = {"acl-load",
 	                     "--no-huge",
 	                     "--no-pci",
@@ -167,33 +277,34 @@ static void build_peer(double *build_ms)
 	                     "--log-level=4",
 	                     "--force-max-simd-bitwidth=512",
 	                     NULL};
-	struct rte_acl_config config = {.num_categories = 1, .num_fields = 5, .max_size = 0};
+	struct rte_acl_config config = {.num_categories = 1, .max_size = 0};
+	config.num_fields = peer_fields(config.defs);
 	if (rte_eal_init(11, arguments) < 0)
 		return;
-	struct rte_acl_param param = {"list", 0, RTE_ACL_RULE_SZ(5), n_rules};
+	struct rte_acl_param param = {"list", 0, RTE_ACL_RULE_SZ(config.num_fields), n_rules};
 	const double begin = now();
 	struct rte_acl_ctx *context = rte_acl_create(&param);
 	if (context == NULL)
 		return;
-	struct peer_rule *all = memory(n_rules, sizeof(*all));
+	uint8_t *all = memory(n_rules, param.rule_size);
+	const uint32_t words = peer_words();
 	for (uint32_t i = 0; i < n_rules; i++) {
 		const struct rule *r = &rules[i];
-		all[i].data.userdata = i + 1;
-		all[i].data.category_mask = 1;
-		all[i].data.priority = (int32_t)(n_rules - i);
-		all[i].field[0].value.u8 = r->proto;
-		all[i].field[0].mask_range.u8 = r->mask;
-		all[i].field[1].value.u32 = r->src;
-		all[i].field[1].mask_range.u32 = r->src_len;
-		all[i].field[2].value.u32 = r->dst;
-		all[i].field[2].mask_range.u32 = r->dst_len;
-		all[i].field[3].value.u16 = r->sport[0];
-		all[i].field[3].mask_range.u16 = r->sport[1];
-		all[i].field[4].value.u16 = r->dport[0];
-		all[i].field[4].mask_range.u16 = r->dport[1];
+		struct peer_rule *rule = (struct peer_rule *)(void *)(all + (size_t)i * param.rule_size);
+		struct rte_acl_field *port = &rule->field[2 * words + 1];
+		rule->data.userdata = i + 1;
+		rule->data.category_mask = 1;
+		rule->data.priority = (int32_t)(n_rules - i);
+		rule->field[0].value.u8 = r->proto;
+		rule->field[0].mask_range.u8 = r->mask;
+		peer_prefix(&rule->field[1], r->src, r->src_len);
+		peer_prefix(&rule->field[1 + words], r->dst, r->dst_len);
+		port[0].value.u16 = r->sport[0];
+		port[0].mask_range.u16 = r->sport[1];
+		port[1].value.u16 = r->dport[0];
+		port[1].mask_range.u16 = r->dport[1];
 	}
-	memcpy(config.defs, fields, sizeof(fields));
-	if (rte_acl_add_rules(context, (struct rte_acl_rule *)all, n_rules) != 0 ||
+	if (rte_acl_add_rules(context, (struct rte_acl_rule *)(void *)all, n_rules) != 0 ||
 	    rte_acl_build(context, &config) != 0)
 		return;
 	*build_ms = (now() - begin) * 1e3;
@@ -203,19 +314,13 @@ static void build_peer(double *build_ms)
 		if (rte_acl_set_ctx_classify(context, RTE_ACL_CLASSIFY_AVX2) != 0)
 			peer_method = "scalar";
 	}
-	struct peer_packet *packets = memory(n_packets, sizeof(*packets));
+	uint8_t *packets = memory(n_packets, peer_packet_size());
 	peer_data = memory(n_packets, sizeof(*peer_data));
 	theirs = memory(n_packets, sizeof(*theirs));
 	for (uint32_t i = 0; i < n_packets; i++) {
-		packets[i] = (struct peer_packet){
-		    keys[i].proto,
-		    {0},
-		    __builtin_bswap32(keys[i].src4),
-		    __builtin_bswap32(keys[i].dst4),
-		    __builtin_bswap16(keys[i].sport),
-		    __builtin_bswap16(keys[i].selector),
-		};
-		peer_data[i] = (const uint8_t *)&packets[i];
+		uint8_t *packet = packets + i * peer_packet_size();
+		peer_packet((uint32_t *)(void *)packet, &keys[i]);
+		peer_data[i] = packet;
 	}
 	free(all);
 	peer = context;
@@ -243,18 +348,19 @@ static uint32_t differences(const uint32_t *answers, uint32_t offset, uint32_t c
 
 int main(int argc, char **argv)
 {
-	void *library = argc == 6 ? dlopen(argv[1], RTLD_NOW) : NULL;
+	void *library = argc == 7 ? dlopen(argv[1], RTLD_NOW) : NULL;
 	classify *plain = library ? (classify *)dlsym(library, "acl_classify_plain") : NULL;
 	classify *list = library ? (classify *)dlsym(library, "acl_classify") : NULL;
 	if (list == NULL || plain == NULL) {
-		fprintf(stderr, "usage: acl-load LIST.so RULES PACKETS RUNS CHECKED %s\n",
-		        argc == 6 ? dlerror() : "");
+		fprintf(stderr, "usage: acl-load LIST.so RULES FAMILY PACKETS RUNS CHECKED %s\n",
+		        argc == 7 ? dlerror() : "");
 		return 2;
 	}
+	ipv6 = atoi(argv[3]) == 6;
 	read_rules(argv[2]);
-	n_packets = (uint32_t)atoi(argv[3]);
-	const uint32_t runs = (uint32_t)atoi(argv[4]);
-	uint32_t checked = (uint32_t)atoi(argv[5]);
+	n_packets = (uint32_t)atoi(argv[4]);
+	const uint32_t runs = (uint32_t)atoi(argv[5]);
+	uint32_t checked = (uint32_t)atoi(argv[6]);
 	if (checked > n_packets)
 		checked = n_packets;
 	draw_packets();

@@ -1,6 +1,7 @@
 /**
  * Address → class. IPv4: 16, 8 and 8 bits, three loads and no branch, equal blocks kept once. IPv6: the places where the
- * class changes, sorted, for a search by halves.
+ * class changes, by their upper halves in a tree of nodes of eight, a cache line each; behind an upper half that has several,
+ * their lower halves.
  */
 import { mostClasses, TooLarge } from './input.js';
 import type { PrefixTree } from './tree.js';
@@ -101,15 +102,62 @@ class Level {
 }
 
 export interface Search6 {
-  /** High and low half of each. */
-  readonly from: BigUint64Array;
-  readonly classes: Uint16Array;
+  /** How many upper halves there are. */
+  readonly count: number;
+  /** The levels of the tree from the top, each padded to whole nodes; the last has all of them, those above every eighth. */
+  readonly keys: BigUint64Array;
+  /** Two words for each: itself; where its lower halves begin, how many (16 bits), the class of the last (16 bits). */
+  readonly uppers: BigUint64Array;
+  /** Place and class of each, in turn. */
+  readonly lows: BigUint64Array;
 }
 
+const node = 8;
+const half = (1n << 64n) - 1n;
+
 export function search6(tree: PrefixTree): Search6 {
-  const list = spans(tree, 128);
+  const groups = byUpperHalf(spans(tree, 128));
+  const lows: bigint[] = [];
+  const uppers = groups.flatMap(({ high, changes }) => {
+    const first = BigInt(lows.length / 2);
+    // One change is at its beginning: the class says all.
+    const many = changes.length === 1 ? 0 : changes.length;
+    if (many > 0) for (const one of changes) lows.push(one.low, BigInt(one.class));
+    return [high, first | (BigInt(many) << 32n) | (BigInt(changes.at(-1)!.class) << 48n)];
+  });
+  if (groups.some((one) => one.changes.length > 0xffff)) throw new TooLarge('the tables of addresses');
   return {
-    from: BigUint64Array.from(list.flatMap((one) => [one.from >> 64n, one.from & ((1n << 64n) - 1n)])),
-    classes: Uint16Array.from(list, (one) => one.class),
+    count: groups.length,
+    keys: levels(groups.map((one) => one.high)),
+    uppers: BigUint64Array.from(uppers),
+    lows: BigUint64Array.from(lows),
   };
+}
+
+interface Group {
+  readonly high: bigint;
+  /** The first at 0. */
+  readonly changes: { readonly low: bigint; readonly class: number }[];
+}
+
+function byUpperHalf(list: readonly Span[]): readonly Group[] {
+  const groups: Group[] = [];
+  let before = 0;
+  for (const { from, class: number } of list) {
+    const [high, low] = [from >> 64n, from & half];
+    if (groups.at(-1)?.high !== high)
+      groups.push({ high, changes: low === 0n ? [] : [{ low: 0n, class: before }] });
+    groups.at(-1)!.changes.push({ low, class: number });
+    before = number;
+  }
+  return groups;
+}
+
+function levels(highs: readonly bigint[]): BigUint64Array {
+  const all: bigint[][] = [];
+  for (let keys = highs; ; keys = keys.filter((_, i) => i % node === 0)) {
+    const padding = (node - (keys.length % node)) % node;
+    all.unshift([...keys, ...new Array<bigint>(padding).fill(half)]);
+    if (keys.length <= node) return BigUint64Array.from(all.flat());
+  }
 }

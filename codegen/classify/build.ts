@@ -48,7 +48,7 @@ export function buildClassifier(input: ClassifierInput): Classifier {
   if (input.entries.length > mostEntries) throw new TooLarge(`more than ${mostEntries} rules`);
   const source = treeOf(input, 'from');
   const destination = treeOf(input, 'to');
-  const tests = [...new Set(input.entries.map((one) => one.test ?? everything))];
+  const tests = testsOf(input.entries);
   const numbers = new Map(tests.map((test, t) => [test, t]));
   const testOf = Uint32Array.from(input.entries, (one) => numbers.get(one.test ?? everything)!);
   const within = containment(tests);
@@ -91,6 +91,13 @@ export function buildClassifier(input: ClassifierInput): Classifier {
     })),
     lines: bytes,
   };
+}
+
+/** Those of most entries first: then most lines of leaves are of the first page of rows. */
+function testsOf(entries: readonly Entry[]): readonly PortTest[] {
+  const uses = new Map<PortTest, number>();
+  for (const { test = everything } of entries) uses.set(test, (uses.get(test) ?? 0) + 1);
+  return [...uses].sort((a, b) => b[1] - a[1]).map(([test]) => test);
 }
 
 interface Part {

@@ -4,7 +4,7 @@
  */
 import { type Entry, TooLarge } from './input.js';
 
-/** Slots of a line; the last one says whether another line follows. runtime/engine/include/netmill/classify.h */
+/** Slots of a line; the last one says whether it is worth reading on. runtime/engine/include/netmill/classify.h */
 const slots = 15;
 const lineBytes = 64;
 /** Marks an entry whose predicate is still to be asked. */
@@ -79,22 +79,23 @@ export class Leaves {
     return { bytes, first };
   }
 
+  /** Entries of a page stand together, so that few lines are read; lines are in the order of their first entries. */
   #linesOf(list: Uint16Array): Uint8Array[] {
-    const lines: Uint8Array[] = [];
-    let line = new Line();
-    const close = (more: boolean) => {
-      lines.push(line.end(more));
-      line = new Line();
-    };
+    const open = new Map<number, Line>();
+    const lines: Line[] = [];
     for (const entry of list) {
       const test = this.#testOf[entry]!;
       const page = Math.floor(test / pageBits);
-      if (line.used === slots || (line.used > 0 && line.page !== page)) close(true);
-      line.page = page;
+      let line = open.get(page);
+      if (line === undefined || line.used === slots) {
+        line = new Line(page, entry);
+        open.set(page, line);
+        lines.push(line);
+      }
       line.put(test % pageBits, entry | (this.#entries[entry]!.residual ? residualMark : 0));
     }
-    close(false);
-    return lines;
+    if (lines.length === 0) lines.push(new Line(0, 0));
+    return lines.map((line, i) => line.end(lines[i + 1]?.first));
   }
 }
 
@@ -102,8 +103,13 @@ export class Leaves {
 class Line {
   readonly bytes = new Uint8Array(lineBytes);
   readonly #entries = new Uint16Array(this.bytes.buffer, 32, 16);
+  readonly first: number;
   used = 0;
-  page = 0;
+
+  constructor(page: number, first: number) {
+    this.bytes[slots] = page;
+    this.first = first;
+  }
 
   put(bit: number, entry: number): void {
     this.bytes[this.used] = bit >>> 3;
@@ -111,9 +117,9 @@ class Line {
     this.#entries[this.used++] = entry;
   }
 
-  end(more: boolean): Uint8Array {
-    this.bytes[slots] = this.page;
-    this.#entries[slots] = more ? 1 : 0;
+  /** @param next first entry of the line behind it */
+  end(next: number | undefined): Uint8Array {
+    this.#entries[slots] = next === undefined ? 0 : next + 1;
     return this.bytes;
   }
 }

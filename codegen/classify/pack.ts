@@ -67,8 +67,8 @@ function addresses(
     const { root, middle, low } = classes.trie;
     return { at: [root, middle, low].map((level) => sections.put(level)), count: 0 };
   }
-  const { from, classes: of } = classes.search;
-  return { at: [sections.put(from), sections.put(of), 0], count: of.length };
+  const { keys, uppers, lows, count } = classes.search;
+  return { at: [keys, uppers, lows].map((table) => sections.put(table)), count };
 }
 
 const alignment = 64;

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { buildProgram, compileSet, judge, type Program } from '../../../bench/acl-program.js';
-import { type Filter, readSet } from '../../../bench/classbench.js';
+import { asIpv6, type Filter, readSet } from '../../../bench/classbench.js';
+import { drawnFilters, styles } from '../../../bench/drawn-filters.js';
 import { buildClassifier } from '../../../codegen/classify/build.js';
 import { type Entry, TooLarge } from '../../../codegen/classify/input.js';
 
@@ -46,6 +47,22 @@ for (const [name, filters] of Object.entries(sets))
     t.timeout(120_000);
     const rules = filters();
     const set = await compileSet(directory, name.replaceAll(/\W+/g, '-'), rules);
+    const { differences, plain_differences } = await judge(program, set, few);
+    t.deepEqual([differences, plain_differences], [0, 0]);
+  });
+
+const ipv6: Readonly<Record<string, () => readonly Filter[]>> = {
+  fw1_1k: () => asIpv6(readSet('fw1_1k')),
+  'acl1_10k, its first 2,000': () => asIpv6(readSet('acl1_10k').slice(0, 2000)),
+  // Hosts, so that upper halves have several lower ones.
+  'a drawn set with hosts': () => drawnFilters(styles.ipc, 1500, 7, 6),
+  'one rule': () => asIpv6(readSet('acl1_1k').slice(0, 1)),
+};
+
+for (const [name, filters] of Object.entries(ipv6))
+  test(`every IPv6 packet of ${name} meets the rule that a scan finds`, async (t) => {
+    t.timeout(120_000);
+    const set = await compileSet(directory, `six-${name.replaceAll(/\W+/g, '-')}`, filters(), 6);
     const { differences, plain_differences } = await judge(program, set, few);
     t.deepEqual([differences, plain_differences], [0, 0]);
   });

@@ -28,7 +28,7 @@
 struct mill_line {
 	uint8_t byte[16]; /* [15]: page of the row, 64 bytes each */
 	uint8_t bit[16];
-	uint16_t entry[16]; /* [15]: another line follows */
+	uint16_t entry[16]; /* [15]: 1 + the first entry of the next line; 0: there is none */
 };
 _Static_assert(sizeof(struct mill_line) == 64, "a line is a cache line");
 
@@ -42,9 +42,8 @@ struct mill_pairs {
 
 struct mill_classifier {
 	const uint8_t *tables;
-	uint32_t source[3],
-	    destination[3];             /* IPv4: three levels; IPv6: where classes begin, and the classes */
-	uint32_t sources, destinations; /* IPv6: how many */
+	uint32_t source[3], destination[3]; /* IPv4: three levels; IPv6: keys, upper halves, lower halves */
+	uint32_t sources, destinations;     /* IPv6: how many upper halves */
 	uint32_t kinds, unread, classes, rows;
 	uint32_t port_classes, port_rows;
 	uint32_t row_bytes;
@@ -81,20 +80,62 @@ MILL_CLASSIFY_INLINE uint32_t mill_class4(const struct mill_classifier *c, const
 	return MILL_TABLE(c, uint16_t, level[2])[low << 8 | (address & 0xff)];
 }
 
-/* The last place that begins at or before the address; the first begins at 0. */
-MILL_CLASSIFY_INLINE uint32_t mill_class6(const struct mill_classifier *c, const uint32_t level[3],
-                                          uint32_t n, const uint64_t address[2])
+/* IPv6: an upper half at which the class changes, and its lower halves. */
+struct mill_upper6 {
+	uint64_t from;
+	uint32_t first;
+	uint16_t n;     /* 0: one, at the beginning */
+	uint16_t class; /* from the last one on */
+};
+
+struct mill_low6 {
+	uint64_t from, class;
+};
+
+#define MILL_NODE_KEYS 8u
+
+/* How many keys of a node are not above `high`: they ascend. */
+typedef uint32_t (*mill_ranking)(const uint64_t *key, uint64_t high);
+
+MILL_CLASSIFY_INLINE uint32_t mill_rank(const uint64_t *key, uint64_t high)
 {
-	const uint64_t(*from)[2] = (const uint64_t(*)[2])(const void *)(c->tables + level[0]);
-	uint32_t low = 0;
-	while (n > 1) {
-		const uint32_t half = n / 2;
-		const uint64_t *at = from[low + half];
-		const bool before = at[0] < address[0] || (at[0] == address[0] && at[1] <= address[1]);
-		low += before ? half : 0;
-		n -= half;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < MILL_NODE_KEYS; i++)
+		n += key[i] <= high;
+	return n;
+}
+
+/* The last upper half that is not above `high`, down a tree of nodes of eight, whose levels lie from the top on. The
+ * first key is 0; those that fill the last node of a level are the highest there can be. */
+MILL_CLASSIFY_INLINE uint32_t mill_find6(const uint64_t *keys, uint32_t n, uint64_t high, mill_ranking rank)
+{
+	uint32_t shift = 0, at = 0;
+	while (n > MILL_NODE_KEYS << shift)
+		shift += 3;
+	for (;; shift -= 3) {
+		const uint32_t size = (n + (1u << shift) - 1) >> shift;
+		at = at * MILL_NODE_KEYS + rank(keys + at * MILL_NODE_KEYS, high) - 1;
+		at = at < size ? at : size - 1;
+		if (shift == 0)
+			return at;
+		keys += (size + MILL_NODE_KEYS - 1) & ~(MILL_NODE_KEYS - 1);
 	}
-	return MILL_TABLE(c, uint16_t, level[1])[low];
+}
+
+MILL_CLASSIFY_INLINE uint32_t mill_class6(const struct mill_classifier *c, const uint32_t table[3],
+                                          uint32_t n, const uint64_t address[2], mill_ranking rank)
+{
+	const uint32_t at = mill_find6(MILL_TABLE(c, uint64_t, table[0]), n, address[0], rank);
+	const struct mill_upper6 *upper = MILL_TABLE(c, struct mill_upper6, table[1]) + at;
+	if (upper->n == 0 || upper->from != address[0])
+		return upper->class;
+	const struct mill_low6 *low = MILL_TABLE(c, struct mill_low6, table[2]) + upper->first;
+	for (uint32_t left = upper->n; left > 1;) {
+		const uint32_t half = left / 2;
+		low += low[half].from <= address[1] ? half : 0;
+		left -= half;
+	}
+	return (uint32_t)low->class;
 }
 
 MILL_CLASSIFY_INLINE uint32_t mill_narrow(const struct mill_classifier *c, bool narrow, uint32_t offset,
@@ -151,6 +192,19 @@ MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_judge_vector(const struc
 	bits = (mill_bytes64)__builtin_ia32_permvarqi512_mask(bits, byte, bits, (unsigned long long)-1);
 	return __builtin_ia32_ptestmb512(bits, bit, (unsigned long long)-1) & MILL_LINE_MASK;
 }
+
+typedef long long mill_words64 __attribute__((vector_size(64)));
+
+MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_rank_vector(const uint64_t *key, uint64_t high)
+{
+	mill_words64 keys;
+	memcpy(&keys, key, sizeof(keys));
+	const long long h = (long long)high;
+	const mill_words64 all = {h, h, h, h, h, h, h, h};
+	/* 6: above. A bit set from the first key on that is; none when all of them are not. */
+	const uint32_t above = (uint8_t)__builtin_ia32_ucmpq512_mask(keys, all, 6, (uint8_t)-1);
+	return (uint32_t)__builtin_ctz(above | 1u << MILL_NODE_KEYS);
+}
 #endif
 
 /* What a lookup has found out so far. */
@@ -162,14 +216,14 @@ struct mill_sought {
 };
 
 MILL_CLASSIFY_INLINE void mill_seek_classes(const struct mill_classifier *c, const struct mill_key *key,
-                                            bool ipv6, struct mill_sought *s)
+                                            bool ipv6, mill_ranking rank, struct mill_sought *s)
 {
 	uint32_t source = 0, destination = 0;
 	if (c->source[0] != 0)
-		source = ipv6 ? mill_class6(c, c->source, c->sources, key->src6)
+		source = ipv6 ? mill_class6(c, c->source, c->sources, key->src6, rank)
 		              : mill_class4(c, c->source, key->src4);
 	if (c->destination[0] != 0)
-		destination = ipv6 ? mill_class6(c, c->destination, c->destinations, key->dst6)
+		destination = ipv6 ? mill_class6(c, c->destination, c->destinations, key->dst6, rank)
 		                   : mill_class4(c, c->destination, key->dst4);
 	s->column = destination;
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
@@ -182,6 +236,8 @@ MILL_CLASSIFY_INLINE void mill_seek_classes(const struct mill_classifier *c, con
 	s->row = mill_row(c, key);
 	__builtin_prefetch(s->row);
 	s->ports = c->port_classes != 0 ? mill_port_row(c, key) : NULL;
+	if (s->ports != NULL)
+		__builtin_prefetch(s->ports);
 }
 
 MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, struct mill_sought *s)
@@ -203,9 +259,21 @@ MILL_CLASSIFY_INLINE void mill_seek_lines(const struct mill_classifier *c, struc
 	}
 }
 
+/* Of long rows, what the first line of each leaf will ask. */
+MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struct mill_sought *s)
+{
+	for (uint32_t g = 0; g < c->n_pairs && c->row_bytes > 64; g++) {
+		const size_t page = (size_t)s->line[g]->byte[MILL_LINE_SLOTS] * 64;
+		__builtin_prefetch(s->row + page);
+		if (s->ports != NULL)
+			__builtin_prefetch(s->ports + page);
+	}
+}
+
 typedef uint32_t (*mill_judgement)(const struct mill_line *, const uint8_t *, const uint8_t *);
 
-/* The first entry of a leaf that takes the packet, if it comes before `best`; else `best`. */
+/* The first entry of a leaf that takes the packet, if it comes before `best`; else `best`. A line has entries of one page
+ * of the row; lines are in the order of their first entries. */
 MILL_CLASSIFY_INLINE uint32_t mill_first_of(const struct mill_classifier *c, const struct mill_line *line,
                                             const struct mill_sought *s, uint32_t best, mill_judgement judge,
                                             mill_residual residual, const void *packet)
@@ -217,11 +285,14 @@ MILL_CLASSIFY_INLINE uint32_t mill_first_of(const struct mill_classifier *c, con
 			const uint32_t slot = line->entry[__builtin_ctz(found)],
 			               entry = slot & MILL_LINE_MASK;
 			if (entry >= best)
-				return best;
-			if (residual == NULL || !(slot & MILL_LINE_RESIDUAL) || residual(packet, entry))
-				return entry;
+				break;
+			if (residual == NULL || !(slot & MILL_LINE_RESIDUAL) || residual(packet, entry)) {
+				best = entry;
+				break;
+			}
 		}
-		if (line->entry[MILL_LINE_SLOTS] == 0)
+		const uint32_t next = line->entry[MILL_LINE_SLOTS];
+		if (next == 0 || next > best)
 			return best;
 	}
 }
@@ -237,11 +308,11 @@ MILL_CLASSIFY_INLINE uint32_t mill_first(const struct mill_classifier *c, const 
 
 /* One packet. */
 MILL_CLASSIFY_INLINE uint32_t mill_classify(const struct mill_classifier *c, const struct mill_key *key,
-                                            bool ipv6, mill_judgement judge, mill_residual residual,
-                                            const void *packet)
+                                            bool ipv6, mill_judgement judge, mill_ranking rank,
+                                            mill_residual residual, const void *packet)
 {
 	struct mill_sought s;
-	mill_seek_classes(c, key, ipv6, &s);
+	mill_seek_classes(c, key, ipv6, rank, &s);
 	mill_seek_blocks(c, &s);
 	mill_seek_lines(c, &s);
 	return mill_first(c, &s, judge, residual, packet);
@@ -249,15 +320,18 @@ MILL_CLASSIFY_INLINE uint32_t mill_classify(const struct mill_classifier *c, con
 
 /* Up to MILL_CLASSIFY_BURST packets, step by step for all of them, so that their cache misses overlap. */
 MILL_CLASSIFY_INLINE void mill_classify_burst(const struct mill_classifier *c, const struct mill_key *key,
-                                              uint32_t n, bool ipv6, mill_judgement judge, uint32_t *entry)
+                                              uint32_t n, bool ipv6, mill_judgement judge, mill_ranking rank,
+                                              uint32_t *entry)
 {
 	struct mill_sought s[MILL_CLASSIFY_BURST];
 	for (uint32_t i = 0; i < n; i++)
-		mill_seek_classes(c, &key[i], ipv6, &s[i]);
+		mill_seek_classes(c, &key[i], ipv6, rank, &s[i]);
 	for (uint32_t i = 0; i < n; i++)
 		mill_seek_blocks(c, &s[i]);
 	for (uint32_t i = 0; i < n; i++)
 		mill_seek_lines(c, &s[i]);
+	for (uint32_t i = 0; i < n; i++)
+		mill_seek_pages(c, &s[i]);
 	for (uint32_t i = 0; i < n; i++)
 		entry[i] = mill_first(c, &s[i], judge, NULL, NULL);
 }
