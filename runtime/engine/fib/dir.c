@@ -151,7 +151,9 @@ bool mill_dir_init(struct mill_dir *dir, struct mill_fib *fib, struct mill_qsbr 
 	dir->root_length = mill_fib_reserve(MILL_FIB_ROOT);
 	dir->node_length = mill_fib_reserve((size_t)tables.capacity * MILL_FIB_NODE);
 	dir->node_prefixes = mill_fib_reserve((size_t)tables.capacity * sizeof(uint32_t));
-	if (slots && dir->root_length != NULL && dir->node_length != NULL && dir->node_prefixes != NULL)
+	const bool flat6 = family == 4 || mill_flat6_init(&dir->flat6, dir);
+	if (slots && flat6 && dir->root_length != NULL && dir->node_length != NULL &&
+	    dir->node_prefixes != NULL)
 		return true;
 	mill_dir_finish(dir);
 	return false;
@@ -165,6 +167,7 @@ void mill_dir_finish(struct mill_dir *dir)
 	mill_fib_unreserve(dir->node_prefixes, (size_t)capacity * sizeof(uint32_t));
 	for (uint32_t depth = 0; depth < dir->depths; depth++)
 		mill_slots_finish(&dir->slots[depth]);
+	mill_flat6_finish(&dir->flat6);
 	memset(dir, 0, sizeof(*dir));
 }
 
@@ -250,6 +253,7 @@ static void widen(struct mill_dir *dir)
 	const struct tables tables = tables_of(dir->family);
 	mill_compact_drop(&dir->radix);
 	mill_compact_drop(&dir->dxr);
+	mill_flat6_drop(&dir->flat6);
 	struct mill_dir wide = *dir;
 	wide.narrow = false;
 	wide.root = (uint8_t *)dir->fib + tables.root;
@@ -387,24 +391,25 @@ bool mill_dir_set(struct mill_dir *dir, const uint8_t *address, unsigned length,
 	}
 	const struct change change = {group, (uint8_t)length, 0, (uint8_t)length};
 	fill_place(dir, &place, length, &change);
+	if (dir->family == 6)
+		mill_flat6_follow(&dir->flat6, address, length, !known);
 	return true;
 }
 
 /* No prefix needs the node below this place any more: all its entries are the same. */
-static void collapse(struct mill_dir *dir, const struct place *place)
+static void collapse(struct mill_dir *dir, const struct place *place, uint32_t node)
 {
-	const uint32_t node = get(dir, place->table, place->index) & ~MILL_FIB_IS_NODE;
 	*length_of(dir, place->table, place->index) = *length_of(dir, node, 0);
 	put(dir, place->table, place->index, get(dir, node, 0));
 	tell_compact(dir, place->table, place->index, 1);
-	mill_qsbr_defer(dir->qsbr, give_node, dir, node);
 }
 
 void mill_dir_clear(struct mill_dir *dir, const uint8_t *address, unsigned length, uint32_t cover_group,
                     unsigned cover_length)
 {
 	struct place path[MAX_PATH];
-	unsigned depth = 0;
+	uint32_t unused[MAX_PATH];
+	unsigned depth = 0, n_unused = 0;
 	path[0] = root_place(address);
 	while (length > path[depth].bits) {
 		const uint32_t node = get(dir, path[depth].table, path[depth].index) & ~MILL_FIB_IS_NODE;
@@ -413,7 +418,15 @@ void mill_dir_clear(struct mill_dir *dir, const uint8_t *address, unsigned lengt
 	}
 	const struct change change = {cover_group, (uint8_t)cover_length, (uint8_t)length, (uint8_t)length};
 	fill_place(dir, &path[depth], length, &change);
-	for (; depth > 0; depth--)
-		if (--dir->node_prefixes[path[depth].table] == 0)
-			collapse(dir, &path[depth - 1]);
+	for (; depth > 0; depth--) {
+		const uint32_t node = path[depth].table;
+		if (--dir->node_prefixes[node] > 0)
+			continue;
+		collapse(dir, &path[depth - 1], node);
+		unused[n_unused++] = node;
+	}
+	if (dir->family == 6)
+		mill_flat6_follow(&dir->flat6, address, length, -1);
+	while (n_unused > 0) /* not before: a grace period begins when nothing leads to a node */
+		mill_qsbr_defer(dir->qsbr, give_node, dir, unused[--n_unused]);
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "fib/compact.h"
+#include "fib/flat6.h"
 #include "fib/qsbr.h"
 #include "fib/slots.h"
 #include "netmill/fib.h"
@@ -39,6 +40,7 @@ struct mill_dir {
 	bool narrow;                       /* entries of 16 bits */
 	uint32_t prefixes[MILL_DIR_PARTS]; /* ever set, by part of the root */
 	struct mill_compact radix, dxr;    /* follow what changes here, if they are on */
+	struct mill_flat6 flat6;           /* of IPv6: the same */
 };
 
 /* family 4 or 6; the FIB's part is zero. False: out of memory. */

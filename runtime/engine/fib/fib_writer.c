@@ -357,12 +357,24 @@ static bool keep(struct mill_fib_writer *writer, struct mill_compact *compact, u
 	return compact->on;
 }
 
+static void keep_flat6(struct mill_fib_writer *writer, bool wanted)
+{
+	struct mill_flat6 *flat = &writer->dir6.flat6;
+	if (!wanted)
+		mill_flat6_drop(flat);
+	else if (flat->dropping)
+		mill_qsbr_drain(writer->qsbr, KEEP_WAIT_MS);
+	if (wanted && !flat->on && !flat->dropping)
+		mill_flat6_build(flat);
+}
+
 uint32_t mill_fib_writer_keep(struct mill_fib_writer *writer, uint32_t methods)
 {
 	const bool radix4 = keep(writer, &writer->dir4.radix, methods);
 	const bool radix6 = keep(writer, &writer->dir6.radix, methods);
 	const bool dxr4 = keep(writer, &writer->dir4.dxr, methods);
 	const bool dxr6 = keep(writer, &writer->dir6.dxr, methods);
+	keep_flat6(writer, methods >> MILL_FIB_FLAT & 1);
 	return 1u << MILL_FIB_FLAT | (uint32_t)(radix4 && radix6) << MILL_FIB_RADIX |
 	       (uint32_t)(dxr4 && dxr6) << MILL_FIB_DXR;
 }

@@ -411,7 +411,7 @@ static void check_freed(const struct mill_compact *compact)
 {
 	uint32_t freed = 0;
 	if (!compact->on)
-		return; /* left off by the last change of methods, or given up when the tables became wide */
+		return; /* given up when the tables became wide */
 	for (uint32_t units = 1; units < MILL_COMPACT_CLASSES; units++)
 		for (uint32_t at = compact->free[units]; at != 0; freed += units)
 			memcpy(&at, compact->blocks + (size_t)(at - 1) * 8, sizeof(at));
@@ -419,6 +419,24 @@ static void check_freed(const struct mill_compact *compact)
 	      compact->next - MILL_COMPACT_FIRST);
 	for (uint32_t i = 0; i < MILL_COMPACT_INDEX / 4; i++)
 		CHECK(compact->index[i] == 0, "nothing in index word %u", i);
+}
+
+/* The same of IPv6's cells and runs. */
+static void check_flat6_freed(const struct mill_flat6 *flat)
+{
+	uint32_t freed = 0;
+	for (uint32_t i = 0; i < MILL_FLAT6_BLOCK; i++)
+		CHECK(flat->longer[i] == 0, "no longer prefixes in /16 number %x", i);
+	if (!flat->on)
+		return;
+	for (uint32_t size = 0; size < MILL_FLAT6_SIZES; size++)
+		for (uint32_t at = flat->free[size]; at != 0; freed += 1u << size)
+			memcpy(&at, flat->runs + (size_t)(at - 1) * MILL_FLAT6_UNIT, sizeof(at));
+	CHECK(freed == flat->next, "%u units freed of %u", freed, flat->next);
+	CHECK(flat->blocks.n_free == flat->blocks.next - 1, "%u blocks freed of %u", flat->blocks.n_free,
+	      flat->blocks.next - 1);
+	for (uint32_t i = 0; i < MILL_FLAT6_BLOCK; i++)
+		CHECK(flat->lead[i] == 0, "nothing in lead word %x", i);
 }
 
 /* No more nodes of two depths: as soon as one of them is wanted, entries of 32 bits take over. */
@@ -433,6 +451,7 @@ static void crowd(struct model *m)
 static void check_empty(struct model *m)
 {
 	struct mill_fib_writer *w = &m->f->writer;
+	mill_fib_writer_keep(w, ALL_METHODS);
 	apply(m, record_simple(MILL_FIB_SYNC_BEGIN, 0, 0));
 	apply(m, record_simple(MILL_FIB_SYNC_END, 0, 0));
 	mill_qsbr_drain(&m->f->qsbr, 100);
@@ -453,6 +472,7 @@ static void check_empty(struct model *m)
 	check_freed(&w->dir4.dxr);
 	check_freed(&w->dir6.radix);
 	check_freed(&w->dir6.dxr);
+	check_flat6_freed(&w->dir6.flat6);
 	memset(m->route, 0, sizeof(m->route));
 	memset(m->group, 0, sizeof(m->group));
 	memset(m->adjacency, 0, sizeof(m->adjacency));

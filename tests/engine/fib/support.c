@@ -154,12 +154,14 @@ uint32_t lookup4(const struct mill_fib *fib, uint32_t address)
 
 uint32_t lookup6(const struct mill_fib *fib, const uint8_t address[16])
 {
-	uint32_t group, radix, dxr;
+	uint32_t group, radix, dxr, trie;
 	mill_fib_lookup6(fib, (const uint8_t(*)[16])address, &group, 1);
+	mill_fib_trie6(fib, (const uint8_t(*)[16])address, &trie, 1);
 	mill_radix_lookup6(fib, (const uint8_t(*)[16])address, &radix, 1);
 	mill_dxr_lookup6(fib, (const uint8_t(*)[16])address, &dxr, 1);
-	CHECK(radix == group && dxr == group, "%02x%02x…: flat %u, radix %u, dxr %u", address[0], address[1],
-	      group, radix, dxr);
+	CHECK(radix == group && dxr == group && trie == group,
+	      "%02x%02x…: flat %u, radix %u, dxr %u, trie %u", address[0], address[1], group, radix, dxr,
+	      trie);
 	return group;
 }
 

@@ -3,7 +3,8 @@
  * indices only, so that it may be mapped anywhere and outlive the engine that wrote it.
  *
  *   near4[2^24] ⇢ root4[2^24] → nodes4[256]   DIR-24-8, Gupta et al. 1998
- *   root6[2^24] → nodes6[256] → …       the same continued, one node a byte of the address
+ *   root6[2^24] → nodes6[256] → …       the same continued, one node a byte of the address: a trie
+ *   lead6[2^16] → cells6[2^16] ⇢ runs   made from it for lookups: netmill/fib_flat6.h
  *   group[] → (bucket[] →) adjacency_slot[] → adjacency[]
  *   group[] ⇢ use[worker][]             packets and bytes that went by each group: shm/fib_use.h
  *
@@ -106,7 +107,8 @@ struct mill_fib {
 #define MILL_FIB_NODES6_OFFSET        (MILL_FIB_ROOT6_OFFSET + MILL_FIB_ROOT * 4ull)
 #define MILL_FIB_ROOT4_OFFSET         (MILL_FIB_NODES6_OFFSET + MILL_FIB_NODES6 * MILL_FIB_NODE * 4ull)
 #define MILL_FIB_NODES4_OFFSET        (MILL_FIB_ROOT4_OFFSET + MILL_FIB_ROOT * 4ull)
-#define MILL_FIB_COMPACT_OFFSET       (MILL_FIB_NODES4_OFFSET + MILL_FIB_NODES4 * MILL_FIB_NODE * 4ull)
+#define MILL_FIB_FLAT6_OFFSET         (MILL_FIB_NODES4_OFFSET + MILL_FIB_NODES4 * MILL_FIB_NODE * 4ull)
+#define MILL_FIB_COMPACT_OFFSET       (MILL_FIB_FLAT6_OFFSET + MILL_FLAT6_BYTES)
 #define MILL_FIB_BYTES                (MILL_FIB_COMPACT_OFFSET + 4 * MILL_COMPACT_BYTES)
 
 _Static_assert(sizeof(struct mill_fib) <= MILL_FIB_HEADER, "the header has its place");
@@ -201,4 +203,5 @@ static inline uint32_t mill_fib_gateway(const struct mill_fib *fib, uint32_t gat
 }
 
 #include "netmill/fib_lookup.h"
+#include "netmill/fib_flat6.h"
 #include "netmill/fib_compact.h"

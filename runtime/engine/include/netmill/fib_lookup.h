@@ -104,13 +104,17 @@ static inline void mill_fib_lookup4(const struct mill_fib *fib, const uint32_t *
 	}
 }
 
+static inline uint32_t mill_fib_from16(uint32_t entry)
+{
+	return (entry & ~MILL_FIB_IS_NODE16) | (entry & MILL_FIB_IS_NODE16) << 16;
+}
+
 /* Entry i of a table in the form of 32 bits, whatever its width. */
 static inline uint32_t mill_fib_entry6(const uint8_t *table, size_t i, bool wide)
 {
 	if (wide)
 		return __atomic_load_n((const uint32_t *)table + i, __ATOMIC_ACQUIRE);
-	const uint32_t entry = __atomic_load_n((const uint16_t *)table + i, __ATOMIC_ACQUIRE);
-	return (entry & ~MILL_FIB_IS_NODE16) | (entry & MILL_FIB_IS_NODE16) << 16;
+	return mill_fib_from16(__atomic_load_n((const uint16_t *)table + i, __ATOMIC_ACQUIRE));
 }
 
 /* Nodes that are indexed by that byte of the address. */
@@ -139,6 +143,27 @@ static inline void mill_fib_go6(struct mill_fib_walk6 *walk, const uint8_t *node
 	walk->n += entry >> 31;
 }
 
+/* Lanes that stand on nodes of byte `from` of the address go on until all are done, or stand on nodes of byte `to`. A
+ * node of the last byte has no nodes below it: the writer keeps that, the bound makes it safe. */
+static inline __attribute__((always_inline)) void mill_fib_descend6(const struct mill_fib *fib,
+                                                                    struct mill_fib_walk6 *walk,
+                                                                    const uint8_t (*dst)[16], uint32_t *group,
+                                                                    unsigned from, unsigned to, bool wide)
+{
+	const uint8_t *nodes = mill_fib_nodes6(fib, from, wide);
+	for (unsigned byte = from; walk->n && byte < to; byte++) {
+		const unsigned left = walk->n, next = byte < 15 ? byte + 1 : 15;
+		const uint8_t *below = mill_fib_nodes6(fib, next, wide);
+		walk->n = 0;
+		for (unsigned k = 0; k < left; k++) {
+			const unsigned i = walk->lane[k];
+			group[i] = mill_fib_entry6(nodes, walk->at[k], wide);
+			mill_fib_go6(walk, below, group[i], i, dst[i][next], wide);
+		}
+		nodes = below;
+	}
+}
+
 static inline __attribute__((always_inline)) void
 mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group, unsigned n, bool wide)
 {
@@ -155,49 +180,22 @@ mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *
 		group[i] = mill_fib_entry6(root, index[i], wide);
 		mill_fib_go6(&walk, nodes, group[i], i, dst[i][3], wide);
 	}
-	/* A node of the last byte has no nodes below it: the writer keeps that, the bound makes it safe. */
-	for (unsigned byte = 3; walk.n && byte < 16; byte++) {
-		const unsigned left = walk.n, next = byte < 15 ? byte + 1 : 15;
-		const uint8_t *below = mill_fib_nodes6(fib, next, wide);
-		walk.n = 0;
-		for (unsigned k = 0; k < left; k++) {
-			const unsigned i = walk.lane[k];
-			group[i] = mill_fib_entry6(nodes, walk.at[k], wide);
-			mill_fib_go6(&walk, below, group[i], i, dst[i][next], wide);
-		}
-		nodes = below;
-	}
+	mill_fib_descend6(fib, &walk, dst, group, 3, 16, wide);
 	const uint32_t fallback = __atomic_load_n(&fib->default6, __ATOMIC_RELAXED);
 	mill_fib_fall_back(group, n, fallback);
 }
 
-static inline void mill_fib_batch6_any(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
-                                       unsigned n, bool wide)
-{
-	unsigned whole = 0;
-#ifdef MILL_FIB_HAS_VECTOR
-	if (fib->vector && n >= MILL_FIB_LANES) {
-		whole = n & ~(MILL_FIB_LANES - 1);
-		if (wide)
-			mill_fib_vector6_wide(fib, dst, group, whole);
-		else
-			mill_fib_vector6(fib, dst, group, whole);
-	}
-#endif
-	if (wide)
-		mill_fib_batch6(fib, dst + whole, group + whole, n - whole, true);
-	else
-		mill_fib_batch6(fib, dst + whole, group + whole, n - whole, false);
-}
-
-/* Addresses in network order → group of the longest matching prefix, 0 for no route. Any n. */
-static inline void mill_fib_lookup6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
-                                    unsigned n)
+/* Down the trie from its root: as mill_fib_lookup6 (netmill/fib_flat6.h), for when that has nothing faster. */
+static inline void mill_fib_trie6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
+                                  unsigned n)
 {
 	const bool wide = __atomic_load_n(&fib->wide6, __ATOMIC_ACQUIRE);
 	while (n > 0) {
 		const unsigned some = n < MILL_FIB_BATCH ? n : MILL_FIB_BATCH;
-		mill_fib_batch6_any(fib, dst, group, some, wide);
+		if (wide)
+			mill_fib_batch6(fib, dst, group, some, true);
+		else
+			mill_fib_batch6(fib, dst, group, some, false);
 		dst += some;
 		group += some;
 		n -= some;
