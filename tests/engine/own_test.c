@@ -325,17 +325,23 @@ static void verification(void)
 
 /* --- Multicast Listener Discovery ----------------------------------------------------------------------------- */
 
-static void send_query(const uint8_t *to, uint8_t option, const uint8_t *about, uint32_t length)
+static uint32_t query(uint8_t *frame, const uint8_t *to, const uint8_t options[8], const uint8_t *message,
+                      uint32_t length)
 {
 	static const uint8_t querier[16] = {0xfe, 0x80, [15] = STATION}, mac[6] = {0x33, 0x33, 0, 0, 0, 1};
-	uint8_t frame[256], message[28] = {130, [5] = 20}, options[8] = {58, 0, option, 2, 0, 0, 1, 0};
-	memcpy(message + 8, about, 16);
 	frames_icmp6(frame, mac_a, mac, querier, to, 1, message, length);
 	memmove(frame + 62, frame + 54, length);
 	memcpy(frame + 54, options, 8);
 	frame[19] = (uint8_t)(8 + length);
 	frame[20] = 0;
-	frames_send(&a, frame, 62 + length);
+	return 62 + length;
+}
+
+static void send_query(const uint8_t *to, uint8_t option, const uint8_t *about, uint32_t length)
+{
+	uint8_t frame[256], message[28] = {130, [5] = 20}, options[8] = {58, 0, option, 2, 0, 0, 1, 0};
+	memcpy(message + 8, about, 16);
+	frames_send(&a, frame, query(frame, to, options, message, length));
 }
 
 /* The next MLD message within that time; 0 for none. */
@@ -611,7 +617,7 @@ static void options(void)
 static void malformed(void)
 {
 	static const uint8_t stranger[4] = {10, 0, 1, 66}, stranger6[16] = {0xfd, 1, [15] = 66};
-	uint8_t whole[2][256], frame[256], message[32];
+	uint8_t whole[2][256], frame[256], message[32], taken[2048];
 	const uint32_t option = discovery_message(message, 135, 0, ours6, 1, mac_a);
 	const uint32_t length[2] = {
 	    frames_arp(whole[0], broadcast, 1, mac_a, stranger, ours),
@@ -619,7 +625,7 @@ static void malformed(void)
 	for (uint32_t kind = 0; kind < 2; kind++) {
 		for (uint32_t cut = 14; cut < length[kind]; cut++)
 			frames_send(&a, whole[kind], cut);
-		while (frames_take(&a, frame, 50) != 0)
+		while (frames_take(&a, taken, 50) != 0)
 			;
 		CHECK(known(0, kind == 0 ? stranger : stranger6, kind == 0 ? 4 : 16) == NULL,
 		      "nothing from what is cut short");
@@ -637,15 +643,29 @@ static void malformed(void)
 			             memcpy(message, frame + 54, 32), 32);
 		frames_send(&a, frame, length[kind]);
 		if (i % 64 == 0)
-			while (frames_take(&a, whole[0] + 128, 0) != 0)
+			while (frames_take(&a, taken, 0) != 0)
 				;
 	}
-	while (frames_take(&a, frame, 50) != 0)
+	for (uint32_t i = 0; i < 10000; i++) { /* queries: options of any kind, messages of any length */
+		uint8_t options[8] = {58, 0, 5, 2, 0, 0, 1, 0}, asked[28] = {130};
+		for (uint32_t k = 0; k < 1 + i % 3; k++) {
+			random = random * 1664525 + 1013904223;
+			if ((random >> 8) % 3 == 0)
+				options[(random >> 16) % 8] = (uint8_t)(random >> 24);
+			else
+				asked[4 + (random >> 16) % 24] = (uint8_t)(random >> 24);
+		}
+		frames_send(&a, frame, query(frame, all_nodes, options, asked, i % 29));
+		if (i % 64 == 0)
+			while (frames_take(&a, taken, 0) != 0)
+				;
+	}
+	while (frames_take(&a, taken, 50) != 0)
 		;
 	usleep(300000); /* limits recover */
 	send_arp(&a, broadcast, 1, mac_a, theirs, ours);
-	CHECK(next(&a, frame, 500) == 42, "it answers as before");
-	printf("ok malformed ARP and Neighbour Discovery do no harm\n");
+	CHECK(next(&a, taken, 500) == 42, "it answers as before");
+	printf("ok malformed ARP, Neighbour Discovery and MLD do no harm\n");
 }
 
 static void discovery(void)
