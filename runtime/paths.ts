@@ -14,7 +14,12 @@ function findRoot(from: string): string {
   }
 }
 
-export const engineBinary = join(packageRoot, 'runtime', 'engine', 'build', 'netmill-engine');
+const engineBuild = join(packageRoot, 'runtime', 'engine', 'build');
+export const engineBinary = join(engineBuild, 'netmill-engine');
+
+export function toolBinary(tool: string): string {
+  return join(engineBuild, `netmill-${tool}`);
+}
 
 export const DEFAULT_RUNDIR = '/run/netmill';
 export const DEFAULT_SOCKET = `${DEFAULT_RUNDIR}/netmill.sock`;

@@ -14,6 +14,7 @@ export const categories = {
   routes: 'Routes',
   acl: 'ACLs',
   sets: 'Sets',
+  traffic: 'Traffic',
   general: 'General',
 } as const;
 

@@ -9,6 +9,7 @@ import { AclReloadCommand } from './acl-reload.js';
 import { ArpCommand } from './arp.js';
 import { ArpAddCommand } from './arp-add.js';
 import { ArpDeleteCommand } from './arp-delete.js';
+import { BridgeCommand } from './bridge.js';
 import { BuildCommand } from './build.js';
 import { CheckCommand } from './check.js';
 import { CounterCommand } from './counter.js';
@@ -17,6 +18,7 @@ import { DocsCommand } from './docs.js';
 import { ExplainCommand } from './explain.js';
 import { ExportCommand } from './export.js';
 import { FibCommand } from './fib.js';
+import { GenCommand } from './gen.js';
 import { GenerationsCommand } from './generations.js';
 import { HelpCommand } from './help.js';
 import { IfconfigCommand } from './ifconfig.js';
@@ -81,6 +83,8 @@ const commands = [
   SetDeleteCommand,
   SetReplaceCommand,
   ShutdownCommand,
+  GenCommand,
+  BridgeCommand,
   InteractiveCommand,
   HelpCommand,
   VersionCommand,

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { lookupReasons } from '../../codegen/lookup.js';
+import { bridgeReport, genReport } from './traffic-reports.js';
 
 const line = z.int().positive();
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -200,6 +201,8 @@ export const schemas = {
   import: imported,
   export: exported,
   test: tested,
+  gen: genReport,
+  bridge: bridgeReport,
   error: failure,
 } as const;
 

@@ -20,6 +20,8 @@ import type {
 import { type Lab, type Node, type Run, sleep, until } from './netns.js';
 
 const cliMain = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url));
+/** The `netmill` command, to be run by hand. */
+export const cli = [process.execPath, cliMain] as const;
 const daemonMain = fileURLToPath(new URL('../../runtime/daemon-main.js', import.meta.url));
 
 let instances = 0;

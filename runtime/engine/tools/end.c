@@ -1,0 +1,136 @@
+/* See end.h. */
+#include "tools/end.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What back ends say of a port concerns routers. */
+void mill_log(const char *format, ...)
+{
+	(void)format;
+}
+
+static const struct mill_port_ops *back_end(const char *spec)
+{
+	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_xdp, &mill_port_pcap};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		const size_t n = strlen(all[i]->kind);
+		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
+			return all[i];
+	}
+	return NULL;
+}
+
+static bool attach(struct mill_end *end, const char *rundir, struct mill_error *error)
+{
+	char path[108];
+	snprintf(path, sizeof(path), "%s/pipe/%s.sock", rundir, end->spec + strlen("pipe:"));
+	const int code = -mill_pipe_open(&end->pipe, path);
+	if (code != 0) {
+		mill_fail(error, code, "%s: %s: %s%s", end->spec, path, strerror(code),
+		          code == EBUSY ? "; it has a peer already"
+		          : code == ENOENT
+		              ? "; is an engine running there, with a port of that name in its policy?"
+		          : code == EPROTO ? "; that engine is of another version"
+		                           : "");
+		return false;
+	}
+	end->is_peer = true;
+	end->rx_rings = end->tx_rings = end->pipe.attach.rings;
+	end->rx = end->pipe.rx;
+	end->tx = end->pipe.tx;
+	memcpy(end->mac, (const uint8_t[6]){2, 0, 0, 0, 0, 1}, 6);
+	return true;
+}
+
+bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *region, uint16_t slot,
+                   const char *rundir, struct mill_error *error)
+{
+	memset(end, 0, sizeof(*end));
+	end->spec = spec;
+	if (strncmp(spec, "pipe:", 5) == 0)
+		return attach(end, rundir, error);
+	struct mill_port *port = &end->port;
+	port->ops = back_end(spec);
+	if (port->ops == NULL) {
+		mill_fail(error, EINVAL, "'%s' names no port: expected netmap:, xdp:, pipe: or pcap:", spec);
+		return false;
+	}
+	if (strlen(spec) >= sizeof(port->config.spec)) {
+		mill_fail(error, ENAMETOOLONG, "%s: a port spec has at most %zu bytes", spec,
+		          sizeof(port->config.spec) - 1);
+		return false;
+	}
+	snprintf(port->config.name, sizeof(port->config.name), "%.*s", (int)sizeof(port->config.name) - 1,
+	         spec);
+	strcpy(port->config.spec, spec);
+	port->config.slot = slot;
+	port->config.fallback = MILL_FALLBACK_KERNEL;
+	port->state = &end->state;
+	port->region = region;
+	port->rundir = rundir;
+	port->share = mill_region_n_free(region) / 2;
+	if (!port->ops->open(port, error)) {
+		port->ops = NULL;
+		return false;
+	}
+	end->rx_rings = port->rx_rings;
+	end->tx_rings = port->tx_rings;
+	end->rx = port->rx;
+	end->tx = port->tx;
+	memcpy(end->mac, end->state.mac, 6);
+	return true;
+}
+
+void mill_end_close(struct mill_end *end)
+{
+	if (end->is_peer)
+		mill_pipe_close(&end->pipe);
+	else if (end->port.ops != NULL)
+		end->port.ops->close(&end->port);
+	end->port.ops = NULL;
+	end->is_peer = false;
+}
+
+void mill_end_rx_sync(struct mill_end *end, uint32_t ring)
+{
+	if (end->is_peer)
+		mill_pipe_rx_sync(&end->pipe, ring);
+	else
+		end->port.ops->rx_sync(&end->port, ring);
+}
+
+void mill_end_tx_sync(struct mill_end *end, uint32_t ring)
+{
+	if (end->is_peer)
+		mill_pipe_tx_sync(&end->pipe, ring);
+	else
+		end->port.ops->tx_sync(&end->port, ring);
+}
+
+void mill_end_beat(struct mill_end *end, uint64_t now_ns)
+{
+	if (end->is_peer || end->port.ops->heartbeat == NULL)
+		return;
+	for (uint32_t ring = 0; ring < end->rx_rings; ring++)
+		end->port.ops->heartbeat(&end->port, ring, now_ns);
+}
+
+void mill_end_wait(struct mill_end *end, int timeout_ms)
+{
+	struct pollfd fds[MILL_MAX_RINGS];
+	nfds_t n = 0;
+	if (end->is_peer) {
+		(void)mill_pipe_wait(&end->pipe, timeout_ms, false);
+		return;
+	}
+	for (uint32_t ring = 0; ring < end->rx_rings; ring++) {
+		if (end->port.ops->rx_arm != NULL && end->port.ops->rx_arm(&end->port, ring))
+			return;
+		const int fd = end->port.ops->watch == NULL ? end->port.ops->rx_fd(&end->port, ring) : -1;
+		if (fd >= 0)
+			fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	}
+	(void)poll(fds, n, n == 0 ? 1 : timeout_ms);
+}

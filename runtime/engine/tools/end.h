@@ -1,0 +1,32 @@
+/*
+ * One end of traffic for a tool: a port that the tool opens itself, by the engine's own back ends (`xdp:`, `pcap:` …),
+ * or the peer of a running engine's pipe (`pipe:NAME`). Either way the tool sees netmap rings and two syncs.
+ * One thread for each direction; open and close from one thread.
+ */
+#pragma once
+#include "client/pipe_client.h"
+#include "port/port.h"
+#include "region.h"
+
+struct mill_end {
+	const char *spec;
+	bool is_peer; /* of a pipe: the rings lie in that engine's region */
+	uint32_t rx_rings, tx_rings;
+	struct netmap_ring **rx, **tx;
+	uint8_t mac[6];
+	struct mill_port port;
+	struct mill_port_state state;
+	struct mill_pipe_client pipe;
+};
+
+/* `slot`: another one for each end of a region. `rundir`: of the engine whose pipes are meant. The port's name is its
+ * spec; where it is a netdev, the kernel takes IP back as soon as the tool is gone. */
+bool mill_end_open(struct mill_end *, const char *spec, struct mill_region *, uint16_t slot,
+                   const char *rundir, struct mill_error *);
+void mill_end_close(struct mill_end *);
+void mill_end_rx_sync(struct mill_end *, uint32_t ring);
+void mill_end_tx_sync(struct mill_end *, uint32_t ring);
+/* Every few milliseconds: the kernel's program hands frames over only while somebody is there. */
+void mill_end_beat(struct mill_end *, uint64_t now_ns);
+/* Waits until a ring has packets, at most so long. */
+void mill_end_wait(struct mill_end *, int timeout_ms);

@@ -1,0 +1,140 @@
+/*
+ * `netmill gen` and `netmill bridge` as an operator uses them: through a router, through its pipes, through a bridge, up
+ * to the host stack.
+ *
+ *   tester t0 ──── r0 router r1 ──── t1 tester       10.0.1.0/24, 10.0.2.0/24, 2001:db8:1::/64, 2001:db8:2::/64
+ */
+import type { ExecutionContext } from 'ava';
+import {
+  type BridgeReport,
+  bridgeReport,
+  type GenReport,
+  genReport,
+} from '../../runtime/cli/traffic-reports.js';
+import type { InterfaceReply } from '../../runtime/control/types.js';
+import { cli, Netmill } from '../support/netmill.js';
+import { Lab, type Node, until } from '../support/netns.js';
+import { systemTest } from '../support/system-test.js';
+
+const nothingWrong = { missing: 0, reordered: 0, duplicates: 0, late: 0 };
+
+async function gen(node: Node, ...args: readonly string[]): Promise<GenReport> {
+  const out = await node.run(...cli, 'gen', '--json', ...args);
+  return genReport.parse(JSON.parse(out.trim().split('\n').at(-1)!));
+}
+
+/** All that was sent came, once and in order. */
+function whole(t: ExecutionContext, report: GenReport, packets: number): void {
+  const { sent, received, missing, reordered, duplicates, late } = report;
+  const expected = { sent: packets, received: packets, ...nothingWrong };
+  t.deepEqual({ sent, received, missing, reordered, duplicates, late }, expected);
+  t.true(report.latencyNs!.least > 0 && report.latencyNs!.most >= report.latencyNs!.p50);
+}
+
+async function ring(): Promise<{ lab: Lab; tester: Node; router: Node }> {
+  const lab = await Lab.create();
+  const [tester, router] = [await lab.node('tester'), await lab.router('router')];
+  for (const i of [0, 1])
+    await lab.link(
+      {
+        node: tester,
+        device: `t${i}`,
+        addresses: [`10.0.${i + 1}.2/24`, `2001:db8:${i + 1}::2/64`],
+        mac: `02:00:00:00:00:0${i}`,
+      },
+      {
+        node: router,
+        device: `r${i}`,
+        addresses: [`10.0.${i + 1}.1/24`, `2001:db8:${i + 1}::1/64`],
+        mac: `02:00:00:00:01:0${i}`,
+      },
+    );
+  return { lab, tester, router };
+}
+
+const wires = `import { router } from 'netmill'
+export default router('r', { interfaces: {
+  a: { port: 'xdp:r0', fallback: 'kernel' }, b: { port: 'xdp:r1', fallback: 'kernel' } } })
+`;
+
+systemTest('a generator and its sink, through a router, in both families', async (t) => {
+  const { lab, tester, router } = await ring();
+  try {
+    await Netmill.start(lab, router, wires);
+    const ports = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--to-mac', '02:00:00:00:01:00'];
+    await router.ip(
+      'neigh replace 10.0.2.2 lladdr 02:00:00:00:00:01 dev r1 nud permanent',
+      'neigh replace 2001:db8:2::2 lladdr 02:00:00:00:00:01 dev r1 nud permanent',
+    );
+    const most = ['--rate', '5k', '--count', '5000', '--flows', '100'];
+    whole(t, await gen(tester, ...ports, '--from', '10.0.1.2', '--to', '10.0.2.2', ...most), 5000);
+    const six = ['--from', '2001:db8:1::2', '--to', '2001:db8:2::2', '--size', '100,1514'];
+    whole(t, await gen(tester, ...ports, ...six, ...most), 5000);
+    const away = await gen(tester, ...ports, '--from', '10.0.1.2', '--to', '203.0.113.1', '--count', '100');
+    t.deepEqual([away.sent, away.received], [100, 0], 'what the router has no route to is lost');
+    t.regex(
+      await tester.run('ping', '-c1', '-W5', '10.0.1.1'),
+      /1 received/,
+      'the ports are the kernel’s again',
+    );
+  } finally {
+    await lab.close();
+  }
+});
+
+systemTest('a generator and its sink as peers of two pipes', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const router = await lab.router('router');
+    const netmill = await Netmill.start(
+      lab,
+      router,
+      `import { router } from 'netmill'
+export default router('r', { interfaces: {
+  a: { port: 'pipe:a', host: 'none', address: ['10.0.1.1/24'] }, b: { port: 'pipe:b', host: 'none', address: ['10.0.2.1/24'] } } })
+`,
+    );
+    t.is((await netmill.run('arp', 'add', '10.0.2.2', '02:00:00:00:00:01', '--iface', 'b')).code, 0);
+    const shown = await netmill.json<InterfaceReply[]>('ifconfig');
+    const mac = shown.find(({ name }) => name === 'a')!.mac;
+    const ports = ['--send', 'pipe:a', '--receive', 'pipe:b', '--rundir', netmill.rundir, '--to-mac', mac];
+    const report = await gen(
+      router,
+      ...ports,
+      ...['--from', '10.0.1.2', '--to', '10.0.2.2', '--count', '5k', '--rate', '5k', '--flows', '1000'],
+    );
+    whole(t, report, 5000);
+  } finally {
+    await lab.close();
+  }
+});
+
+systemTest('a bridge of two ports, and one of a port and its host stack', async (t) => {
+  const { lab, tester, router } = await ring();
+  const bridge = (...args: readonly string[]) =>
+    lab.own(router.start(cli[0], [...cli.slice(1), 'bridge', '--json', ...args]));
+  const last = (out: unknown): BridgeReport =>
+    bridgeReport.parse(JSON.parse(String(out).trim().split('\n').at(-1)!));
+  try {
+    const joined = bridge('xdp:r0', 'xdp:r1');
+    await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r1')).includes('xdp'));
+    const ports = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--to-mac', '02:00:00:00:00:01'];
+    whole(t, await gen(tester, ...ports, '--count', '5000', '--rate', '5k', '--flows', '7'), 5000);
+    joined.kill('SIGINT');
+    t.true(last((await joined).stdout).there.packets >= 5000);
+
+    const raised = bridge('xdp:r0', 'host');
+    await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r0')).includes('xdp'));
+    let said = '';
+    raised.stdout!.on('data', (chunk) => (said += String(chunk)));
+    // Until the bridge serves the port, the kernel has it to itself.
+    await until('the kernel to answer what the bridge hands up', async () => {
+      t.is(await tester.pings(5, '10.0.1.1'), 5);
+      return said.includes('\n') && last(said.slice(0, said.lastIndexOf('\n'))).there.packets >= 5;
+    });
+    raised.kill('SIGINT');
+    await raised;
+  } finally {
+    await lab.close();
+  }
+});
