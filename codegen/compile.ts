@@ -190,7 +190,7 @@ function startCompiler(
   const flags = [...compilerFlags(options), ...includeFlags(), tablesFlag(at(tablesFile))];
   const stopped = new AbortController();
   const result = runCompiler([...flags, ...files], options, stopped.signal);
-  const version = compilerVersion(options);
+  const version = compilerVersion(options, stopped.signal);
   const stop = async () => {
     stopped.abort();
     await Promise.all([result, version]);

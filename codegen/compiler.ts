@@ -95,7 +95,7 @@ export function runCompiler(
 }
 
 /** First line of `gcc --version`. */
-export async function compilerVersion(options: CompilerOptions = {}): Promise<string> {
-  const found = await runCompiler(['--version'], options);
+export async function compilerVersion(options: CompilerOptions = {}, signal?: AbortSignal): Promise<string> {
+  const found = await runCompiler(['--version'], options, signal);
   return found.kind === 'done' ? (found.errors.split('\n')[0] ?? '') : '';
 }

@@ -126,6 +126,20 @@ test('a rule keeps its identity when another one is put before it', async (t) =>
   );
 });
 
+test('a policy that the analysis refuses does not wait for the compiler, and nothing is written', async (t) => {
+  t.timeout(240_000);
+  const lockedOut = policy.replace(
+    "export default router('r', {",
+    "export default router('r', { mustReach: { admins: { in: 'wan', from: nets('10.1.2.3'), to: nets('192.0.2.1'), service: tcp(22) } },",
+  );
+  await built(lockedOut, {}, 'exec sleep 3600', (result, outDir) => {
+    t.false(result.ok);
+    if (!result.ok)
+      t.true(result.diagnostics.some((one) => one.severity === 'error' && one.code === 'NM3023'));
+    t.false(existsSync(outDir));
+  });
+});
+
 const refused: Readonly<
   Record<string, readonly [script: string, compiler: BuildOptions['compiler'], wanted: string]>
 > = {
