@@ -39,7 +39,8 @@ export class InitCommand extends NetmillCommand {
     requireEmpty(directory);
     const words = {
       NAME: packageName(basename(directory)),
-      NETMILL: this.package ?? `file:${packageRoot}`,
+      // It stands between quotes.
+      NETMILL: JSON.stringify(this.package ?? `file:${packageRoot}`).slice(1, -1),
     };
     const files = readdirSync(templates, { recursive: true, encoding: 'utf8' })
       .filter((name) => statSync(join(templates, name)).isFile())

@@ -13,6 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { execa } from 'execa';
+import { parse } from 'yaml';
+import { packageRoot } from '../../codegen/package-root.js';
 import { schemas } from '../../runtime/cli/schemas.js';
 import { netmill } from './netmill.js';
 
@@ -32,8 +34,20 @@ test.serial('what init makes passes check, its tests, and the compiler', async (
   t.regex(ran.stdout, /edge +13 of 13 \(100 %\) +12 of 12 \(100 %\)/);
   const types = await execa('node_modules/typescript/bin/tsc', ['-p', repository], { reject: false });
   t.is(types.stdout, '');
-  t.true(existsSync(join(repository, '.github/workflows/policy.yml')));
-  t.is(JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')).name, 'made');
+  const ci = parse(readFileSync(join(repository, '.github/workflows/policy.yml'), 'utf8'));
+  const steps = ci.jobs.policy.steps.map((one: { run?: string }) => one.run ?? '').join('\n');
+  t.regex(steps, /^npx netmill check \. --format github$[\s\S]*^npx netmill test --format github$/m);
+  const { name, devDependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+  t.is(name, 'made');
+  t.deepEqual(devDependencies, { netmill: `file:${packageRoot}` });
+  t.regex(readFileSync(join(repository, 'lib/waivers.ts'), 'utf8'), /\.waive\(\.\.\.accepted\.ssh\)/);
+});
+
+test.serial('init takes netmill from where it is told', async (t) => {
+  const repository = join(scratch, 'elsewhere');
+  t.is((await netmill(['init', repository, '--package', 'file:./vendor/"1".tgz'])).code, 0);
+  const { devDependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+  t.deepEqual(devDependencies, { netmill: 'file:./vendor/"1".tgz' });
 });
 
 test.serial('init leaves a directory alone that has something in it', async (t) => {

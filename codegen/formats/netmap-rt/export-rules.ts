@@ -34,6 +34,7 @@ const known: Readonly<Record<'rule' | 'match' | 'action', readonly string[]>> = 
   match: ['from', 'to', 'service', 'header'],
   action: ['allow', 'deny', 'nexthop'],
 };
+const doBesides = 'delete it; netmap-rt lets packets pass, drops and diverts, and logs what it does so with.';
 const mostLines = 10_000;
 const usualRate = 10;
 
@@ -48,8 +49,10 @@ export function exportRule(
   refuse: Refuse,
 ): readonly string[] {
   const { action, match, log, origin } = rule;
-  for (const key of Object.keys(rule))
-    if (!known.rule.includes(key)) refuse(origin, `a line of netmap-rt has nothing like '${key}'`);
+  const { treatment: _, ...said } = { ...rule, ...rule.treatment };
+  for (const key of Object.keys(said))
+    if (!known.rule.includes(key))
+      refuse(origin, `a line of netmap-rt has nothing like .${key}()`, undefined, doBesides);
   for (const key of Object.keys({ ...match, header: undefined, ...match.header }))
     if (!known.match.includes(key))
       refuse(origin, `a line of netmap-rt cannot test ${key === 'when' ? 'a predicate' : `'${key}'`}`);

@@ -21,6 +21,8 @@ function fate(packet: string, expected: string): void {
 test('nobody outside uses our addresses', () => {
   // Neighbour Discovery stands before every rule.
   holds({ in: 'wan', from: office, except: { service: icmp() }, is: 'denied' });
+  const { treatment = '' } = simulate(edge, 'in wan tcp 10.20.0.10:1234 > 203.0.113.10:443 syn');
+  assert.match(treatment, /logged/);
   fate('in wan tcp 10.21.0.1:1234 > 203.0.113.10:443 syn', 'routed');
   fate('in wan tcp [2001:db8:21::1]:80 > [2001:db8:20::10]:1234 ack', 'routed');
 });

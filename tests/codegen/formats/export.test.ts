@@ -221,6 +221,70 @@ export default router('r', {
   ],
 );
 
+/** One rule, and one reason. */
+const refusesRule = test.macro(async (t, rule: string, expected: string) => {
+  t.timeout(60_000);
+  const text = `const net = nets('20.0.0.0/8')
+export default router('r', { interfaces: {
+  wan: { port: 'xdp:ix0', fallback: 'kernel', in: acl('in', { default: 'allow', neighbourDiscovery: 'explicit' }, [
+    ${rule}
+  ]) },
+  lan: { port: 'xdp:ix1', fallback: 'kernel' },
+} })`;
+  const { router } = accepted(await front(text));
+  const made = exportNetmapRt(router, { fields: exportedFields, acceptsFallback: false });
+  const problems = made.ok ? [] : made.problems;
+  t.deepEqual(
+    problems.map((one) => `${one.code} ${one.origin.line} ${one.message}`),
+    [`NM6005 5 ${expected}`],
+  );
+  t.truthy(problems[0]?.fix);
+});
+
+test('reject', refusesRule, 'reject({ from: net })', "netmap-rt has no action 'reject'");
+for (const [call, name] of [
+  ["police('1 Mbit/s')", 'police'],
+  ["mirror('lan')", 'mirror'],
+  ['sample(10)', 'sample'],
+  ["dscp('ef')", 'dscp'],
+])
+  test(
+    `.${name}()`,
+    refusesRule,
+    `allow({ from: net }).${call}`,
+    `a line of netmap-rt has nothing like .${name}()`,
+  );
+for (const [key, value] of [
+  ['dscp', "'ef'"],
+  ['ttl', '[1, 5]'],
+  ['length', '[0, 100]'],
+  ['fragment', "'later'"],
+  ['flags', "'established'"],
+  ['fromMac', "'02:00:00:00:00:01'"],
+  ['toMac', "'group'"],
+  ['pcp', '5'],
+])
+  test(
+    `a test of ${key}`,
+    refusesRule,
+    `deny({ from: net, ${key}: ${value} })`,
+    `a line of netmap-rt cannot test '${key}'`,
+  );
+
+test('an ACL for what leaves', async (t) => {
+  t.timeout(60_000);
+  const list =
+    "acl('out', { default: 'allow', neighbourDiscovery: 'explicit' }, [deny({ from: nets('20.0.0.0/8') })])";
+  const text = `export default router('r', { interfaces: {
+  wan: { port: 'xdp:ix0', fallback: 'kernel', out: ${list} }, lan: { port: 'xdp:ix1', fallback: 'kernel' },
+} })`;
+  const { router } = accepted(await front(text));
+  const made = exportNetmapRt(router, { fields: exportedFields, acceptsFallback: false });
+  t.deepEqual(made.ok ? [] : made.problems.map((one) => one.message), [
+    'netmap-rt\'s ACL judges what comes in: "out" is for what leaves',
+  ]);
+});
+
 test(
   'source ports need a field',
   refuses,
