@@ -12,6 +12,7 @@ import { recorded } from './fib-recorded.js';
 import { forward } from './forward.js';
 import { policy } from './policy.js';
 import { type Bench, describe, result } from './result.js';
+import { runtimeSet } from './runtime-set.js';
 
 /** One bench of several, in turn. */
 const together = (...parts: readonly Bench[]): Bench =>
@@ -21,7 +22,7 @@ const together = (...parts: readonly Bench[]): Bench =>
 
 const benches: Readonly<Record<string, Bench>> = {
   forward,
-  policy,
+  policy: together(policy, runtimeSet),
   acl: aclBench,
   fib: together(fib, coldStart, live, recorded, linkDown, overrun),
 };
