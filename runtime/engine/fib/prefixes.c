@@ -141,7 +141,7 @@ static bool grow(struct mill_prefixes *prefixes)
 {
 	struct mill_prefixes larger = *prefixes;
 	struct place place, other;
-	larger.capacity = prefixes->capacity ? prefixes->capacity * 2 : 1024;
+	larger.capacity = prefixes->capacity ? prefixes->capacity * 4 : 2048;
 	larger.place = calloc((size_t)larger.capacity * larger.words, sizeof(uint64_t));
 	if (larger.place == NULL)
 		return false;
