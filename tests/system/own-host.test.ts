@@ -32,14 +32,18 @@ interface Bed {
 }
 
 function bedTest(title: string, body: (t: ExecutionContext, bed: Bed) => Promise<void>): void {
-  systemTest(title, async (t) => {
-    const lab = await Lab.create();
-    try {
-      await body(t, await build(lab));
-    } finally {
-      await lab.close();
-    }
-  });
+  systemTest(
+    title,
+    async (t) => {
+      const lab = await Lab.create();
+      try {
+        await body(t, await build(lab));
+      } finally {
+        await lab.close();
+      }
+    },
+    { seconds: 120 },
+  );
 }
 
 async function build(lab: Lab): Promise<Bed> {
