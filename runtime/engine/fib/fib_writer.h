@@ -54,6 +54,7 @@ void mill_fib_writer_expect(const struct mill_fib_writer *, const struct mill_fi
 void mill_fib_writer_give_up(struct mill_fib_writer *);
 /* The compact structures of these methods (bit m: enum mill_fib_method m) are there from now on, the others are not;
  * readers of one that is not there, for want of room, are answered by the flat tables. Waits for a grace period where
- * a structure is wanted again that is still being given back. Returns the methods that are ready in both families. */
+ * a structure is wanted again that is still being given back. Without MILL_FIB_FLAT, IPv6 by `flat` goes down the trie
+ * (fib/flat6.h). Returns the methods that are ready in both families. */
 uint32_t mill_fib_writer_keep(struct mill_fib_writer *, uint32_t methods);
 bool mill_fib_writer_iface_changed(struct mill_fib_writer *, uint16_t iface);
