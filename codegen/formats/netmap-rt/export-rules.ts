@@ -35,6 +35,12 @@ const known: Readonly<Record<'rule' | 'match' | 'action', readonly string[]>> = 
   action: ['allow', 'deny', 'nexthop'],
 };
 const doBesides = 'delete it; netmap-rt lets packets pass, drops and diverts, and logs what it does so with.';
+/** What is not called as it is written. */
+const whats: Readonly<Record<string, string>> = {
+  when: 'a predicate',
+  fromSet: 'a set that changes at run time',
+  toSet: 'a set that changes at run time',
+};
 const mostLines = 10_000;
 const usualRate = 10;
 
@@ -55,7 +61,7 @@ export function exportRule(
       refuse(origin, `a line of netmap-rt has nothing like .${key}()`, undefined, doBesides);
   for (const key of Object.keys({ ...match, header: undefined, ...match.header }))
     if (!known.match.includes(key))
-      refuse(origin, `a line of netmap-rt cannot test ${key === 'when' ? 'a predicate' : `'${key}'`}`);
+      refuse(origin, `a line of netmap-rt cannot test ${whats[key] ?? `'${key}'`}`);
   if (!known.action.includes(action.kind))
     return refuse(origin, `netmap-rt has no action '${action.kind}'`) ?? [];
   if (log && log.perSecond !== usualRate)

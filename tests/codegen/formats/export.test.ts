@@ -241,6 +241,12 @@ export default router('r', { interfaces: {
   t.truthy(problems[0]?.fix);
 });
 
+test(
+  'a set',
+  refusesRule,
+  "deny({ from: set('blocked'), to: net })",
+  'a line of netmap-rt cannot test a set that changes at run time',
+);
 test('reject', refusesRule, 'reject({ from: net })', "netmap-rt has no action 'reject'");
 for (const [call, name] of [
   ["police('1 Mbit/s')", 'police'],
