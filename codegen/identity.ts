@@ -55,9 +55,14 @@ function ruleKey(list: Acl | Pbr, direction: Direction, rule: Rule, meaning: Pre
 }
 
 function actionKey(action: Action): unknown {
-  return action.kind === 'nexthop'
-    ? [action.kind, ...action.gateways.map(formatAddress).sort()]
-    : [action.kind];
+  if (action.kind !== 'nexthop') return [action.kind];
+  const words = action.gateways.map(
+    (one) =>
+      formatAddress(one) +
+      (one.weight === 1 ? '' : `*${one.weight}`) +
+      (one.choice === 0 ? '' : ` ${one.choice}`),
+  );
+  return [action.kind, ...words.sort(), ...(action.orDrop ? ['drop'] : [])];
 }
 
 function matchKey(match: Match, meaning: PredicateMeaning): unknown {

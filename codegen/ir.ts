@@ -4,9 +4,9 @@
  */
 import type {
   Action,
-  Address,
   Encapsulation,
   Family,
+  Gateway,
   Match,
   Origin,
   PortRange,
@@ -164,9 +164,13 @@ export interface IrPort {
   readonly origin: Origin;
 }
 
+/** Where rules divert packets of one family to: a gateway, or several. */
 export interface IrGateway {
   readonly local: number;
-  readonly address: Address;
+  readonly family: Family;
+  readonly gateways: readonly Gateway[];
+  /** `192.0.2.1*3 192.0.2.2 or 192.0.2.9`: those of equal texts are one. */
+  readonly text: string;
   readonly enumerator: string;
 }
 

@@ -1,5 +1,6 @@
 /** What a rule tests, for packets of one family. */
-import { formatAddress, formatPrefix } from '../dsl/address.js';
+import { formatPrefix } from '../dsl/address.js';
+import { formatGateways } from '../dsl/gateways.js';
 import type {
   Family,
   Match,
@@ -27,13 +28,14 @@ import type {
 import { hash, type Namer, shorten, snake, words } from './names.js';
 import { memberSets, setKey, simplify, specialise, withins } from './optimise/predicate.js';
 import type { BoolExpr, PredicateExpr } from './predicate/expr.js';
+import { gatewaysOf } from './ways.js';
 
 type PortMatch = Extract<ServiceMatch, { readonly l4: 'tcp' | 'udp' }>;
 
 export interface MatchContext {
   readonly predicates: ReadonlyMap<string, PredicateExpr>;
   readonly predicateNames: Namer;
-  /** Local number by address. */
+  /** Local number by text. */
   readonly gateways: ReadonlyMap<string, number>;
   readonly setNames: Readonly<Record<Family, Namer>>;
   readonly serviceNames: Namer;
@@ -60,9 +62,9 @@ export function lowerMatch(rule: Rule, family: Family, context: MatchContext): C
     ...(when && when.expr.kind !== 'constant' && { when }),
   };
   if (action.kind !== 'nexthop') return condition;
-  const gateway = action.gateways.find((address) => address.family === family);
-  if (gateway === undefined) return undefined;
-  return { ...condition, gateway: context.gateways.get(formatAddress(gateway))! };
+  const gateways = gatewaysOf(rule, family);
+  if (gateways.length === 0) return undefined;
+  return { ...condition, gateway: context.gateways.get(formatGateways(gateways))! };
 }
 
 /** What is tested besides addresses and services: headers, sets that change at run time, and a predicate, as one condition. */

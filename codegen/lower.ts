@@ -1,8 +1,8 @@
 /** CheckedPolicy → IR: numbers, names and identities; lists split by family, each rule into what it really tests. */
 
-import { formatAddress } from '../dsl/address.js';
 import { builtinRules } from '../dsl/builtin.js';
-import type { Acl, Address, Family, LogicalInterface, Pbr, Router, Rule } from '../dsl/model.js';
+import { formatGateways } from '../dsl/gateways.js';
+import type { Acl, Family, Gateway, LogicalInterface, Pbr, Router, Rule } from '../dsl/model.js';
 import type { CheckedPolicy } from './checked.js';
 import { citer } from './cite.js';
 import { defaultIdentity, ruleIdentities } from './identity.js';
@@ -13,6 +13,7 @@ import { hash, Namer, shorten, words } from './names.js';
 import { memberSets } from './optimise/predicate.js';
 import { readsTransport } from './optimise/transport.js';
 import type { PredicateExpr } from './predicate/expr.js';
+import { gatewaysOf } from './ways.js';
 
 const families: readonly Family[] = [4, 6];
 const defaultLogRate = 10;
@@ -68,16 +69,19 @@ function usedPredicates(policy: CheckedPolicy): ReadonlyMap<string, PredicateExp
 }
 
 function lowerGateways(router: Router): readonly IrGateway[] {
-  const found = new Map<string, Address>();
+  const found = new Map<string, { readonly family: Family; readonly gateways: readonly Gateway[] }>();
   for (const used of usedLists(router))
     for (const rule of rulesOf(used))
-      if (rule.action.kind === 'nexthop')
-        for (const address of rule.action.gateways) found.set(formatAddress(address), address);
+      for (const family of families) {
+        const gateways = gatewaysOf(rule, family);
+        if (gateways.length > 0) found.set(formatGateways(gateways), { family, gateways });
+      }
   const namer = new Namer();
-  return [...found].map(([text, address], local) => ({
+  return [...found].map(([text, one], local) => ({
+    ...one,
     local,
-    address,
-    enumerator: namer.name(`GATEWAY_${gatewayWord(text)}`, text),
+    text,
+    enumerator: namer.name(`${one.gateways.length > 1 ? 'GATEWAYS' : 'GATEWAY'}_${gatewayWord(text)}`, text),
   }));
 }
 
@@ -98,7 +102,10 @@ function lowerSets(router: Router, predicates: ReadonlyMap<string, PredicateExpr
 }
 
 function gatewayWord(text: string): string {
-  const word = text.replaceAll('::', '__').replace(/[.:]/g, '_').toUpperCase();
+  const word = text
+    .replaceAll('::', '__')
+    .replace(/[.: *]/g, '_')
+    .toUpperCase();
   return word.length <= 22 ? word : hash(text, 8).toUpperCase();
 }
 
@@ -113,7 +120,7 @@ function lowerLists(
   const context: MatchContext = {
     predicates,
     predicateNames: new Namer(),
-    gateways: new Map(gateways.map((one) => [formatAddress(one.address), one.local])),
+    gateways: new Map(gateways.map((one) => [one.text, one.local])),
     setNames: { 4: new Namer(), 6: new Namer() },
     serviceNames: new Namer(),
     runtimeSets: new Map(sets.map((one) => [one.name, one])),

@@ -1,5 +1,6 @@
 /** IR → forwarder.json. */
 import { formatAddress, formatPrefix } from '../dsl/address.js';
+import { formatGateways } from '../dsl/gateways.js';
 import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
 import type { Ir, IrInterface, IrRule } from './ir.js';
 import { type Manifest, manifestVersion } from './manifest.js';
@@ -50,7 +51,7 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
         rings: Object.fromEntries(Object.entries(rings).map(([port, list]) => [port, [...list]])),
       }),
     })),
-    gateways: ir.gateways.map((gateway) => formatAddress(gateway.address)),
+    gateways: ir.gateways.map((one) => one.text),
     sets: ir.sets.map(({ local, name, families, file, origin }) => ({
       local,
       name,
@@ -117,7 +118,7 @@ function ruleEntry(ir: Ir, rule: IrRule): Manifest['rules'][number] {
     text: rule.text,
     origin: plain(rule.origin),
     action: rule.action.kind,
-    gateways: rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [],
+    ...(rule.action.kind === 'nexthop' && { way: formatGateways(rule.action.gateways, rule.action.orDrop) }),
     ...(treatmentWords(rule).length > 0 && { treatment: [...treatmentWords(rule)] }),
     ...(rule.name !== undefined && { name: rule.name }),
     ...(rule.why !== undefined && { why: rule.why }),

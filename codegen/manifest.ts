@@ -56,7 +56,8 @@ const rule = z.object({
   text: z.string(),
   origin,
   action: z.enum(['allow', 'deny', 'reject', 'nexthop']),
-  gateways: z.array(z.string()),
+  /** Where a nexthop rule diverts packets to, of both families: `192.0.2.1*3 192.0.2.2 or 192.0.2.9 or drop`. */
+  way: z.string().optional(),
   /** What it does besides, in words. */
   treatment: z.array(z.string()).optional(),
   /** As given by `.id()`. */
@@ -109,7 +110,7 @@ export const manifestSchema = z.object({
       rings: z.record(z.string(), z.array(z.number().int())).optional(),
     }),
   ),
-  /** Addresses, by local number. */
+  /** By local number, each of one family: `192.0.2.1`, `192.0.2.1*3 192.0.2.2 or 192.0.2.9`. */
   gateways: z.array(z.string()),
   /** By local number. */
   sets: z.array(runtimeSet),

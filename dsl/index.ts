@@ -2,6 +2,7 @@
 export type { ClassbenchOptions } from './bulk/classbench-rules.js';
 export type { NetmapRtOptions } from './bulk/netmap-rt-rules.js';
 export { type RulesFileOptions, rulesFromFile } from './bulk/rules-from-file.js';
+export type { GatewaysSpec } from './gateways.js';
 export type { DscpSpec, FlagSpec, HeaderSpec, MacSpec, NumberSpec } from './header.js';
 export type { IcmpName } from './icmp.js';
 export { type AclOptions, acl, pbr } from './lists.js';
@@ -47,6 +48,7 @@ export {
   deny,
   type LogRate,
   type MatchSpec,
+  type NexthopDraft,
   nexthop,
   type RejectOptions,
   type RuleDraft,

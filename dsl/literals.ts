@@ -22,7 +22,7 @@ type IsIpv4<T extends string> = T extends `${infer A}.${infer B}.${infer C}.${in
   : false;
 
 /** A string that is not known before the build: `string`, or a template with something of it. */
-type IsOpen<T extends string> = Record<never, 1> extends Record<T, 1> ? true : false;
+export type IsOpen<T extends string> = Record<never, 1> extends Record<T, 1> ? true : false;
 
 /** The family of a literal; both for a string that is not known before the build. */
 export type FamilyOf<T extends string> = T extends string

@@ -44,6 +44,14 @@ export interface InterfaceAddress extends Address {
   readonly length: number;
 }
 
+/** One of the gateways of a rule. */
+export interface Gateway extends Address {
+  /** Its part of the flows, beside the others of its family and choice: 1 to 256. */
+  readonly weight: number;
+  /** 0: asked for first; those of the next number stand in when none of these answers. */
+  readonly choice: number;
+}
+
 /** `nets(…)` or `hosts({…})`: a set of prefixes. `labels[i]` names `prefixes[i]` when it came from `hosts`. */
 export interface NetSet {
   readonly kind: 'nets';
@@ -153,10 +161,10 @@ export type Action =
       readonly tcp: 'reset' | 'icmp';
     }
   /**
-   * At most one gateway a family; packets of a family without one are not matched. Unresolvable at run time: the
-   * packet goes on as if diverted by nothing.
+   * Packets of a family without a gateway are not matched. When none can be reached, the packet goes on as if diverted
+   * by nothing, or is dropped.
    */
-  | { readonly kind: 'nexthop'; readonly gateways: readonly Address[] };
+  | { readonly kind: 'nexthop'; readonly gateways: readonly Gateway[]; readonly orDrop: boolean };
 
 /** A rule's token bucket, one for all workers. */
 export interface Police {

@@ -1,10 +1,9 @@
 /** Rules: what happens to packets that match. Every method gives a new rule; none changes the one it is called on. */
-import { formatAddress, parseAddress, whyNotAddress } from './address.js';
+import { type CheckGateways, type GatewaysSpec, type GatewayText, readGateways } from './gateways.js';
 import { type HeaderSpec, headerKeys, readHeader } from './header.js';
-import type { CheckAddress, FamilyOf } from './literals.js';
+import type { FamilyOf } from './literals.js';
 import type {
   Action,
-  Address,
   Family,
   Match,
   Origin,
@@ -47,38 +46,46 @@ export interface RuleDraft<K extends Action['kind'] = Action['kind']> {
   /** The rule as it goes into a list. */
   readonly data: Rule & { readonly action: { readonly kind: K } };
   /** Names the rule for good: its counters live on when its match changes. */
-  id(name: string): RuleDraft<K>;
+  id(name: string): this;
   /** Shown in logs and listings. */
-  why(reason: string): RuleDraft<K>;
+  why(reason: string): this;
   /** Packets that it takes are logged, at most so many a second (10 when not said). */
-  log(options?: { readonly rate: LogRate }): RuleDraft<K>;
+  log(options?: { readonly rate: LogRate }): this;
   /**
    * Of its packets, those within this rate go on; the others are dropped, and counted at the rule. One token bucket for
    * all workers. Burst: 50 ms of the rate when not said, at least 15 kB or 10 packets.
    * @example allow({ service: icmp() }).police('1 Mbit/s', { burst: '30 kB' })
    */
-  police(rate: PoliceRate, options?: { readonly burst: PoliceBurst }): RuleDraft<K>;
+  police(rate: PoliceRate, options?: { readonly burst: PoliceBurst }): this;
   /**
    * Copies its packets, as they came in, to a port: a key of `interfaces`. With `oneIn` one packet in so many, at random.
    * A copy for which there is no room is lost and counted; the packet itself never waits.
    */
-  mirror(port: string, options?: { readonly oneIn: number }): RuleDraft<K>;
+  mirror(port: string, options?: { readonly oneIn: number }): this;
   /** Logs one packet in so many, at random, whatever the rate of `.log()`. */
-  sample(oneIn: number): RuleDraft<K>;
+  sample(oneIn: number): this;
   /** The DSCP with which its packets leave: 0 to 63, or `'ef'`, `'af21'`, `'cs6'`, … The last of all lists counts. */
-  dscp(value: number | DscpName): RuleDraft<K>;
+  dscp(value: number | DscpName): this;
   /** Names its counter in listings and metrics. */
-  count(name: string): RuleDraft<K>;
+  count(name: string): this;
   /** Who answers for it, shown in listings: `'noc@example.net'`. */
-  owner(name: string): RuleDraft<K>;
+  owner(name: string): this;
   /** Where it was asked for, shown in listings: `'NET-88'`. */
-  ticket(number: string): RuleDraft<K>;
+  ticket(number: string): this;
   /** The last day for which it is meant, `'2027-03-31'`: afterwards it stays in force, and no build is accepted. */
-  expires(day: `${number}-${number}-${number}`): RuleDraft<K>;
+  expires(day: `${number}-${number}-${number}`): this;
   /** Lets the rule stand although rules before it take everything that it matches: waives NM3001. */
-  allowShadow(reason: string): RuleDraft<K>;
+  allowShadow(reason: string): this;
   /** Accepts a finding about this rule, until a day when one is given: `.waive('NM3019', 'for its counter', '2027-03-31')`. */
-  waive(code: WaivableCode, reason: string, until?: `${number}-${number}-${number}`): RuleDraft<K>;
+  waive(code: WaivableCode, reason: string, until?: `${number}-${number}-${number}`): this;
+}
+
+/** A nexthop rule, to which gateways can be added that stand in for those before. */
+export interface NexthopDraft<F extends Family = Family> extends RuleDraft<'nexthop'> {
+  /** When none of the gateways before answers, these. */
+  or<const T extends GatewaysSpec>(gateways: CheckGateways<T, F>): NexthopDraft<F>;
+  /** When none answers at all, its packets are dropped, instead of going on as if no rule had named a gateway. */
+  orDrop(): RuleDraft<'nexthop'>;
 }
 
 /** A rule, or a fragment of several. */
@@ -140,28 +147,29 @@ export function reject(match: MatchSpec = {}, options: RejectOptions = {}): Rule
 }
 
 /**
- * Sends packets to a gateway instead of asking the routing table; in an ACL it also lets them pass. It takes only
- * packets of the gateway's family: for both, give one gateway of each.
+ * Sends packets to a gateway instead of asking the routing table; in an ACL it also lets them pass. Several of a family
+ * share the flows, evenly or by weight. It takes only packets of its gateways' families: for both, give gateways of each.
  *
  * @example nexthop(['198.51.100.9', '2001:db8::9'], { from: customers, service: tcp(25) })
+ * @example nexthop({ '198.51.100.9': 3, '198.51.100.10': 1 }, { from: customers.v4 }).or('198.51.100.17').orDrop()
  */
-export function nexthop<const G extends string>(
-  gateway: CheckAddress<G> | readonly CheckAddress<G>[],
-  match: MatchSpec<FamilyOf<G>> = {},
-): RuleDraft<'nexthop'> {
+export function nexthop<const T extends GatewaysSpec>(
+  gateways: CheckGateways<T>,
+  match: MatchSpec<FamilyOf<GatewayText<T>>> = {},
+): NexthopDraft<FamilyOf<GatewayText<T>>> {
   const origin = here();
-  const gateways = readGateways(gateway, inside(origin, 0));
-  return draft({
-    kind: 'rule',
-    action: { kind: 'nexthop', gateways },
-    match: readMatch(match, inside(origin, 1)),
-    origin,
-  });
+  const action = {
+    kind: 'nexthop',
+    gateways: readGateways(gateways, inside(origin, 0), []),
+    orDrop: false,
+  } as const;
+  return nexthopDraft({ kind: 'rule', action, match: readMatch(match, inside(origin, 1)), origin });
 }
 
 /** For readers of rules in other formats. */
 export function ruleAt(action: Action, match: Match, origin: Origin): RuleDraft {
-  return draft({ kind: 'rule', action, match: Object.freeze(match), origin });
+  const rule: Rule = { kind: 'rule', action, match: Object.freeze(match), origin };
+  return isNexthop(rule) ? (nexthopDraft(rule) as unknown as RuleDraft) : draft(rule);
 }
 
 export function isDraft(value: unknown): value is RuleDraft {
@@ -172,7 +180,12 @@ function draft<K extends Action['kind']>(
   rule: Rule & { readonly action: { readonly kind: K } },
 ): RuleDraft<K> {
   const data = Object.freeze(rule);
-  const having = (more: Partial<Rule>) => draft<K>({ ...data, ...more } as typeof data);
+  const having = (more: Partial<Rule>): RuleDraft<K> => {
+    const next = { ...data, ...more } as typeof data;
+    return isNexthop(next)
+      ? (nexthopDraft(next) as RuleDraft<'nexthop'> as unknown as RuleDraft<K>)
+      : draft<K>(next);
+  };
   const waiving = (code: WaivableCode, reason: string, until?: string) =>
     having({ waivers: Object.freeze([...(data.waivers ?? []), readWaiver(code, reason, until)]) });
   const treated = <P extends keyof Treatment>(part: P, value: Treatment[P] | undefined) =>
@@ -195,6 +208,32 @@ function draft<K extends Action['kind']>(
     allowShadow: (reason) => waiving('NM3001', reason),
     waive: waiving,
   });
+}
+
+type NexthopRule = Rule & { readonly action: Extract<Action, { kind: 'nexthop' }> };
+
+function isNexthop(rule: Rule): rule is NexthopRule {
+  return rule.action.kind === 'nexthop';
+}
+
+function nexthopDraft<F extends Family>(rule: NexthopRule): NexthopDraft<F> {
+  const { action } = rule;
+  const acting = (more: Partial<NexthopRule['action']>): NexthopDraft<F> =>
+    nexthopDraft({ ...rule, action: Object.freeze({ ...action, ...more }) });
+  return Object.freeze({
+    ...draft<'nexthop'>(rule),
+    or: (gateways: unknown) => {
+      if (action.orDrop)
+        note('NM3017', here(), 'nothing stands in for what is dropped: .orDrop() comes last');
+      return acting({
+        gateways: Object.freeze([
+          ...action.gateways,
+          ...readGateways(gateways, inside(here(), 0), action.gateways),
+        ]),
+      });
+    },
+    orDrop: () => acting({ orDrop: true }),
+  } as unknown as NexthopDraft<F>);
 }
 
 function readMatch(match: unknown, origin: Origin): Match {
@@ -251,31 +290,6 @@ function checkPart(key: string, value: unknown, origin: Origin): void {
     note('NM3014', origin, `'${key}' is ${show(value)}`, { expected: expected[wanted], got: show(value) });
   } else if (kind === 'nets' && (value as Nets).prefixes.length === 0)
     note('NM3015', origin, `'${key}' is an empty list of networks, so this rule could match nothing`);
-}
-
-function readGateways(gateway: unknown, origin: Origin): readonly Address[] {
-  const given: readonly unknown[] = Array.isArray(gateway) ? gateway : [gateway];
-  if (given.length === 0)
-    note('NM3002', origin, 'nexthop() needs a gateway', { expected: 'one gateway of a family' });
-  const gateways = given.flatMap((text, i) => {
-    const place = Array.isArray(gateway) ? inside(origin, i) : origin;
-    const address = typeof text === 'string' ? parseAddress(text) : undefined;
-    if (address === undefined)
-      note('NM3002', place, whyNotAddress(text) ?? `${show(text)} is not an address`, {
-        expected: 'the address of a gateway',
-        got: show(text),
-      });
-    return address ?? [];
-  });
-  for (const family of [4, 6]) {
-    const same = gateways.filter((address) => address.family === family);
-    if (same.length > 1)
-      note('NM3017', origin, `a nexthop rule can have one IPv${family} gateway`, {
-        expected: `one IPv${family} gateway`,
-        got: same.map(formatAddress).join(', '),
-      });
-  }
-  return Object.freeze(gateways);
 }
 
 function readText(text: unknown, what: string): string {

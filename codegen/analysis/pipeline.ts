@@ -3,11 +3,12 @@
  * wire is judged by its addresses, its ACL, the router's own addresses, and what diverts it. The routing table is not the
  * policy's: what nothing diverts is `routed`, and by which interface it leaves, whose `out` ACL judges it, is asked.
  */
-import { formatAddress, network, parseInterfaceAddress } from '../../dsl/address.js';
+import { network, parseInterfaceAddress } from '../../dsl/address.js';
 import type { Family, InterfaceAddress, Prefix } from '../../dsl/model.js';
 import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { refuses, treatmentOf } from '../treatment.js';
+import { wayOf } from '../ways.js';
 import { prefixed, union } from './bits.js';
 import { all, type Diagram } from './diagram.js';
 import { type Budget, type Decider, decisions, type FirstMatch, makeFirstMatch } from './first-match.js';
@@ -21,6 +22,7 @@ export type Fate =
   | { readonly kind: 'denied' }
   /** For the router itself. */
   | { readonly kind: 'host' }
+  /** `198.51.100.9`, or several: `198.51.100.9*3 198.51.100.10 or drop` */
   | { readonly kind: 'diverted'; readonly gateway: string }
   | { readonly kind: 'routed' };
 
@@ -197,13 +199,13 @@ function judge(
       continue;
     }
     const through = passing(space, checks, block, by, say);
-    const gateway = by && gatewayOf(ir, by, space.family);
+    const gateway = by && wayOf(ir, by, space.family);
     if (gateway !== undefined) say({ kind: 'diverted', gateway }, through, by);
     else if (iface.pbr === undefined) say({ kind: 'routed' }, through, by);
     else
       for (const { by: rule, block: part } of decisions(list(iface.pbr), through, spent)) {
         const way = rule === 'hidden' ? undefined : rule;
-        const to = way && gatewayOf(ir, way, space.family);
+        const to = way && wayOf(ir, way, space.family);
         say(to === undefined ? { kind: 'routed' } : { kind: 'diverted', gateway: to }, [part], by, way);
       }
   }
@@ -248,12 +250,6 @@ function passing(space: Space, checks: Checks, block: Block, acl: Decider, say: 
   const foreign = family === 4 ? onto(space, one, diagrams.not(checks.ownSources), all) : one;
   say({ kind: 'host' }, onto(space, foreign, all, checks.own), acl);
   return onto(space, foreign, all, diagrams.not(checks.own));
-}
-
-function gatewayOf(ir: Ir, rule: IrRule, family: Family): string | undefined {
-  const local = rule.conditions[family]?.gateway;
-  const gateway = ir.gateways.find((one) => one.local === local);
-  return gateway && formatAddress(gateway.address);
 }
 
 /** What the rules that took it do with it besides. */

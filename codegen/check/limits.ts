@@ -1,9 +1,10 @@
 /** What the engine has room for: the numbers of runtime/shm/limits.h, which a test compares. */
-import { formatAddress } from '../../dsl/address.js';
 import { builtinRules } from '../../dsl/builtin.js';
+import { formatGateways } from '../../dsl/gateways.js';
 import type { Acl, Pbr, Router } from '../../dsl/model.js';
 import { inside } from '../../dsl/origin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { gatewaysOf } from '../ways.js';
 import { error } from './report.js';
 
 export const limits = {
@@ -24,7 +25,9 @@ export function checkLimits(router: Router): readonly Diagnostic[] {
   const rules = lists.flatMap((list) => list.rules);
   const counters = countersOf(router);
   const gateways = new Set(
-    rules.flatMap((rule) => (rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [])),
+    rules.flatMap((rule) =>
+      ([4, 6] as const).map((family) => formatGateways(gatewaysOf(rule, family))).filter((way) => way !== ''),
+    ),
   );
   const interfaces = inside(router.origin, 1, 'interfaces');
   return [

@@ -7,6 +7,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { CheckOptions } from './check.js';
 import { listsOf } from './limits.js';
 import { duplicates, error, warning } from './report.js';
+import { checkRuleGateway } from './routes.js';
 
 const families: readonly Family[] = [4, 6];
 
@@ -22,6 +23,7 @@ export function checkLists(router: Router, options: CheckOptions): readonly Diag
       ...mirrors(router, list),
     ]),
     ...predicateNames(lists),
+    ...lists.flatMap((list) => list.rules.flatMap((rule) => ruleGateways(router, rule))),
   ];
 }
 
@@ -157,11 +159,18 @@ function checkFamilies(rule: Rule): readonly Diagnostic[] {
       rule.origin,
       `this rule matches IPv${missing[0]}, and its gateway is IPv${other}: ${gateways.map(formatAddress).join(', ')}`,
       {
-        expected: 'one gateway of each family that the networks have',
+        expected: 'gateways of each family that the networks have',
         fix: `add an IPv${missing[0]} gateway, or match '.v${other}' of the networks alone.`,
       },
     ),
   ];
+}
+
+/** Each by itself: one that can never answer gives its part of the flows to others, unnoticed. */
+function ruleGateways(router: Router, { action, origin }: Rule): readonly Diagnostic[] {
+  return action.kind === 'nexthop'
+    ? action.gateways.flatMap((one) => checkRuleGateway(router, one, origin))
+    : [];
 }
 
 function isEmpty({ match }: Rule): boolean {

@@ -1,6 +1,7 @@
 /** A policy as a page of blocks; what is HTML or Markdown is decided by who renders them. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
 import { builtinRules } from '../../dsl/builtin.js';
+import { formatGateways } from '../../dsl/gateways.js';
 import type {
   Acl,
   NetSet,
@@ -241,10 +242,12 @@ function ruleId(list: List, index: number): string {
 function ruleRow(policy: CheckedPolicy, number: string, rule: Rule): Row {
   const parts = matchTexts(rule.match);
   const why = [rule.why, commentOf(policy, rule.origin)].filter((one) => one !== undefined);
-  const gateways = rule.action.kind === 'nexthop' ? rule.action.gateways.map(formatAddress) : [];
+  const { action } = rule;
+  const way =
+    action.kind === 'nexthop' ? [' ', { code: formatGateways(action.gateways, action.orDrop) }] : [];
   const cells: readonly Cell[] = [
     [number],
-    [{ strong: rule.action.kind }, ...gateways.flatMap((one): Span[] => [' ', { code: one }])],
+    [{ strong: action.kind }, ...way],
     parts.length === 0
       ? ['all']
       : parts.flatMap((part, i): Span[] => [
@@ -257,7 +260,7 @@ function ruleRow(policy: CheckedPolicy, number: string, rule: Rule): Row {
     [why.join(' — ')],
     [place(rule.origin)],
   ];
-  return { tone: rule.action.kind, cells };
+  return { tone: action.kind, cells };
 }
 
 function objects(policy: CheckedPolicy, lists: readonly List[]): readonly Section[] {

@@ -2,8 +2,10 @@
  * The oracle: what a router with this policy does with one frame. Slow and plain, from the standards and the policy's
  * own terms; a forwarder that differs from it is not let into the engine.
  */
+import { formatGateways } from '../../dsl/gateways.js';
 import type { Ir, IrInterface, IrList, IrPort, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
+import { dropsUnreachable, gatewaysOf } from '../ways.js';
 import { answerTo } from './answer.js';
 import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
 import { icmpError, tooBig } from './icmp.js';
@@ -21,9 +23,16 @@ export interface Circumstances {
   readonly servicesTake: boolean;
   /** Transmit rings have room. */
   readonly room: boolean;
+  /** Gateways of rules are as the paths say; else none can be reached. */
+  readonly gatewaysAnswer: boolean;
 }
 
-export const usual: Circumstances = { aclEnabled: true, servicesTake: true, room: true };
+export const usual: Circumstances = {
+  aclEnabled: true,
+  servicesTake: true,
+  room: true,
+  gatewaysAnswer: true,
+};
 
 /** One packet on its way. */
 interface Way {
@@ -136,6 +145,7 @@ function ruled(way: Way, forMany: boolean): Fate {
   const usualPath = route(paths, packet.dst);
   if (isOwn(usualPath)) return punt(way, hostClass(packet));
   const diverted = gatewayPath(way, taken) ?? byPbr(way, seen);
+  if (diverted === 'dropped') return drop('no-gateway');
   return sent(way, diverted ?? usualPath, diverted !== undefined);
 }
 
@@ -166,7 +176,7 @@ function isBroadcast({ packet, paths }: Way): boolean {
   return packet.family === 4 && route(paths, packet.dst).kind === 'broadcast';
 }
 
-function byPbr(way: Way, seen: Seen): Path | undefined {
+function byPbr(way: Way, seen: Seen): Path | 'dropped' | undefined {
   const { pbr } = way.iface;
   if (pbr === undefined || !way.now.aclEnabled) return undefined;
   const taken = firstMatch(way.ir, pbr, seen);
@@ -174,15 +184,17 @@ function byPbr(way: Way, seen: Seen): Path | undefined {
   return gatewayPath(way, taken);
 }
 
-/** Undefined: the rule names no gateway, or it cannot be reached, and the packet goes on as if it named none. */
-function gatewayPath({ ir, packet, paths }: Way, rule: IrRule | undefined): Path | undefined {
+/** Undefined: the rule names no gateway, or none that can be reached, and the packet goes on as if it named none. */
+function gatewayPath(
+  { ir, packet, paths, now }: Way,
+  rule: IrRule | undefined,
+): Path | 'dropped' | undefined {
   if (rule?.action.kind !== 'nexthop') return undefined;
-  const address = rule.action.gateways.find((one) => one.family === packet.family);
-  const gateway = ir.gateways.find(
-    (one) => one.address.family === address?.family && one.address.bits === address.bits,
-  );
-  const path = gateway && paths.gateways[gateway.local];
-  return path?.kind === 'forward' || path?.kind === 'resolve' ? path : undefined;
+  const text = formatGateways(gatewaysOf(rule, packet.family));
+  const gateway = ir.gateways.find((one) => one.text === text);
+  const path = now.gatewaysAnswer && gateway ? paths.gateways[gateway.local] : undefined;
+  if (path?.kind === 'forward' || path?.kind === 'resolve') return path;
+  return dropsUnreachable(rule) ? 'dropped' : undefined;
 }
 
 /**

@@ -26,6 +26,7 @@ export const dropReasons = [
   'policed',
   'mirror-full',
   'ttl-expired',
+  'no-gateway',
 ] as const;
 
 /** Queues to the host stack: the order of enum mill_punt_class. */

@@ -1,5 +1,6 @@
 /** The way of one packet through a router, with every line of the policy that was asked, and why it did not take it. */
 import { contains, formatAddress, formatPrefix, network } from '../../dsl/address.js';
+import type { Family } from '../../dsl/model.js';
 import { aboutRule } from '../about-rule.js';
 import { place } from '../cite.js';
 import { judgeAddresses } from '../evaluate/checks.js';
@@ -7,6 +8,7 @@ import { firstMatch, isHiddenFrom, type Seen } from '../evaluate/rules.js';
 import type { Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { ruleText } from '../plan/plan.js';
 import { refuses, treatmentOf, treatmentWords } from '../treatment.js';
+import { dropsUnreachable, gatewaysOf, wayOf } from '../ways.js';
 import { whyNot } from './why-not.js';
 
 export interface Tried {
@@ -69,15 +71,16 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
     say('host', 'it is for the router itself: multicast, broadcast, link-local or its own address');
     return done('host');
   }
-  let gateway = gatewayOf(ir, taken, seen);
+  let decided = taken;
+  let gateway = diverted(ir, taken, seen);
   if (gateway === undefined && iface.pbr) {
     const asked = ask(ir, iface.pbr, seen);
     steps.push(asked.step);
-    gateway = gatewayOf(ir, asked.rule, seen);
+    decided = asked.rule;
+    gateway = diverted(ir, decided, seen);
     if (asked.rule) took.push(asked.rule);
   }
-  if (gateway !== undefined)
-    say('route', `to ${gateway}; if that cannot be resolved, as the routing table says`);
+  if (gateway !== undefined) say('route', divertedText(decided!, packet.family));
   else say('route', routeText(ir, seen));
   const leaving = (out ? [out] : ir.interfaces).flatMap((one) =>
     one.out ? [askOut(ir, one, one.out, seen)] : [],
@@ -138,10 +141,22 @@ function lineOf(rule: IrRule): Tried {
   return { place: place(rule.origin), text: ruleText(rule), ...(about && { about }) };
 }
 
-function gatewayOf(ir: Ir, rule: IrRule | undefined, { packet }: Seen): string | undefined {
-  const local = rule?.conditions[packet.family]?.gateway;
-  const gateway = ir.gateways.find((one) => one.local === local);
-  return gateway && formatAddress(gateway.address);
+function diverted(ir: Ir, rule: IrRule | undefined, { packet }: Seen): string | undefined {
+  return rule && wayOf(ir, rule, packet.family);
+}
+
+/** Who is asked for first, who stands in, and what happens when none answers. */
+function divertedText(rule: IrRule, family: Family): string {
+  const gateways = gatewaysOf(rule, family);
+  const last = gateways.at(-1)!.choice;
+  const choices = Array.from({ length: last + 1 }, (_, choice) => {
+    const texts = gateways
+      .filter((one) => one.choice === choice)
+      .map((one) => `${formatAddress(one)}${one.weight === 1 ? '' : ` (weight ${one.weight})`}`);
+    return texts.length > 1 ? `one of ${texts.join(', ')} by its flow` : texts.join();
+  }).filter((text) => text !== '');
+  const none = gateways.length > 1 ? 'if none of them can be reached' : 'if that cannot be reached';
+  return `to ${choices.join(', else ')}; ${none}, ${dropsUnreachable(rule) ? 'dropped' : rule.listKind === 'acl' ? 'as PBR and the routing table say' : 'as the routing table says'}`;
 }
 
 /** An address of the router that the policy gives. */

@@ -9,6 +9,7 @@ import { makeSpace, onVlans } from '../analysis/space.js';
 import type { Ir, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { treatmentWords } from '../treatment.js';
+import { dropsUnreachable } from '../ways.js';
 
 export interface AnalysedList {
   readonly list: IrList;
@@ -36,6 +37,7 @@ export function sameEffect(a: IrRule, b: IrRule, family: Family): boolean {
   return (
     a.action.kind === b.action.kind &&
     a.conditions[family]?.gateway === b.conditions[family]?.gateway &&
+    dropsUnreachable(a) === dropsUnreachable(b) &&
     treatmentWords(a).join() === treatmentWords(b).join()
   );
 }

@@ -87,6 +87,7 @@ function changesOfRule(list: List, index: number, rule: Rule): readonly Change[]
   const next = list.rules[index + 1];
   return [
     ...(list.kind === 'acl' ? [flipped(rule, put)] : []),
+    ...(rule.action.kind === 'nexthop' && rule.action.orDrop ? [undropped(rule, rule.action, put)] : []),
     ...(['from', 'to'] as const).flatMap((side) =>
       families.flatMap((family) => widened(rule, side, family, put)),
     ),
@@ -115,6 +116,20 @@ function flipped(rule: Rule, put: (rule: Rule) => List): Change {
     change: `${rule.action.kind} becomes ${opposite}`,
     origin: rule.origin,
     fresh: put({ ...rule, action }),
+  };
+}
+
+/** What is dropped while no gateway answers goes on as if the rule named none. */
+function undropped(
+  rule: Rule,
+  action: Extract<Action, { kind: 'nexthop' }>,
+  put: (rule: Rule) => List,
+): Change {
+  return {
+    mutation: 'flip',
+    change: 'it loses .orDrop()',
+    origin: rule.origin,
+    fresh: put({ ...rule, action: { ...action, orDrop: false } }),
   };
 }
 

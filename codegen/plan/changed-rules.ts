@@ -6,6 +6,7 @@
 import type { Family } from '../../dsl/model.js';
 import type { AddressSet, Condition, Ir, IrList, IrRule, ServiceSet } from '../ir.js';
 import { treatmentWords } from '../treatment.js';
+import { dropsUnreachable } from '../ways.js';
 
 /** What a rule matches and does, as text: equal texts, equal rules. */
 export function ruleKeys(ir: Ir): (rule: IrRule) => string {
@@ -16,10 +17,7 @@ export function ruleKeys(ir: Ir): (rule: IrRule) => string {
     sets.set(set, key);
     return key;
   };
-  const gateway = (local: number | undefined) => {
-    const address = ir.gateways.find((one) => one.local === local)?.address;
-    return address === undefined ? '' : `${address.family} ${address.bits}`;
-  };
+  const gateway = (local: number | undefined) => ir.gateways.find((one) => one.local === local)?.text ?? '';
   const conditionKey = (condition: Condition | undefined) =>
     condition === undefined
       ? null
@@ -34,6 +32,7 @@ export function ruleKeys(ir: Ir): (rule: IrRule) => string {
   return (rule) =>
     JSON.stringify([
       rule.action.kind,
+      dropsUnreachable(rule),
       treatmentWords(rule),
       ...families.map((family) => conditionKey(rule.conditions[family])),
     ]);

@@ -34,6 +34,7 @@ const unusual: readonly Circumstances[] = [
   { ...usual, aclEnabled: false },
   { ...usual, servicesTake: false },
   { ...usual, room: false },
+  { ...usual, gatewaysAnswer: false },
 ];
 
 export interface PacketOptions {
@@ -55,14 +56,20 @@ export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): r
   return ir.ports.flatMap((port) => {
     const makers = port.interfaces.flatMap((one) => makersOf(ir, one));
     return Array.from({ length: perPort }, (_, i): TestFrame => {
-      const now = i < perPort * 0.85 ? usual : unusual[i % unusual.length]!;
       const { iface, rule } = i < makers.length && perPort > makers.length ? makers[i]! : random.pick(makers);
+      const now = i < perPort * 0.85 ? usuallyFor(rule, random) : unusual[i % unusual.length]!;
       const plan = planFrame(random, ir, paths, iface, rule, rule && edges.get(rule));
       const bytes = buildFrame(plan);
       const sent = random.once(6) ? spoil(random, bytes, port) : bytes;
       return { port: port.local, bytes: sent.subarray(0, longest), now };
     });
   });
+}
+
+/** Gateways that do not answer matter to rules that name some. */
+function usuallyFor(rule: IrRule | undefined, random: Random): Circumstances {
+  const diverts = rule?.action.kind === 'nexthop';
+  return diverts && random.once(4) ? { ...usual, gatewaysAnswer: false } : usual;
 }
 
 interface Maker {

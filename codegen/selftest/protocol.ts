@@ -1,5 +1,7 @@
 /** The binary form of runtime/engine/selftest/protocol.h, and slots that differ from local numbers, as in an engine. */
+
 import type { Prefix } from '../../dsl/model.js';
+import { limits } from '../check/limits.js';
 import type { Circumstances } from '../evaluate/evaluate.js';
 import { addressBytes } from '../evaluate/output.js';
 import { type Path, type Paths, pathKinds } from '../evaluate/paths.js';
@@ -17,7 +19,7 @@ export const slots = {
   iface: (local: number) => 255 - local,
   port: (local: number) => 63 - local,
   rule: (local: number) => 5 + local,
-  gateway: (local: number) => 3 + local,
+  gateway: (local: number) => (3 + local) % limits.gateways,
   set: (local: number) => 7 + local,
 } as const;
 
@@ -100,7 +102,8 @@ function frame({ port, bytes, now }: TestFrame): readonly Uint8Array[] {
   const head = Buffer.alloc(8);
   head.writeUInt16LE(port, 0);
   head.writeUInt16LE(bytes.length, 2);
-  head[4] = (now.aclEnabled ? 0 : 1) | (now.servicesTake ? 0 : 2) | (now.room ? 0 : 4);
+  head[4] =
+    (now.aclEnabled ? 0 : 1) | (now.servicesTake ? 0 : 2) | (now.room ? 0 : 4) | (now.gatewaysAnswer ? 0 : 8);
   return [head, bytes];
 }
 

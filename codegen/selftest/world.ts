@@ -54,7 +54,7 @@ export function makeWorld(ir: Ir): Paths {
   for (const [i, prefix] of namedPrefixes(ir).entries())
     add(prefix, path(kinds[i % kinds.length]!, i % n, prefix.family));
   for (const family of [4, 6] as const) add({ family, bits: 0n, length: 0 }, path('forward', n - 1, family));
-  return { faces, routes, gateways: ir.gateways.map((one) => gateway(one.local, n, one.address)) };
+  return { faces, routes, gateways: ir.gateways.map((one) => gateway(one.local, n, one.gateways[0]!)) };
 }
 
 function hasHost(ir: Ir, name: string): boolean {

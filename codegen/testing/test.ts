@@ -272,7 +272,8 @@ function fares(fate: Fate, is: Claim): boolean {
   const denied = fate.kind === 'denied' || fate.kind === 'martian';
   if (is === 'denied') return denied;
   if (is === 'allowed') return !denied;
-  return is === fate.kind || is === fateText(fate);
+  const text = fateText(fate);
+  return is === fate.kind || is === text || `${is} or drop` === text;
 }
 
 function fateText(fate: Fate): string {

@@ -20,7 +20,8 @@ export interface TracedRule {
 }
 
 export interface Traced {
-  /** Those that took it, in the order of asking. */
+  /** Local numbers of those that took it, in the order of asking. */
+  readonly took: readonly number[];
   readonly rules: readonly TracedRule[];
   /** `sent by lan.dmz to 02:00:00:00:00:01`, `dropped: acl`, … */
   readonly fate: string;
@@ -40,8 +41,8 @@ export async function traceFrame(
   if (ran.code !== 0) throw new Error(ran.errors.trim() || `it ended with ${ran.code}`);
   const observed = decode(ir, ran.output, 1)?.frames[0];
   if (observed === undefined) throw new Error('its answer ends too early');
-  const rules = observed.rules.flatMap((local) => ir.rules[local] ?? []);
-  return { rules: [...rules].sort(byStage).map(traced), fate: fateOf(observed) };
+  const rules = observed.rules.flatMap((local) => ir.rules[local] ?? []).sort(byStage);
+  return { took: rules.map((one) => one.local), rules: rules.map(traced), fate: fateOf(observed) };
 }
 
 /** What comes in is asked before PBR, that before what leaves. */

@@ -1,6 +1,5 @@
 /** The whole forwarder as a view: final strings for templates/forwarder.c.hbs. */
 
-import { formatAddress } from '../../dsl/address.js';
 import { place } from '../cite.js';
 import type { Ir, IrPredicate } from '../ir.js';
 import { lookupText } from '../lookup.js';
@@ -68,7 +67,7 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
     gatewayEnum: some(
       ir.gateways.map((gateway) => ({
         enumerator: gateway.enumerator,
-        comment: formatAddress(gateway.address),
+        comment: gateway.text,
       })),
     ),
     setEnum: some(

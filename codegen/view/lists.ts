@@ -3,6 +3,7 @@ import type { Family, Police } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { AddressSet, Condition, Ir, IrList, IrPredicate, IrRule, ServiceSet } from '../ir.js';
 import { bucketOf } from '../treatment.js';
+import { dropsUnreachable } from '../ways.js';
 import { setCall } from './addresses.js';
 import { type ClassifierView, classifierViews, servicesCalled, type Tables } from './classifiers.js';
 import { rowsOf } from './rows.js';
@@ -159,8 +160,13 @@ function callOf(rule: IrRule, family: Family, ir: Ir): string {
   if (rule.action.kind === 'reject')
     return `mill_reject_rule${out}(w, p, ${rule.enumerator}, ${answerOf(rule)})`;
   if (rule.action.kind === 'allow') return `mill_allow(w, p, ${rule.enumerator})`;
-  const gateway = ir.gateways[rule.conditions[family]!.gateway!]!.enumerator;
-  return `mill_${rule.listKind === 'pbr' ? 'via' : 'divert'}(w, p, ${rule.enumerator}, ${gateway})`;
+  const verb = rule.listKind === 'pbr' ? 'via' : 'divert';
+  return `mill_${verb}(w, p, ${rule.enumerator}, ${gatewayOf(rule, family, ir)})`;
+}
+
+function gatewayOf(rule: IrRule, family: Family, ir: Ir): string {
+  const { enumerator } = ir.gateways[rule.conditions[family]!.gateway!]!;
+  return dropsUnreachable(rule) ? `${enumerator} | MILL_OR_DROP` : enumerator;
 }
 
 /** enum mill_answer_how */
@@ -370,10 +376,7 @@ function tables(
 }
 
 function action(rule: IrRule, family: Family, ir: Ir, treated: number): string {
-  const gateway =
-    rule.action.kind === 'nexthop'
-      ? ir.gateways[rule.conditions[family]!.gateway!]!.enumerator
-      : 'MILL_NO_GATEWAY';
+  const gateway = rule.action.kind === 'nexthop' ? gatewayOf(rule, family, ir) : 'MILL_NO_GATEWAY';
   const verdict = {
     allow: 'MILL_ALLOW',
     deny: 'MILL_DENY',

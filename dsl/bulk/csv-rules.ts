@@ -113,10 +113,10 @@ function rowOf(file: string, { line, cells }: CsvLine, columns: readonly Column[
 
 function ruleOf(row: Row, origin: Origin): RuleDraft | undefined {
   const action = row.get('action');
-  const [verb, ...gateways] = action?.words ?? [];
+  const [verb, ...rest] = action?.words ?? [];
   const match = matchOf(row);
   if (match === undefined) return undefined;
-  const plain = gateways.length === 0;
+  const plain = rest.length === 0;
   if (verb === 'allow' && plain)
     return described(
       calledAt(origin, () => allow(match)),
@@ -128,9 +128,8 @@ function ruleOf(row: Row, origin: Origin): RuleDraft | undefined {
       row,
     );
   if (verb === 'nexthop')
-    // Families are not known to the types here; check compares them with the gateways'.
     return described(
-      calledAt(origin, () => nexthop(gateways as string[], match as MatchSpec<never>)),
+      calledAt(origin, () => nexthopOf(rest, match)),
       row,
     );
   return wrong(
@@ -139,6 +138,25 @@ function ruleOf(row: Row, origin: Origin): RuleDraft | undefined {
     'allow, deny or nexthop GATEWAY',
     show(action?.text),
   );
+}
+
+/** `192.0.2.1*3 192.0.2.2 or 192.0.2.9 or drop`: families are not known to the types here, and are checked at the build. */
+function nexthopOf(words: readonly string[], match: MatchSpec): RuleDraft {
+  const choices = words.join(' ').split(/ or /);
+  const drops = choices.length > 1 && choices.at(-1) === 'drop';
+  const [first, ...others] = (drops ? choices.slice(0, -1) : choices).map((choice) => {
+    const parts = choice.split(' ').filter((word) => word !== '');
+    if (parts.every((word) => !word.includes('*'))) return parts;
+    return Object.fromEntries(
+      parts.map((word) => {
+        const [gateway = '', weight = '1', ...more] = word.split('*');
+        return more.length > 0 ? [word, 1] : [gateway, /^\d+$/.test(weight) ? Number(weight) : Number.NaN];
+      }),
+    );
+  });
+  const rule = nexthop(first as string[], match as MatchSpec<never>);
+  const whole = others.reduce((one, gateways) => one.or(gateways as string[]), rule);
+  return drops ? whole.orDrop() : whole;
 }
 
 const isAny = (value: Value | undefined): value is undefined => value === undefined || value.text === 'any';

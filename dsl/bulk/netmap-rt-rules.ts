@@ -70,7 +70,9 @@ function ruleOf(rule: NetmapRtRule, file: string): RuleDraft {
     netsOf([one.value], { ...origin, column: one.column });
   const service = serviceOf(rule);
   const action: Action =
-    rule.action.kind === 'nexthop' ? { kind: 'nexthop', gateways: [rule.action.gateway] } : rule.action;
+    rule.action.kind === 'nexthop'
+      ? { kind: 'nexthop', gateways: [{ ...rule.action.gateway, weight: 1, choice: 0 }], orDrop: false }
+      : rule.action;
   const draft = ruleAt(
     action,
     {

@@ -30,17 +30,29 @@ export function traceText({
   rules,
   fate,
   compiled,
+  diverted,
 }: TraceReply): string {
   const taken = rules.map(({ list, place, text, action }): [string, string] => [
     'taken by',
     `"${list}" ${action}  ${place}  ${text}`,
   ]);
-  const legs = compiled.legs.length > 1 ? `; one of ${compiled.legs.length} ways, by the flow` : '';
+  const ways = (one: TraceReply['compiled']) =>
+    `${compiledText(one)}${one.legs.length > 1 ? `; one of ${one.legs.length} ways, by the flow` : ''}`;
+  const gateways: readonly [string, string][] =
+    diverted === undefined
+      ? []
+      : [
+          [
+            'gateways',
+            `${diverted.way}: ${diverted.compiled.legs.length > 0 ? ways(diverted.compiled) : 'none answers'}`,
+          ],
+        ];
   return `in ${iface} ${packet}\n${facts([
     ['generation', String(generation)],
     ...(aclEnabled ? [] : [['ACLs', 'switched off'] as [string, string]]),
     ...taken,
-    ['compiled', `${compiledText(compiled)}${legs}`],
+    ['compiled', ways(compiled)],
+    ...gateways,
     ['fate', fate],
   ])}`;
 }

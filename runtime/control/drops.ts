@@ -31,6 +31,7 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'policed', text: 'over the limit of the rule that took it' },
   { name: 'mirror-full', text: 'copies lost: no room at the mirror port; the packets themselves went on' },
   { name: 'ttl-expired', text: 'its time to live was over; the source is told where it may be' },
+  { name: 'no-gateway', text: 'no gateway of its rule answers, and the rule says to drop' },
 ];
 
 export const puntClasses: readonly string[] = ['control', 'neighbour', 'local', 'exception'];

@@ -92,6 +92,12 @@ export async function getRoute(context: ControlContext, address: string): Promis
   return { address, kernel, rib, compiled, agree: false, differences, differSince };
 }
 
+/** What the engine has of a gateway slot. */
+export async function getGateway(context: ControlContext, slot: number): Promise<RouteGetReply['compiled']> {
+  const compiled = await context.link().lookup(slot);
+  return { ...compiled, legs: compiled.legs.map((leg) => compiledLeg(context, leg)) };
+}
+
 function compiledLeg(
   context: ControlContext,
   leg: Awaited<ReturnType<ReturnType<ControlContext['link']>['lookup']>>['legs'][number],

@@ -12,12 +12,13 @@ import { noContents } from '../../codegen/sets/contents.js';
 import { tagsOf } from '../../codegen/tags.js';
 import { frameOf } from '../../codegen/trace/frame.js';
 import { traceFrame } from '../../codegen/trace/trace.js';
+import { wayOf } from '../../codegen/ways.js';
 import { formatAddress, parseInterfaceAddress } from '../../dsl/address.js';
 import type { Address, Family } from '../../dsl/model.js';
 import { MillError, messageOf } from '../errors.js';
 import type { ControlContext } from './context.js';
 import { listInterfaces } from './read-interfaces.js';
-import { getRoute } from './read-routes.js';
+import { getGateway, getRoute } from './read-routes.js';
 import type { InterfaceReply, RouteGetReply, TraceReply } from './types.js';
 
 type Compiled = RouteGetReply['compiled'];
@@ -40,7 +41,7 @@ export async function tracePacket(context: ControlContext, text: string): Promis
     Address,
   ];
   const faces = listInterfaces(context);
-  const { paths, compiled } = await worldOf(context, ir, faces, source, destination);
+  const { paths, compiled, gateways } = await worldOf(context, ir, faces, source, destination);
   const frame = frameOf(iface, point, paths.faces[iface.local]!.mac);
   if ('expected' in frame)
     throw new MillError(
@@ -50,8 +51,9 @@ export async function tracePacket(context: ControlContext, text: string): Promis
   const { state } = context.link();
   const now = { ...usual, aclEnabled: state.aclEnabled };
   try {
-    const traced = await traceFrame(ir, active.bundle.forwarder, paths, iface, frame, now);
+    const { took, ...traced } = await traceFrame(ir, active.bundle.forwarder, paths, iface, frame, now);
     const { generation } = active.record;
+    const diverting = took.map((local) => ir.rules[local]!).findLast((rule) => wayOf(ir, rule, family));
     return {
       packet: packetText(point),
       interface: iface.name,
@@ -59,6 +61,12 @@ export async function tracePacket(context: ControlContext, text: string): Promis
       aclEnabled: now.aclEnabled,
       ...traced,
       compiled,
+      ...(diverting && {
+        diverted: {
+          way: wayOf(ir, diverting, family)!,
+          compiled: gateways[diverting.conditions[family]!.gateway!]!,
+        },
+      }),
     };
   } catch (error) {
     throw new MillError('internal', `the forwarder could not be asked: ${messageOf(error)}`);
@@ -90,12 +98,17 @@ async function worldOf(
   faces: readonly InterfaceReply[],
   source: Address,
   destination: Address,
-): Promise<{ readonly paths: Paths; readonly compiled: Compiled }> {
+): Promise<{
+  readonly paths: Paths;
+  readonly compiled: Compiled;
+  /** By local number. */
+  readonly gateways: readonly Compiled[];
+}> {
   const local = (name: string) => ir.interfaces.findIndex((one) => one.name === name);
   const answer = async (to: Address) => (await getRoute(context, formatAddress(to))).compiled;
-  const [from, compiled, ...gateways] = await Promise.all(
-    [source, destination, ...ir.gateways.map((one) => one.address)].map(answer),
-  );
+  const slots = context.deployer.active!.record.gateways;
+  const [from, compiled] = await Promise.all([source, destination].map(answer));
+  const gateways = await Promise.all(ir.gateways.map((one) => getGateway(context, slots[one.text]!)));
   const width = source.family === 4 ? 32 : 128;
   const routes = [
     { prefix: { ...destination, length: width }, path: pathOf(compiled!, destination, local) },
@@ -105,10 +118,11 @@ async function worldOf(
   ];
   return {
     compiled: compiled!,
+    gateways,
     paths: {
       faces: ir.interfaces.map((one) => faceOf(faces.find((other) => other.name === one.name))),
       routes,
-      gateways: ir.gateways.map((one, i) => gatewayPath(pathOf(gateways[i]!, one.address, local))),
+      gateways: ir.gateways.map((one, i) => gatewayPath(pathOf(gateways[i]!, one.gateways[0]!, local))),
     },
   };
 }
@@ -131,7 +145,7 @@ function pathOf({ kind, legs }: Compiled, to: Address, local: (name: string) => 
   }
 }
 
-/** A gateway that is on no interface of the engine diverts nothing. */
+/** One that does not answer diverts nothing. */
 function gatewayPath(path: Path): Path | undefined {
   return path.kind === 'forward' || path.kind === 'resolve' ? path : undefined;
 }

@@ -228,13 +228,20 @@ export interface RouteGetReply {
 }
 
 /** What the running forwarder did with a packet, in a process of its own. */
-export interface TraceReply extends Traced {
+export interface TraceReply extends Omit<Traced, 'took'> {
   readonly packet: string;
   readonly interface: string;
   readonly generation: number;
   readonly aclEnabled: boolean;
   /** Where the engine's FIB sends its destination. */
   readonly compiled: RouteGetReply['compiled'];
+  /** Where the rule that diverts it sends it. */
+  readonly diverted?: {
+    /** `192.0.2.1*3 192.0.2.2 or drop` */
+    readonly way: string;
+    /** Those of its gateways that share the flows now; no legs: none answers. */
+    readonly compiled: RouteGetReply['compiled'];
+  };
 }
 
 export interface GenerationReply {

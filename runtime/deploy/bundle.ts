@@ -129,7 +129,7 @@ export function planOf(manifest: Manifest): Plan {
       text: rule.why ?? rule.text,
       list: rule.list,
       direction: rule.direction,
-      action: rule.gateways.length > 0 ? `${rule.action} ${rule.gateways.join(' ')}` : rule.action,
+      action: rule.way === undefined ? rule.action : `${rule.action} ${rule.way}`,
       origin: place(rule.origin),
       treatment: rule.treatment ?? [],
       counter: rule.counter,

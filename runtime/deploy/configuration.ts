@@ -8,7 +8,7 @@ import { backendSpec, type Plan } from './plan.js';
 const MAX_GATEWAYS = 1024;
 const MAX_RINGS = 16;
 
-/** Slot by gateway address. */
+/** Slot by way: a gateway, or several, as the manifest writes them. */
 export type GatewaySlots = Readonly<Record<string, number>>;
 
 /** Gateways of generations that may run keep their slots; others get free ones. @throws MillError when all are taken */
@@ -24,7 +24,7 @@ export function allotGateways(wanted: readonly string[], kept: readonly GatewayS
       slot = next;
     }
     if (slot >= MAX_GATEWAYS) {
-      throw new MillError('policy', `more than ${MAX_GATEWAYS} nexthops in the generations that are kept`);
+      throw new MillError('policy', `more than ${MAX_GATEWAYS} gateways in the generations that are kept`);
     }
     taken.add(slot);
     slots[address] = slot;

@@ -2,6 +2,8 @@
  * Deploys, one after another: build → store → bind → prepare → commit → record. Whatever fails before the commit
  * leaves the running generation as it is and says why. Which generation runs is the engine's word alone.
  */
+import { formatAddress } from '../../dsl/address.js';
+import { parseGateways } from '../../dsl/gateways.js';
 import { MillError, messageOf } from '../errors.js';
 import type { Interfaces, Wish } from '../interfaces.js';
 import type { Logger } from '../log.js';
@@ -88,10 +90,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
   };
 
   const setGateways = (slots: readonly GatewaySlots[]): void => {
-    const all = new Map(
-      slots.flatMap((s) => Object.entries(s).map(([address, slot]) => [slot, address] as const)),
-    );
-    rib.setGateways([...all].map(([slot, address]) => ({ slot, address })));
+    const all = new Map(slots.flatMap((s) => Object.entries(s).map(([way, slot]) => [slot, way] as const)));
+    rib.setGateways([...all].map(([slot, way]) => ({ slot, choices: choicesOf(way) })));
   };
 
   const wishOf = (generation: Active): Wish => ({ plan: generation.bundle.plan, faces: generation.faces });
@@ -264,6 +264,18 @@ export function createDeployer(options: DeployerOptions): Deployer {
       await queue;
     },
   };
+}
+
+/** As the manifest has it: `192.0.2.1*3 192.0.2.2 or 192.0.2.9`. */
+function choicesOf(way: string): Parameters<Rib['setGateways']>[0][number]['choices'] {
+  const read = parseGateways(way);
+  if (read === undefined) throw new Error(`'${way}' names no gateways`);
+  const numbers = [...new Set(read.gateways.map((one) => one.choice))].sort((a, b) => a - b);
+  return numbers.map((choice) =>
+    read.gateways
+      .filter((one) => one.choice === choice)
+      .map((one) => ({ address: formatAddress(one), weight: one.weight })),
+  );
 }
 
 /** As the engine was told: devices may have gone since. */

@@ -78,7 +78,7 @@ export interface Plan {
   readonly interfaces: readonly PlanInterface[];
   readonly workers: readonly PlanWorker[];
   readonly routes: readonly PlanRoute[];
-  /** Nexthops of ACLs and PBR, in the order of the forwarder's local numbers. */
+  /** Gateways of ACLs and PBR, each with those beside and behind it (dsl/gateways.ts), in the order of the forwarder's local numbers. */
   readonly gateways: readonly string[];
   /** In the order of the forwarder's local numbers. */
   readonly sets: readonly PlanSet[];

@@ -161,7 +161,7 @@ export interface EngineLink {
   /** A static neighbour on an interface without a face in the kernel; without a MAC, what is known of it is forgotten. */
   setNeighbour(slot: number, address: string, mac: string | undefined): Promise<void>;
   setAcl(enabled: boolean): Promise<void>;
-  lookup(address: string): Promise<CompiledRoute>;
+  lookup(to: string | number): Promise<CompiledRoute>;
   stop(): Promise<void>;
   /** The configuration of the running generation, read back from its memfd: for a daemon that re-attaches. */
   runningConfiguration(): EngineConfiguration;

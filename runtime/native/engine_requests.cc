@@ -136,10 +136,15 @@ static Napi::Value compiled_route(Napi::Env env, const mill_msg &message)
 Napi::Value EngineLink::lookup(const Napi::CallbackInfo &info)
 {
 	return asked(info.Env(), [&] {
-		const Address address = Address::parse(as_string(info[0], "address"));
 		mill_lookup lookup = {};
-		lookup.family = address.family;
-		memcpy(lookup.address, address.bytes, address.size());
+		if (info[0].IsNumber()) {
+			lookup.gateway = static_cast<uint16_t>(
+			    as_integer(info[0], "gateway slot", 0, MILL_MAX_GATEWAYS - 1));
+		} else {
+			const Address address = Address::parse(as_string(info[0], "address"));
+			lookup.family = address.family;
+			memcpy(lookup.address, address.bytes, address.size());
+		}
 		return request(info.Env(), MILL_MSG_LOOKUP, &lookup, sizeof lookup, {}, compiled_route);
 	});
 }

@@ -131,7 +131,13 @@ export interface Rib {
    * ACL and PBR nexthops by gateway slot, resolved through the RIB from now on, over the engine's interfaces alone:
    * a gateway behind another one is unresolvable (group 0), never left to the kernel.
    */
-  setGateways(gateways: readonly { readonly slot: number; readonly address: string }[]): void;
+  setGateways(
+    ways: readonly {
+      readonly slot: number;
+      /** Gateways of one family; those of the first choice that has one that answers share the flows. */
+      readonly choices: readonly (readonly { readonly address: string; readonly weight: number }[])[];
+    }[],
+  ): void;
   /** Feed this engine's queue: replays everything. `undefined` stops feeding. */
   attach(engine: EngineLink | undefined): void;
   /** Links and addresses are known when it returns; the rest follows. */

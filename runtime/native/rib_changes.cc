@@ -75,18 +75,37 @@ Napi::Value RibObject::set_own_neighbours(const Napi::CallbackInfo &info)
 	});
 }
 
+static Way way_of(const Napi::Value &value)
+{
+	const Napi::Array choices = as_array(value, "choices");
+	Way way;
+	for (uint32_t i = 0; i < choices.Length(); i++) {
+		const Napi::Array given = as_array(choices.Get(i), "choice");
+		std::vector<Gateway> choice;
+		for (uint32_t k = 0; k < given.Length(); k++) {
+			const Napi::Object item = as_object(given.Get(k), "gateway");
+			choice.push_back(
+			    {Address::parse(as_string(item.Get("address"), "address")),
+			     static_cast<uint32_t>(as_integer(item.Get("weight"), "weight", 1, 256))});
+		}
+		way.push_back(std::move(choice));
+	}
+	if (way.empty() || way[0].empty())
+		throw bad_argument("a way with a gateway");
+	return way;
+}
+
 Napi::Value RibObject::set_gateways(const Napi::CallbackInfo &info)
 {
 	return change(info, [&] {
-		const Napi::Array list = as_array(info[0], "gateways");
-		std::vector<std::pair<uint32_t, Address>> gateways;
+		const Napi::Array list = as_array(info[0], "ways");
+		std::map<uint32_t, Way> ways;
 		for (uint32_t i = 0; i < list.Length(); i++) {
-			const Napi::Object item = as_object(list.Get(i), "gateway");
+			const Napi::Object item = as_object(list.Get(i), "way");
 			const auto slot = as_integer(item.Get("slot"), "slot", 0, MILL_MAX_GATEWAYS - 1);
-			gateways.emplace_back(static_cast<uint32_t>(slot),
-			                      Address::parse(as_string(item.Get("address"), "address")));
+			ways[static_cast<uint32_t>(slot)] = way_of(item.Get("choices"));
 		}
-		rib_->locked([&](Rib &rib) { rib.set_gateways(gateways); });
+		rib_->locked([&](Rib &rib) { rib.set_gateways(ways); });
 	});
 }
 

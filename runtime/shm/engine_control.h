@@ -95,8 +95,10 @@ struct mill_iface_update {
 };
 
 struct mill_lookup {
-	uint8_t family; /* 4 or 6 */
-	uint8_t reserved[7];
+	uint8_t family; /* of the address: 4 or 6; 0: of a gateway slot instead */
+	uint8_t reserved;
+	uint16_t gateway;
+	uint8_t reserved2[4];
 	uint8_t address[16]; /* network order, IPv4 in the first four bytes */
 };
 

@@ -4,13 +4,13 @@
  */
 #pragma once
 
-#define MILL_ABI_VERSION 8u /* raised with any change to runtime/shm or runtime/engine/include */
+#define MILL_ABI_VERSION 9u /* raised with any change to runtime/shm or runtime/engine/include */
 
 #define MILL_MAX_PORTS      64u
 #define MILL_MAX_IFACES     256u /* logical interfaces */
 #define MILL_MAX_WORKERS    16u
 #define MILL_MAX_RULES      65536u /* rule identities with live counters */
-#define MILL_MAX_GATEWAYS   1024u  /* nexthops named by ACLs and PBR */
+#define MILL_MAX_GATEWAYS   1024u  /* ways of ACLs and PBR: a gateway, or several */
 #define MILL_MAX_SETS       64u    /* that change at run time */
 #define MILL_MAX_ADDRESSES  16u    /* of one interface without a face in the kernel */
 #define MILL_MAX_NEIGHBOURS 4096u  /* on such interfaces */

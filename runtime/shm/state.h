@@ -42,6 +42,7 @@ enum mill_drop {
 	MILL_DROP_POLICED,    /* over the limit of the rule that took it */
 	MILL_DROP_MIRROR_FULL, /* a copy only: the mirror port had no room, the packet itself went on */
 	MILL_DROP_TTL_EXPIRED, /* and the engine has told the source, if it may */
+	MILL_DROP_NO_GATEWAY, /* no gateway of the rule that diverted it answers, and the rule says to drop */
 	MILL_DROP_COUNT
 };
 

@@ -64,6 +64,17 @@ test(compiles, `nexthop('192.0.2.1', { from: v4 })`);
 test(compiles, `nexthop('192.0.2.1', { from: both.v4, to: v4 })`);
 test(compiles, `nexthop('2001:db8::1', { from: both.v6 })`);
 test(compiles, `nexthop(['192.0.2.1', '2001:db8::1'], { from: both })`);
+test(compiles, `nexthop(['192.0.2.1', '192.0.2.2'], { from: v4 }).or('192.0.2.9').orDrop().why('x')`);
+test(compiles, `nexthop({ '192.0.2.1': 3, '192.0.2.2': 256 }, { from: v4 }).id('x').or({ '192.0.2.9': 1 })`);
+test(
+  compiles,
+  `nexthop({ '192.0.2.1': 3, '2001:db8::1': 1 }, { from: both }).or(['192.0.2.9', '2001:db8::9'])`,
+);
+test(
+  compiles,
+  `const list: string[] = [], n: number = 2; nexthop(list).or(list); nexthop({ '192.0.2.1': n })`,
+);
+test(compiles, `pbr('p', [nexthop('192.0.2.1').or('192.0.2.2'), [nexthop('192.0.2.3').orDrop()]])`);
 test(compiles, `acl('a', {}, [[deny({ from: v4 })], [[allow()], nexthop('192.0.2.1')]])`);
 test(
   compiles,
@@ -96,6 +107,21 @@ test(doesNot, `hosts({ a: '10.0.0.1', b: '10.0.0.0/8' })`, `'10.0.0.0/8' is not 
 test(doesNot, `nexthop('10.0.0.256')`, `'10.0.0.256' is not an IPv4 address`);
 test(doesNot, `nexthop('192.0.2.1', { from: both })`, `not assignable to type '4'`);
 test(doesNot, `nexthop('192.0.2.1', { from: v6 })`, `not assignable to type '4'`);
+test(doesNot, 'nexthop([])', 'expected a gateway');
+test(doesNot, 'nexthop({})', 'expected a gateway');
+test(doesNot, `nexthop(['192.0.2.1', '192.0.2.256'])`, `'192.0.2.256' is not an IPv4 address`);
+test(doesNot, `nexthop(['192.0.2.1', '192.0.2.2', '192.0.2.1'])`, `'192.0.2.1' is given twice`);
+test(doesNot, `nexthop({ '192.0.2.1': 0 })`, '0 is not a weight from 1 to 256');
+test(doesNot, `nexthop({ '192.0.2.1': 257 })`, '257 is not a weight from 1 to 256');
+test(doesNot, `nexthop({ '192.0.2.1': 1.5 })`, '1.5 is not a weight from 1 to 256');
+test(doesNot, `nexthop(['192.0.2.1', '192.0.2.2'], { from: both })`, `not assignable to type '4'`);
+test(
+  doesNot,
+  `nexthop('192.0.2.1').or('2001:db8::1')`,
+  'is of a family that the gateways before it are not of',
+);
+test(doesNot, `nexthop('192.0.2.1').orDrop().or('192.0.2.2')`, `Property 'or' does not exist`);
+test(doesNot, `allow().orDrop()`, `Property 'orDrop' does not exist`);
 test(doesNot, `deny({ form: v4 })`, `'form' does not exist in type 'MatchSpec`);
 test(doesNot, `deny({ from: '10.0.0.0/8' })`, 'not assignable');
 test(doesNot, `deny().log({ rate: '10' })`, 'not assignable');

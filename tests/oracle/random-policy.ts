@@ -225,28 +225,35 @@ function matchOf(random: Random, predicates: boolean): AnyMatch {
   };
 }
 
-const gateways = [
-  '192.0.2.1',
-  '192.0.2.2',
-  '198.51.100.9',
-  '2001:db8::1',
-  '2001:db8::2',
-  '2001:db8:9::1',
-] as const;
+const gateways = {
+  4: ['192.0.2.1', '192.0.2.2', '198.18.7.9', '198.18.7.10'],
+  6: ['2001:db8::1', '2001:db8::2', '2001:db8:77::1', '2001:db8:77::2'],
+} as const;
 
 function familiesOf(one: Nets | RuntimeNets | undefined): readonly Family[] {
   if (one === undefined) return [];
   return one.kind === 'set' ? one.families : one.prefixes.map((prefix) => prefix.family);
 }
 
+/** One gateway of each family, or several in up to two choices, with weights or without. */
 function nexthopOf(random: Random, match: AnyMatch) {
-  const rule = nexthop as unknown as (gateway: unknown, match: AnyMatch) => ReturnType<typeof nexthop>;
-  const families = [match.from, match.to].flatMap((one) => familiesOf(one));
-  const v4 = random.pick(gateways.slice(0, 3));
-  const v6 = random.pick(gateways.slice(3));
-  if (families.includes(4) && families.includes(6)) return rule([v4, v6], match);
-  if (families.length > 0) return rule(families.includes(4) ? v4 : v6, match);
-  return rule(random.pick([v4, v6, [v4, v6]]), match);
+  const named = [match.from, match.to].flatMap((one) => familiesOf(one));
+  const families = ([4, 6] as const).filter((family) => named.length === 0 || named.includes(family));
+  const some = named.length === 0 && random.once(2) ? [random.pick(families)] : families;
+  const choice = (from: number, to: number) =>
+    some.flatMap((family) => {
+      const all = gateways[family].slice(from, to);
+      return random.once(3) ? all : [random.pick(all)];
+    });
+  const weighted = (texts: readonly string[]) =>
+    random.once(3) ? Object.fromEntries(texts.map((text) => [text, 1 + random.below(9)])) : [...texts];
+  const rule = nexthop as unknown as (
+    gateways: unknown,
+    match: AnyMatch,
+  ) => ReturnType<typeof nexthop> & { or(more: unknown): ReturnType<typeof nexthop> };
+  const first = rule(weighted(choice(0, 2)), match);
+  const whole = random.once(3) ? first.or(weighted(choice(2, 4))) : first;
+  return random.once(3) ? whole.orDrop() : whole;
 }
 
 function passing(random: Random, match: AnyMatch) {

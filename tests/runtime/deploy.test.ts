@@ -10,7 +10,7 @@ import { createDeployer, type Deployer } from '../../runtime/deploy/deployer.js'
 import { resolveFaces, tapName } from '../../runtime/deploy/faces.js';
 import { type GenerationStore, openStore } from '../../runtime/deploy/store.js';
 import { MillError } from '../../runtime/errors.js';
-import type { Link } from '../../runtime/native.js';
+import type { Link, Rib } from '../../runtime/native.js';
 import { openSets } from '../../runtime/sets/sets.js';
 import { type FakeEngine, fakeEngine, link, manifest, plan, rule, slots, writeBundle } from './fixtures.js';
 
@@ -228,7 +228,7 @@ interface Bed {
   readonly engine: FakeEngine;
   readonly store: GenerationStore;
   readonly deployer: Deployer;
-  readonly gateways: { readonly slot: number; readonly address: string }[][];
+  readonly gateways: Parameters<Rib['setGateways']>[0][number][][];
   readonly reconciled: string[][];
 }
 
@@ -377,16 +377,18 @@ test('what was prepared for a commit that fails is discarded, and the interfaces
 test('rollback commits the generation before, with its interfaces and gateways', async (t) => {
   const { dir, engine, deployer, gateways, reconciled } = bed(t);
   await deployer.deploy(version(dir, 'a', { gateways: ['10.0.0.1'] }), quiet);
-  await deployer.deploy(version(dir, 'b', { gateways: ['10.0.0.2'] }), quiet);
+  await deployer.deploy(version(dir, 'b', { gateways: ['10.0.0.2*3 10.0.0.3 or 10.0.0.4'] }), quiet);
   t.like(await deployer.rollback(undefined, 'test'), { generation: 1, previous: 2 });
   t.is(engine.said.at(-1), 'commit 1 in place of 2');
   t.deepEqual(reconciled.at(-1), ['a']);
   t.deepEqual(
     gateways
       .at(-1)!
-      .map((g) => `${g.slot} ${g.address}`)
+      .map(
+        (g) => `${g.slot} ${JSON.stringify(g.choices.map((one) => one.map((h) => [h.address, h.weight])))}`,
+      )
       .sort(),
-    ['0 10.0.0.1', '1 10.0.0.2'],
+    ['0 [[["10.0.0.1",1]]]', '1 [[["10.0.0.2",3],["10.0.0.3",1]],[["10.0.0.4",1]]]'],
   );
 });
 

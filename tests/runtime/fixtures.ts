@@ -82,7 +82,6 @@ export function rule(local: number, id: string): Manifest['rules'][number] {
     text: 'deny()',
     origin,
     action: 'deny',
-    gateways: [],
   };
 }
 

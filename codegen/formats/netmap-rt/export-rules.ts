@@ -1,7 +1,8 @@
 /** Rules of a policy as lines of an ACL file of netmap-rt; what a line cannot say is told. */
 import { formatAddress, formatPrefix } from '../../../dsl/address.js';
 import type { AclField, AclFields } from '../../../dsl/formats/netmap-rt-acl.js';
-import type { Family, PortRange, Prefix, Rule, Service, ServiceMatch } from '../../../dsl/model.js';
+import { formatGateways } from '../../../dsl/gateways.js';
+import type { Action, Family, PortRange, Prefix, Rule, Service, ServiceMatch } from '../../../dsl/model.js';
 import { protocolNumbers } from '../../../dsl/protocols.js';
 import { aboutRule } from '../../about-rule.js';
 import { mergePorts } from '../../addresses.js';
@@ -69,6 +70,7 @@ export function exportRule(
   const services = match.service ? serviceLines(match.service, rule, refuse) : [{}];
   const sources = match.from?.prefixes ?? [undefined];
   const targets = match.to?.prefixes ?? [undefined];
+  if (action.kind === 'nexthop') refuseShares(action, origin, refuse);
   const gateways = action.kind === 'nexthop' ? action.gateways : [undefined];
   if (services.length * sources.length * targets.length * gateways.length > mostLines)
     return refuse(origin, `this rule would be more than ${mostLines} lines`) ?? [];
@@ -92,6 +94,17 @@ export function exportRule(
   return lines.map(
     (line) => `${printLine({ ...line, ...(device && { interface: device }) }, fields)} # ${note}`,
   );
+}
+
+/** One gateway of a family, and what cannot be reached diverts nothing: more a line does not say. */
+function refuseShares(
+  { gateways, orDrop }: Extract<Action, { kind: 'nexthop' }>,
+  origin: Rule['origin'],
+  refuse: Refuse,
+): void {
+  if (orDrop) refuse(origin, "netmap-rt's nexthop cannot drop what has no gateway", '.orDrop()');
+  const several = [4, 6].some((family) => gateways.filter((one) => one.family === family).length > 1);
+  if (several) refuse(origin, "netmap-rt's nexthop has one gateway", formatGateways(gateways));
 }
 
 export function printLine(line: Line, fields: AclFields): string {

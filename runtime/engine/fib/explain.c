@@ -21,6 +21,8 @@ static void add_leg(const struct mill_fib *fib, struct mill_lookup_answer *answe
 static uint32_t lookup(const struct mill_fib *fib, const struct mill_lookup *query)
 {
 	uint32_t group = 0, address;
+	if (query->family == 0)
+		return mill_fib_gateway(fib, query->gateway);
 	if (query->family == 6) {
 		mill_fib_lookup6(fib, (const uint8_t(*)[16])query->address, &group, 1);
 		return group;

@@ -3,7 +3,7 @@
 #include "netmill/fib.h"
 #include "shm/engine_control.h"
 
-/* query->family is 4 or 6. Legs in order of first appearance in the buckets, at most 16. */
+/* query->family is 4, 6, or 0 for a gateway slot below MILL_MAX_GATEWAYS. Legs in order of first appearance in the buckets, at most 16. */
 void mill_fib_explain(const struct mill_fib *, const struct mill_lookup *query, struct mill_lookup_answer *);
 /* The same of one group; its number is below MILL_FIB_GROUPS. */
 void mill_fib_explain_group(const struct mill_fib *, uint32_t group, struct mill_lookup_answer *);

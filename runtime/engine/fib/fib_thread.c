@@ -364,7 +364,8 @@ uint32_t mill_fib_thread_held_fds(struct mill_fib_thread *self, struct mill_held
 bool mill_fib_thread_lookup(struct mill_fib_thread *self, const struct mill_lookup *query,
                             struct mill_lookup_answer *answer)
 {
-	if (query->family != 4 && query->family != 6)
+	if (query->family != 4 && query->family != 6 &&
+	    (query->family != 0 || query->gateway >= MILL_MAX_GATEWAYS))
 		return false;
 	pthread_mutex_lock(&self->lock);
 	mill_fib_explain(atomic_load(&self->live), query, answer);

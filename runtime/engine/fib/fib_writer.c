@@ -217,8 +217,13 @@ static void point_gateway(struct mill_fib_writer *writer, uint32_t slot, uint32_
 {
 	uint32_t *gateway = &writer->fib->gateway[slot];
 	const uint32_t was = *gateway;
-	if (group != 0 && was != 0 && mill_groups_may_follow(&writer->groups, group))
-		mill_groups_follow(&writer->groups, group, writer->fib, was);
+	if (group != 0 && mill_groups_may_follow(&writer->groups, group)) {
+		if (was != 0)
+			mill_groups_follow(&writer->groups, group, writer->fib, was);
+		else if (writer->before != NULL)
+			mill_groups_follow(&writer->groups, group, writer->before,
+			                   writer->before->gateway[slot]);
+	}
 	if (group != 0)
 		mill_groups_hold(&writer->groups, group);
 	__atomic_store_n(gateway, group, __ATOMIC_RELEASE);

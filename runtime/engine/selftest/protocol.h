@@ -35,6 +35,7 @@ enum mill_selftest_flags {
 	MILL_SELFTEST_NO_ACL = 1,
 	MILL_SELFTEST_SERVICES_REFUSE = 2,
 	MILL_SELFTEST_TX_FULL = 4,
+	MILL_SELFTEST_NO_GATEWAYS = 8, /* none answers */
 };
 
 struct mill_selftest_frame {

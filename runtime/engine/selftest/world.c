@@ -103,7 +103,7 @@ bool world_create(struct world *world, const struct mill_selftest_setup *setup, 
 	for (uint32_t i = 0; i < setup->n_rules; i++)
 		world->rule_slot[i] = setup->first_rule + i;
 	for (uint32_t i = 0; i < setup->n_gateways; i++)
-		world->gateway_slot[i] = setup->first_gateway + i;
+		world->gateway_slot[i] = (setup->first_gateway + i) % MILL_MAX_GATEWAYS;
 	world->bindings = (struct mill_bindings){.iface = world->iface_slot,
 	                                         .local = world->iface_local,
 	                                         .port = world->port_slot,
@@ -172,6 +172,15 @@ static bool buffers_complete(const struct region *region)
 	return true;
 }
 
+static void without_gateways(struct world *world, receive_function *receive, struct netmap_ring *rx)
+{
+	uint32_t *gateway = world->writer.fib->gateway, kept[MILL_MAX_GATEWAYS];
+	memcpy(kept, gateway, sizeof(kept));
+	memset(gateway, 0, sizeof(kept));
+	receive(&world->worker, rx);
+	memcpy(gateway, kept, sizeof(kept));
+}
+
 bool world_receive(struct world *world, receive_function *receive, const struct received *frames, uint32_t n,
                    uint32_t region, uint8_t filler)
 {
@@ -186,7 +195,10 @@ bool world_receive(struct world *world, receive_function *receive, const struct 
 	world->services_take = (flags & MILL_SELFTEST_SERVICES_REFUSE) == 0;
 	world->worker.acl_enabled = (flags & MILL_SELFTEST_NO_ACL) == 0;
 	world->worker.tx_dirty = 0;
-	receive(&world->worker, rx);
+	if ((flags & MILL_SELFTEST_NO_GATEWAYS) != 0)
+		without_gateways(world, receive, rx);
+	else
+		receive(&world->worker, rx);
 	for (uint16_t port = 0; port < MILL_MAX_PORTS; port++)
 		if (world->worker.tx[port] != NULL)
 			drain(world, port);

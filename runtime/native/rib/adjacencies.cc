@@ -136,6 +136,7 @@ std::vector<NeighbourKey> Rib::to_refresh(uint64_t now_ns, uint32_t max_tries, s
 		adjacency->asked_ns = now_ns;
 		wanted.emplace_back(key.address, key.ifindex);
 	}
+	refresh_gateways(now_ns, max_tries, most, wanted);
 	return wanted;
 }
 

@@ -64,11 +64,11 @@ void Rib::tell_again(Node &node)
 
 void Rib::feed_gateway(uint32_t slot, GatewayState &gateway)
 {
-	if (gateway.fed != nullptr && !gateway.fed->sent)
+	if (gateway.reachable && !gateway.fed->sent)
 		send_group(*gateway.fed);
 	mill_fib_record &record = queue_->push(MILL_FIB_GATEWAY_SET);
 	record.id = slot;
-	record.value = gateway.fed != nullptr ? gateway.fed->id : 0;
+	record.value = gateway.reachable ? gateway.fed->id : 0;
 	gateway.told = true;
 }
 
@@ -171,11 +171,10 @@ bool Rib::flush()
 			check_operator_routes();
 		check_neighbours();
 		routes_changed_ = false;
-		if (feeding())
-			check_gateways();
-		else
-			routes_changed_ = true; /* gateways are yet to be looked at */
+		gateways_changed_ = true;
 	}
+	if (gateways_changed_ && feeding())
+		check_gateways();
 	if (!feeding() && queue_)
 		return true; /* frozen, or too early: changes wait */
 	if (feeding() && replay_wanted_) {
@@ -286,9 +285,12 @@ void Rib::flush_urgent()
 {
 	if (!feeding() || replay_wanted_)
 		return;
+	if (gateways_changed_)
+		check_gateways();
 	flush_adjacencies();
 	flush_groups();
 	flush_nodes(Urgent);
+	flush_gateways();
 	commit();
 }
 

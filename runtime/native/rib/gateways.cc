@@ -2,7 +2,10 @@
  * Where people and policies point: the operator's own routes, and the gateways of ACLs and PBR, both resolved through
  * the kernel's routes, anew whenever those change.
  */
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <algorithm>
+#include <numeric>
 #include <utility>
 #include "rib/rib.h"
 
@@ -18,27 +21,23 @@ void Rib::set_interfaces(std::unordered_map<uint32_t, uint16_t> slots)
 	links_changed();
 }
 
-void Rib::set_gateways(const std::vector<std::pair<uint32_t, Address>> &gateways)
+void Rib::set_gateways(const std::map<uint32_t, Way> &ways)
 {
-	std::map<uint32_t, GatewayState> next;
-	for (const auto &[slot, address] : gateways) {
-		const auto old = gateways_.find(slot);
-		if (old != gateways_.end()) {
-			next[slot] = old->second;
-			if (old->second.address != address)
-				next[slot].told = false;
+	for (auto at = gateways_.begin(); at != gateways_.end();) {
+		const auto next = std::next(at);
+		const auto kept = ways.find(at->first);
+		if (kept == ways.end() || kept->second != at->second.way) {
+			if (at->second.fed != nullptr)
+				feed_unref(at->second.fed);
+			if (kept == ways.end())
+				gone_gateways_.push_back(at->first);
+			gateways_.erase(at);
 		}
-		next[slot].address = address;
+		at = next;
 	}
-	for (auto &[slot, gateway] : gateways_) {
-		if (next.count(slot) != 0)
-			continue;
-		if (gateway.fed != nullptr)
-			feed_unref(gateway.fed);
-		gone_gateways_.push_back(slot);
-	}
-	gateways_ = std::move(next);
-	routes_changed_ = true;
+	for (const auto &[slot, way] : ways)
+		gateways_[slot].way = way;
+	gateways_changed_ = true;
 }
 
 void Rib::add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex)
@@ -57,9 +56,8 @@ bool Rib::delete_operator_route(const Prefix &prefix)
 	return true;
 }
 
-/* The path to a gateway, through the kernel's routes. `only_ours`: over interfaces of the engine; what was told to
- * go there by a policy must not be left to the kernel, which would send it elsewhere. Null: there is no way. */
-Path *Rib::resolve(const Address &gateway, bool only_ours)
+/* The path to a gateway, through the kernel's routes. Null: there is no way. */
+Path *Rib::resolve(const Address &gateway)
 {
 	const Candidate *route = gateway.is_link_local() ? nullptr : match(gateway);
 	if (route == nullptr)
@@ -70,17 +68,12 @@ Path *Rib::resolve(const Address &gateway, bool only_ours)
 	if (path->type != RTN_UNICAST)
 		return nullptr;
 	bool blackhole = false, same = path->nexthop_id == 0;
-	std::vector<Leg> legs;
-	for (Leg leg : legs_of(*path, blackhole)) {
-		if (only_ours && slots_.count(leg.ifindex) == 0) {
-			same = false;
+	std::vector<Leg> legs = legs_of(*path, blackhole);
+	for (Leg &leg : legs) {
+		if (leg.gateway.family != 0)
 			continue;
-		}
-		if (leg.gateway.family == 0) {
-			leg.gateway = gateway;
-			same = false;
-		}
-		legs.push_back(leg);
+		leg.gateway = gateway;
+		same = false;
 	}
 	if (blackhole)
 		return path;
@@ -96,7 +89,7 @@ void Rib::check_operator_routes()
 		if (route.gateway.family != 0 && route.ifindex == 0) {
 			put_single(prefix, beside_main(Source::Operator),
 			           nullptr); /* it must not lead to itself */
-			path = resolve(route.gateway, false);
+			path = resolve(route.gateway);
 		} else if (links_.count(route.ifindex) != 0) {
 			Leg leg;
 			leg.ifindex = route.ifindex;
@@ -107,18 +100,192 @@ void Rib::check_operator_routes()
 	}
 }
 
+/* --- gateways of rules -------------------------------------------------------------------------------------- */
+
+/* Over interfaces of the engine: what was told to go there by a policy must not be left to the kernel, which would send
+ * it elsewhere. */
+std::vector<Leg> Rib::legs_to(const Path &route, const Address &gateway) const
+{
+	bool blackhole = false;
+	std::vector<Leg> legs;
+	if (route.type != RTN_UNICAST)
+		return legs;
+	for (Leg leg : legs_of(route, blackhole)) {
+		if (leg.encap || slots_.count(leg.ifindex) == 0)
+			continue;
+		if (leg.gateway.family == 0)
+			leg.gateway = gateway;
+		legs.push_back(leg);
+	}
+	return blackhole ? std::vector<Leg>() : legs;
+}
+
+/* Who failed is not hoped for until it answers; who is not known yet may, and packets may wait for it. */
+Rib::Answers Rib::answers(const Path &route, const Leg &leg)
+{
+	const NeighbourKey key(leg.gateway, leg.ifindex);
+	const auto known = neighbours_.find(key);
+	const auto [at, fresh] = gateway_neighbours_.try_emplace(key);
+	GatewayNeighbour &about = at->second;
+	const bool usable = known != neighbours_.end() && known->second.usable();
+	about.named = true;
+	if (fresh)
+		about.silent = known != neighbours_.end() && known->second.state == NUD_FAILED;
+	if (usable)
+		about.silent = false;
+	if (!leg_alive(route, leg) || about.silent)
+		return Answers::No;
+	return usable ? Answers::Yes : Answers::Perhaps;
+}
+
+/* Numbers that are to each other as the fractions are, as small as can be. */
+struct Share {
+	Leg leg;
+	uint64_t part, of; /* part/of of the way's flows, before others are left out */
+};
+
+static std::vector<Leg> weigh(const std::vector<Share> &shares)
+{
+	constexpr uint64_t most = UINT16_MAX, enough = uint64_t(1) << 32;
+	uint64_t common = 1, divisor = 0, largest = 1;
+	std::vector<std::pair<Leg, uint64_t>> sums;
+	for (const Share &share : shares)
+		if (std::lcm(common, share.of) <= enough)
+			common = std::lcm(common, share.of);
+	for (const Share &share : shares) {
+		const uint64_t part = std::max<uint64_t>(1, share.part * common / share.of);
+		const auto same = std::find_if(sums.begin(), sums.end(), [&](const auto &sum) {
+			return sum.first.ifindex == share.leg.ifindex &&
+			       sum.first.gateway == share.leg.gateway;
+		});
+		if (same != sums.end())
+			same->second += part;
+		else
+			sums.emplace_back(share.leg, part);
+	}
+	for (const auto &[leg, part] : sums) {
+		divisor = std::gcd(divisor, part);
+		largest = std::max(largest, part);
+	}
+	std::vector<Leg> legs;
+	for (const auto &[leg, part] : sums) {
+		const uint64_t whole = part / divisor, limit = largest / divisor;
+		legs.push_back(leg);
+		legs.back().weight = static_cast<uint16_t>(
+		    limit <= most ? whole : std::max<uint64_t>(1, whole * most / limit));
+	}
+	return legs;
+}
+
+/* A gateway's part is that of its legs that answer. */
+static void add_shares(std::vector<Share> &shares, const std::vector<Leg> &legs, uint32_t weight)
+{
+	uint64_t sum = 0;
+	for (const Leg &leg : legs)
+		sum += leg.weight;
+	for (const Leg &leg : legs)
+		shares.push_back({leg, static_cast<uint64_t>(weight) * leg.weight, sum});
+}
+
+/* Of the first choice with a gateway that answers, those that do; while none does, of the first for which there is hope.
+ * All neighbours are looked at, so that who stands in is known before. */
+std::vector<Leg> Rib::legs_of_way(const Way &way)
+{
+	std::vector<Share> sure, hoped;
+	for (const std::vector<Gateway> &choice : way) {
+		std::vector<Share> yes, perhaps;
+		for (const Gateway &gateway : choice) {
+			std::vector<Leg> up, unknown;
+			const Candidate *route =
+			    gateway.address.is_link_local() ? nullptr : match(gateway.address);
+			if (route == nullptr)
+				continue;
+			for (const Leg &leg : legs_to(*route->path, gateway.address)) {
+				const Answers answer = answers(*route->path, leg);
+				if (answer == Answers::Yes)
+					up.push_back(leg);
+				else if (answer == Answers::Perhaps)
+					unknown.push_back(leg);
+			}
+			add_shares(yes, up, gateway.weight);
+			add_shares(perhaps, unknown, gateway.weight);
+		}
+		if (sure.empty())
+			sure = std::move(yes);
+		if (hoped.empty())
+			hoped = std::move(perhaps);
+	}
+	return weigh(!sure.empty() ? sure : hoped);
+}
+
+static std::string text_of(const Way &way)
+{
+	std::string text;
+	for (const std::vector<Gateway> &choice : way) {
+		for (const Gateway &gateway : choice)
+			text += gateway.address.text() + "*" + std::to_string(gateway.weight) + " ";
+		text += "or ";
+	}
+	return text;
+}
+
+/* A way keeps its group, whoever answers: flows of legs that stay do not move, and those that come back return. */
 void Rib::check_gateways()
 {
+	gateways_changed_ = false;
+	for (auto &[key, neighbour] : gateway_neighbours_)
+		neighbour.named = false;
 	for (auto &[slot, gateway] : gateways_) {
-		Path *path = resolve(gateway.address, true);
-		if (path == gateway.fed && gateway.told)
+		std::vector<Leg> legs = legs_of_way(gateway.way);
+		if (gateway.fed == nullptr) {
+			gateway.fed =
+			    paths_.intern_way(gateway.way[0][0].address.family, text_of(gateway.way));
+			gateway.told = false;
+			feed_ref(gateway.fed);
+		}
+		if (legs.empty() == gateway.reachable) {
+			gateway.reachable = !legs.empty();
+			gateway.told = false;
+		}
+		if (legs.empty() || legs == gateway.fed->legs)
 			continue;
-		if (path != nullptr)
-			feed_ref(path);
-		if (gateway.fed != nullptr)
-			feed_unref(gateway.fed);
-		gateway.fed = path;
-		gateway.told = false;
+		gateway.fed->legs = std::move(legs);
+		if (gateway.fed->sent)
+			mark_path(*gateway.fed);
+	}
+	for (auto at = gateway_neighbours_.begin(); at != gateway_neighbours_.end();)
+		at = at->second.named ? std::next(at) : gateway_neighbours_.erase(at);
+}
+
+void Rib::gateway_failed(const NeighbourKey &key)
+{
+	const auto found = gateway_neighbours_.find(key);
+	if (found == gateway_neighbours_.end() || std::exchange(found->second.silent, true))
+		return;
+	gateways_changed_ = true;
+}
+
+/* Also those that are not used now, or did not answer: once a second, as long as rules name them. */
+void Rib::refresh_gateways(uint64_t now_ns, uint32_t max_tries, size_t most,
+                           std::vector<NeighbourKey> &wanted)
+{
+	constexpr uint64_t second_ns = 1000000000ull;
+	for (auto &[key, about] : gateway_neighbours_) {
+		const auto link = links_.find(key.second);
+		if (wanted.size() >= most)
+			return;
+		if (now_ns - about.asked_ns < second_ns || link == links_.end() || !link->second.up())
+			continue;
+		const auto found = neighbours_.find(key);
+		const bool usable = found != neighbours_.end() && found->second.usable();
+		if (usable)
+			about.tries = 0;
+		else if (link->second.carrier() && about.tries++ == max_tries)
+			gateway_failed(key);
+		if (usable && found->second.state != NUD_STALE)
+			continue;
+		about.asked_ns = now_ns;
+		wanted.push_back(key);
 	}
 }
 

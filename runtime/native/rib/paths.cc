@@ -1,5 +1,6 @@
 /* The table that gives each way its one Path. */
 #include "rib/paths.h"
+#include <linux/rtnetlink.h>
 
 namespace mill
 {
@@ -36,18 +37,36 @@ Path *PathTable::intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const
 			append_address(key, leg.gateway);
 		}
 	}
+	const auto found = paths_.find(key);
+	if (found != paths_.end())
+		return found->second.get();
+	Path *path = at(key);
+	path->family = family;
+	path->type = type;
+	path->nexthop_id = nexthop_id;
+	path->source = source;
+	path->apart = apart;
+	if (nexthop_id == 0)
+		path->legs = legs;
+	return path;
+}
+
+Path *PathTable::intern_way(uint8_t family, const std::string &way)
+{
+	Path *path = at("way " + way); /* other keys begin with a family */
+	path->family = family;
+	path->type = RTN_UNICAST;
+	path->born = UINT32_MAX; /* its legs are those that live */
+	return path;
+}
+
+Path *PathTable::at(const std::string &key)
+{
 	std::unique_ptr<Path> &place = paths_[key];
 	if (!place) {
 		place = std::make_unique<Path>();
 		place->id = ++last_id_;
-		place->family = family;
-		place->type = type;
-		place->nexthop_id = nexthop_id;
-		place->source = source;
-		place->apart = apart;
 		place->key = key;
-		if (nexthop_id == 0)
-			place->legs = legs;
 	}
 	return place.get();
 }

@@ -103,6 +103,8 @@ class PathTable
 	/* The one Path like this. A reference is to be counted by the caller. */
 	Path *intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
 	             const std::vector<Leg> &legs, const Apart &apart);
+	/* Where rules divert to: its legs, which are the caller's to set, follow who answers. */
+	Path *intern_way(uint8_t family, const std::string &way);
 	void erase(Path *path);
 	template <typename Visit> void all(Visit visit)
 	{
@@ -120,6 +122,7 @@ class PathTable
 	}
 
       private:
+	Path *at(const std::string &key);
 	std::unordered_map<std::string, std::unique_ptr<Path>> paths_;
 	uint32_t last_id_ = 0;
 };

@@ -94,7 +94,8 @@ class Rib
 	void set_own(std::map<uint32_t, OwnLink> links, std::map<Prefix, Address> routes);
 	/* All neighbours that the engine knows on its own links. */
 	void set_own_neighbours(const std::vector<NeighbourMessage> &neighbours);
-	void set_gateways(const std::vector<std::pair<uint32_t, Address>> &gateways);
+	/* By gateway slot. */
+	void set_gateways(const std::map<uint32_t, Way> &ways);
 	void add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex);
 	bool delete_operator_route(const Prefix &prefix);
 
@@ -241,9 +242,16 @@ class Rib
 	void check_neighbours();
 
 	/* gateways.cc */
-	Path *resolve(const Address &gateway, bool only_ours);
+	Path *resolve(const Address &gateway);
 	void check_operator_routes();
+	enum class Answers { No, Perhaps, Yes };
+	Answers answers(const Path &route, const Leg &leg);
+	std::vector<Leg> legs_to(const Path &route, const Address &gateway) const;
+	std::vector<Leg> legs_of_way(const Way &way);
 	void check_gateways();
+	void gateway_failed(const NeighbourKey &key);
+	void refresh_gateways(uint64_t now_ns, uint32_t max_tries, size_t most,
+	                      std::vector<NeighbourKey> &wanted);
 
 	/* engine_feed.cc, groups.cc, adjacencies.cc */
 	Adjacency &adjacency(AdjacencyClass kind, uint32_t ifindex, const Address &address);
@@ -289,6 +297,7 @@ class Rib
 	std::set<std::pair<Prefix, Rank>> own_prefixes_; /* that have candidates of own links */
 	std::map<uint32_t, GatewayState> gateways_;
 	std::vector<uint32_t> gone_gateways_;
+	std::map<NeighbourKey, GatewayNeighbour> gateway_neighbours_;
 	std::unordered_map<uint32_t, uint16_t> slots_; /* ifindex → interface slot */
 	uint32_t stamp_ = 1, fpm_stamp_ = 1, moment_ = 0;
 	std::vector<uint32_t> tables_;
@@ -310,6 +319,7 @@ class Rib
 	std::vector<Adjacency *> dirty_adjacencies_;
 	std::set<NeighbourKey> check_neighbours_;
 	bool routes_changed_ = false;
+	bool gateways_changed_ = false; /* they, or who is behind them */
 
 	/* the engine */
 	std::unique_ptr<FibQueue> queue_;

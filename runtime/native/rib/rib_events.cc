@@ -77,7 +77,7 @@ template <typename Match> void Rib::purge(Match match)
 void Rib::links_changed()
 {
 	link_change_ = true;
-	routes_changed_ = true;
+	routes_changed_ = gateways_changed_ = true;
 	check_ways();
 	mark_all_paths();
 	for (auto &[key, adjacency] : adjacencies_)
@@ -341,6 +341,7 @@ void Rib::sweep_nexthops()
 void Rib::neighbour_changed(const NeighbourKey &key)
 {
 	check_neighbours_.insert(key);
+	gateways_changed_ = gateways_changed_ || gateway_neighbours_.count(key) != 0;
 	const auto found = adjacencies_.find({AdjacencyClass::Neighbour, key.second, key.first});
 	if (found != adjacencies_.end())
 		mark_adjacency(*found->second);
@@ -367,6 +368,8 @@ void Rib::take_neighbour(const NeighbourMessage &message)
 	memcpy(state.mac, message.mac, sizeof state.mac);
 	if (was_usable != state.usable() || memcmp(mac, state.mac, sizeof mac) != 0)
 		neighbour_changed(key);
+	if (message.state == NUD_FAILED)
+		gateway_failed(key);
 }
 
 void Rib::forget_neighbour(std::map<NeighbourKey, NeighbourState>::iterator at)

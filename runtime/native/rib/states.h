@@ -57,10 +57,31 @@ struct OperatorRoute {
 	Path *path = nullptr; /* while it resolves */
 };
 
-struct GatewayState {
+struct Gateway {
 	Address address;
-	Path *fed = nullptr;
-	bool told = false; /* the engine knows what `fed` says */
+	uint32_t weight; /* 1 to 256 */
+	bool operator==(const Gateway &other) const
+	{
+		return address == other.address && weight == other.weight;
+	}
+};
+
+/* Where rules divert packets of one family to. Those of the first choice that has one that answers share the flows. */
+using Way = std::vector<std::vector<Gateway>>;
+
+struct GatewayState {
+	Way way;
+	Path *fed = nullptr;    /* the way's own */
+	bool reachable = false; /* else nothing is diverted, while the group waits as it was */
+	bool told = false;      /* the engine knows that */
+};
+
+/* Who is behind a leg to a gateway. Kept alive also while others are used, so that it can stand in for them. */
+struct GatewayNeighbour {
+	bool silent = false; /* it was asked and did not answer, and has not since */
+	bool named = false;
+	uint64_t asked_ns = 0;
+	uint32_t tries = 0;
 };
 
 } // namespace mill

@@ -305,9 +305,12 @@ export function fateFormula(ir: Ir, iface: IrInterface, family: Family, codes: M
       effect(list.fallback),
     );
   const gateway = (rule: IrRule | undefined) => {
-    const found =
-      rule?.action.kind === 'nexthop' ? rule.action.gateways.find((one) => one.family === family) : undefined;
-    return found && code(`via ${formatAddress(found)}`);
+    const all = rule?.action.kind === 'nexthop' ? rule.action.gateways : [];
+    const texts = all
+      .filter((one) => one.family === family)
+      .map((one) => `${one.choice} ${formatAddress(one)} ${one.weight}`);
+    const last = rule?.action.kind === 'nexthop' && rule.action.orDrop ? ['drop'] : [];
+    return texts.length === 0 ? undefined : code(`via ${[...texts, ...last].join()}`);
   };
   const routed = iface.pbr ? ruled(iface.pbr, (rule) => gateway(rule) ?? code('routed')) : code('routed');
   const past = (way: string) => forHost(ir, family, code, way);

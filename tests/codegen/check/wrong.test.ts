@@ -279,12 +279,36 @@ test(
   ['4:1 NM3004'],
   'mixes',
 );
+const gateways: readonly (readonly [rule: string, expected: string, message: string])[] = [
+  ["nexthop(['192.0.2.9', '192.0.2.9'])", '4:23 NM3017', '192.0.2.9 is given twice'],
+  ["nexthop({ '192.0.2.9': 0 })", '4:24 NM3017', '0 is not a weight'],
+  ["nexthop({ '192.0.2.9': 1.5 })", '4:24 NM3017', '1.5 is not a weight'],
+  ['nexthop({})', '4:9 NM3002', 'needs a gateway'],
+  ["nexthop('192.0.2.9').or('192.0.2.9')", '4:25 NM3017', '192.0.2.9 is given twice'],
+  ["nexthop('192.0.2.9').or('2001:db8::9')", '4:25 NM3004', 'none before it is of IPv6'],
+  ["nexthop('192.0.2.9').orDrop().or('192.0.2.10')", '4:31 NM3017', '.orDrop() comes last'],
+  ["nexthop('192.0.2.9').or('169.254.7.7')", '4:1 NM3017', '169.254.7.7 is link-local'],
+];
+for (const [rule, expected, message] of gateways)
+  test(`gateways that cannot be: ${rule}`, wrong, list(rule), [expected], message);
+const reaches = (gateway: string, more = '') =>
+  `export default router('r', { interfaces: { wan: { port: 'pipe:a', fallback: 'drop', address: ['192.0.2.1/24', '2001:db8::1/64'], pbr: pbr('p', [\n${gateway}\n]) } }${more} })`;
 test(
-  'two gateways of a family',
+  'a gateway of a rule that is the router itself',
   wrong,
-  list("nexthop(['192.0.2.9', '192.0.2.10'])"),
-  ['4:9 NM3017'],
-  'one IPv4 gateway',
+  reaches("nexthop('192.0.2.9').or('192.0.2.1')"),
+  ['3:1 NM3017'],
+  '192.0.2.1 is the router itself',
+);
+test(
+  'one gateway of several that is on no network of the policy, and behind no route of it',
+  wrong,
+  reaches(
+    "nexthop(['192.0.2.9', '198.51.100.1', '203.0.113.9'])",
+    ", routes: { '203.0.113.0/24': '192.0.2.7' }",
+  ),
+  ['3:1 NM4011 warning'],
+  '198.51.100.1 is on no network',
 );
 test('no gateway', wrong, list('nexthop([])'), ['4:9 NM3002'], 'needs a gateway');
 test(

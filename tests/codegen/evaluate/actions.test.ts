@@ -30,7 +30,12 @@ export default router('r', { interfaces: {
     allow({ to: nets('10.2.4.0/24') }).police('1000 packets/s', { burst: '4 packets' }).sample(100),
     nexthop('10.9.0.1', { to: nets('10.2.5.0/24') }).dscp('ef').mirror('dmz', { oneIn: 50 }),
     allow({ to: nets('2001:db8:2:6::/64') }).dscp(63),
-  ]), pbr: pbr('marked', [nexthop('10.9.0.1', { to: nets('10.2.6.0/24') }).dscp('cs1')]) },
+    nexthop(['10.9.0.1', '10.9.0.2'], { to: nets('10.2.17.0/24') }).or('10.9.0.3').orDrop(),
+    nexthop(['10.9.0.1', '10.9.0.2'], { to: nets('10.2.18.0/24') }).or('10.9.0.3'),
+  ]), pbr: pbr('marked', [
+    nexthop('10.9.0.1', { to: nets('10.2.6.0/24') }).dscp('cs1'),
+    nexthop('10.9.0.1', { to: nets('10.2.18.0/25') }).orDrop(),
+  ]) },
 } })`;
 
 const prefix = (text: string): Prefix => parseInterfaceAddress(text)!;
@@ -55,7 +60,7 @@ const paths: Paths = {
     { prefix: prefix('2001:db8:2::/48'), path: via(2) },
     { prefix: prefix('10.2.0.0/16'), path: via(2) },
   ],
-  gateways: [via(0)],
+  gateways: [via(0), via(0)],
 };
 
 let ir: Ir;
@@ -222,6 +227,27 @@ test('the last mark counts, and a gateway’s packets have it, too', (t) => {
   t.is(dscp(to('10.2.6.9')), 8);
   t.is(dscp({ ...to('10.2.7.9'), dscp: 7 }), 7);
 });
+
+test('gateways: those of a family, those that stand in and what is dropped are one way each', (t) => {
+  t.deepEqual(
+    ir.gateways.map((one) => one.text),
+    ['10.9.0.1', '10.9.0.1 10.9.0.2 or 10.9.0.3'],
+  );
+});
+
+const noneAnswers: Circumstances = { ...usual, gatewaysAnswer: false };
+const gatewayRows: readonly (readonly [to: string, answering: string, silent: string])[] = [
+  ['10.2.5.9', 'forward wan answers in:8', 'forward dmz answers in:8 both out:0'],
+  ['10.2.17.9', 'forward wan answers in:10', 'drop no-gateway answers in:10'],
+  ['10.2.18.200', 'forward wan answers in:11', 'forward dmz answers in:11 both out:0'],
+  ['10.2.18.9', 'forward wan answers in:11', 'drop no-gateway answers in:11 marked in:2'],
+];
+for (const [text, answering, none] of gatewayRows)
+  test(`gateways that answer, and none: ${text}`, (t) => {
+    t.is(said(onIds(to(text)).outcome), answering);
+    t.is(said(onIds(to(text), noneAnswers).outcome), none);
+    return t.false(said(onIds(to('10.1.1.1'), noneAnswers).outcome).includes('no-gateway'));
+  });
 
 test('a traffic class keeps its ECN and the flow label', (t) => {
   const { bytes, outcome } = onIds({ ...plainly6, ...to('2001:db8:2:6::9') });

@@ -299,3 +299,20 @@ test(
   ).replace("fallback: 'drop'", "fallback: 'kernel'"),
   ['3 the fields of a line have no source port'],
 );
+
+test(
+  'several gateways, and what is dropped without one',
+  refuses,
+  `const way = pbr('way', [
+  nexthop(['192.0.2.9', '2001:db8::9']),
+  nexthop({ '192.0.2.9': 2, '192.0.2.10': 1 }),
+  nexthop('192.0.2.9').or('192.0.2.10'),
+  nexthop('192.0.2.9').orDrop(),
+].map((rule, i) => rule.id(String(i)).allowShadow('for the test')))
+export default router('r', { interfaces: { wan: { port: 'eth0', pbr: way, fallback: 'kernel' } } })`,
+  [
+    "4 netmap-rt's nexthop has one gateway",
+    "5 netmap-rt's nexthop has one gateway",
+    "6 netmap-rt's nexthop cannot drop what has no gateway",
+  ],
+);

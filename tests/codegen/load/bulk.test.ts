@@ -31,6 +31,7 @@ allow,  any, 192.0.2.0/25,tcp udp,https 8000-8099,1024-65535,,,,,,none,,,,,,web,
 deny,,,tcp,,,,syn !ack,,1-5,,,,,,yes,,,,,,
 allow,,,,,,echo-request too-big,,ef 10,,0-100,,,,,,,,,,,
 nexthop 198.51.100.9,,10.0.0.0/8,gre 50,,,,,,,,,02:00:00:00:00:01,group,5 6,,,,,,,
+nexthop 198.51.100.9*3 2001:db8::9 198.51.100.10 or 198.51.100.17 or drop,,,udp,53,,,,,,,,,,,,,,,,,
 `;
 
 const written = `
@@ -42,6 +43,7 @@ const written = `
   allow({ service: icmp('echo-request', 'too-big'), dscp: ['ef', 10], length: [0, 100] }),
   nexthop('198.51.100.9', { to: nets('10.0.0.0/8'), service: service(proto('gre'), proto(50)), fromMac: '02:00:00:00:00:01',
     toMac: 'group', pcp: [5, 6] }),
+  nexthop({ '198.51.100.9': 3, '2001:db8::9': 1, '198.51.100.10': 1 }, { service: udp(53) }).or('198.51.100.17').orDrop(),
 `;
 
 const said = ({ rules }: IrList) =>
@@ -53,10 +55,10 @@ test('a table is what a policy would write', async (t) => {
   const own = await listOf({ 'policy.ts': policyOf(written) });
   // The identity of a rule is the hash of all that it matches and does.
   t.deepEqual(said(list), said(own.list));
-  t.is(list.rules.length, 7);
+  t.is(list.rules.length, 8);
   t.deepEqual(
     list.rules.slice(2).map(({ origin }) => `${origin.file}:${origin.line}`),
-    [4, 5, 6, 7, 8].map((line) => `rules.csv:${line}`),
+    [4, 5, 6, 7, 8, 9].map((line) => `rules.csv:${line}`),
   );
   t.regex(list.rules[3]!.text, /^allow, {2}any, 192\.0\.2\.0\/25,tcp udp/);
 });

@@ -32,6 +32,7 @@ const list = acl('tunnels', {}, [allow({ ${match} }).expires('2020-12-31')])
 export default router('t', { interfaces: { wan: { port: 'eth0', fallback: 'drop', in: list } } })
 `;
 let treated: LoadedPolicy;
+let ways: LoadedPolicy;
 
 test.before(async (t) => {
   t.timeout(120_000);
@@ -46,12 +47,17 @@ test.before(async (t) => {
       .replace('deny({ from: servers })', 'reject({ from: servers })')
       .replace('deny,', 'deny, reject,')
       .replace('service: tcp(636) })', "service: tcp(636) }).dscp('ef')"),
+    'ways.ts': policy.replace(
+      'service: udp(53) })',
+      "service: udp(53) }), nexthop({ '198.51.100.1': 2, '198.51.100.5': 1 }, { service: udp(123) }).or('198.51.100.9').orDrop()",
+    ),
     'open.ts': policy.replace('tcp(636)', 'tcp(636, 389)'),
   };
   await withFiles(files, async (directory) => {
     edge = await load(join(directory, 'edge.ts'));
     changed = await load(join(directory, 'changed.ts'));
     treated = await load(join(directory, 'treated.ts'));
+    ways = await load(join(directory, 'ways.ts'));
     open = await load(join(directory, 'open.ts'));
     tunnels = await Promise.all(['gre', 'esp', 'short'].map((name) => load(join(directory, `${name}.ts`))));
   });
@@ -232,4 +238,19 @@ test('what is answered, limited, copied or marked otherwise is another policy, t
   t.true(prove(treated, asked).holds, 'rejected is denied');
   const { steps } = simulate(treated, 'in wan tcp 9.9.9.9:1234 > 192.0.2.10:443 syn');
   t.is(steps[0]?.result, 'allow; policed to 1 Gbit/s, burst 6250000 bytes; copied to lan');
+});
+
+test('several gateways: what is said of them is what the rule says', (t) => {
+  const ntp = { in: 'lan.guests', from: nets('10.0.0.0/8'), to: nets('203.0.113.0/24'), service: udp(123) } as const;
+  const way = '198.51.100.1*2 198.51.100.5 or 198.51.100.9';
+  t.true(prove(ways, { ...ntp, is: `via ${way} or drop` }).holds);
+  t.true(prove(ways, { ...ntp, is: `via ${way}` }).holds, 'what happens when none answers need not be said');
+  t.is(prove(ways, { ...ntp, is: 'via 198.51.100.1' }).fate, `via ${way} or drop`);
+  const told = simulate(ways, 'in lan.guests udp 10.0.0.1:4000 > 203.0.113.9:123');
+  t.is(told.fate, `via ${way} or drop`);
+  t.is(
+    told.steps.at(-1)?.result,
+    'to one of 198.51.100.1 (weight 2), 198.51.100.5 by its flow, else 198.51.100.9; if none of them can be reached, dropped',
+  );
+  t.false(equivalent(edge, ways).equivalent);
 });

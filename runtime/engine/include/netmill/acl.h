@@ -149,7 +149,7 @@ static inline bool mill_in_ranges6(const struct mill_range6 *range, uint32_t n,
 	return mill_not_after6(&range[low].from, address) && mill_not_after6(address, &range[low].to);
 }
 
-/* For PBR lists: the gateway that the rule names. */
+/* For PBR lists: the gateways that the rule names. */
 static inline uint16_t mill_via(struct mill_worker *w, const struct mill_packet *p, uint32_t rule,
                                 uint16_t gateway)
 {

@@ -12,6 +12,7 @@
 #include "netmill/forwarder.h"
 
 #define MILL_NO_GATEWAY    0xffffu
+#define MILL_OR_DROP       0x8000u /* beside a gateway's number: while none answers, its packets are dropped */
 #define MILL_NO_MARK       0xffu
 #define MILL_PREFETCH_SPAN 6u /* frames ahead: about the memory latency over the work on one packet */
 
@@ -39,8 +40,9 @@ struct mill_packet {
 	uint32_t group;      /* path group that it goes by */
 	uint16_t iface;      /* interface slot */
 	uint16_t local;      /* interface number in the policy */
-	uint16_t gateway;    /* local number that the ACL named, or MILL_NO_GATEWAY */
-	uint16_t vlan;       /* id of the innermost of them, 0 untagged */
+	uint16_t
+	    gateway;   /* what the ACL named: a local number, perhaps with MILL_OR_DROP, or MILL_NO_GATEWAY */
+	uint16_t vlan; /* id of the innermost of them, 0 untagged */
 	uint16_t ethertype;
 	uint16_t sport, dport;
 	uint16_t l4_offset; /* from l3 */

@@ -52,23 +52,27 @@ static inline void mill_use(const struct mill_worker *w, const struct mill_packe
 	mill_count(mill_fib_use(w->fib, w->number) + p->group, p->len);
 }
 
-/* Where a gateway is reached now; NULL: it is not, and the packet goes on as if no rule had named it. */
-static inline const struct mill_adjacency *mill_gateway_path(const struct mill_worker *w,
-                                                             struct mill_packet *p, uint16_t gateway)
+/* Chosen for packets that are dealt with: their rule wants them dropped while no gateway answers. */
+static const struct mill_adjacency mill_nowhere = {.kind = MILL_ADJ_NONE};
+
+/* Where a rule's gateways are reached now; NULL: they are not, and the packet goes on as if no rule had named them. */
+static inline const struct mill_adjacency *mill_gateway_path(struct mill_worker *w, struct mill_packet *p,
+                                                             uint16_t gateway)
 {
-	const struct mill_adjacency *path;
-	uint32_t group;
 	if (gateway == MILL_NO_GATEWAY)
 		return NULL;
-	group = mill_fib_gateway(w->fib, w->bind->gateway[gateway]);
-	if (group == 0)
+	const uint32_t group = mill_fib_gateway(w->fib, w->bind->gateway[gateway & ~MILL_OR_DROP]);
+	if (group != 0) {
+		const uint32_t routed = p->group;
+		const struct mill_adjacency *path = mill_path(w, p, group);
+		if (path->kind == MILL_ADJ_FORWARD || path->kind == MILL_ADJ_RESOLVE)
+			return path;
+		p->group = routed;
+	}
+	if ((gateway & MILL_OR_DROP) == 0)
 		return NULL;
-	const uint32_t routed = p->group;
-	path = mill_path(w, p, group);
-	if (path->kind == MILL_ADJ_FORWARD || path->kind == MILL_ADJ_RESOLVE)
-		return path;
-	p->group = routed;
-	return NULL;
+	mill_drop(w, p, MILL_DROP_NO_GATEWAY);
+	return &mill_nowhere;
 }
 
 /* The source is told how large its packets may be: RFC 1191 §4, RFC 4443 §3.2. */
@@ -183,6 +187,8 @@ static inline void mill_forward_judged(struct mill_worker *w, struct netmap_ring
 {
 	const struct mill_adjacency *way = chosen != NULL ? chosen : path;
 	enum mill_leave verdict = MILL_UNJUDGED;
+	if (chosen == &mill_nowhere)
+		return;
 	mill_use(w, p);
 	if (mill_leaves(way))
 		verdict = judge(w, p, way->iface);
@@ -206,8 +212,8 @@ static inline void mill_deliver_routed(struct mill_worker *w, struct mill_packet
 static inline void mill_forward(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
                                 const struct mill_adjacency *path, const struct mill_adjacency *chosen)
 {
-	if (chosen != NULL)
-		mill_send(w, rx, p, chosen, true);
-	else
+	if (chosen == NULL)
 		mill_send(w, rx, p, path, false);
+	else if (chosen != &mill_nowhere)
+		mill_send(w, rx, p, chosen, true);
 }
