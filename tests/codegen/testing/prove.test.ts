@@ -249,7 +249,8 @@ test('several gateways: what is said of them is what the rule says', (t) => {
     service: udp(123),
   } as const;
   const way = '198.51.100.1*2 198.51.100.5 or 198.51.100.9';
-  t.true(prove(ways, { ...ntp, is: `via ${way} or drop` }).holds);
+  const whole = prove(ways, { ...ntp, is: `via ${way} or drop` });
+  t.true(whole.holds, whole.text);
   t.true(prove(ways, { ...ntp, is: `via ${way}` }).holds, 'what happens when none answers need not be said');
   t.is(prove(ways, { ...ntp, is: 'via 198.51.100.1' }).fate, `via ${way} or drop`);
   const told = simulate(ways, 'in lan.guests udp 10.0.0.1:4000 > 203.0.113.9:123');
