@@ -6,15 +6,19 @@
 #include <linux/rtnetlink.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <chrono>
 #include <optional>
+#include <thread>
 #include "error.h"
 #include "monotonic.h"
+#include "rib/resync.h"
 #include "rib_thread.h"
 
 namespace mill
 {
 
 static constexpr uint64_t patience = 5 * second; /* with changes that never pause */
+static constexpr uint64_t grace = 50 * ms;       /* the kernel tells of a change after it made it */
 static constexpr uint64_t again =
     second / 2; /* after which a verification that came to nothing is repeated */
 
@@ -63,7 +67,43 @@ bool RibThread::compare_routes(Comparison &comparison)
 		if (!breathe() || now() > until)
 			return false;
 	} while (!drained_);
+	/* or is yet to be told */
+	const uint64_t enough = now() + grace;
+	while (now() < enough && work([&](Rib &) { return comparison.unexplained(); })) {
+		std::this_thread::sleep_for(std::chrono::milliseconds(2));
+		if (!breathe())
+			return false;
+	}
 	return true;
+}
+
+/* Links, addresses or nexthop objects by a dump, when no event told of such since it began: else it is ahead of the events
+ * that wait, and routes would be judged by what is yet to come. */
+void RibThread::check_others(uint16_t type, void (Rib::*sweep)())
+{
+	MessageLog log;
+	const uint64_t events = work([](Rib &rib) { return rib.statistics.other_events; });
+	const uint64_t until = now() + patience;
+	bool whole = true;
+	try {
+		whole = dump(
+		    type, AF_UNSPEC, 0, [&](Rib &, const nlmsghdr *message) { log.add(message); }, [] {});
+	} catch (const Failure &) {
+		if (type != RTM_GETNEXTHOP) /* which an old kernel does not know */
+			throw;
+		return;
+	}
+	do {
+		if (!breathe() || now() > until)
+			return;
+	} while (!drained_);
+	work([&](Rib &rib) {
+		if (!whole || rib.statistics.other_events != events)
+			return;
+		rib.mark();
+		log.replay(SIZE_MAX, [&rib](const nlmsghdr *message) { rib.take(message, true); });
+		(rib.*sweep)();
+	});
 }
 
 bool RibThread::compare_with_kernel(AuditReport &report)
@@ -72,8 +112,9 @@ bool RibThread::compare_with_kernel(AuditReport &report)
 	std::optional<Comparison> comparison;
 	bool compared = false;
 	try {
-		dump_links();
-		dump_nexthops();
+		check_others(RTM_GETLINK, &Rib::sweep_links);
+		check_others(RTM_GETADDR, &Rib::sweep_addresses);
+		check_others(RTM_GETNEXTHOP, &Rib::sweep_nexthops);
 		work([&](Rib &rib) { comparison.emplace(rib); });
 		compared = compare_routes(*comparison);
 	} catch (const Failure &) {

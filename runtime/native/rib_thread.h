@@ -104,6 +104,7 @@ class RibThread
 	bool verify_due() const;
 	/* rib_audit.cc */
 	bool breathe();
+	void check_others(uint16_t type, void (Rib::*sweep)());
 	bool compare_with_kernel(AuditReport &report);
 	bool compare_routes(Comparison &comparison);
 	bool quiet();

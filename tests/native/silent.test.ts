@@ -207,6 +207,20 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     event: ['link set v0 down', 'route del fd40::/32 metric 50 via fd00:1::2 dev v1'],
   },
+  'a link comes up without a carrier, and IPv6 has dead legs over it': {
+    before: [
+      'route add fd40::/32 metric 50 nexthop via fd00:0::2 nexthop via fd00:1::2',
+      'route add fd40::/32 metric 60 via fd00:2::2',
+      'route add fd41::/32 metric 50 nexthop via fd00:0::3 nexthop via fd00:1::3',
+      'link set v0 down',
+    ],
+    event: [
+      'route del fd40::/32 metric 50 via fd00:1::2 dev v1',
+      'peer: link set w0 down',
+      'link set v0 up',
+      'link set v1 down',
+    ],
+  },
   'a leg loses its carrier, where that counts, and the other one is set down': {
     sysctl: {
       'net.ipv4.conf.v0.ignore_routes_with_linkdown': 1,

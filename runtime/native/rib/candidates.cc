@@ -36,13 +36,13 @@ Candidate **class_end(Node &node, const Candidate &wanted)
 	return place;
 }
 
-/* The one Path like this; until a route names it, it is of this moment. */
+/* The one Path like this; `dead` says which of its legs are, as long as no route names it. */
 Path *Rib::path_like(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
-                     const std::vector<Leg> &legs, const Apart &apart)
+                     const std::vector<Leg> &legs, const Apart &apart, const std::vector<uint32_t> &dead)
 {
 	Path *path = paths_.intern(family, type, nexthop_id, source, legs, apart);
 	if (path->refs == 0) {
-		if (std::exchange(path->born, moment_) != moment_ && path->sent)
+		if (std::exchange(path->dead, dead) != dead && path->sent)
 			mark_path(*path);
 		path->usable = has_way(*path);
 	}

@@ -133,6 +133,13 @@ std::string Comparison::words(const Node &node, Rank rank, const Candidate *firs
 	return all.empty() ? "no route" : all;
 }
 
+bool Comparison::unexplained() const
+{
+	return !flooded_ && std::any_of(suspects_.begin(), suspects_.end(), [this](const auto &suspect) {
+		return touched_.count(suspect.first.first) == 0;
+	});
+}
+
 size_t Comparison::settle(AuditReport &report)
 {
 	size_t explained = 0;

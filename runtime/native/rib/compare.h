@@ -62,6 +62,8 @@ class Comparison
 	bool find_unconfirmed(uint8_t family);
 	/* An event told of this prefix. */
 	void touched(const Prefix &prefix);
+	/* Some suspect is explained by no event so far. */
+	bool unexplained() const;
 	/* Takes over from the dump what no event explains. Returns how many suspects it left to the events. */
 	size_t settle(AuditReport &report);
 	uint64_t prefixes() const

@@ -10,6 +10,20 @@
 namespace mill
 {
 
+/* The links of legs that the message calls dead, which it also does when they merely lost their carrier, where that
+ * counts. */
+std::vector<uint32_t> Rib::told_dead(const RouteMessage &route) const
+{
+	std::vector<uint32_t> links;
+	for (const uint32_t ifindex : route.dead) {
+		const auto link = links_.find(ifindex);
+		if (link != links_.end() && link->second.up() &&
+		    (link->second.carrier() || !ignores_linkdown(route.prefix.address.family, ifindex)))
+			links.push_back(ifindex);
+	}
+	return links;
+}
+
 Path *Rib::path_of(const RouteMessage &route)
 {
 	const uint8_t family = route.prefix.address.family;
@@ -22,7 +36,7 @@ Path *Rib::path_of(const RouteMessage &route)
 		apart = {several || route.source.family != 0 ? route.table : 0, several ? route.metric : 0,
 		         several ? route.protocol : uint8_t(0), route.scope, route.attributes};
 	return path_like(family, route.type, route.nexthop_id, family == 4 ? route.source : Address(), legs,
-	                 apart);
+	                 apart, told_dead(route));
 }
 
 void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
@@ -35,12 +49,38 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 	Candidate **known = route.retold ? find_candidate(node, wanted, &Candidate::same_route) : nullptr;
 	if (known != nullptr)
 		(*known)->stamp = stamp_;
+	else if (route.prefix.address.family == 4 && catching_up_)
+		add_route4_again(node, wanted, flags);
 	else if (route.prefix.address.family == 4)
 		add_route4(node, wanted, flags, from_dump);
 	else
 		add_route6(node, wanted, route.legs, flags, from_dump);
 	if (wanted.path->refs == 0)
 		check_path(wanted.path); /* known already, by another Path */
+}
+
+/* Of an event that may be older than what is here: see resync.h. */
+void Rib::add_route4_again(Node &node, const Candidate &wanted, uint16_t flags)
+{
+	Candidate same = wanted;
+	const bool replaces = (flags & NLM_F_REPLACE) != 0;
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route);
+	const bool newer = exact != nullptr;
+	if (newer) {
+		same.since = (*exact)->since;
+		remove_candidate(node, exact);
+	}
+	Candidate **gone = nullptr;
+	if (replaces && replaced_ != nullptr && replaced_->path != nullptr)
+		gone = find_candidate(node, *replaced_, &Candidate::same_route);
+	if (replaces && gone == nullptr && !newer)
+		gone = find_candidate(node, wanted, &Candidate::same_class);
+	if (gone != nullptr) {
+		remove_candidate(node, gone);
+		doubt_ = true;
+	}
+	const bool last = !replaces && (flags & NLM_F_APPEND) != 0;
+	insert_candidate(node, last ? class_end(node, same) : class_start(node, same), same);
 }
 
 void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
@@ -170,7 +210,7 @@ void Rib::subtract_route6(Node &node, const RouteMessage &route, Rank rank)
 			left[0].weight = 1; /* nothing is told of a single one's */
 		const Places6 places = places6(node, **place);
 		Candidate shorter = **place;
-		shorter.path = path_like(6, path.type, 0, Address(), left);
+		shorter.path = path_like(6, path.type, 0, Address(), left, {}, path.dead);
 		remove_candidate(node, place);
 		if (!left.empty() && find_candidate(node, shorter, &Candidate::same_route) == nullptr)
 			insert_candidate(node, class_end(node, shorter), shorter);

@@ -62,19 +62,23 @@ static bool forwardable(uint8_t type)
 	}
 }
 
-/* The leg is dead, or lost its carrier on an interface where the kernel then does as if it were not there (sysctl
- * ignore_routes_with_linkdown; for IPv4, `all` speaks for every interface). */
+/* sysctl ignore_routes_with_linkdown; for IPv4, `all` speaks for every interface. */
+bool Rib::ignores_linkdown(uint8_t family, uint32_t ifindex) const
+{
+	const auto &ignoring = ignoring_[family == 6];
+	const auto says = [&](int32_t one) {
+		const auto found = ignoring.find(one);
+		return found != ignoring.end() && found->second;
+	};
+	return says(static_cast<int32_t>(ifindex)) || (family == 4 && says(-1));
+}
+
+/* The leg is dead, or lost its carrier on an interface where the kernel then does as if it were not there. */
 bool Rib::passed_over(const Path &path, const Leg &leg) const
 {
 	const auto link = links_.find(leg.ifindex);
-	const auto &ignoring = ignoring_[path.family == 6];
-	const auto says = [&](int32_t ifindex) {
-		const auto found = ignoring.find(ifindex);
-		return found != ignoring.end() && found->second;
-	};
-	return leg_gone(path, leg) ||
-	       (link != links_.end() && !link->second.carrier() &&
-	        (says(static_cast<int32_t>(leg.ifindex)) || (path.family == 4 && says(-1))));
+	return leg_gone(path, leg) || (link != links_.end() && !link->second.carrier() &&
+	                               ignores_linkdown(path.family, leg.ifindex));
 }
 
 /* The kernel does as if the route were not there. A route all of whose legs are dead is one such: IPv6 keeps the dead

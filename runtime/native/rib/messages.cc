@@ -113,7 +113,7 @@ static bool distinguishes(const nlattr *attribute)
 	return type == RTA_METRICS || type == RTA_FLOW || type == RTA_ENCAP;
 }
 
-static bool read_multipath(const nlattr *attribute, uint8_t family, std::vector<Leg> &legs, uint64_t &others)
+static bool read_multipath(const nlattr *attribute, uint8_t family, RouteMessage &route)
 {
 	const auto *at = static_cast<const char *>(mnl_attr_get_payload(attribute));
 	size_t left = mnl_attr_get_payload_len(attribute);
@@ -125,13 +125,16 @@ static bool read_multipath(const nlattr *attribute, uint8_t family, std::vector<
 		Leg leg;
 		leg.ifindex = static_cast<uint32_t>(hop.rtnh_ifindex);
 		leg.weight = static_cast<uint16_t>(hop.rtnh_hops + 1);
-		others = mix64(others ^ (hop.rtnh_flags & RTNH_F_ONLINK));
+		route.attributes = mix64(route.attributes ^ (hop.rtnh_flags & RTNH_F_ONLINK));
+		if ((hop.rtnh_flags & RTNH_F_DEAD) != 0)
+			route.dead.push_back(leg.ifindex);
 		if (!attributes(at + sizeof hop, hop.rtnh_len - sizeof hop, [&](const nlattr *a) {
-			    others = distinguishes(a) ? mix64(others ^ attribute_hash(a)) : others;
+			    if (distinguishes(a))
+				    route.attributes = mix64(route.attributes ^ attribute_hash(a));
 			    return leg_attribute(a, family, leg);
 		    }))
 			return false;
-		legs.push_back(leg);
+		route.legs.push_back(leg);
 		const size_t step = MNL_ALIGN(hop.rtnh_len);
 		if (step > left)
 			break;
@@ -167,7 +170,7 @@ bool parse_route(const nlmsghdr *message, RouteMessage &route)
 		case RTA_PREFSRC:
 			return read_address(a, family, route.source);
 		case RTA_MULTIPATH:
-			return read_multipath(a, family, route.legs, route.attributes);
+			return read_multipath(a, family, route);
 		default:
 			return leg_attribute(a, family, single);
 		}
@@ -185,8 +188,11 @@ bool parse_route(const nlmsghdr *message, RouteMessage &route)
 	route.scope = header->rtm_scope;
 	route.attributes ^= header->rtm_flags & RTNH_F_ONLINK;
 	route.cloned = (header->rtm_flags & RTM_F_CLONED) != 0 || header->rtm_src_len != 0;
-	if (route.legs.empty() && single.ifindex != 0)
+	if (route.legs.empty() && single.ifindex != 0) {
 		route.legs.push_back(single);
+		if ((header->rtm_flags & RTNH_F_DEAD) != 0)
+			route.dead.push_back(single.ifindex);
+	}
 	return true;
 }
 

@@ -39,7 +39,8 @@ struct RouteMessage {
 	uint32_t nexthop_id = 0; /* of a nexthop object, 0 for none */
 	Address source;          /* RTA_PREFSRC */
 	std::vector<Leg> legs;
-	uint8_t scope = 0; /* RT_SCOPE_*, of IPv4 */
+	std::vector<uint32_t> dead; /* links of legs that are told to be dead */
+	uint8_t scope = 0;          /* RT_SCOPE_*, of IPv4 */
 	uint64_t attributes =
 	    0; /* a hash of what else tells one IPv4 route from another: metrics, realms, onlink */
 	bool cloned = false; /* not a route: an exception, or one that depends on the source */

@@ -79,13 +79,14 @@ struct Apart {
 
 struct Path {
 	uint32_t id = 0; /* of the engine's group */
-	uint32_t born =
-	    0; /* the moment of its first route; moments count the links that lost their last address */
 	uint8_t family = 0, type = 0;
 	uint32_t nexthop_id = 0;
 	Address source; /* IPv4's RTA_PREFSRC: its address's end is the route's end */
 	std::vector<Leg> legs;
 	Apart apart;
+	/* Links of legs that the kernel holds for dead though the link is up: IPv4's since it lost its last address, IPv6's
+	 * since it was down, until it has a carrier. Routes that come meanwhile have living ones. */
+	std::vector<uint32_t> dead;
 	uint32_t refs = 0, fed_refs = 0;
 	Prefix last_fed; /* a prefix that the engine was told to send this way; family 0: none */
 	bool dirty = false, checked = false, sent = false;

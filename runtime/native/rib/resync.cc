@@ -30,6 +30,9 @@ Resync::Resync(Rib &rib) : rib_(rib)
 Resync::~Resync()
 {
 	forget_told();
+	for (const Candidate &candidate : replaced_)
+		if (candidate.path != nullptr)
+			rib_.unref_path(candidate.path);
 	rib_.pressing_ = rib_.catching_up_ = false;
 }
 
@@ -59,8 +62,30 @@ void Resync::touch(const Prefix &prefix)
 	}
 }
 
+bool Resync::replaces(const nlmsghdr *message, Candidate &first)
+{
+	RouteMessage route;
+	if (message->nlmsg_type != RTM_NEWROUTE || (message->nlmsg_flags & NLM_F_REPLACE) == 0 ||
+	    !parse_route(message, route) || route.cloned || route.prefix.address.family != 4)
+		return false;
+	first = {nullptr, nullptr, route.metric, 0, route.tos, 0, 0};
+	if (!rib_.rank_of(route.table, first.rank))
+		return false;
+	Node *node = rib_.trie4_.find(route.prefix);
+	Candidate **place = node != nullptr ? find_candidate(*node, first, &Candidate::same_class) : nullptr;
+	if (place != nullptr)
+		first = **place;
+	return true;
+}
+
 void Resync::event(const nlmsghdr *message)
 {
+	Candidate first;
+	if (replaces(message, first)) {
+		if (first.path != nullptr)
+			rib_.ref_path(first.path);
+		replaced_.push_back(first);
+	}
 	RouteMessage route;
 	if ((message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE) &&
 	    parse_route(message, route))
@@ -111,8 +136,19 @@ void Resync::sweep()
 bool Resync::catch_up()
 {
 	rib_.catching_up_ = true;
-	const bool left =
-	    events_.replay(at_once, [this](const nlmsghdr *message) { rib_.take(message, false); });
+	const bool left = events_.replay(at_once, [this](const nlmsghdr *message) {
+		Candidate replaced;
+		const bool replacing = replaces(message, replaced);
+		if (replacing) {
+			replaced = replaced_.front();
+			replaced_.pop_front();
+			rib_.replaced_ = &replaced;
+		}
+		rib_.take(message, false);
+		rib_.replaced_ = nullptr;
+		if (replacing && replaced.path != nullptr)
+			rib_.unref_path(replaced.path);
+	});
 	rib_.catching_up_ = left;
 	return !left;
 }

@@ -7,13 +7,17 @@
  *   message of the dump  ─► taken; of a touched prefix: put aside
  *   end: touched prefixes are made as the dump has them, what it did not confirm goes, the remembered events follow
  *
- * Events that are older than the dump do no harm: taken in their order, all of them end where the kernel ended. The
- * engine is told as the dump goes on, of what events changed first, and of nothing during the end.
+ * Events that are older than the dump do no harm: taken in their order, all of them end where the kernel ended. That
+ * needs care with IPv4's order. What is added again moves to where it was added then. What takes another's place takes that
+ * of the one that it took when the event came; if that is gone, of the first, unless it is there itself, and the dump so
+ * newer. That may be wrong where the RIB had missed something, so a dump is to verify.
+ * The engine is told as the dump goes on, of what events changed first, and of nothing during the end.
  *
  * The owner's lock covers everything here; it may be let go between calls, but for flushing not during the end.
  */
 #pragma once
 #include <cstddef>
+#include <deque>
 #include <unordered_map>
 #include <vector>
 #include "rib/compare.h"
@@ -72,7 +76,13 @@ class Resync
 	void restore(const Prefix &prefix, const std::vector<Candidate> &told);
 
 	Rib &rib_;
+	/* The first route of the class that a remembered IPv4 event takes the place of, as the RIB has it; path null:
+	 * none. False: the event replaces nothing. */
+	bool replaces(const nlmsghdr *message, Candidate &first);
+
 	MessageLog events_, aside_;
+	std::deque<Candidate>
+	    replaced_; /* by the remembered events, in their order, each with a reference to its path */
 	/* → what the dump told of it before the first event, each with a reference to its path */
 	std::unordered_map<Prefix, std::vector<Candidate>, PrefixHash> touched_;
 };

@@ -27,6 +27,15 @@ Rib::~Rib()
 void Rib::take(const nlmsghdr *message, bool from_dump)
 {
 	statistics.messages++;
+	switch (message->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		statistics.other_events += from_dump ? 0 : 1;
+	}
 	urgent_ = !from_dump && (pressing_ || message->nlmsg_type != RTM_NEWROUTE);
 	dispatch(message, from_dump);
 	urgent_ = false;

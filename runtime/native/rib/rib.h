@@ -160,6 +160,7 @@ class Rib
 	void add_route(const RouteMessage &route, Rank rank, bool from_dump);
 	void delete_route(const RouteMessage &route, Rank rank);
 	void add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
+	void add_route4_again(Node &node, const Candidate &wanted, uint16_t flags);
 	void add_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags,
 	                bool from_dump);
 	void subtract_route6(Node &node, const RouteMessage &route, Rank rank);
@@ -178,7 +179,9 @@ class Rib
 	void move_fpm_routes();
 	Path *path_of(const RouteMessage &route);
 	Path *path_like(uint8_t family, uint8_t type, uint32_t nexthop_id, const Address &source,
-	                const std::vector<Leg> &legs, const Apart &apart = {});
+	                const std::vector<Leg> &legs, const Apart &apart = {},
+	                const std::vector<uint32_t> &dead = {});
+	std::vector<uint32_t> told_dead(const RouteMessage &route) const;
 	void ref_path(Path *path);
 	void unref_path(Path *path);
 
@@ -211,6 +214,7 @@ class Rib
 	void link_gone(uint32_t ifindex);
 	void purge_down(uint32_t ifindex);
 	bool leg_gone(const Path &path, const Leg &leg) const;
+	void set_dead(uint8_t family, uint32_t ifindex, bool dead);
 	void address_gone(uint32_t ifindex, const Address &address);
 	bool still_local(const Address &address) const;
 	void nexthop_gone(uint32_t id);
@@ -225,6 +229,7 @@ class Rib
 	/* meaning.cc: what routes amount to */
 	bool leg_alive(const Path &path, const Leg &leg) const;
 	std::vector<Leg> legs_of(const Path &path, bool &blackhole) const;
+	bool ignores_linkdown(uint8_t family, uint32_t ifindex) const;
 	bool passed_over(const Path &path, const Leg &leg) const;
 	bool ignored(const Path &path) const;
 	bool has_way(const Path &path) const;
@@ -299,7 +304,7 @@ class Rib
 	std::vector<uint32_t> gone_gateways_;
 	std::map<NeighbourKey, GatewayNeighbour> gateway_neighbours_;
 	std::unordered_map<uint32_t, uint16_t> slots_; /* ifindex → interface slot */
-	uint32_t stamp_ = 1, fpm_stamp_ = 1, moment_ = 0;
+	uint32_t stamp_ = 1, fpm_stamp_ = 1;
 	std::vector<uint32_t> tables_;
 	uint32_t hiding_[2] = {}; /* candidates before the last level that are no host's, and throws */
 	uint32_t throws_[2] = {};
@@ -315,6 +320,7 @@ class Rib
 	bool urgent_ = false;            /* what changes now is to be told first */
 	bool pressing_ = false;          /* all events are urgent: there is much beside them, from a dump */
 	bool catching_up_ = false;       /* events are taken that were taken before */
+	const Candidate *replaced_ = nullptr; /* of the event that is taken again: what it replaced */
 	std::vector<Path *> dirty_paths_, checked_paths_;
 	std::vector<Adjacency *> dirty_adjacencies_;
 	std::set<NeighbourKey> check_neighbours_;

@@ -95,7 +95,20 @@ bool Rib::leg_gone(const Path &path, const Leg &leg) const
 		return false;
 	const bool stays = path.family == 4 && path.apart.scope == RT_SCOPE_HOST;
 	return (!link->second.up() && !stays) ||
-	       (path.family == 4 && path.nexthop_id == 0 && path.born < link->second.disabled4);
+	       std::find(path.dead.begin(), path.dead.end(), leg.ifindex) != path.dead.end();
+}
+
+/* Of the routes that there are now, but those of nexthop objects. */
+void Rib::set_dead(uint8_t family, uint32_t ifindex, bool dead)
+{
+	paths_.all([&](Path &path) {
+		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
+		if (path.family != family || std::none_of(path.legs.begin(), path.legs.end(), here))
+			return;
+		path.dead.erase(std::remove(path.dead.begin(), path.dead.end(), ifindex), path.dead.end());
+		if (dead)
+			path.dead.push_back(ifindex);
+	});
 }
 
 /* A link is lost whenever that is told, also for the second time: what is older than the loss and came in between
@@ -112,7 +125,9 @@ void Rib::take_link(const LinkMessage &message)
 	state.stamp = stamp_;
 	state.link = message;
 	if (state.up() && !was_up)
-		state.disabled4 = 0;
+		set_dead(4, message.ifindex, false);
+	if (state.up() && state.carrier())
+		set_dead(6, message.ifindex, false);
 	const bool down = known && (was_up || again) && !state.up();
 	const bool lost = known && (had_carrier || again) && !state.carrier();
 	link_change_ = true;
@@ -120,8 +135,10 @@ void Rib::take_link(const LinkMessage &message)
 		doubt_ = true;
 		drop_nexthops_of(message.ifindex);
 	}
-	if (down)
+	if (down) {
+		set_dead(6, message.ifindex, true);
 		purge_down(message.ifindex);
+	}
 	if (!known || was_up != state.up() || had_carrier != state.carrier())
 		links_changed();
 }
@@ -195,8 +212,10 @@ void Rib::take_address(const AddressMessage &message)
 		return;
 	}
 	addresses[message] = stamp_;
-	if (message.address.family == 4 && std::exchange(link->second.disabled4, 0) != 0)
-		links_changed(); /* its legs live again */
+	if (message.address.family == 4) {
+		set_dead(4, message.ifindex, false);
+		links_changed();
+	}
 }
 
 /* The address is the router's own, also after it went from one place: it is there in another, or inside a local prefix. */
@@ -226,7 +245,8 @@ void Rib::address_gone(uint32_t ifindex, const Address &address)
 	const auto &left = links_[ifindex].addresses;
 	const bool last = std::none_of(left.begin(), left.end(),
 	                               [](const auto &own) { return own.first.address.family == 4; });
-	links_[ifindex].disabled4 = last ? ++moment_ : 0;
+	if (last)
+		set_dead(4, ifindex, true);
 	purge([&](const Path &path) {
 		if (path.family != 4)
 			return false;

@@ -13,9 +13,6 @@ struct LinkState {
 	uint32_t stamp = 0;
 	std::map<InterfaceAddress, uint32_t> addresses; /* → stamp */
 	bool alarmed = false;                           /* told ahead of its turn that it was lost */
-	/* The moment (Path::born) when it lost its last IPv4 address, and got none since: legs that were there are
-	 * dead; 0: not so. */
-	uint32_t disabled4 = 0;
 	bool up() const;
 	bool carrier() const;
 };

@@ -42,6 +42,7 @@ struct Statistics {
 	uint64_t routes[2] = {}; /* candidates of kernel, FPM and operator, IPv4 and IPv6 */
 	uint64_t fpm_routes = 0; /* of those, by FPM */
 	uint64_t messages = 0, batches = 0;
+	uint64_t other_events = 0; /* of links, addresses and nexthop objects */
 	uint32_t overruns = 0, resyncs = 0;
 	uint64_t corrections = 0; /* by dumps, of what had changed without an event */
 	uint32_t audits = 0;
