@@ -2,6 +2,7 @@
  * How a system test is declared: bounded in time, and skipped with its reason in the title where the machine
  * lacks something, so that a run says what it did not try.
  */
+import { existsSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { missing } from './netns.js';
 
@@ -10,11 +11,14 @@ type Body = (t: ExecutionContext) => Promise<void>;
 export interface SystemTestOptions {
   /** Programs that the test needs beside ip and ethtool. */
   readonly tools?: readonly string[];
+  /** Files of the system that it needs, such as `/dev/netmap`. */
+  readonly files?: readonly string[];
   readonly seconds?: number;
 }
 
 export function systemTest(title: string, body: Body, options: SystemTestOptions = {}): void {
-  const reason = missing(...(options.tools ?? []));
+  const absent = options.files?.find((file) => !existsSync(file));
+  const reason = missing(...(options.tools ?? [])) ?? (absent && `needs ${absent}`);
   if (reason) {
     test.skip(`${title} (skipped: ${reason})`, body);
     return;

@@ -1,8 +1,9 @@
 /*
  * The smallest forwarders: what comes in on local port i leaves by local port i ^ 1 (the last of an odd number: by port
- * 0), unchanged, by buffer swap. Local port i counts on rule i. SWAP_PORTS says how many ports.
+ * 0), unchanged, by buffer swap where both have one memory. Local port i counts on rule i. SWAP_PORTS says how many ports.
  */
 #pragma once
+#include <string.h>
 #include "netmill/forwarder.h"
 
 #ifndef SWAP_HASH
@@ -31,7 +32,14 @@ static inline void swap_burst(struct mill_worker *worker, struct netmap_ring *rx
 		}
 		rule->packets++;
 		rule->bytes += slot->len;
-		mill_slot_swap(&tx->slot[tx->head], slot);
+		if (mill_same_memory(rx, tx)) {
+			mill_slot_swap(&tx->slot[tx->head], slot);
+		} else {
+			struct netmap_slot *copy = &tx->slot[tx->head];
+			memcpy(mill_ring_buffer(tx, copy), mill_ring_buffer(rx, slot), slot->len);
+			copy->len = slot->len;
+			copy->flags &= NS_BUF_CHANGED;
+		}
 		tx->head = tx->cur = mill_ring_next(tx, tx->head);
 		worker->tx_dirty |= 1ull << port;
 	}
