@@ -403,7 +403,6 @@ static void refusals(void)
 	CHECK(refused("netmap:ix0", "mtu 1500") == EMSGSIZE, "code");
 	CHECK(shell("ip link set ix0 mtu 1500") == 0, "mtu");
 	CHECK(model_users("ix0") == 0, "a refused port is open");
-	keep_offloads();
 	model_reset();
 	model_options.buffer_size = 1024;
 	model_device("ix0", 1, 1, 1, 1);
@@ -467,7 +466,6 @@ static void short_grants(void)
 static void offloads(void)
 {
 	two_devices(1);
-	keep_offloads();
 	struct mill_port *port = port_open("netmap:ix0", 0);
 	CHECK(shell("ethtool -k ix0 | grep -q 'tx-checksumming: off' && ethtool -k ix0 | grep -q "
 	            "'tcp-segmentation-offload: off' && ethtool -k ix0 | grep -q 'tx-vlan-offload: off'") ==
@@ -725,6 +723,7 @@ static int tests(void)
 	      "veth");
 	snprintf(rundir, sizeof(rundir), "/tmp/mill-nm-%d", (int)getpid());
 	CHECK(shell("mkdir -p %s", rundir) == 0, "%s", rundir);
+	keep_offloads(); /* before the first port */
 	mill_netmap_sys = &model_sys;
 	exchanges();
 	copies();
