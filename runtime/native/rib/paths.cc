@@ -56,7 +56,6 @@ Path *PathTable::intern_way(uint8_t family, const std::string &way)
 	Path *path = at("way " + way); /* other keys begin with a family */
 	path->family = family;
 	path->type = RTN_UNICAST;
-	path->born = UINT32_MAX; /* its legs are those that live */
 	return path;
 }
 

@@ -106,7 +106,7 @@ void Rib::set_dead(uint8_t family, uint32_t ifindex, bool dead)
 		if (path.family != family || std::none_of(path.legs.begin(), path.legs.end(), here))
 			return;
 		path.dead.erase(std::remove(path.dead.begin(), path.dead.end(), ifindex), path.dead.end());
-		if (dead)
+		if (dead && path.refs > 0)
 			path.dead.push_back(ifindex);
 	});
 }
