@@ -1,6 +1,6 @@
 /*
  * netmill-bridge: whatever one port receives leaves by another, and the other way round, or goes up to the host stack
- * behind the port. Without a copy where both ports have their buffers in one region. What the far side has no room for
+ * behind the port. Without a copy where both ports have their buffers in one memory. What the far side has no room for
  * stays where it is. The program behind `netmill bridge`; it answers with JSON, a line a second and one at the end.
  */
 #include <errno.h>
@@ -45,7 +45,7 @@ static void copy(const struct netmap_ring *from, const struct netmap_slot *in, s
 	mill_slot_set_offset(to, out, MILL_HEADROOM);
 	memcpy(mill_ring_buffer(to, out), mill_ring_buffer(from, in), in->len);
 	out->len = in->len;
-	out->flags = 0;
+	out->flags &= NS_BUF_CHANGED;
 }
 
 /* Can a frame of this length be copied behind the headroom of a buffer? */
@@ -57,14 +57,14 @@ static bool fits(const struct netmap_slot *slot)
 static void pass(struct way *way, struct netmap_ring *from, struct netmap_ring *to)
 {
 	struct netmap_slot *in = &from->slot[from->cur], *out = &to->slot[to->head];
-	const bool one_region = !way->from->is_peer && !way->to->is_peer;
-	if (!one_region && !fits(in)) {
+	const bool one_memory = mill_same_memory(from, to);
+	if (!one_memory && !fits(in)) {
 		way->refused++;
 		return;
 	}
 	way->packets++;
 	way->bytes += in->len;
-	if (one_region)
+	if (one_memory)
 		mill_slot_swap(out, in);
 	else
 		copy(from, in, to, out);

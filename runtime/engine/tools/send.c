@@ -48,7 +48,7 @@ static void fill(struct gen_sender *sender, struct turn *turn, uint32_t n, uint6
 		mill_slot_set_offset(ring, slot, MILL_HEADROOM);
 		gen_packet_write(sender->packets, &mark, size, mill_ring_buffer(ring, slot));
 		slot->len = size;
-		slot->flags = 0;
+		slot->flags &= NS_BUF_CHANGED;
 		bytes += size;
 		turn->flow = turn->flow + 1 == shape->flows ? 0 : turn->flow + 1;
 		turn->size = turn->size + 1 == shape->n_sizes ? 0 : turn->size + 1;
