@@ -59,8 +59,7 @@ static bool make_fib(struct world *world, const struct mill_fib_record *records,
 		}
 		mill_qsbr_poll(&world->qsbr);
 	}
-	mill_fib_writer_keep(&world->writer,
-	                     1u << MILL_FIB_FLAT | 1u << MILL_FIB_RADIX | 1u << MILL_FIB_DXR);
+	mill_fib_writer_keep(&world->writer, 1u << MILL_FIB_FLAT | 1u << MILL_FIB_RADIX | 1u << MILL_FIB_DXR);
 	world->worker.fib = fib;
 	return true;
 }
