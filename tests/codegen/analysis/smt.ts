@@ -306,11 +306,15 @@ export function fateFormula(ir: Ir, iface: IrInterface, family: Family, codes: M
     );
   const gateway = (rule: IrRule | undefined) => {
     const all = rule?.action.kind === 'nexthop' ? rule.action.gateways : [];
-    const texts = all
-      .filter((one) => one.family === family)
-      .map((one) => `${one.choice} ${formatAddress(one)} ${one.weight}`);
+    const mine = all.filter((one) => one.family === family);
+    const choices = [...new Set(mine.map(({ choice }) => choice))].map((choice) =>
+      mine
+        .filter((one) => one.choice === choice)
+        .map((one) => formatAddress(one) + (one.weight === 1 ? '' : `*${one.weight}`))
+        .join(' '),
+    );
     const last = rule?.action.kind === 'nexthop' && rule.action.orDrop ? ['drop'] : [];
-    return texts.length === 0 ? undefined : code(`via ${[...texts, ...last].join()}`);
+    return choices.length === 0 ? undefined : code(`via ${[...choices, ...last].join(' or ')}`);
   };
   const routed = iface.pbr ? ruled(iface.pbr, (rule) => gateway(rule) ?? code('routed')) : code('routed');
   const past = (way: string) => forHost(ir, family, code, way);
