@@ -244,9 +244,12 @@ int main(int argc, char **argv)
 	Zebra zebra;
 	Rib rib;
 	rib.set_interfaces({{1, 0}, {2, 1}, {4, 2}});
-	rib.set_gateways({{1, Address::parse("192.0.2.7")},
-	                  {2, Address::parse("fd00::9")},
-	                  {3, Address::parse("127.0.0.1")}});
+	const auto gateway = [](const char *text, uint32_t weight = 1) {
+		return Gateway{Address::parse(text), weight};
+	};
+	rib.set_gateways({{1, {{gateway("192.0.2.7", 3), gateway("192.0.2.8")}, {gateway("192.0.2.9")}}},
+	                  {2, {{gateway("fd00::9")}, {gateway("fd00::a")}}},
+	                  {3, {{gateway("127.0.0.1")}}}});
 	rib.add_operator_route(Prefix::parse("10.77.0.0/16"), Address::parse("192.0.2.1"), 0);
 	rib.attach(open_queue(memory));
 	rib.set_loaded();

@@ -40,17 +40,17 @@ static const nlmsghdr *message_of(const Bytes &bytes)
 }
 
 /* A route of the make-believe kernel. */
-struct Way {
+struct Via {
 	uint32_t link, gateway;
-	bool operator==(const Way &other) const
+	bool operator==(const Via &other) const
 	{
 		return link == other.link && gateway == other.gateway;
 	}
 };
 using Key = std::pair<uint32_t, uint32_t>;     /* prefix, metric */
-using Table = std::map<Key, std::vector<Way>>; /* in the kernel's order */
+using Table = std::map<Key, std::vector<Via>>; /* in the kernel's order */
 
-static Bytes route_message(uint16_t type, uint16_t flags, const Key &key, const Way &way)
+static Bytes route_message(uint16_t type, uint16_t flags, const Key &key, const Via &way)
 {
 	NetlinkRequest request(type, 0);
 	auto *header = request.header<rtmsg>();
@@ -105,12 +105,12 @@ struct Kernel {
 			alarms.push_back(link_message(link, false));
 		for (auto &[key, ways] : table)
 			ways.erase(std::remove_if(ways.begin(), ways.end(),
-			                          [&](const Way &way) { return !on && way.link == link; }),
+			                          [&](const Via &way) { return !on && way.link == link; }),
 			           ways.end());
 	}
-	void add(const Key &key, const Way &way)
+	void add(const Key &key, const Via &way)
 	{
-		std::vector<Way> &ways = table[key];
+		std::vector<Via> &ways = table[key];
 		const uint32_t how = ways.empty() ? 0 : several ? draw(3) : 2;
 		if (how == 2)
 			ways.front() = way;
@@ -125,8 +125,8 @@ struct Kernel {
 	void change()
 	{
 		const Key key = {draw(prefixes), draw(2) * 50};
-		const Way way = {1 + draw(links), 2 + draw(3)};
-		std::vector<Way> &ways = table[key];
+		const Via way = {1 + draw(links), 2 + draw(3)};
+		std::vector<Via> &ways = table[key];
 		if (!several && random() % 12 == 0) {
 			set_link(way.link, random() % 2 == 0);
 		} else if (!ways.empty() && random() % 2) {
@@ -228,7 +228,7 @@ class Oracle
 			step(&resync);
 			if (cursor < prefixes && random_() % 3 == 0) {
 				for (const uint32_t metric : {0u, 50u})
-					for (const Way &way : kernel_.table[{cursor, metric}])
+					for (const Via &way : kernel_.table[{cursor, metric}])
 						answers.push_back(route_message(RTM_NEWROUTE, NLM_F_MULTI,
 						                                {cursor, metric}, way));
 				cursor++;
