@@ -71,7 +71,8 @@ router bgp 65001
       const fib = async () => (await netmill.status()).fib;
       await until('the routes', async () => (await fib()).fpmRoutes >= announced.length, 40_000).catch(
         async (error: Error) => {
-          t.fail(`${error.message} ${JSON.stringify(await fib())} ${await zebra.ask('show fpm counters')}`);
+          const said = [await zebra.ask('show fpm counters'), await zebra.ask('show bgp summary')];
+          t.fail([error.message, JSON.stringify(await fib()), ...said].join('\n'));
         },
       );
       t.true((await fib()).fpm?.connected);

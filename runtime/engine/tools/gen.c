@@ -17,7 +17,9 @@
 #define MS          ((uint64_t)1000000)
 #define REPORT_NS   1000000000ull
 #define STRAGGLE_NS 500000000ull /* how long the receiver waits for what is on its way */
-#define BUFFERS     32768u
+#define SETTLE_NS                                                                                            \
+	200000000l /* between opening ports and sending: whoever is behind them hears of a carrier first */
+#define BUFFERS 32768u
 
 static volatile sig_atomic_t interrupted;
 
@@ -343,6 +345,7 @@ static bool start(struct run *run, struct mill_error *error)
 		code = gen_receiver_start(&run->receiver);
 	}
 	if (code == 0 && run->orders.send != NULL) {
+		nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);
 		run->sender = (struct gen_sender){.end = &run->from,
 		                                  .packets = &run->packets,
 		                                  .rate = run->orders.rate,
