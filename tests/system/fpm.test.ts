@@ -47,7 +47,7 @@ systemTest(
       const netmill = await Netmill.start(lab, router, policy(3));
       const announcing = `${blackholes(4)}${blackholes(6)}
         protocol bgp upstream {
-          local 10.0.3.2 as 65002; neighbor 10.0.3.1 as 65001; connect delay time 1; connect retry time 1;
+          local 10.0.3.2 as 65002; neighbor 10.0.3.1 as 65001; connect delay time 1; connect retry time 1; error wait time 1, 2;
           ipv4 { import none; export all; next hop self; };
           ipv6 { import none; export all; next hop address ${own.provider.v6}; };
         }`;
