@@ -46,7 +46,7 @@ static bool is_gone(struct mill_netmap *netmap)
 	return if_nametoindex(netmap->spec.parent) != netmap->parent_index;
 }
 
-/* EIO: the rings are stopped for now, as they are for a moment after opening, and while the device is down. */
+/* EIO: the rings are stopped, as they are for a moment after opening, and as long as the device is down. */
 static bool sync_ring(struct mill_port *port, struct mill_netmap_pair *pair, unsigned long what)
 {
 	struct mill_netmap *netmap = port->backend;
