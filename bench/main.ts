@@ -2,6 +2,8 @@
  * `npm run bench [-- NAME…] [-- --json]`: every bench, or those named (`forward`, or one case: `forward:veth.linux`).
  * Exit code 0 when it ran, whether or not a bar was reached: a bench measures, it does not judge a machine.
  */
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { aclBench } from './acl.js';
 import { fib } from './fib.js';
 import { coldStart } from './fib-cold-start.js';
@@ -13,6 +15,8 @@ import { forward } from './forward.js';
 import { policy } from './policy.js';
 import { type Bench, describe, result } from './result.js';
 import { runtimeSet } from './runtime-set.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** One bench of several, in turn. */
 const together = (...parts: readonly Bench[]): Bench =>
@@ -39,6 +43,7 @@ async function main(args: readonly string[]): Promise<void> {
   for (const [name] of wanted) if (!name || !(name in benches)) usage(`there is no bench '${name}'`);
   const say =
     json || !process.stderr.isTTY ? () => {} : (text: string) => process.stderr.write(`\r\x1b[2K${text}`);
+  await execa('npm', ['run', '-s', 'build:bench'], { cwd: root });
   for (const [name, bench] of Object.entries(benches)) {
     const mine = wanted.filter(([bench]) => bench === name);
     if (wanted.length && !mine.length) continue;

@@ -11,4 +11,4 @@ fi
 prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
 headers=()
 [ -e "$prefix/include/node/node_api.h" ] && headers=(--nodedir="$prefix")
-npx --no-install node-gyp --directory=runtime/native --loglevel=error "${headers[@]}" configure build
+JOBS=max npx --no-install node-gyp --directory=runtime/native --loglevel=error "${headers[@]}" configure build

@@ -10,11 +10,11 @@ cd "$(dirname "$0")/.."
 packages=(gcc g++ make python3 pkg-config libmnl-dev libbpf-dev iproute2 ethtool iputils-ping traceroute xz-utils)
 [ "${1:-}" = --test ] && packages+=(bird2 frr iperf3 tcpdump clang-format procps nftables)
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 # step NAME COMMAND…: one line when it works, all of its output when it does not
 step() {
-	local name=$1 start=$SECONDS
+	local name=$1 start=$SECONDS log=$logs/${1%% *}
 	shift
 	if ! "$@" >"$log" 2>&1; then
 		printf 'setup: %s failed:\n' "$name" >&2
@@ -40,7 +40,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	if [ ! -e "$policy" ]; then
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod +x "$policy"
-		trap 'rm -f "$log" "$policy"' EXIT
+		trap 'rm -rf "$logs" "$policy"' EXIT
 	fi
 	step "Debian packages ${missing[*]}" \
 		apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "${missing[@]}"
@@ -50,7 +50,10 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
 	step 'npm packages' npm ci --no-audit --no-fund
 	touch node_modules/.package-lock.json
 fi
-step 'TypeScript' npm run -s build:ts
-step 'engine' npm run -s build:engine
-step 'addon' npm run -s build:native
-step 'traffic tool' npm run -s build:traffic
+# None of the builds needs another one's result.
+builds=()
+step 'TypeScript' npm run -s build:ts & builds+=($!)
+step 'engine' npm run -s build:engine & builds+=($!)
+step 'addon' npm run -s build:native & builds+=($!)
+step 'traffic tool' npm run -s build:traffic & builds+=($!)
+for build in "${builds[@]}"; do wait "$build"; done

@@ -1,11 +1,13 @@
 /**
  * Tests written in C: programs that exit 0 when all is well. Each `ok …` line that they print is one test passed, each `skip …` line one
- * that could not be run here; a program that says nothing is one test. Built by make, run one after the other, each bounded in time.
+ * that could not be run here; a program that says nothing is one test. Built by make, run two at a time, since most of them
+ * wait, each bounded in time.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Lanes } from './lanes.js';
 
 interface Suite {
   readonly make: readonly string[];
@@ -15,7 +17,7 @@ interface Suite {
 }
 
 const suites: readonly Suite[] = [
-  { make: ['-C', 'runtime/engine', 'tests'], build: 'runtime/engine/build/tests', program: /_test$/ },
+  { make: ['-j2', '-C', 'runtime/engine', 'tests'], build: 'runtime/engine/build/tests', program: /_test$/ },
 ];
 
 const secondsEach = 120;
@@ -46,19 +48,18 @@ async function run(root: string, command: string, args: readonly string[], secon
   return { code, lines };
 }
 
-async function* runProgram(root: string, program: string): AsyncIterable<Outcome> {
+async function runProgram(root: string, program: string): Promise<readonly Outcome[]> {
   const name = basename(program);
   const { code, lines } = await run(root, program, [], secondsEach);
   const told = lines.filter((line) => /^(ok|skip)\b/.test(line));
-  for (const line of code === 0 && !told.length ? ['ok'] : told) {
+  const outcomes = (code === 0 && !told.length ? ['ok'] : told).map((line): Outcome => {
     const title = line.replace(/^(ok|skip)\s*/, '');
     const result = line.startsWith('skip') ? 'skipped' : 'passed';
-    yield { title: title ? `${name}: ${title}` : name, result, output: [] };
-  }
-  if (code !== 0) {
-    const why = code === null ? `killed by a signal, or after ${secondsEach} s` : `exit code ${code}`;
-    yield { title: `${name}: ${why}`, result: 'failed', output: lines.slice(-30) };
-  }
+    return { title: title ? `${name}: ${title}` : name, result, output: [] };
+  });
+  if (code === 0) return outcomes;
+  const why = code === null ? `killed by a signal, or after ${secondsEach} s` : `exit code ${code}`;
+  return [...outcomes, { title: `${name}: ${why}`, result: 'failed', output: lines.slice(-30) }];
 }
 
 /** @param wanted parts of program names; empty: all */
@@ -73,9 +74,11 @@ export async function* runPrograms(root: string, wanted: readonly string[]): Asy
     const programs = existsSync(directory)
       ? readdirSync(directory).filter((name) => suite.program.test(name))
       : [];
-    for (const name of programs.sort()) {
-      if (!wanted.length || wanted.some((part) => name.includes(part)))
-        yield* runProgram(root, join(directory, name));
-    }
+    const lanes = new Lanes(2);
+    const outcomes = programs
+      .filter((name) => !wanted.length || wanted.some((part) => name.includes(part)))
+      .sort()
+      .map((name) => lanes.run(() => runProgram(root, join(directory, name))));
+    for (const outcome of outcomes) yield* await outcome;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * `npm test`: every test there is. Unit tests first, several files at a time; then tests written in C; then system
- * tests, one file after the other, since they measure time and load. The last line is `N passed, N failed, N skipped`; a test file that
- * crashes or says nothing counts as failed. Arguments select files by part of their path.
+ * `npm test`: every test there is. Unit tests first, several files at a time; then tests written in C; then system tests. The last line
+ * is `N passed, N failed, N skipped`; a test file that crashes or says nothing counts as failed. Arguments select files by part of their
+ * path.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -9,9 +9,13 @@ import { relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { runPrograms } from './c-programs.js';
+import { Lanes } from './lanes.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ava = resolve(root, 'node_modules/ava/entrypoints/cli.mjs');
+
+/** System tests that measure a time, or offer as many packets as the machine can forward: nothing else runs beside them. */
+const alone = /\/(host|reload|survival|table|traffic-tools)\.test\.js$/;
 
 interface Counts {
   passed: number;
@@ -45,22 +49,25 @@ function countLine(line: string, counts: Counts): boolean {
   return true;
 }
 
-function show(line: string): void {
-  if (/^(TAP version|1\.\.|# (tests|pass|fail|skip)|# .* hook$)/.test(line) || line === '') return;
+function shown(line: string): string {
+  if (/^(TAP version|1\.\.|# (tests|pass|fail|skip)|# .* hook$)/.test(line) || line === '') return '';
   const mark = line
     .replace(/^ok \d+ - (.*?) *# SKIP.*/, '  skipped  $1')
     .replace(/^not ok \d+ - /, '  FAILED   ')
     .replace(/^ok \d+ - /, '  passed   ');
-  process.stdout.write(`${mark}\n`);
+  return `${mark}\n`;
 }
 
-/** @param minutes after which a run that hangs is killed */
+/**
+ * @param minutes after which a run that hangs is killed
+ * @param say is given the lines to show as they come
+ */
 async function runAva(
   files: readonly string[],
   flags: readonly string[],
   minutes: number,
-  total: Counts,
-): Promise<void> {
+  say: (text: string) => void,
+): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const child = spawn(
     process.execPath,
@@ -74,19 +81,25 @@ async function runAva(
   const limit = setTimeout(() => killTree(child.pid!), minutes * 60_000);
   for await (const line of createInterface({ input: child.stdout })) {
     countLine(line, counts);
-    show(line);
+    say(shown(line));
   }
   const code = child.exitCode ?? (await new Promise<number | null>((done) => child.once('close', done)));
   clearTimeout(limit);
   if (code !== 0 && counts.failed === 0) {
-    process.stdout.write(
-      `  FAILED   ${files.map((file) => relative(root, file)).join(' ')}: ava ended with ${code}\n`,
-    );
+    say(`  FAILED   ${files.map((file) => relative(root, file)).join(' ')}: ava ended with ${code}\n`);
     counts.failed += 1;
   }
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  total.skipped += counts.skipped;
+  return counts;
+}
+
+/** One file whose tests come one after the other; what it says is shown when it is at its end, since another may run beside it. */
+async function runSystem(file: string): Promise<Counts> {
+  let told = '';
+  const counts = await runAva([file], ['--serial', '--timeout=7m', '--no-worker-threads'], 8, (text) => {
+    told += text;
+  });
+  process.stdout.write(told);
+  return counts;
 }
 
 /** ava's workers do not die with it. */
@@ -109,13 +122,21 @@ async function main(wanted: readonly string[]): Promise<void> {
   const system = files.filter((file) => file.includes('/tests/system/'));
   const unit = files.filter((file) => !system.includes(file));
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const add = (counts: Counts) => {
+    for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
+  };
   const started = Date.now();
 
-  if (unit.length) await runAva(unit, ['--concurrency=2', '--timeout=5m', '--no-worker-threads'], 10, total);
-  await runC(wanted, total);
-  for (const file of system) {
-    await runAva([file], ['--serial', '--timeout=7m', '--no-worker-threads'], 8, total);
+  if (unit.length) {
+    const flags = ['--concurrency=2', '--timeout=5m', '--no-worker-threads'];
+    add(await runAva(unit, flags, 10, (text) => process.stdout.write(text)));
   }
+  await runC(wanted, total);
+  const lanes = new Lanes(2);
+  const inCompany = system.filter((file) => !alone.test(file));
+  for (const counts of await Promise.all(inCompany.map((file) => lanes.run(() => runSystem(file)))))
+    add(counts);
+  for (const file of system.filter((file) => alone.test(file))) add(await runSystem(file));
   process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n`);
   process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   process.exitCode = total.failed || !total.passed ? 1 : 0;
