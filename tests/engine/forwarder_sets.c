@@ -48,18 +48,4 @@ static void receive_1(struct mill_worker *worker, struct netmap_ring *rx)
 	receive_some(worker, rx, 1);
 }
 
-static void (*const receive[])(struct mill_worker *, struct netmap_ring *) = {
-    receive_0,
-    receive_1,
-};
-
-const struct mill_forwarder mill_forwarder = {
-    .abi = MILL_ABI_VERSION,
-    .layout = SWAP_LAYOUT,
-    .policy_hash = {SWAP_HASH},
-    .n_ports = SWAP_PORTS,
-    .n_ifaces = SWAP_PORTS,
-    .n_rules = SWAP_PORTS,
-    .n_sets = 1,
-    .receive = receive,
-};
+SWAP_FORWARDER(1, receive_0, receive_1);

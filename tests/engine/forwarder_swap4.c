@@ -7,19 +7,4 @@ SWAP_RECEIVE(1)
 SWAP_RECEIVE(2)
 SWAP_RECEIVE(3)
 
-static void (*const receive[])(struct mill_worker *, struct netmap_ring *) = {
-    receive_0,
-    receive_1,
-    receive_2,
-    receive_3,
-};
-
-const struct mill_forwarder mill_forwarder = {
-    .abi = MILL_ABI_VERSION,
-    .layout = SWAP_LAYOUT,
-    .policy_hash = {SWAP_HASH},
-    .n_ports = SWAP_PORTS,
-    .n_ifaces = SWAP_PORTS,
-    .n_rules = SWAP_PORTS,
-    .receive = receive,
-};
+SWAP_FORWARDER(0, receive_0, receive_1, receive_2, receive_3);

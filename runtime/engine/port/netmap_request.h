@@ -88,10 +88,6 @@ struct nmreq {
 
 #endif
 
-#define MILL_ASSERT_AT(type, field, offset)                                                                  \
-	_Static_assert(offsetof(struct type, field) == (offset),                                             \
-	               #type "." #field " is not where netmap has it")
-
 _Static_assert(sizeof(struct nmreq_header) == 88, "nmreq_header has 88 bytes");
 MILL_ASSERT_AT(nmreq_header, nr_reqtype, 2);
 MILL_ASSERT_AT(nmreq_header, nr_name, 8);
@@ -121,5 +117,3 @@ MILL_ASSERT_AT(nmreq, nr_ringid, 40);
 MILL_ASSERT_AT(nmreq, nr_arg2, 46);
 MILL_ASSERT_AT(nmreq, nr_arg3, 48);
 MILL_ASSERT_AT(nmreq, nr_flags, 52);
-
-#undef MILL_ASSERT_AT

@@ -52,4 +52,19 @@ static inline void swap_burst(struct mill_worker *worker, struct netmap_ring *rx
 		swap_burst(worker, rx, n);                                                                   \
 	}
 
+/* All of it, of one function a port; `sets`: how many it asks. */
+#define SWAP_FORWARDER(sets, ...)                                                                            \
+	static void (*const receive[])(struct mill_worker *, struct netmap_ring *) = {__VA_ARGS__};          \
+	_Static_assert(sizeof(receive) == SWAP_PORTS * sizeof(receive[0]), "one function a port");           \
+	const struct mill_forwarder mill_forwarder = {                                                       \
+	    .abi = MILL_ABI_VERSION,                                                                         \
+	    .layout = SWAP_LAYOUT,                                                                           \
+	    .policy_hash = {SWAP_HASH},                                                                      \
+	    .n_ports = SWAP_PORTS,                                                                           \
+	    .n_ifaces = SWAP_PORTS,                                                                          \
+	    .n_rules = SWAP_PORTS,                                                                           \
+	    .n_sets = (sets),                                                                                \
+	    .receive = receive,                                                                              \
+	}
+
 extern const struct mill_forwarder mill_forwarder;

@@ -40,8 +40,6 @@ void model_receive(const char *name, enum model_side, uint16_t ring, const void 
 /* The oldest frame sent to that side and not yet taken; false: none. `buffer`: its number. */
 bool model_sent(const char *name, enum model_side, uint16_t ring, void *frame, uint16_t *length,
                 uint32_t *buffer);
-/* The kernel's ring, e.g. to break it. */
-struct netmap_ring *model_ring(const char *name, enum model_side, bool tx, uint16_t ring);
 /* Buffer that the last frame received on that ring was put into. */
 uint32_t model_last_buffer(const char *name, enum model_side, uint16_t ring);
 

@@ -18,7 +18,6 @@
 
 struct mill_fib; /* netmill/fib.h */
 struct mill_set_image;
-struct mill_packet; /* netmill/packet.h */
 
 /* A logical interface as the data plane needs it now. Written by the control thread, in place: each field is
  * read once a packet and a stale one is as good as a packet that came a microsecond earlier. */

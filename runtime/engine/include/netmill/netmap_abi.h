@@ -75,6 +75,7 @@ struct netmap_if {
 
 #endif
 
+/* For port/netmap_request.h, too. */
 #define MILL_ASSERT_AT(type, field, offset)                                                                  \
 	_Static_assert(offsetof(struct type, field) == (offset),                                             \
 	               #type "." #field " is not where netmap has it")
@@ -113,8 +114,6 @@ MILL_ASSERT_AT(netmap_if, ni_host_tx_rings, 36);
 MILL_ASSERT_AT(netmap_if, ni_host_rx_rings, 40);
 MILL_ASSERT_AT(netmap_if, ni_spare1, 44);
 MILL_ASSERT_AT(netmap_if, ring_ofs, 56);
-
-#undef MILL_ASSERT_AT
 
 /* The slot after `i`. */
 static inline uint32_t mill_ring_next(const struct netmap_ring *ring, uint32_t i)

@@ -1,0 +1,172 @@
+/* An engine that died, and the one that takes its ports over. */
+#include "netmap/bed.h"
+#include <string.h>
+#include <unistd.h>
+
+/* The engine dies here: its memory goes, the descriptors live on elsewhere. */
+static struct mill_held_fd *die(struct mill_port *port)
+{
+	static struct mill_held_fd held[64];
+	const uint32_t n = port->ops->held_fds(port, held, 63);
+	held[n].fd = -1;
+	mill_netmap_memory_put(((struct mill_netmap *)port->backend)->memory);
+	return held;
+}
+
+static struct mill_port *adopt(struct mill_port *dead, struct mill_error *error)
+{
+	struct mill_port *heir = port_make(dead->config.spec, dead->config.slot);
+	if (heir->ops->adopt(heir, die(dead), error))
+		return heir;
+	free(heir);
+	return NULL;
+}
+
+static void adoption(void)
+{
+	uint32_t left;
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	for (uint32_t i = 0; i < 90; i++)
+		arrive("ix0", 0, i);
+	a->ops->rx_sync(a, 0);
+	struct mill_error error = {0};
+	struct mill_port *a2 = adopt(a, &error), *b2 = adopt(b, &error);
+	CHECK(a2 != NULL && b2 != NULL, "%s", error.text);
+	CHECK(a2->rx_rings == 1 && a2->mtu == 1500 && a2->ops->inject != NULL, "not the same port");
+	CHECK(forward(a2, 0, b2, 0) == 90, "packets that waited are lost");
+	for (uint32_t i = 0; i < 90; i++)
+		expect("ix1", 0, i, &left);
+	no_violation();
+	CHECK(a2->ops->inject(a2, (const uint8_t[64]){0}, 64), "the way to the host");
+	port_close(a2);
+	port_close(b2);
+	printf("ok a dead engine's ports go on with what waited in them\n");
+}
+
+/* An exchange that ended after `to` got its buffer (0), or, in the other order, after `from` did (1). One buffer is in two
+ * slots then, another in none. */
+static void tear(struct netmap_slot *to, struct netmap_slot *from, uint32_t order)
+{
+	if (order == 0) {
+		to->buf_idx = from->buf_idx;
+		return;
+	}
+	from->buf_idx = to->buf_idx;
+	from->flags = NS_BUF_CHANGED;
+}
+
+static void torn(uint32_t order, bool receiver_first)
+{
+	uint32_t left;
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	for (uint32_t i = 0; i < 5; i++)
+		arrive("ix0", 0, i);
+	a->ops->rx_sync(a, 0);
+	tear(&b->tx[0]->slot[b->tx[0]->head], &a->rx[0]->slot[a->rx[0]->head], order);
+	struct mill_error error = {0};
+	struct mill_port *b2 = receiver_first ? adopt(b, &error) : NULL, *a2 = adopt(a, &error);
+	if (!receiver_first)
+		b2 = adopt(b, &error);
+	CHECK(a2 != NULL && b2 != NULL, "%s", error.text);
+	forward(a2, 0, b2, 0);
+	/* The packet of the torn exchange is sent if it is there still, and never what else is in its buffer. */
+	for (uint32_t i = order == 0 && !receiver_first ? 0 : 1; i < 5; i++)
+		expect("ix1", 0, i, &left);
+	expect_nothing("ix1", 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		arrive("ix0", 0, i);
+		forward(a2, 0, b2, 0);
+		no_violation();
+	}
+	port_close(a2);
+	port_close(b2);
+}
+
+static void all_torn(void)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		torn(i & 1, i >= 2);
+	printf("ok an exchange that a dead engine left half done is mended\n");
+}
+
+static void out_of_range(void)
+{
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0);
+	a->tx[0]->slot[5].buf_idx = MODEL_BUFS + 7;
+	a->tx[0]->slot[6].buf_idx = 0;
+	struct mill_error error = {0};
+	struct mill_port *heir = adopt(a, &error);
+	CHECK(heir != NULL, "%s", error.text);
+	for (uint32_t i = 0; i < 300; i++) {
+		arrive("ix0", 0, i);
+		forward(heir, 0, heir, 0);
+		no_violation();
+	}
+	port_close(heir);
+
+	two_devices(1);
+	model_options.extra_most = 1;
+	a = port_open("netmap:ix0", 0);
+	a->tx[0]->slot[5].buf_idx = a->tx[0]->slot[6].buf_idx = 0;
+	CHECK(adopt(a, &error) == NULL && strstr(error.text, "cannot be mended") != NULL,
+	      "adopted with a slot that has no buffer");
+	CHECK(model_users("ix0") == 0, "it is open still");
+	(void)model_violation();
+	printf("ok slots that name no buffer get a spare one, or the port is not adopted\n");
+}
+
+static void kernels_slots(void)
+{
+	model_reset();
+	model_device("x{1", 2, 1, 1, 0);
+	struct mill_port *pipe = port_open("netmap:x{1", 0);
+	/* In a pipe the kernel's slots are the other end's, and may name whatever they did before. */
+	struct netmap_ring *rx = pipe->rx[0];
+	rx->slot[50].buf_idx = pipe->tx[0]->slot[3].buf_idx;
+	struct netmap_slot before[MODEL_SLOTS];
+	memcpy(before, rx->slot, sizeof(before));
+	struct mill_error error = {0};
+	struct mill_port *heir = adopt(pipe, &error);
+	CHECK(heir != NULL, "%s", error.text);
+	CHECK(memcmp(before, heir->rx[0]->slot, sizeof(before)) == 0, "a slot of the kernel's was changed");
+	CHECK(count_spares(heir) == MILL_NETMAP_SPARES, "a spare was used");
+	heir->ops->close(heir);
+	free(heir);
+	printf("ok slots of the kernel's are left alone\n");
+}
+
+/* Without one of: rings, the host's rings (which may be absent), what the heir must know. */
+static void adoption_refused(void)
+{
+	for (uint32_t missing = 0; missing < 3; missing += 2) {
+		two_devices(1);
+		struct mill_port *a = port_open("netmap:ix0", 0);
+		struct mill_held_fd *held = die(a);
+		struct mill_error error = {0};
+		CHECK(held[0].fd >= 0 && held[1].fd >= 0 && held[2].fd >= 0 && held[3].fd < 0, "descriptors");
+		if (missing == 0)
+			mill_netmap_sys->close(held[0].fd);
+		else
+			close(held[2].fd);
+		held[missing] = held[missing == 0 ? 2 : 3];
+		held[2].fd = -1;
+		struct mill_port *heir = port_make("netmap:ix0", 0);
+		CHECK(!heir->ops->adopt(heir, held, &error) && strstr(error.text, "missing") != NULL,
+		      "adopted without: %s", error.text);
+		CHECK(model_users("ix0") == 0, "open still");
+		free(heir);
+	}
+	printf("ok a port without all its descriptors is not adopted\n");
+}
+
+void test_adoption(void)
+{
+	adoption();
+	all_torn();
+	out_of_range();
+	kernels_slots();
+	adoption_refused();
+}

@@ -1,0 +1,84 @@
+/* What the parts of the model share; for nobody else. Bindings are descriptors, which live as long as a mapping of theirs does. */
+#pragma once
+#include "netmap/model.h"
+
+#define MAX_RINGS    40u
+#define MAX_DEVICES  12u
+#define MAX_MEMORIES 4u
+#define MAX_FDS      64u
+#define MAX_FRAMES   512u
+#define RING_BYTES   4096u
+#define IF_BYTES     1024u
+#define RINGS_AT     (IF_BYTES * 64u)
+#define BUFFERS_AT   (RINGS_AT + RING_BYTES * 128u)
+
+_Static_assert(sizeof(struct netmap_ring) + MODEL_SLOTS * sizeof(struct netmap_slot) <= RING_BYTES, "ring");
+
+struct frame {
+	uint8_t bytes[2048];
+	uint16_t length, flags;
+	uint32_t buffer;
+};
+
+struct queue {
+	struct frame frame[MAX_FRAMES];
+	uint32_t head, tail;
+};
+
+struct kring {
+	struct netmap_ring *ring;
+	struct netmap_slot saved[MODEL_SLOTS];
+	uint32_t hwcur, hwtail, users, last_buffer;
+	bool tx, exclusive;
+	struct queue queue; /* RX: to arrive; TX: sent */
+};
+
+struct memory {
+	uint16_t id;
+	int fd;
+	uint8_t *base;
+	size_t size;
+	uint8_t taken[MODEL_BUFS];
+	uint32_t n_rings, n_ifs;
+};
+
+struct device {
+	char name[64];
+	struct memory *memory;
+	uint16_t n[2], host; /* by tx */
+	struct kring kring[2][MAX_RINGS];
+	uint32_t users;
+	bool gone;
+};
+
+struct binding {
+	int fd;
+	bool open, closed; /* closed: but mapped still */
+	uint32_t maps, syncs;
+	struct device *device;
+	struct memory *memory;
+	uint32_t first[2], last[2];
+	struct netmap_if *nifp;
+	bool exclusive;
+};
+
+struct map {
+	void *base;
+	struct binding *by;
+};
+
+extern struct device model_devices[MAX_DEVICES];
+
+/* A wrong access: the first one is kept. */
+void model_reject(const char *format, ...) __attribute__((format(printf, 1, 2)));
+uint8_t *model_buffer(const struct memory *, uint32_t index);
+struct device *model_find(const char *name);
+struct memory *model_find_memory(uint16_t id);
+/* A buffer that nobody has; 0: none is left. */
+uint32_t model_take(struct memory *);
+/* A field that is constant for processes. */
+void model_set32(const uint32_t *field, uint32_t value);
+/* NIOCTXSYNC or NIOCRXSYNC of a descriptor. */
+int model_sync(struct binding *, bool tx);
+/* Of descriptors and mappings nothing is known any more. */
+void model_forget_bindings(void);

@@ -1,0 +1,130 @@
+/* Packets between ports: exchanged, copied, dropped whole; by every version of the API. */
+#include "netmap/bed.h"
+
+static void exchanges(void)
+{
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	for (uint32_t i = 1; i <= 1000; i++) {
+		uint32_t left;
+		arrive("ix0", 0, i);
+		CHECK(forward(a, 0, b, 0) == 1, "packet %u", i);
+		expect("ix1", 0, i, &left);
+		CHECK(left == model_last_buffer("ix0", MODEL_WIRE, 0), "packet %u was copied", i);
+		no_violation();
+	}
+	CHECK(bed.state[0].rx_packets == 1000 && bed.state[0].rx_bytes == 100000 &&
+	          bed.state[1].tx_packets == 1000 && bed.state[1].tx_bytes == 100000,
+	      "counters");
+	port_close(a);
+	port_close(b);
+	CHECK(model_users("ix0") == 0 && model_users("ix1") == 0, "open still");
+	printf("ok packets move between ports of one memory by exchange of buffers\n");
+}
+
+static void copies(void)
+{
+	two_devices(2);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	for (uint32_t i = 1; i <= 300; i++) {
+		uint32_t left;
+		arrive("ix0", 0, i);
+		arrive("ix1", 0, i + 7);
+		forward(a, 0, b, 0);
+		forward(b, 0, a, 0);
+		expect("ix1", 0, i, &left);
+		expect("ix0", 0, i + 7, &left);
+		no_violation();
+	}
+	port_close(a);
+	port_close(b);
+	printf("ok packets are copied between ports of different memory\n");
+}
+
+static void lets_go(void)
+{
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	port_close(a);
+	CHECK(model_users("ix0") == 0, "the other port's mapping keeps it open");
+	uint32_t left;
+	arrive("ix1", 0, 9);
+	forward(b, 0, b, 0);
+	expect("ix1", 0, 9, &left);
+	port_close(b);
+	printf("ok a closed port's device is the kernel's, though others of its memory are open\n");
+}
+
+static void speaks_all_versions(void)
+{
+	static const uint16_t versions[] = {14, 15, 0, 14};
+	for (size_t i = 0; i < 4; i++) {
+		uint32_t left;
+		two_devices(1);
+		model_options.api = versions[i];
+		model_options.no_null = i == 3;
+		struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+		arrive("ix0", 0, 5);
+		forward(a, 0, b, 0);
+		expect("ix1", 0, 5, &left);
+		CHECK((left == model_last_buffer("ix0", MODEL_WIRE, 0)) == (i < 2), "exchanged or copied");
+		port_close(a);
+		CHECK(model_users("ix0") == 0, "open still");
+		port_close(b);
+	}
+	printf("ok API 14, API 15, the older requests, and a kernel without ports that are memory alone\n");
+}
+
+static void chains(void)
+{
+	uint8_t frame[2048] = {0};
+	uint32_t left;
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	arrive("ix0", 0, 1);
+	model_receive("ix0", MODEL_WIRE, 0, frame, 1500, NS_MOREFRAG);
+	model_receive("ix0", MODEL_WIRE, 0, frame, 1500, NS_MOREFRAG);
+	forward(a, 0, b, 0);
+	model_receive("ix0", MODEL_WIRE, 0, frame, 200, 0); /* its end comes with another sync */
+	arrive("ix0", 0, 2);
+	model_receive("ix0", MODEL_WIRE, 0, frame, 4000, 0); /* longer than its buffer */
+	model_receive("ix0", MODEL_WIRE, 0, frame, 1900, 0); /* than what the engine copies to */
+	arrive("ix0", 0, 3);
+	forward(a, 0, b, 0);
+	for (uint32_t i = 1; i <= 3; i++)
+		expect("ix1", 0, i, &left);
+	expect_nothing("ix1", 0);
+	CHECK(bed.state[0].rx_dropped == 5 && bed.state[0].rx_packets == 3, "%lu dropped, %lu received",
+	      (unsigned long)bed.state[0].rx_dropped, (unsigned long)bed.state[0].rx_packets);
+	port_close(a);
+	port_close(b);
+	printf("ok packets of several buffers, or too long, are dropped whole\n");
+}
+
+static void full(void)
+{
+	uint32_t left;
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	for (uint32_t round = 0; round < 20; round++) {
+		for (uint32_t i = 0; i < 100; i++)
+			arrive("ix0", 0, i);
+		CHECK(forward(a, 0, b, 0) == 100, "round %u", round);
+		for (uint32_t i = 0; i < 100; i++)
+			expect("ix1", 0, i, &left);
+		no_violation();
+	}
+	port_close(a);
+	port_close(b);
+	printf("ok rings wrap around\n");
+}
+
+void test_packets(void)
+{
+	exchanges();
+	copies();
+	lets_go();
+	speaks_all_versions();
+	chains();
+	full();
+}
