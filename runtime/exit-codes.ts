@@ -13,8 +13,6 @@ export const exits = {
   unavailable: 69,
   software: 70,
   system: 71,
-  cannotCreate: 73,
-  io: 74,
   temporary: 75,
   protocol: 76,
   permission: 77,
