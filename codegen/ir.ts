@@ -12,6 +12,7 @@ import type {
   PortRange,
   Router,
   Treatment,
+  Urpf,
   Waiver,
 } from '../dsl/model.js';
 import type { Lookup } from './lookup.js';
@@ -151,6 +152,7 @@ export interface IrInterface {
   readonly acl?: IrList;
   readonly out?: IrList;
   readonly pbr?: IrList;
+  readonly urpf?: Urpf;
   readonly origin: Origin;
 }
 

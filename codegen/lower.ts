@@ -249,6 +249,7 @@ function lowerInterface(
     ...(acl && { acl }),
     ...(out && { out }),
     ...(pbr && { pbr }),
+    ...(one.urpf && { urpf: one.urpf }),
     origin: one.origin,
   };
 }

@@ -99,6 +99,7 @@ function interfaceEntry(
     ...(one.in && { in: one.in.name }),
     ...(one.out && { out: one.out.name }),
     ...(one.pbr && { pbr: one.pbr.name }),
+    ...(one.urpf && { urpf: one.urpf }),
     origin: plain(one.origin),
   };
 }

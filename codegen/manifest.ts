@@ -37,6 +37,7 @@ const logicalInterface = z.object({
   in: z.string().optional(),
   out: z.string().optional(),
   pbr: z.string().optional(),
+  urpf: z.enum(['strict', 'loose']).optional(),
   origin,
 });
 

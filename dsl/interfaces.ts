@@ -11,6 +11,7 @@ import type {
   Origin,
   Pbr,
   PortConfig,
+  Urpf,
 } from './model.js';
 import { inside } from './origin.js';
 import { note, show } from './problems.js';
@@ -33,6 +34,8 @@ export interface FaceSpec {
   readonly out?: Acl;
   /** Routes what comes in and the list takes. */
   readonly pbr?: Pbr;
+  /** Drops what comes from where no route leads back: out of this interface (`'strict'`), or anywhere (`'loose'`). */
+  readonly urpf?: Urpf;
   /** Who answers for it in the kernel: `'auto'` when not said. */
   readonly host?: HostFace;
 }
@@ -61,7 +64,7 @@ export interface InterfaceSpec extends FaceSpec {
   readonly qinq?: QinqSpec | readonly QinqSpec[];
 }
 
-const faceKeys = ['address', 'mtu', 'in', 'out', 'pbr', 'host'];
+const faceKeys = ['address', 'mtu', 'in', 'out', 'pbr', 'urpf', 'host'];
 const portKeys = ['port', 'fallback', 'offloads', 'vlans', 'qinq'];
 const offloads: readonly Offload[] = ['rxcsum', 'txcsum', 'tso', 'gso', 'gro', 'lro', 'rxvlan', 'txvlan'];
 
@@ -169,6 +172,10 @@ function readFace(
   const filter = readList<Acl>(given.in, 'acl', inside(origin, 'in'));
   const leaving = readList<Acl>(given.out, 'acl', inside(origin, 'out'));
   const routing = readList<Pbr>(given.pbr, 'pbr', inside(origin, 'pbr'));
+  const urpf =
+    given.urpf === undefined
+      ? undefined
+      : choice<Urpf>(given.urpf, ['strict', 'loose'], 'strict', inside(origin, 'urpf'));
   return Object.freeze({
     name,
     port,
@@ -178,6 +185,7 @@ function readFace(
     ...(filter && { in: filter }),
     ...(leaving && { out: leaving }),
     ...(routing && { pbr: routing }),
+    ...(urpf && { urpf }),
     host: choice<HostFace>(given.host, ['auto', 'tap', 'none'], 'auto', inside(origin, 'host')),
     origin,
   });

@@ -257,6 +257,9 @@ export type HostFace = 'auto' | 'tap' | 'none';
 export type Fallback = 'kernel' | 'drop';
 export type Offload = 'rxcsum' | 'txcsum' | 'tso' | 'gso' | 'gro' | 'lro' | 'rxvlan' | 'txvlan';
 
+/** What a packet's source must have: a way back by the interface where it came in, or any way. */
+export type Urpf = 'strict' | 'loose';
+
 /** A logical interface: what routes, ACLs and counters name. `lan.office` is VLAN `office` of port `lan`. */
 export interface LogicalInterface {
   readonly name: string;
@@ -271,6 +274,7 @@ export interface LogicalInterface {
   /** Judges what is forwarded and would leave by it. */
   readonly out?: Acl;
   readonly pbr?: Pbr;
+  readonly urpf?: Urpf;
   readonly host: HostFace;
   readonly origin: Origin;
 }

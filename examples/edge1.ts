@@ -85,13 +85,19 @@ export default router('edge1', {
       port: 'xdp:ix0',
       address: ['198.51.100.2/30', '2001:db8:0:1::2/64'],
       in: fromWan,
+      urpf: 'loose',
       fallback: 'drop',
     },
     lan: {
       port: 'xdp:ix1',
       fallback: 'drop',
       vlans: {
-        office: { id: 100, address: ['10.20.0.1/24', '2001:db8:20:1::1/64'], pbr: tenantPath },
+        office: {
+          id: 100,
+          address: ['10.20.0.1/24', '2001:db8:20:1::1/64'],
+          pbr: tenantPath,
+          urpf: 'strict',
+        },
         dmz: { id: 200, address: ['203.0.113.1/24', '2001:db8:ff::1/64'], out: toDmz },
       },
     },

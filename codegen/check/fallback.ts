@@ -19,14 +19,17 @@ function mustSay(
   port: PortConfig,
   carried: readonly LogicalInterface[],
 ): readonly Diagnostic[] {
-  const ruled = carried.find((one) => one.in || one.pbr) ?? router.interfaces.find((one) => one.out);
+  const ruled =
+    carried.find((one) => one.in || one.pbr || one.urpf) ?? router.interfaces.find((one) => one.out);
   if (port.fallback !== undefined || ruled === undefined) return [];
-  const { in: filter, out, pbr, name } = ruled;
+  const { in: filter, out, pbr, urpf, name } = ruled;
   const has = filter
     ? `ACL '${filter.name}'`
     : pbr
       ? `PBR '${pbr.name}'`
-      : `ACL '${out?.name}' on its way out`;
+      : urpf
+        ? `urpf: '${urpf}'`
+        : `ACL '${out?.name}' on its way out`;
   const owner = name === ruled.port ? `interface '${name}'` : `'${name}' of port '${ruled.port}'`;
   return [
     error(

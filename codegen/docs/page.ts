@@ -150,7 +150,7 @@ function interfaces(router: Router): Block {
       [{ code: port.spec }],
       [tagText(one.encapsulation)],
       joined(one.addresses.map((address) => ({ code: formatPrefix(address) }))),
-      listLink(one.in),
+      joined([...listLink(one.in), ...(one.urpf ? [`uRPF ${one.urpf}`] : [])]),
       listLink(one.out),
       listLink(one.pbr),
       [port.fallback ?? ''],

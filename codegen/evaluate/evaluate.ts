@@ -139,14 +139,24 @@ function ruled(way: Way, forMany: boolean): Fate {
     const dropped = took(way, taken, 'acl', forMany);
     if (dropped) return dropped;
   }
-  if (forMany) return punt(way, hostClass(packet));
   // RFC 1812 §5.3.8: nobody else sends from the router's own addresses. The kernel asks this for IPv4 alone.
-  if (packet.family === 4 && route(paths, packet.src).kind === 'local') return drop('martian-source');
+  if (!forMany && packet.family === 4 && route(paths, packet.src).kind === 'local')
+    return drop('martian-source');
+  if (!leadsBack(way)) return drop('urpf');
+  if (forMany) return punt(way, hostClass(packet));
   const usualPath = route(paths, packet.dst);
   if (isOwn(usualPath)) return punt(way, hostClass(packet));
   const diverted = gatewayPath(way, taken) ?? byPbr(way, seen);
   if (diverted === 'dropped') return drop('no-gateway');
   return sent(way, diverted ?? usualPath, diverted !== undefined);
+}
+
+/** BCP 38, BCP 84: by the interface where it came in, or by any. Who has no address yet, or one of its link alone, is there. */
+function leadsBack({ iface: { local, urpf }, packet: { src }, paths }: Way): boolean {
+  if (urpf === undefined || (src.family === 4 && src.bits === 0n) || staysOnLink(src)) return true;
+  const back = route(paths, src);
+  if (back.kind === 'kernel') return urpf === 'loose';
+  return back.iface !== undefined && (urpf === 'loose' || back.iface === local);
 }
 
 /** An address of the router, or a broadcast of one of its networks. */

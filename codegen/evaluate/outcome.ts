@@ -27,6 +27,7 @@ export const dropReasons = [
   'mirror-full',
   'ttl-expired',
   'no-gateway',
+  'urpf',
 ] as const;
 
 /** Queues to the host stack: the order of enum mill_punt_class. */

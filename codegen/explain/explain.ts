@@ -1,6 +1,6 @@
 /** The way of one packet through a router, with every line of the policy that was asked, and why it did not take it. */
 import { contains, formatAddress, formatPrefix, network } from '../../dsl/address.js';
-import type { Family } from '../../dsl/model.js';
+import type { Address, Family } from '../../dsl/model.js';
 import { aboutRule } from '../about-rule.js';
 import { place } from '../cite.js';
 import { judgeAddresses } from '../evaluate/checks.js';
@@ -22,7 +22,7 @@ export interface Tried {
 }
 
 export interface Step {
-  readonly stage: 'addresses' | 'acl' | 'host' | 'pbr' | 'route' | 'out';
+  readonly stage: 'addresses' | 'acl' | 'urpf' | 'host' | 'pbr' | 'route' | 'out';
   readonly list?: string;
   readonly tried: readonly Tried[];
   readonly result: string;
@@ -67,6 +67,7 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
     say('addresses', 'dropped: nobody else sends from an address of the router');
     return done('martian');
   }
+  if (iface.urpf) say('urpf', wayBackText(iface, packet.src));
   if (judged.toHost || isOwn(ir, packet.dst)) {
     say('host', 'it is for the router itself: multicast, broadcast, link-local or its own address');
     return done('host');
@@ -157,6 +158,12 @@ function divertedText(rule: IrRule, family: Family): string {
   }).filter((text) => text !== '');
   const none = gateways.length > 1 ? 'if none of them can be reached' : 'if that cannot be reached';
   return `to ${choices.join(', else ')}; ${none}, ${dropsUnreachable(rule) ? 'dropped' : rule.listKind === 'acl' ? 'as PBR and the routing table say' : 'as the routing table says'}`;
+}
+
+/** Routes are not the policy's, so nothing is decided here. */
+function wayBackText({ name, urpf }: IrInterface, source: Address): string {
+  const way = urpf === 'strict' ? `leads out of ${name}` : 'leads anywhere';
+  return `${urpf}: passes if a route back to ${formatAddress(source)} ${way}: see netmill route get`;
 }
 
 /** An address of the router that the policy gives. */

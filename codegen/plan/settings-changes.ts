@@ -80,6 +80,7 @@ function face(one: LogicalInterface): readonly string[] {
     ...(one.in ? [`in ${one.in.name}`] : []),
     ...(one.out ? [`out ${one.out.name}`] : []),
     ...(one.pbr ? [`pbr ${one.pbr.name}`] : []),
+    ...(one.urpf ? [`urpf ${one.urpf}`] : []),
   ];
 }
 

@@ -105,7 +105,7 @@ function planFrame(
     to: macNear(random, edges.toMac) ?? destinationMac(random, paths.faces[iface.local]!.mac),
     from: macNear(random, edges.fromMac) ?? usualFrom,
     tags: tagsNear(random, tagsOf(iface.encapsulation)),
-    src: src && !random.once(8) ? src : source(random, family, paths),
+    src: sourceOf(random, family, paths, iface, src),
     dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family, paths)),
     ttl: number('ttl', 255, random.once(8) ? random.below(3) : random.once(3) ? 255 : 64),
     dscp: number('dscp', 63, random.below(64)),
@@ -196,6 +196,23 @@ const specials: Readonly<Record<Family, readonly bigint[]>> = {
     (0xff30n << 112n) + 1n,
   ],
 };
+
+/** As the rule has it, mostly; where a way back is asked for, now and then one that has it. */
+function sourceOf(
+  random: Random,
+  family: Family,
+  paths: Paths,
+  { local, urpf }: IrInterface,
+  ofRule: Address | undefined,
+): Address {
+  const behind = urpf
+    ? paths.routes.filter((one) => one.path.iface === local && one.prefix.length > 0).map((one) => one.prefix)
+    : [];
+  const credible =
+    behind.length > 0 && random.once(2) ? addressNear(random, family, undefined, behind) : undefined;
+  if (credible) return credible;
+  return ofRule && !random.once(8) ? ofRule : source(random, family, paths);
+}
 
 function source(random: Random, family: Family, paths: Paths): Address {
   const own = paths.routes.filter((one) => one.path.kind === 'local' && one.prefix.family === family);

@@ -115,6 +115,9 @@ function features(ir: Ir): ForwarderView['features'] {
     ...(ir.sets.length > 0
       ? [{ macro: 'MILL_SETS', comment: 'rules ask sets that change at run time' }]
       : []),
+    ...(ir.interfaces.some((one) => one.urpf)
+      ? [{ macro: 'MILL_URPF', comment: 'interfaces ask for a way back to sources' }]
+      : []),
     ...(lookup === 'flat'
       ? []
       : [

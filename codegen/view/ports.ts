@@ -43,7 +43,9 @@ export interface PortView {
 }
 
 export function interfaceView(one: IrInterface): InterfaceView {
-  const enter = `mill_enter(w, p, ${one.enumerator})`;
+  const enter = one.urpf
+    ? `mill_enter_urpf(w, p, ${one.enumerator}, MILL_URPF_${one.urpf.toUpperCase()})`
+    : `mill_enter(w, p, ${one.enumerator})`;
   const name = one.function;
   return {
     function: name,

@@ -11,6 +11,7 @@ export interface Explained extends Partial<Explanation> {
 const stages: Readonly<Record<Step['stage'], string>> = {
   addresses: 'addresses',
   acl: 'ACL',
+  urpf: 'uRPF',
   host: 'router',
   pbr: 'PBR',
   route: 'route',

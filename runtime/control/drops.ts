@@ -32,6 +32,7 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'mirror-full', text: 'copies lost: no room at the mirror port; the packets themselves went on' },
   { name: 'ttl-expired', text: 'its time to live was over; the source is told where it may be' },
   { name: 'no-gateway', text: 'no gateway of its rule answers, and the rule says to drop' },
+  { name: 'urpf', text: 'from a source to which no route leads back as its interface asks' },
 ];
 
 export const puntClasses: readonly string[] = ['control', 'neighbour', 'local', 'exception'];

@@ -41,7 +41,7 @@ export async function tracePacket(context: ControlContext, text: string): Promis
     Address,
   ];
   const faces = listInterfaces(context);
-  const { paths, compiled, gateways } = await worldOf(context, ir, faces, source, destination);
+  const { paths, compiled, gateways } = await worldOf(context, ir, faces, source, destination, iface.name);
   const frame = frameOf(iface, point, paths.faces[iface.local]!.mac);
   if ('expected' in frame)
     throw new MillError(
@@ -98,6 +98,7 @@ async function worldOf(
   faces: readonly InterfaceReply[],
   source: Address,
   destination: Address,
+  entered: string,
 ): Promise<{
   readonly paths: Paths;
   readonly compiled: Compiled;
@@ -114,7 +115,7 @@ async function worldOf(
     { prefix: { ...destination, length: width }, path: pathOf(compiled!, destination, local) },
     ...(source.bits === destination.bits
       ? []
-      : [{ prefix: { ...source, length: width }, path: pathOf(from!, source, local) }]),
+      : [{ prefix: { ...source, length: width }, path: pathOf(from!, source, local, entered) }]),
   ];
   return {
     compiled: compiled!,
@@ -127,9 +128,14 @@ async function worldOf(
   };
 }
 
-/** Of several legs the first: which one a flow takes is the engine's to say. */
-function pathOf({ kind, legs }: Compiled, to: Address, local: (name: string) => number): Path {
-  const [leg] = legs;
+/** Of several legs the first: which one a flow takes is the engine's to say. One by `wanted` counts before others. */
+function pathOf(
+  { kind, legs }: Compiled,
+  to: Address,
+  local: (name: string) => number,
+  wanted?: string,
+): Path {
+  const leg = legs.find((one) => one.interface === wanted) ?? legs[0];
   if (leg === undefined) return { kind: kind as Path['kind'] };
   const iface = local(leg.interface);
   const neighbour = leg.nexthop === undefined ? to : (parseInterfaceAddress(leg.nexthop) ?? to);

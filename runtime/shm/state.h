@@ -43,6 +43,7 @@ enum mill_drop {
 	MILL_DROP_MIRROR_FULL, /* a copy only: the mirror port had no room, the packet itself went on */
 	MILL_DROP_TTL_EXPIRED, /* and the engine has told the source, if it may */
 	MILL_DROP_NO_GATEWAY, /* no gateway of the rule that diverted it answers, and the rule says to drop */
+	MILL_DROP_URPF,       /* no way back to its source that its interface asks for: BCP 38, BCP 84 */
 	MILL_DROP_COUNT
 };
 

@@ -216,6 +216,11 @@ const wrong: Readonly<
     'NM5006',
     /does not do what the policy says/,
   ],
+  'a way back by any interface': [
+    (source) => source.replace('MILL_URPF_STRICT', 'MILL_URPF_LOOSE'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
   'another VLAN': [
     (source) => source.replace('MILL_TAG(0x8100, 100)', 'MILL_TAG(0x8100, 99)'),
     'NM5006',
@@ -256,7 +261,10 @@ const known = router('known', {
         allow({ from: nets('10.0.0.0/8') }),
       ]),
     },
-    b: { port: 'pipe:b', vlans: { c: { id: 100 }, d: { id: 200, out: acl('second', {}, treated) } } },
+    b: {
+      port: 'pipe:b',
+      vlans: { c: { id: 100 }, d: { id: 200, urpf: 'strict', out: acl('second', {}, treated) } },
+    },
   },
 });
 

@@ -329,6 +329,7 @@ export function randomPolicy(seed: number): Router {
     ...(judges && random.once(2) && { out: random.pick(outs) }),
     ...(random.once(2) && { pbr: random.pick(pbrs) }),
     ...(random.once(4) && { host: 'none' }),
+    ...(random.once(4) && { urpf: random.pick(['strict', 'loose']) }),
   });
   const vlans = (count: number, word = 'v') =>
     Object.fromEntries(

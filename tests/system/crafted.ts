@@ -2,7 +2,7 @@
  * Packets with a name each, for the comparison of netmill with the kernel: what a router meets, and what it
  * should never meet. They all enter from the client; see support/line.ts for the addresses.
  */
-import { macs, own } from '../support/line.js';
+import { behind, macs, own } from '../support/line.js';
 import {
   echo,
   ethernet,
@@ -20,13 +20,13 @@ export interface Crafted {
   readonly frame: Buffer;
 }
 
-const far4 = { src: own.client.v4, dst: '10.9.0.1' };
-const far6 = { src: own.client.v6, dst: '2001:db8:9::1' };
-const data = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7) & 255));
-const frame4 = (packet: Buffer, dst: string = macs.r0) => ethernet(dst, macs.c0, 0x0800, packet);
-const frame6 = (packet: Buffer, dst: string = macs.r0) => ethernet(dst, macs.c0, 0x86dd, packet);
+export const far4 = { src: own.client.v4, dst: '10.9.0.1' };
+export const far6 = { src: own.client.v6, dst: '2001:db8:9::1' };
+export const data = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7) & 255));
+export const frame4 = (packet: Buffer, dst: string = macs.r0) => ethernet(dst, macs.c0, 0x0800, packet);
+export const frame6 = (packet: Buffer, dst: string = macs.r0) => ethernet(dst, macs.c0, 0x86dd, packet);
 
-function four(name: string, fields: Partial<Ipv4Fields> = {}, size = 40): Crafted {
+export function four(name: string, fields: Partial<Ipv4Fields> = {}, size = 40): Crafted {
   const ends = { src: fields.src ?? far4.src, dst: fields.dst ?? far4.dst };
   return {
     name: `IPv4 ${name}`,
@@ -34,7 +34,7 @@ function four(name: string, fields: Partial<Ipv4Fields> = {}, size = 40): Crafte
   };
 }
 
-function six(name: string, fields: Partial<Ipv6Fields> = {}, size = 40): Crafted {
+export function six(name: string, fields: Partial<Ipv6Fields> = {}, size = 40): Crafted {
   const ends = { src: fields.src ?? far6.src, dst: fields.dst ?? far6.dst };
   return {
     name: `IPv6 ${name}`,
@@ -48,7 +48,7 @@ function extended(name: string, nextHeader: number, header: Buffer): Crafted {
   return { name: `IPv6 ${name}`, frame: frame6(ipv6({ ...far6, nextHeader }, payload)) };
 }
 
-const options = (bytes: readonly number[]) => Buffer.from(bytes);
+export const options = (bytes: readonly number[]) => Buffer.from(bytes);
 
 const plain: readonly Crafted[] = [
   four('UDP'),
@@ -183,34 +183,45 @@ function tagged6(...tags: readonly TagWords[]): Buffer {
   return ethernet(macs.r0, macs.c0, 0x86dd, ipv6(far6, udp(far6, 1, 2, data(20))), tagsOf(tags));
 }
 
-/** What does not fit on the way to the server, where the link carries 1,280 bytes. */
-export const large: readonly Crafted[] = [
-  four('of exactly the MTU', {}, 1252),
-  four('one byte too large', {}, 1253),
-  four('too large, with DF', { fragment: 0x4000 }, 1300),
-  four('too large, without DF', {}, 1400),
-  four('too large, a fragment already', { fragment: 0x2000 }, 1400),
-  four('too large, with options', { options: options([1, 1, 1, 0]) }, 1400),
-  four('too large, with DF, a type of service and an odd length', { fragment: 0x4000, tos: 0xb9 }, 1301),
-  four('too large, with DF, the first fragment', { fragment: 0x6000 }, 1400),
-  four('too large, with DF, a later fragment', { fragment: 0x4010 }, 1400),
-  four('too large, with DF, from nobody', { fragment: 0x4000, src: '240.0.0.1' }, 1400),
-  icmp4('too large, with DF, an echo request', 8),
-  icmp4('too large, with DF, an ICMP error', 11),
-  six('too large', {}, 1400),
-  six('too large, with a traffic class, of an odd length', { trafficClass: 0xb9 }, 1301),
-  icmp6('too large, an echo request', 128),
-  icmp6('too large, an ICMP error', 3),
-];
-
-function icmp4(name: string, type: number): Crafted {
-  const message = Buffer.concat([Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]), data(1400)]);
-  return { name: `IPv4 ${name}`, frame: frame4(ipv4({ ...far4, protocol: 1, fragment: 0x4000 }, message)) };
+/** What does not fit on a way of 1,280 bytes to `dst`. */
+export function largeTo(dst: { readonly v4: string; readonly v6: string }): readonly Crafted[] {
+  const [to4, to6] = [{ dst: dst.v4 }, { dst: dst.v6 }];
+  return [
+    four('of exactly the MTU', to4, 1252),
+    four('one byte too large', to4, 1253),
+    four('too large, with DF', { ...to4, fragment: 0x4000 }, 1300),
+    four('too large, without DF', to4, 1400),
+    four('too large, a fragment already', { ...to4, fragment: 0x2000 }, 1400),
+    four('too large, with options', { ...to4, options: options([1, 1, 1, 0]) }, 1400),
+    four(
+      'too large, with DF, a type of service and an odd length',
+      { ...to4, fragment: 0x4000, tos: 0xb9 },
+      1301,
+    ),
+    four('too large, with DF, the first fragment', { ...to4, fragment: 0x6000 }, 1400),
+    four('too large, with DF, a later fragment', { ...to4, fragment: 0x4010 }, 1400),
+    four('too large, with DF, from nobody', { ...to4, fragment: 0x4000, src: '240.0.0.1' }, 1400),
+    icmp4('too large, with DF, an echo request', 8, { ...to4, fragment: 0x4000 }, 1400),
+    icmp4('too large, with DF, an ICMP error', 11, { ...to4, fragment: 0x4000 }, 1400),
+    six('of exactly the MTU', to6, 1232),
+    six('too large', to6, 1400),
+    six('too large, with a traffic class, of an odd length', { ...to6, trafficClass: 0xb9 }, 1301),
+    icmp6('too large, an echo request', 128, to6, 1400),
+    icmp6('too large, an ICMP error', 3, to6, 1400),
+  ];
 }
 
-function icmp6(name: string, type: number): Crafted {
-  const message = Buffer.concat([Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]), data(1400)]);
-  return { name: `IPv6 ${name}`, frame: frame6(ipv6({ ...far6, nextHeader: 58 }, message)) };
+export const large = largeTo(behind.server);
+
+/** An ICMP message without a checksum: nobody on the way looks at it. */
+export function icmp4(name: string, type: number, fields: Partial<Ipv4Fields> = {}, size = 40): Crafted {
+  const message = Buffer.concat([Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]), data(size)]);
+  return { name: `IPv4 ${name}`, frame: frame4(ipv4({ ...far4, protocol: 1, ...fields }, message)) };
+}
+
+export function icmp6(name: string, type: number, fields: Partial<Ipv6Fields> = {}, size = 40): Crafted {
+  const message = Buffer.concat([Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]), data(size)]);
+  return { name: `IPv6 ${name}`, frame: frame6(ipv6({ ...far6, nextHeader: 58, ...fields }, message)) };
 }
 
 export const crafted: readonly Crafted[] = [...plain, ...lifetimes, ...headers, ...addresses, ...links];
@@ -243,7 +254,7 @@ export function mutated(count: number, seed: number): readonly Crafted[] {
   });
 }
 
-function repairChecksum(frame: Buffer): void {
+export function repairChecksum(frame: Buffer): void {
   const header = (frame[14]! & 15) * 4;
   if (header < 20 || 14 + header > frame.length) return;
   frame.writeUInt16BE(0, 24);

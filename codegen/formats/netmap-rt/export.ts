@@ -160,6 +160,7 @@ function checkFace(face: LogicalInterface, refuse: Refuse): void {
       `the addresses of '${face.name}' are not in netmap-rt.conf: it takes those of the kernel`,
     );
   if (face.mtu !== undefined) refuse(face.origin, `netmap-rt.conf has no MTU for '${face.name}'`);
+  if (face.urpf) refuse(face.origin, `netmap-rt.conf cannot say urpf: '${face.urpf}' of '${face.name}'`);
   if (face.host !== 'auto')
     refuse(face.origin, `netmap-rt.conf cannot say host: '${face.host}' of '${face.name}'`);
   if (face.out)

@@ -4,6 +4,8 @@
  */
 /* rules set a DSCP */
 #define MILL_MARKS
+/* interfaces ask for a way back to sources */
+#define MILL_URPF
 #include "netmill/forward.h"
 
 enum port {
@@ -697,7 +699,7 @@ static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 /* wan, edge1.ts:84 */
 static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter(w, p, IF_WAN) && acl_from_wan(w, p);
+	return mill_enter_urpf(w, p, IF_WAN, MILL_URPF_LOOSE) && acl_from_wan(w, p);
 }
 
 static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mill_packet *p)
@@ -705,10 +707,10 @@ static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mil
 	return mill_gateway_path(w, p, p->gateway);
 }
 
-/* lan.office, edge1.ts:94 */
+/* lan.office, edge1.ts:95 */
 static bool accept_lan_office(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter(w, p, IF_LAN_OFFICE);
+	return mill_enter_urpf(w, p, IF_LAN_OFFICE, MILL_URPF_STRICT);
 }
 
 static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, struct mill_packet *p)
@@ -716,19 +718,19 @@ static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, str
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* lan.dmz, edge1.ts:95 */
+/* lan.dmz, edge1.ts:101 */
 static bool accept_lan_dmz(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_LAN_DMZ);
 }
 
-/* ids, edge1.ts:98 */
+/* ids, edge1.ts:104 */
 static bool accept_ids(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_IDS);
 }
 
-/* metro.custA, edge1.ts:106 */
+/* metro.custA, edge1.ts:112 */
 static bool accept_metro_custa(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTA);
@@ -739,7 +741,7 @@ static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, st
 	return mill_gateway_path(w, p, pbr_tenant_path(w, p));
 }
 
-/* metro.custB, edge1.ts:107 */
+/* metro.custB, edge1.ts:113 */
 static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_enter(w, p, IF_METRO_CUSTB);
@@ -784,7 +786,7 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port lan, xdp:ix1, edge1.ts:90 */
+/* port lan, xdp:ix1, edge1.ts:91 */
 static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 1))
@@ -829,7 +831,7 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port ids, xdp:ix3, edge1.ts:98 */
+/* port ids, xdp:ix3, edge1.ts:104 */
 static bool classify_ids(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 0))
@@ -857,7 +859,7 @@ static void receive_ids(struct mill_worker *w, struct netmap_ring *rx)
 	mill_burst_end(&burst);
 }
 
-/* port metro, xdp:ix2, edge1.ts:99 */
+/* port metro, xdp:ix2, edge1.ts:105 */
 static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 2))
@@ -914,10 +916,10 @@ const struct mill_forwarder mill_forwarder = {
     .layout = MILL_LAYOUT,
     /* clang-format off */
     .policy_hash = {
-        0xf1, 0x23, 0x4f, 0x67, 0xcf, 0x60, 0x33, 0xed,
-        0x3f, 0xac, 0x61, 0x6c, 0xca, 0xb5, 0x06, 0xbd,
-        0xc9, 0xed, 0xcb, 0xdb, 0xe1, 0xe1, 0x5b, 0xf8,
-        0xb5, 0x35, 0x9f, 0xad, 0x41, 0x4b, 0xbf, 0xf0,
+        0x1d, 0xca, 0x67, 0x84, 0xc4, 0x81, 0x64, 0x02,
+        0x90, 0x44, 0xd6, 0xe6, 0x1d, 0xb2, 0x59, 0x66,
+        0x9c, 0xcc, 0x67, 0x14, 0xa2, 0x7c, 0x7b, 0x35,
+        0xc5, 0x6a, 0x2d, 0xe9, 0x49, 0x89, 0xe4, 0x8e,
     },
     /* clang-format on */
     .n_ports = 4,

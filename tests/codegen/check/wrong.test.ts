@@ -484,6 +484,13 @@ test(
   'must say how it falls back',
 );
 test(
+  'a way back to sources without fallback',
+  wrong,
+  ports("a: { port: 'eth0', urpf: 'loose' }"),
+  ['3:1 NM4009'],
+  "has urpf: 'loose', so 'a' must say",
+);
+test(
   'PBR on a VLAN without fallback',
   wrong,
   ports("a: { port: 'eth0', vlans: { b: { id: 5, pbr: pbr('x', []) } } }"),

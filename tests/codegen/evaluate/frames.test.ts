@@ -25,6 +25,8 @@ export default router('r', { interfaces: {
   wan: { port: 'pipe:wan', fallback: 'drop', in: fromWan },
   lan: { port: 'pipe:lan', fallback: 'drop', host: 'none', pbr: way, vlans: { office: { id: 7, in: fromWan } } },
   metro: { port: 'pipe:metro', qinq: { outer: 30, inner: { a: { id: 5 } } } },
+  strict: { port: 'pipe:strict', fallback: 'drop', urpf: 'strict' },
+  loose: { port: 'pipe:loose', fallback: 'drop', urpf: 'loose' },
 } })`;
 
 const prefix = (text: string): Prefix => parseInterfaceAddress(text)!;
@@ -38,9 +40,9 @@ const face = (n: number, host = true) => ({
   speaksFrom,
 });
 
-/** wan 0, lan 1, lan.office 2, metro.a 3 */
+/** wan 0, lan 1, lan.office 2, metro.a 3, strict 4, loose 5 */
 const paths: Paths = {
-  faces: [face(0), face(1, false), face(2), face(3)],
+  faces: [face(0), face(1, false), face(2), face(3), face(4), face(5)],
   routes: [
     { prefix: prefix('0.0.0.0/0'), path: via(0) },
     { prefix: prefix('10.1.0.0/16'), path: via(3) },
@@ -49,7 +51,9 @@ const paths: Paths = {
     { prefix: prefix('10.1.3.0/24'), path: { kind: 'blackhole' } },
     { prefix: prefix('10.1.4.0/24'), path: { kind: 'kernel' } },
     { prefix: prefix('10.1.5.0/24'), path: { kind: 'unreachable' } },
+    { prefix: prefix('10.4.0.0/16'), path: via(4) },
     { prefix: prefix('2001:db8:1::/48'), path: via(2) },
+    { prefix: prefix('2001:db8:4::/48'), path: via(4) },
   ],
   gateways: [via(1), { kind: 'resolve', iface: 1, neighbour: parseAddress('2001:db8:9::1')! }, undefined],
 };
@@ -86,6 +90,8 @@ function said({ fate, rules }: Outcome): string {
 // Parts of frames: station and source, then tags.
 const wan = '020000000000 020000000c01';
 const lan = '020000000001 020000000c01';
+const strict = '020000000004 020000000c01';
+const loose = '020000000005 020000000c01';
 const office = '020000000002 020000000c01 8100 e007';
 const metro = '020000000003 020000000c01 88a8 001e 8100 0005';
 
@@ -234,6 +240,61 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
     `${metro} ${v4(out, '224.0.0.5', { body: '0000', protocol: '59' })}`,
     'punt control',
   ],
+  // ways back to sources
+  ...Object.fromEntries(
+    (
+      [
+        ['10.4.0.9', 'forward wan', 'forward wan'],
+        ['10.1.0.9', 'drop urpf', 'forward wan'],
+        ['10.1.4.9', 'drop urpf', 'forward wan'], // the kernel's
+        ['10.1.3.9', 'drop urpf', 'drop urpf'], // a blackhole
+        ['10.1.5.9', 'drop urpf', 'drop urpf'],
+        ['10.1.1.1', 'drop martian-source', 'drop martian-source'],
+        ['8.8.8.8', 'drop urpf', 'forward wan'], // the default route's
+      ] as const
+    ).flatMap(([src, ...fates]) =>
+      fates.map((fate, i) => [
+        `from ${src}, ${['strict', 'loose'][i]}`,
+        [
+          3 + i,
+          `${[strict, loose][i]} ${v4(src, '9.9.9.9', { protocol: '11', body: udp(53) })}`,
+          fate,
+        ] as const,
+      ]),
+    ),
+  ),
+  'strict, IPv6': [
+    3,
+    `${strict} ${v6('2001:db8:4::9', '2001:db8:1::9', '11', udp(9))}`,
+    'forward lan.office',
+  ],
+  'from elsewhere, strict, IPv6': [
+    3,
+    `${strict} ${v6('2001:db8:1::9', '2001:db8:4::9', '11', udp(9))}`,
+    'drop urpf',
+  ],
+  'without a way back, loose, IPv6': [
+    4,
+    `${loose} ${v6('2001:db8:5::9', '2001:db8:4::9', '11', udp(9))}`,
+    'drop urpf',
+  ],
+  'strict, to a group': [
+    3,
+    `${strict} ${v4('10.1.0.9', '224.0.0.5', { protocol: '59', body: '0000' })}`,
+    'drop urpf',
+  ],
+  'strict, who has no address yet': [
+    3,
+    `${strict} ${v4('0.0.0.0', '255.255.255.255', { protocol: '11', body: udp(67) })}`,
+    'punt local',
+  ],
+  'strict, from a link-local address': [
+    3,
+    `${strict} ${v6('fe80::9', 'ff02::1', '3a', '8700 0000')}`,
+    'punt neighbour',
+  ],
+  'strict, from ::': [3, `${strict} ${v6('::', 'ff02::1', '3a', '8700 0000')}`, 'punt neighbour'],
+  'strict, ARP': [3, `${strict} 0806 0001`, 'punt neighbour'],
   // rules
   'the first rule that matches': [
     0,

@@ -4,7 +4,7 @@
  * same whoever forwards it.
  */
 #pragma once
-#include "netmill/host.h"
+#include "netmill/urpf.h"
 
 #define MILL_V4_LOOPBACK(a)  ((a) >> 24 == 127)
 #define MILL_V4_MULTICAST(a) ((a) >> 28 == 14)
@@ -38,11 +38,6 @@ static inline int mill_check_ipv4(struct mill_packet *p)
 	return -1;
 }
 
-static inline bool mill_link_local(const struct mill_address6 *a)
-{
-	return a->high >> 54 == 0xfe80u >> 6;
-}
-
 /* RFC 4291 §2.5.3 (loopback), §2.7 (multicast: never a source; scope 0 is reserved, scope 1 stays inside a node). */
 static inline int mill_check_ipv6(struct mill_packet *p)
 {
@@ -74,6 +69,9 @@ static inline bool mill_enter(struct mill_worker *w, struct mill_packet *p, uint
 	p->iface = w->bind->iface[local];
 	p->gateway = MILL_NO_GATEWAY;
 	p->mark = MILL_NO_MARK;
+#ifdef MILL_URPF
+	p->urpf = MILL_URPF_OFF;
+#endif
 #ifdef MILL_SETS
 	p->worker = w;
 #endif
@@ -94,6 +92,18 @@ static inline bool mill_enter(struct mill_worker *w, struct mill_packet *p, uint
 	return reason < 0 || mill_drop(w, p, (enum mill_drop)reason);
 }
 
+#ifdef MILL_URPF
+/* The same, on an interface that asks for a way back to the source. */
+static inline bool mill_enter_urpf(struct mill_worker *w, struct mill_packet *p, uint16_t local,
+                                   enum mill_urpf urpf)
+{
+	if (!mill_enter(w, p, local))
+		return false;
+	p->urpf = (uint8_t)urpf;
+	return true;
+}
+#endif
+
 /* A frame that no interface of the port takes; `local` is the port's first, whose counters tell of it. */
 static inline bool mill_reject(struct mill_worker *w, struct mill_packet *p, uint16_t local,
                                enum mill_drop reason)
@@ -107,6 +117,10 @@ static inline bool mill_reject(struct mill_worker *w, struct mill_packet *p, uin
 static inline void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p)
 {
 	if (p->to_host) {
+#ifdef MILL_URPF
+		if (!mill_has_way_back_alone(w, p))
+			return;
+#endif
 		mill_deliver(w, p);
 		return;
 	}
@@ -115,6 +129,10 @@ static inline void mill_burst_keep(struct mill_worker *w, struct mill_burst *bur
 		burst->dst4[burst->n4++] = p->dst4;
 	} else {
 		memcpy(burst->dst6[burst->n6++], p->l3 + 24, 16);
+#ifdef MILL_URPF
+		if (mill_needs_way_back(p))
+			memcpy(burst->src6[burst->m6++], p->l3 + 8, 16);
+#endif
 	}
 	burst->kept++;
 }

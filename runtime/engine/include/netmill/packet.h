@@ -16,6 +16,9 @@
 #define MILL_NO_MARK       0xffu
 #define MILL_PREFETCH_SPAN 6u /* frames ahead: about the memory latency over the work on one packet */
 
+/* Whether there must be a way back to a packet's source: by the interface where it came in, or by any. */
+enum mill_urpf { MILL_URPF_OFF, MILL_URPF_STRICT, MILL_URPF_LOOSE };
+
 /* What is known of the transport header; read on demand, since most rules and routes never ask. */
 enum mill_l4 {
 	MILL_L4_UNREAD,
@@ -59,7 +62,19 @@ struct mill_packet {
 #ifdef MILL_SETS
 	const struct mill_worker *worker; /* who shows the sets */
 #endif
+#ifdef MILL_URPF
+	uint8_t urpf; /* enum mill_urpf, of the interface that it came in by */
+#endif
 };
+
+#ifdef MILL_URPF
+/* The last answer of netmill/urpf.h: the sources of a burst are mostly behind one group. */
+struct mill_way_back {
+	uint32_t group; /* 0: none yet */
+	uint16_t iface;
+	bool leads;
+};
+#endif
 
 struct mill_burst {
 	struct netmap_ring *rx;
@@ -71,6 +86,12 @@ struct mill_burst {
 	uint32_t src4[MILL_BURST], from4[MILL_BURST]; /* from4: path groups back to the sources */
 	uint8_t dst6[MILL_BURST][16];
 	uint32_t group6[MILL_BURST];
+#ifdef MILL_URPF
+	uint32_t m6; /* sources that are asked for, then those that have been answered */
+	uint8_t src6[MILL_BURST][16];
+	uint32_t from6[MILL_BURST];
+	struct mill_way_back way_back;
+#endif
 	struct mill_packet packet[MILL_BURST + 1]; /* the kept ones; one more to write the next into */
 };
 
@@ -88,6 +109,10 @@ static inline void mill_burst_begin(struct mill_burst *burst, struct netmap_ring
 	burst->at = rx->cur;
 	burst->left = waiting < MILL_BURST ? waiting : MILL_BURST;
 	burst->kept = burst->n4 = burst->n6 = 0;
+#ifdef MILL_URPF
+	burst->m6 = 0;
+	burst->way_back.group = 0;
+#endif
 	for (uint32_t i = 0; i < MILL_PREFETCH_SPAN && i < burst->left; i++)
 		mill_prefetch_slot(rx, burst->at + i);
 }
@@ -128,6 +153,11 @@ static inline void mill_burst_lookup(const struct mill_worker *w, struct mill_bu
 	}
 	if (burst->n6 != 0)
 		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])burst->dst6, burst->group6, burst->n6);
+#ifdef MILL_URPF
+	if (burst->m6 != 0)
+		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])burst->src6, burst->from6, burst->m6);
+	burst->m6 = 0;
+#endif
 	burst->n4 = burst->n6 = burst->routed = 0;
 	burst->foreign4 = 0;
 }

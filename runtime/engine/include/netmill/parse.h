@@ -218,6 +218,11 @@ static inline void mill_read_l4(struct mill_packet *p)
 		p->l4 = p->later_fragment ? MILL_L4_ABSENT : mill_read_transport(p);
 }
 
+static inline bool mill_link_local(const struct mill_address6 *a)
+{
+	return a->high >> 54 == 0xfe80u >> 6;
+}
+
 static inline uint32_t mill_ttl(const struct mill_packet *p)
 {
 	return p->family == 4 ? p->l3[8] : p->l3[7];

@@ -26,22 +26,50 @@ static inline bool mill_from_myself4(const struct mill_worker *w, struct mill_bu
 	return false;
 }
 
+/* False: dropped for its source. */
+static inline bool mill_credible4(struct mill_worker *w, struct mill_burst *burst,
+                                  const struct mill_packet *p, uint32_t from)
+{
+	if (mill_from_myself4(w, burst, from))
+		return mill_drop(w, p, MILL_DROP_MARTIAN_SOURCE);
+#ifdef MILL_URPF
+	return !mill_needs_way_back(p) || mill_has_way_back(w, &burst->way_back, from, p);
+#else
+	return true;
+#endif
+}
+
+static inline bool mill_credible6(struct mill_worker *w, struct mill_burst *burst,
+                                  const struct mill_packet *p)
+{
+#ifdef MILL_URPF
+	return !mill_needs_way_back(p) ||
+	       mill_has_way_back(w, &burst->way_back, burst->from6[burst->m6++], p);
+#else
+	(void)w, (void)burst, (void)p;
+	return true;
+#endif
+}
+
 /* The next kept packet and its path by the FIB, or NULL. */
 static inline struct mill_packet *mill_burst_route(struct mill_worker *w, struct mill_burst *burst,
                                                    const struct mill_adjacency **path)
 {
 	while (burst->routed != burst->kept) {
 		struct mill_packet *p = &burst->packet[burst->routed++];
+		uint32_t group;
 		if (p->family == 6) {
-			*path = mill_path(w, p, burst->group6[burst->n6++]);
-			return p;
+			group = burst->group6[burst->n6++];
+			if (!mill_credible6(w, burst, p))
+				continue;
+		} else {
+			const uint32_t at = burst->n4++;
+			group = burst->group4[at];
+			if (!mill_credible4(w, burst, p, burst->from4[at]))
+				continue;
 		}
-		const uint32_t at = burst->n4++;
-		if (!mill_from_myself4(w, burst, burst->from4[at])) {
-			*path = mill_path(w, p, burst->group4[at]);
-			return p;
-		}
-		mill_drop(w, p, MILL_DROP_MARTIAN_SOURCE);
+		*path = mill_path(w, p, group);
+		return p;
 	}
 	return NULL;
 }
