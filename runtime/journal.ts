@@ -2,7 +2,8 @@
  * What the daemon has changed in the kernel, on disk before it is done, so that it can be undone after any death:
  * addresses, MTUs, devices set up, static routes. An entry that turns out not to exist any more is no error.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { writeWhole } from './write-whole.js';
 
 export type KernelChange =
   | { readonly kind: 'address'; readonly device: string; readonly address: string }
@@ -20,8 +21,7 @@ export interface Journal {
 export function openJournal(path: string): Journal {
   let entries: readonly KernelChange[] = load(path);
   const save = (next: readonly KernelChange[]): void => {
-    writeFileSync(`${path}.new`, `${JSON.stringify(next)}\n`);
-    renameSync(`${path}.new`, path);
+    writeWhole(path, `${JSON.stringify(next)}\n`);
     entries = next;
   };
   const isSame = (a: KernelChange) => (b: KernelChange) => keyOf(a) === keyOf(b);

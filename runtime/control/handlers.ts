@@ -15,7 +15,7 @@ import { tracePacket } from './trace.js';
 import type { FibReply, GenerationReply } from './types.js';
 
 export function createHandler(context: ControlContext): Handler {
-  const uploads = openUploads();
+  const uploads = openUploads(context.sets);
   return async (body, exchange) => {
     context.log.debug({ request: body.op === 'set.upload' ? body.op : body }, 'request');
     return answer(context, uploads, body, exchange);
@@ -83,7 +83,7 @@ async function answer(
     case 'set.prefixes':
       return listPrefixes(context, body.name, exchange);
     case 'set.upload':
-      return { upload: uploads.add(body.upload, body.text) };
+      return { upload: await uploads.add(body.upload, body.text) };
     case 'set.change':
       return changeSet(context, uploads, body);
     case 'log':

@@ -2,11 +2,12 @@
  * Routes of `netmill route add`: netmill's own, in no table of the kernel. They are kept in a file of the run
  * directory, so that the next daemon has them too, and follow their device when it goes and comes again.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Rib } from '../native.js';
+import { writeWhole } from '../write-whole.js';
 
 const localRoute = z.strictObject({
   prefix: z.string(),
@@ -39,8 +40,7 @@ export function openLocalRoutes({ path, rib, log }: LocalRoutesOptions): LocalRo
   const told = new Map<string, number>();
 
   const save = (next: readonly LocalRoute[]): void => {
-    writeFileSync(`${path}.new`, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    writeWhole(path, `${JSON.stringify(next, null, 2)}\n`, 0o600);
     routes = next;
   };
   const forget = (prefix: string): void => {

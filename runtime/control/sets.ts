@@ -1,77 +1,68 @@
 /** `netmill set`: what sets hold that change at run time. Long lists come in pieces, each a request of its own. */
 
-import { mostPrefixes, noContents, type SetContents } from '../../codegen/sets/contents.js';
-import {
-  bitsOfWords,
-  countPrefixes,
-  difference,
-  eachPrefix,
-  sameRanges,
-  union,
-} from '../../codegen/sets/ranges.js';
-import { SetReader } from '../../codegen/sets/read.js';
+import type { AddressRanges } from '../../codegen/sets/ranges.js';
+import { bitsOfWords, eachPrefix, wordsOf } from '../../codegen/sets/ranges.js';
 import { formatAddress } from '../../dsl/address.js';
 import type { Active } from '../deploy/deployer.js';
 import type { PlanSet } from '../deploy/plan.js';
 import { MillError } from '../errors.js';
-import { wrongLines } from '../sets/wrong-lines.js';
+import type { Sets } from '../sets/sets.js';
 import type { Exchange } from './connection.js';
 import type { ControlContext } from './context.js';
 import type { RequestBody } from './protocol.js';
 import type { SetChangeReply, SetReply } from './types.js';
 
 const families = [4, 6] as const;
-const page = 1000;
+/** Ranges in one part of an answer. */
+const page = 250;
 const mostUploads = 4;
 const uploadIdleMs = 60_000;
 
 /** Lists that are on their way here. */
 export interface Uploads {
   /** @returns the number by which the next piece, and the change, name it */
-  add(upload: number | undefined, text: string): number;
-  /** What was read, which is forgotten here. @throws MillError `usage` when some line is wrong */
-  take(upload: number): SetContents;
+  add(upload: number | undefined, text: string): Promise<number>;
+  /** No piece is added any more. @throws MillError `usage` when it is none of them */
+  take(upload: number): void;
 }
 
-export function openUploads(): Uploads {
-  const open = new Map<number, { readonly reader: SetReader; readonly timer: NodeJS.Timeout }>();
+export function openUploads(sets: Sets): Uploads {
+  const open = new Map<number, NodeJS.Timeout>();
   let last = 0;
-  const known = (upload: number) => {
+  const known = (upload: number): NodeJS.Timeout => {
     const found = open.get(upload);
     if (found === undefined) throw new MillError('usage', `there is no list ${upload}`, 'send it again');
     return found;
   };
+  const drop = (upload: number): void => {
+    open.delete(upload);
+    sets.forget(upload).catch(() => undefined);
+  };
   return {
-    add: (upload, text) => {
+    add: async (upload, text) => {
       if (upload === undefined && open.size === mostUploads)
         throw new MillError('busy', `${mostUploads} lists are on their way already`, 'try again');
       const number = upload ?? ++last;
-      if (upload === undefined) {
-        const timer = setTimeout(() => open.delete(number), uploadIdleMs);
-        timer.unref();
-        open.set(number, { reader: new SetReader(families), timer });
-      }
-      const { reader, timer } = known(number);
-      reader.read(Buffer.from(text));
-      timer.refresh();
+      if (upload === undefined) open.set(number, setTimeout(drop, uploadIdleMs, number).unref());
+      known(number).refresh();
+      await sets.upload(number, text);
       return number;
     },
     take: (upload) => {
-      const { reader, timer } = known(upload);
-      clearTimeout(timer);
+      clearTimeout(known(upload));
       open.delete(upload);
-      if (reader.mistakes.length > 0) throw wrongLines('the list', reader.mistakes);
-      return reader.contents();
     },
   };
 }
 
-export function listSets(context: ControlContext): readonly SetReply[] {
+export async function listSets(context: ControlContext): Promise<readonly SetReply[]> {
   const active = running(context);
-  return active.bundle.plan.sets.map((set) => replyOf(context, active, set));
+  const replies: SetReply[] = [];
+  for (const set of active.bundle.plan.sets) replies.push(await replyOf(context, active, set));
+  return replies;
 }
 
-export function showSet(context: ControlContext, name: string): SetReply {
+export async function showSet(context: ControlContext, name: string): Promise<SetReply> {
   const active = running(context);
   return replyOf(context, active, setNamed(active, name));
 }
@@ -82,78 +73,54 @@ export async function listPrefixes(
   name: string,
   exchange: Exchange,
 ): Promise<{ readonly prefixes: number }> {
-  const { contents } = held(context, setNamed(running(context), name));
+  const contents = await context.sets.read(setNamed(running(context), name).name, context.link());
   let count = 0;
-  for (const family of families) {
-    const texts: string[] = [];
-    eachPrefix(contents[family], (address, length) =>
-      texts.push(`${formatAddress({ family, bits: bitsOfWords(address) })}/${length}`),
-    );
-    for (let at = 0; at < texts.length; at += page) await exchange.part(texts.slice(at, at + page));
-    count += texts.length;
-  }
+  for (const family of families)
+    for (let at = 0; at < contents[family].count; at += page) {
+      const texts = prefixTexts(contents[family], at, Math.min(contents[family].count, at + page));
+      await exchange.part(texts);
+      count += texts.length;
+    }
   return { prefixes: count };
 }
 
-export function changeSet(
+function prefixTexts({ family, first, last }: AddressRanges, from: number, to: number): readonly string[] {
+  const words = wordsOf(family);
+  const part = (all: Uint32Array) => all.subarray(from * words, to * words);
+  const texts: string[] = [];
+  eachPrefix({ family, count: to - from, first: part(first), last: part(last) }, (address, length) =>
+    texts.push(`${formatAddress({ family, bits: bitsOfWords(address) })}/${length}`),
+  );
+  return texts;
+}
+
+export async function changeSet(
   context: ControlContext,
   uploads: Uploads,
   { name, action, upload, force }: Extract<RequestBody, { readonly op: 'set.change' }>,
 ): Promise<SetChangeReply> {
-  const given = uploads.take(upload);
-  return context.deployer.inTurn(async () => {
-    const started = performance.now();
-    const active = running(context);
-    const set = setNamed(active, name);
-    const alien = families.find((family) => given[family].count > 0 && !set.families.includes(family));
-    if (alien !== undefined)
-      throw new MillError(
-        'usage',
-        `set '${name}' holds IPv${alien === 4 ? 6 : 4} alone, and IPv${alien} was given`,
-      );
-    const before = held(context, set).contents;
-    const contents = changed(before, given, action);
-    const changes = families.some((family) => !sameRanges(before[family], contents[family]));
-    if (changes) await put(context, active, name, contents, force);
-    return {
-      ...replyOf(context, active, set),
-      changed: changes,
-      before: countPrefixes(before[4]) + countPrefixes(before[6]),
-      milliseconds: Math.round((performance.now() - started) * 10) / 10,
-    };
-  });
-}
-
-async function put(
-  { sets, link, log }: ControlContext,
-  active: Active,
-  name: string,
-  contents: SetContents,
-  force: boolean,
-): Promise<void> {
-  if (contents[4].count + contents[6].count > mostPrefixes)
-    throw new MillError('usage', `set '${name}' would hold more than ${mostPrefixes} networks`);
+  const { sets, link, log, deployer } = context;
+  uploads.take(upload);
   try {
-    sets.judge(active.bundle, link(), new Map([[name, contents]]));
-  } catch (error) {
-    if (!(error instanceof MillError)) throw error;
-    if (!force)
-      throw new MillError(
-        error.code,
-        error.message,
-        'leave that out, or say --force: nothing has changed',
-        error.details,
-      );
-    log.warn({ set: name, why: error.message }, 'a set cuts off who must reach the router, as was asked for');
+    return await deployer.inTurn(async () => {
+      const started = performance.now();
+      const active = running(context);
+      const set = setNamed(active, name);
+      const done = await sets.change(active.bundle, { set, action, upload, force }, link());
+      const reply = await replyOf(context, active, set);
+      if (done.cutsOff !== undefined)
+        log.warn(
+          { set: name, why: done.cutsOff },
+          'a set cuts off who must reach the router, as was asked for',
+        );
+      if (done.changed)
+        log.info({ set: name, prefixes: reply.prefixes[4] + reply.prefixes[6] }, 'set changed');
+      const milliseconds = Math.round((performance.now() - started) * 10) / 10;
+      return { ...reply, changed: done.changed, before: done.before, milliseconds };
+    });
+  } finally {
+    await sets.forget(upload);
   }
-  await sets.change(name, contents, link());
-  log.info({ set: name, ranges: contents[4].count + contents[6].count }, 'set changed');
-}
-
-function changed(before: SetContents, given: SetContents, action: 'add' | 'delete' | 'replace'): SetContents {
-  if (action === 'replace') return given;
-  const apply = action === 'add' ? union : difference;
-  return { 4: apply(before[4], given[4]), 6: apply(before[6], given[6]) };
 }
 
 function running({ deployer }: ControlContext): Active {
@@ -169,16 +136,12 @@ function setNamed({ bundle }: Active, name: string): PlanSet {
   throw new MillError('not-found', `the running policy has no set '${name}'; it has ${names}`);
 }
 
-function held({ sets, link }: ControlContext, { name }: PlanSet) {
-  return sets.read(name, link()) ?? { contents: noContents, changed: 0, bytes: 0 };
-}
-
-function replyOf(context: ControlContext, { bundle }: Active, set: PlanSet): SetReply {
-  const { contents, changed: at, bytes } = held(context, set);
+async function replyOf({ sets, link }: ControlContext, { bundle }: Active, set: PlanSet): Promise<SetReply> {
+  const { prefixes, changed: at, bytes } = await sets.summary(set.name, link());
   return {
     name: set.name,
     families: set.families,
-    prefixes: { 4: countPrefixes(contents[4]), 6: countPrefixes(contents[6]) },
+    prefixes,
     bytes,
     ...(at > 0 && { changedAt: new Date(at).toISOString() }),
     policy: bundle.plan.router,

@@ -8,7 +8,7 @@ import { readPacket } from '../../codegen/explain/read-packet.js';
 import type { Ir, IrInterface } from '../../codegen/ir.js';
 import { lower } from '../../codegen/lower.js';
 import { policyFile, policyFromJson } from '../../codegen/policy-json.js';
-import { noContents } from '../../codegen/sets/contents.js';
+import type { Contents, SetContents } from '../../codegen/sets/contents.js';
 import { tagsOf } from '../../codegen/tags.js';
 import { frameOf } from '../../codegen/trace/frame.js';
 import { traceFrame } from '../../codegen/trace/trace.js';
@@ -28,11 +28,11 @@ export async function tracePacket(context: ControlContext, text: string): Promis
   const { active } = context.deployer;
   if (active === undefined)
     throw new MillError('not-found', 'no generation runs', 'deploy one: netmill deploy POLICY');
-  const ir = runningIr(active.bundle.dir, context);
+  const built = builtIr(active.bundle.dir);
   const read = readPacket(text);
   if ('expected' in read)
     throw new MillError('usage', `the packet is not understood: expected ${read.expected}, got ${read.got}`);
-  const iface = faceNamed(ir, read.interface);
+  const iface = faceNamed(built, read.interface);
   const fields = { ...read.packet.fields, vlan: tagsOf(iface.encapsulation).at(-1)?.vid ?? 0 };
   const point = { ...read.packet, fields };
   const { family } = point;
@@ -40,6 +40,7 @@ export async function tracePacket(context: ControlContext, text: string): Promis
     Address,
     Address,
   ];
+  const ir = { ...built, contents: await contentsAmong(built, [source, destination], context) };
   const faces = listInterfaces(context);
   const { paths, compiled, gateways } = await worldOf(context, ir, faces, source, destination, iface.name);
   const frame = frameOf(iface, point, paths.faces[iface.local]!.mac);
@@ -74,13 +75,22 @@ export async function tracePacket(context: ControlContext, text: string): Promis
 }
 
 /** As it was built: the forwarder's numbers are those of this policy. */
-function runningIr(directory: string, { sets, link }: ControlContext): Ir {
+function builtIr(directory: string): Ir {
   const path = join(directory, policyFile);
   if (!existsSync(path))
     throw new MillError('not-found', `${directory} has no ${policyFile}`, 'build it with this netmill');
-  const ir = lower(policyFromJson(readFileSync(path, 'utf8')));
-  const held = ir.sets.map(({ name }) => [name, sets.read(name, link())?.contents ?? noContents] as const);
-  return { ...ir, contents: new Map(held) };
+  return lower(policyFromJson(readFileSync(path, 'utf8')));
+}
+
+/** Which of the packet's addresses are in which sets: what else they hold does not matter to it. */
+async function contentsAmong(
+  ir: Ir,
+  addresses: readonly Address[],
+  { sets, link }: ControlContext,
+): Promise<Contents> {
+  const held = new Map<string, SetContents>();
+  for (const { name } of ir.sets) held.set(name, await sets.among(name, addresses, link()));
+  return held;
 }
 
 function faceNamed(ir: Ir, name: string | undefined): IrInterface {

@@ -175,7 +175,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
     let prepared: Active | undefined;
     let preparedAt = started;
     try {
-      options.sets.judge(stored.bundle, options.link());
+      await options.sets.judge(stored.bundle, options.link());
       prepared = await prepareStored(stored);
       preparedAt = performance.now();
       await commit(prepared, previous);

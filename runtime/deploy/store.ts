@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { z } from 'zod';
 import { MillError, messageOf } from '../errors.js';
+import { writeWhole } from '../write-whole.js';
 import { type Bundle, readBundle } from './bundle.js';
 
 const recordSchema = z.object({
@@ -128,14 +129,4 @@ function notKept(dir: string, error: unknown): MillError {
     `the generation cannot be kept in ${dir}: ${messageOf(error)}`,
     'make room there, or let netmilld write there: nothing has changed',
   );
-}
-
-function writeWhole(path: string, text: string): void {
-  try {
-    writeFileSync(`${path}.new`, text);
-    renameSync(`${path}.new`, path);
-  } catch (error) {
-    rmSync(`${path}.new`, { force: true });
-    throw error;
-  }
 }

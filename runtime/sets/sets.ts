@@ -1,117 +1,121 @@
 /**
  * What sets hold that change at run time. The engine's word counts: it lends what it maps to whoever connects. A file for each
  * set in the run directory is written after it, for an engine that starts from nothing; a bundle has what a set holds at first.
+ * What a large set takes is done in a thread of its own: here images are only handed on.
  */
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { TooComplex } from '../../codegen/analysis/diagram.js';
-import { renderText } from '../../codegen/diagnostics/text.js';
-import { type LockoutGuard, lockoutGuard } from '../../codegen/findings/lockout.js';
-import { lower } from '../../codegen/lower.js';
-import { policyFile, policyFromJson } from '../../codegen/policy-json.js';
-import { type Contents, noContents, type SetContents } from '../../codegen/sets/contents.js';
-import { contentsOfImage, imageHead, initialSetFile, setImage } from '../../codegen/sets/image.js';
+import { noContents, type SetContents } from '../../codegen/sets/contents.js';
+import { initialSetFile } from '../../codegen/sets/image.js';
+import type { Address } from '../../dsl/model.js';
 import type { Bundle } from '../deploy/bundle.js';
-import { MillError, messageOf } from '../errors.js';
+import type { PlanSet } from '../deploy/plan.js';
+import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { EngineLink } from '../native.js';
+import { writeWhole } from '../write-whole.js';
+import { openSetThread } from './thread.js';
+import { type Changed, readImage, type SetAction, type SetSummary } from './work.js';
 
 type Link = Pick<EngineLink, 'putSet' | 'dropSet' | 'sets' | 'readSet'>;
 
-export interface Held {
-  readonly contents: SetContents;
-  /** Milliseconds since the epoch; 0: as it was built. */
-  readonly changed: number;
-  /** Bytes of memory. */
-  readonly bytes: number;
+export interface SetChange {
+  readonly set: PlanSet;
+  readonly action: SetAction;
+  /** Number of the list. */
+  readonly upload: number;
+  /** Also when it cuts off who must reach the router. */
+  readonly force: boolean;
 }
 
 export interface Sets {
   /** Gives the engine those of the bundle that it has not: what they held last, or what they hold at first. */
   provide(bundle: Bundle, link: Link): Promise<void>;
   /**
-   * Would the bundle's policy cut off who must reach the router, with what its sets hold and with `changed` in place of that?
+   * Would the bundle's policy cut off who must reach the router, with what its sets hold?
    * @throws MillError `policy` with what the build would say
    */
-  judge(bundle: Bundle, link: Link, changed?: Contents): void;
-  /** Another contents for a set, whole, for every worker at once. */
-  change(name: string, contents: SetContents, link: Link): Promise<void>;
-  read(name: string, link: Link): Held | undefined;
+  judge(bundle: Bundle, link: Link): Promise<void>;
+  /** A piece of a list, of whole lines. */
+  upload(upload: number, text: string): Promise<void>;
+  /** A list that nobody wants any more. */
+  forget(upload: number): Promise<void>;
+  /**
+   * Another contents for a set of the running policy, whole, for every worker at once.
+   * @throws MillError `usage` when the list is wrong, `policy` when it cuts off who must reach the router
+   */
+  change(bundle: Bundle, change: SetChange, link: Link): Promise<Changed>;
+  summary(name: string, link: Link): Promise<SetSummary>;
+  read(name: string, link: Link): Promise<SetContents>;
+  /** Those of the addresses that it holds. */
+  among(name: string, addresses: readonly Address[], link: Link): Promise<SetContents>;
   /** Forgets all others. */
   keep(names: readonly string[], link: Link): Promise<void>;
   /** Writes down what the engine has. */
   save(link: Link): void;
+  close(): Promise<void>;
 }
 
 export function openSets(dir: string, log: Logger): Sets {
   mkdirSync(dir, { recursive: true, mode: 0o755 });
-  const guards = new Map<string, Guarded>();
+  const thread = openSetThread();
   const pathOf = (name: string) => join(dir, initialSetFile(name));
 
   const write = (name: string, image: Buffer): void => {
     try {
-      writeFileSync(`${pathOf(name)}.new`, image);
-      renameSync(`${pathOf(name)}.new`, pathOf(name));
+      writeWhole(pathOf(name), image);
     } catch (error) {
       log.error({ set: name, error: messageOf(error) }, 'what a set holds was not written down');
     }
   };
-
-  const read = (name: string, link: Link): Held | undefined => {
-    const image = link.readSet(name) ?? readWritten(pathOf(name));
-    return image && { contents: contentsOfImage(image), ...changedOf(image) };
-  };
-
-  const guardOf = (bundle: Bundle): Guarded => {
-    const known = guards.get(bundle.dir);
-    if (known) return known;
-    const made = guarded(bundle);
-    guards.clear();
-    guards.set(bundle.dir, made);
-    return made;
-  };
+  const imageOf = (name: string, link: Link): Buffer | undefined =>
+    link.readSet(name) ?? readImage(pathOf(name));
+  const imagesOf = (names: readonly string[], link: Link): ReadonlyMap<string, Buffer> =>
+    new Map(
+      names.flatMap((name): readonly [string, Buffer][] => {
+        const image = imageOf(name, link);
+        return image ? [[name, image]] : [];
+      }),
+    );
 
   return {
-    read,
+    upload: (upload, text) => thread.upload(upload, text),
+    forget: (upload) => thread.forget(upload),
+    summary: async (name, link) => {
+      const image = imageOf(name, link);
+      return image ? thread.summary(image) : { prefixes: { 4: 0, 6: 0 }, changed: 0, bytes: 0 };
+    },
+    read: async (name, link) => {
+      const image = imageOf(name, link);
+      return image ? thread.contents(image) : noContents;
+    },
+    among: async (name, addresses, link) => {
+      const image = imageOf(name, link);
+      return image ? thread.among(image, addresses) : noContents;
+    },
     provide: async (bundle, link) => {
       for (const { name } of bundle.plan.sets) {
         if (link.sets().includes(name)) continue;
         const path = pathOf(name);
-        if (readWritten(path) === undefined) cpSync(join(bundle.dir, initialSetFile(name)), path);
+        if (readImage(path) === undefined) cpSync(join(bundle.dir, initialSetFile(name)), path);
         await link.putSet(path);
       }
     },
-    judge: (bundle, link, changed = new Map()) => {
-      if (bundle.plan.sets.length === 0) return;
-      const { guard, policy } = guardOf(bundle);
-      const contents = new Map(
-        bundle.plan.sets.map(({ name }) => [
-          name,
-          changed.get(name) ?? read(name, link)?.contents ?? initialContents(bundle, name),
-        ]),
-      );
-      const wrong = guard.check(contents).filter((one) => one.severity === 'error');
-      const [first] = wrong;
-      if (first === undefined) return;
-      const details = renderText(wrong, { root: policy.root, files: policy.files, colour: false });
-      throw new MillError('policy', `${first.code}: ${first.message}`, undefined, details);
+    judge: async ({ dir: bundle, plan }, link) => {
+      const names = plan.sets.map((one) => one.name);
+      if (names.length === 0 || !(await thread.guards(bundle))) return;
+      await thread.judge(bundle, names, imagesOf(names, link));
     },
-    change: async (name, contents, link) => {
-      const image = setImage(name, contents, Date.now());
+    change: async ({ dir: bundle, plan }, { set: { name, families }, ...change }, link) => {
+      const names = plan.sets.map((one) => one.name);
+      const images = imagesOf((await thread.guards(bundle)) ? names : [name], link);
       const path = `${pathOf(name)}.next`;
-      writeFileSync(path, image);
       try {
+        const done = await thread.change({ ...change, name, names, families, bundle, images, path });
+        if (!done.changed) return done;
         await link.putSet(path);
         renameSync(path, pathOf(name));
+        return done;
       } finally {
         rmSync(path, { force: true });
       }
@@ -129,48 +133,9 @@ export function openSets(dir: string, log: Logger): Sets {
     save: (link) => {
       for (const name of link.sets()) {
         const image = link.readSet(name);
-        if (image && !readWritten(pathOf(name))?.equals(image)) write(name, image);
+        if (image && !readImage(pathOf(name))?.equals(image)) write(name, image);
       }
     },
+    close: () => thread.close(),
   };
-}
-
-/** Undefined: there is none of this version. */
-function readWritten(path: string): Buffer | undefined {
-  try {
-    const image = readFileSync(path);
-    imageHead(image);
-    return image;
-  } catch {
-    return undefined;
-  }
-}
-
-function changedOf(image: Buffer): Pick<Held, 'changed' | 'bytes'> {
-  const { changed, bytes } = imageHead(image);
-  return { changed, bytes };
-}
-
-function initialContents(bundle: Bundle, name: string): SetContents {
-  const image = readWritten(join(bundle.dir, initialSetFile(name)));
-  return image === undefined ? noContents : contentsOfImage(image);
-}
-
-interface Guarded {
-  readonly guard: LockoutGuard;
-  readonly policy: ReturnType<typeof policyFromJson>;
-}
-
-function guarded(bundle: Bundle): Guarded {
-  const path = join(bundle.dir, policyFile);
-  if (!existsSync(path))
-    throw new MillError('policy', `${bundle.dir} has no ${policyFile}`, 'build it with this netmill');
-  const policy = policyFromJson(readFileSync(path, 'utf8'));
-  try {
-    return { policy, guard: lockoutGuard(lower(policy)) };
-  } catch (error) {
-    // The build has said so, and let it pass.
-    if (error instanceof TooComplex) return { policy, guard: { check: () => [] } };
-    throw error;
-  }
 }

@@ -1,10 +1,11 @@
 /** Files of networks: what is read, and the place of each line that is not understood. */
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { randomOf } from '../../../codegen/selftest/random.js';
 import { imageAbi } from '../../../codegen/sets/image.js';
 import { prefixesOf } from '../../../codegen/sets/ranges.js';
 import { SetReader } from '../../../codegen/sets/read.js';
-import { formatPrefix } from '../../../dsl/address.js';
+import { formatPrefix, network, parseInterfaceAddress } from '../../../dsl/address.js';
 import type { Family } from '../../../dsl/model.js';
 
 function read(text: string, families: readonly Family[] = [4, 6]) {
@@ -45,6 +46,39 @@ const wrong: Readonly<Record<string, readonly string[]>> = {
 };
 for (const [text, mistakes] of Object.entries(wrong))
   test(`wrong: ${JSON.stringify(text)}`, (t) => t.deepEqual(read(text).mistakes, mistakes));
+
+test('what is read fast is what the reader of addresses says', (t) => {
+  const random = randomOf(7);
+  const group = () => random.pick(['0', 'f', '00', 'AB', 'db8', '0001', '2001', 'ffff', '', '12345']);
+  const texts = Array.from({ length: 4000 }, () => {
+    const groups = Array.from({ length: random.pick([2, 3, 7, 8, 8, 8, 9]) }, group).join(':');
+    return (
+      groups + random.pick(['', '', '/0', '/16', '/32', '/47', '/64', '/112', '/128', '/129', '/064', '/'])
+    );
+  });
+  const ends = [
+    '::',
+    '::/0',
+    '::1',
+    '1::',
+    '1::/16',
+    '::/1',
+    '1:::2',
+    ':1::',
+    '1:',
+    '::1:',
+    '1:2:3:4:5:6:7::',
+  ];
+  let fine = 0;
+  for (const text of [...texts, ...ends]) {
+    const address = parseInterfaceAddress(text);
+    const expected = address && network(address).bits === address.bits ? [formatPrefix(address)] : [];
+    const { prefixes, mistakes } = read(text);
+    if (text !== '') t.deepEqual([prefixes, mistakes.length], [expected, 1 - expected.length], text);
+    fine += expected.length;
+  }
+  t.true(fine > 100, String(fine));
+});
 
 test('a family that the set does not hold', (t) => {
   const { mistakes, reader } = read('9.9.9.9\n::1', [4]);
