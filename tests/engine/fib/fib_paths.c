@@ -115,9 +115,13 @@ static void make_flows(struct flows *flows)
 		flows->hash[i] = (uint32_t)random_next(&random);
 }
 
+#define GATEWAY 7
+
+/* By the gateway of a rule in tests that set one, else by the route. */
 static uint32_t leg_now(const struct fixture *f, uint32_t hash)
 {
-	return mill_fib_select(f->fib, lookup4(f->fib, INSIDE), hash)->iface;
+	const uint32_t group = mill_fib_gateway(f->fib, GATEWAY);
+	return mill_fib_select(f->fib, group ? group : lookup4(f->fib, INSIDE), hash)->iface;
 }
 
 static void note(const struct fixture *f, struct flows *flows)
@@ -278,6 +282,38 @@ static void a_second_place_is_dealt_like_the_first(void)
 	fixture_free(f);
 }
 
+/* The same of a rule's gateways, which no route names: in one place first, then in another, where they would be dealt
+ * otherwise if nothing stood before. */
+static void gateways_are_dealt_like_the_ones_before(void)
+{
+	static struct flows flows;
+	const struct mill_fib_leg legs[4] = {{7, 1}, {8, 1}, {9, 1}, {10, 1}};
+	struct fixture *f = fixture_new(), *g = fixture_new(), *fresh = fixture_new();
+	make_flows(&flows);
+	make_neighbours(f, 0, 4);
+	set_way(f, 1, 0, 2);
+	fixture_apply(f, record_simple(MILL_FIB_GATEWAY_SET, GATEWAY, 1));
+	note(f, &flows);
+	set_way(f, 2, 0, 4);
+	fixture_apply(f, record_simple(MILL_FIB_GATEWAY_SET, GATEWAY, 2));
+	const uint32_t n = moved(f, &flows, MILL_NONE);
+	CHECK(n == share_of(f, &flows, 2) + share_of(f, &flows, 3), "those of the new legs alone move: %u",
+	      n);
+	note(f, &flows);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct fixture *other = i == 0 ? g : fresh;
+		other->writer.before = i == 0 ? f->fib : NULL;
+		make_neighbours(other, 7, 4);
+		fixture_group(other, 9, legs, 4);
+		fixture_apply(other, record_simple(MILL_FIB_GATEWAY_SET, GATEWAY, 9));
+	}
+	CHECK(moved(g, &flows, MILL_NONE) == 0, "each flow on its leg of before");
+	CHECK(moved(fresh, &flows, MILL_NONE) > 0, "which is not by chance");
+	fixture_free(fresh);
+	fixture_free(g);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	static const struct {
@@ -292,6 +328,7 @@ int main(void)
 	    {"legs come back under other numbers", legs_come_back_under_other_numbers},
 	    {"another group is dealt like the one before", another_group_is_dealt_like_the_one_before},
 	    {"a second place is dealt like the first", a_second_place_is_dealt_like_the_first},
+	    {"gateways are dealt like the ones before", gateways_are_dealt_like_the_ones_before},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		cases[i].run();
