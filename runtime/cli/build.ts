@@ -9,6 +9,7 @@ import type { Warm } from '../../codegen/load/warm.js';
 import { lookupText } from '../../codegen/lookup.js';
 import { findingOf } from '../../codegen/report/report.js';
 import { exits } from '../exit-codes.js';
+import { makeWritable } from '../folders.js';
 import { categories } from './command.js';
 import { isTerminal } from './paint.js';
 import { policiesOf, policyName } from './policies.js';
@@ -94,6 +95,7 @@ export class BuildCommand extends ReportCommand {
   }
 
   private async build(path: string, outDir: string, warm?: Warm): Promise<Built> {
+    makeWritable(outDir, 'the directory', 'name another one: -o DIR');
     const steps = this.chosenFormat === 'text' ? stepReport(this.context.stderr) : undefined;
     // The compiler is a large program: only who builds waits for it.
     const { compile } = await import('../../codegen/compile.js');

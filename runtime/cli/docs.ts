@@ -1,4 +1,4 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { dirname, extname, join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { renderText } from '../../codegen/diagnostics/text.js';
@@ -7,6 +7,7 @@ import { toMarkdown } from '../../codegen/docs/markdown.js';
 import { pageOf } from '../../codegen/docs/page.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
+import { makeWritable } from '../folders.js';
 import { categories, NetmillCommand } from './command.js';
 import { policiesOf, policyName } from './policies.js';
 import { onlyDescription } from './report-command.js';
@@ -43,7 +44,7 @@ export class DocsCommand extends NetmillCommand {
         this.print(this.json ? JSON.stringify({ format, text }) : text);
         return exits.ok;
       }
-      mkdirSync(dirname(file), { recursive: true });
+      makeWritable(dirname(file), 'the directory', 'name another file: -o FILE');
       writeFileSync(file, text);
       written.push(file);
     }

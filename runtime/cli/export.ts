@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import type { CheckedPolicy } from '../../codegen/checked.js';
@@ -13,6 +13,7 @@ import { parseFields } from '../../dsl/formats/netmap-rt-acl.js';
 import type { Problem } from '../../dsl/model.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
+import { makeWritable } from '../folders.js';
 import { categories, NetmillCommand } from './command.js';
 import { requireFile } from './files.js';
 import { refusalText } from './refusal-text.js';
@@ -76,7 +77,7 @@ export class ExportCommand extends NetmillCommand {
       else this.print(Object.values(texts).join('\n'));
       return exits.ok;
     }
-    mkdirSync(this.out, { recursive: true });
+    makeWritable(this.out, 'the directory', 'name another one: -o DIR');
     const files = Object.entries(texts).map(([name, text]) => {
       const path = join(this.out!, name);
       writeFileSync(path, text);

@@ -11,6 +11,7 @@ import {
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
 import { MillError } from '../errors.js';
+import { makeWritable } from '../folders.js';
 import { packageRoot } from '../paths.js';
 import { categories, NetmillCommand } from './command.js';
 
@@ -66,7 +67,10 @@ export class InitCommand extends NetmillCommand {
 /** @throws MillError `usage` */
 function requireEmpty(directory: string): void {
   const kind = statSync(directory, { throwIfNoEntry: false });
-  if (kind === undefined) return;
+  if (kind === undefined) {
+    makeWritable(directory, 'the repository', 'name another directory');
+    return;
+  }
   if (!kind.isDirectory()) throw new MillError('usage', `${directory} is no directory`);
   const [first] = readdirSync(directory).filter((name) => name !== '.git');
   if (first !== undefined)

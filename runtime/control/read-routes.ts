@@ -1,9 +1,10 @@
 /** `netmill route …`: the RIB, and what kernel and compiled FIB say of one address. */
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { formatPrefix, network, parseInterfaceAddress } from '../../dsl/address.js';
 import { errnoOf, MillError } from '../errors.js';
+import { makeWritable } from '../folders.js';
 import type { RibRoute } from '../native.js';
 import type { Exchange } from './connection.js';
 import type { ControlContext } from './context.js';
@@ -166,7 +167,8 @@ export async function dumpRoutes(
     throw new MillError('system', `${path} was not written: it is no file`, 'name a file: route dump FILE');
   try {
     // The policy's own place is netmill's to make; a place that somebody names has to be there.
-    if (file === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    if (file === undefined)
+      makeWritable(dirname(path), 'the directory of daemon.routeDumpFile', 'name a file: route dump FILE');
     return { file: path, routes: await context.rib.dump(path) };
   } catch (error) {
     throw dumpError(path, error);

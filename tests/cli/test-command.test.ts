@@ -50,6 +50,12 @@ test.serial('init takes netmill from where it is told', async (t) => {
   t.deepEqual(devDependencies, { netmill: 'file:./vendor/"1".tgz' });
 });
 
+test.serial('init says when a directory cannot be made', async (t) => {
+  const ran = await netmill(['init', '/proc/netmill/policies']);
+  t.is(ran.code, 71);
+  t.regex(ran.err, /the repository \/proc\/netmill\/policies: expected a directory to write to/);
+});
+
 test.serial('init leaves a directory alone that has something in it', async (t) => {
   const directory = join(scratch, 'full');
   mkdirSync(directory);
