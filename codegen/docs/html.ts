@@ -1,6 +1,6 @@
 /** A page as one HTML file that needs nothing else: no script, no font, no request. Light and dark as the reader has it. */
 import { xml as escaped } from '../report/junit.js';
-import type { Block, Cell, Page, Row, Section, Span } from './page.js';
+import type { Block, Cell, Page, Row, Section, Span } from './blocks.js';
 import { toSvg } from './svg.js';
 
 const style = `

@@ -1,5 +1,5 @@
 /** A page as Markdown (CommonMark with the tables that GitHub has), its picture as a mermaid diagram. */
-import type { Block, Cell, Page, Section, Span } from './page.js';
+import type { Block, Cell, Page, Section, Span } from './blocks.js';
 import type { Picture } from './picture.js';
 
 export function toMarkdown(page: Page): string {

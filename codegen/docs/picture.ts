@@ -2,7 +2,7 @@
 import { contains, formatAddress, formatPrefix, network } from '../../dsl/address.js';
 import type { Address, Pbr, Router } from '../../dsl/model.js';
 import { tagText } from '../plan/settings-changes.js';
-import { listId } from './rule-text.js';
+import { listId } from './ids.js';
 
 export interface Face {
   readonly name: string;

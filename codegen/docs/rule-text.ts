@@ -1,23 +1,14 @@
 /** A rule in words, whatever it matches and does: what is not known here is shown by its name and value. */
 import { formatAddress, formatPrefix } from '../../dsl/address.js';
 import { icmpTypes } from '../../dsl/icmp.js';
-import type {
-  Acl,
-  HeaderMatch,
-  Match,
-  NetSet,
-  Pbr,
-  Predicate,
-  Rule,
-  RuntimeSet,
-  Service,
-} from '../../dsl/model.js';
+import type { HeaderMatch, Match, NetSet, Predicate, Rule, RuntimeSet, Service } from '../../dsl/model.js';
 import { builtinOrigin } from '../../dsl/origin.js';
 import { protocolNumbers } from '../../dsl/protocols.js';
 import { headerText } from '../header.js';
 import { serviceTexts } from '../plan/settings-changes.js';
 import { treatmentWords } from '../treatment.js';
-import type { Span } from './page.js';
+import type { Span } from './blocks.js';
+import { netId, predicateId, serviceId, setId } from './ids.js';
 
 export interface Part {
   /** `from`, `to`, `service`, `when`, … */
@@ -48,31 +39,6 @@ function spansOf(value: unknown): readonly Span[] {
     return [{ code: name, ...(origin.file !== builtinOrigin.file && { to: predicateId(name) }) }];
   }
   return [{ code: plainText(value) }];
-}
-
-export function predicateId(name: string): string {
-  return `predicate-${idText(name)}`;
-}
-
-export function netId(name: string): string {
-  return `net-${idText(name)}`;
-}
-
-export function setId(name: string): string {
-  return `set-${idText(name)}`;
-}
-
-export function serviceId(name: string): string {
-  return `service-${idText(name)}`;
-}
-
-export function listId({ kind, name }: Pick<Acl | Pbr, 'kind' | 'name'>): string {
-  return `${kind}-${idText(name)}`;
-}
-
-/** Of letters, digits and dashes; distinct texts stay distinct. */
-export function idText(text: string): string {
-  return text.replace(/[^A-Za-z0-9-]/g, (letter) => `_${letter.codePointAt(0)!.toString(16)}`);
 }
 
 /** By its name, since what it holds is not the policy's. */

@@ -21,6 +21,7 @@ export default router('r', { interfaces: {
     deny({ from: inside.v4 }).log({ rate: '5/s' }).why(${JSON.stringify(nasty)}), // see NET-1
     deny({ from: inside.v6, when: odd }).id('odd').count('odds'),
     allow({ service: tcp(443, '8000-8099'), to: inside }).expires('2027-03-31'),
+    allow({ service: tcp(), to: inside }),
   ]) },
   lan: { port: 'xdp:eth1', fallback: 'drop', vlans: { office: { id: 7, address: ['10.0.0.1/24'], pbr: pbr('out', [
     nexthop('198.51.100.1', { service: udp(53) }),
@@ -39,14 +40,14 @@ test.before(async (t) => {
 
 test('everything that a rule says stands in its row', (t) => {
   const row = (number: number) =>
-    markdown.split('\n').find((line) => line.startsWith(`| <a id="acl-in-${number}"></a>${number} |`)) ?? '';
+    markdown.split('\n').find((line) => line.match(`^\\| <a id="acl-in\\.[^"]*"></a>${number} \\|`)) ?? '';
   t.regex(row(1), /\*\*deny\*\* \| from \[`inside`\]\(#net-inside\) \| logged, at most 5\/s \|/);
   t.regex(row(1), /Ours do not come from there, whatever they say\. see NET-1 \| policy\.ts:9 \|$/);
   t.regex(row(2), /when \[`odd`\]\(#predicate-odd\) \| id odd; counted as odds \|/);
   t.regex(row(3), /to .* service `tcp 443, tcp 8000-8099` \| expires 2027-03-31 \|/);
   t.true(
     markdown.includes(
-      '| <a id="acl-in-default"></a>– | **deny** | everything else | logged |  | policy.ts:6 |',
+      '| <a id="acl-in..default"></a>– | **deny** | everything else | logged |  | policy.ts:6 |',
     ),
   );
 });
@@ -69,7 +70,7 @@ test('what rules do, protocols and messages are said in words', async (t) => {
   );
   const rows = toMarkdown(treated)
     .split('\n')
-    .filter((line) => line.startsWith('| <a id="acl-in-'));
+    .filter((line) => line.startsWith('| <a id="acl-in.'));
   t.regex(
     rows[0]!,
     /`icmp echo-request, icmp neighbour-solicitation, icmp IPv4 type 42` \| policed to 2 Mbit\/s, burst \d+ bytes \|/,
@@ -81,9 +82,9 @@ test('what rules do, protocols and messages are said in words', async (t) => {
 });
 
 test('findings lead to the rule that they are about, and every cell of a card says what it is', (t) => {
-  t.regex(html, /<tr id="acl-in-1" class="deny"><td data-label="#"><span><a href="#acl-in-1">1<\/a>/);
+  t.regex(html, /<tr id="acl-in\.odd" class="deny"><td data-label="#"><span><a href="#acl-in\.odd">2<\/a>/);
   const told = policy.warnings.filter((one) => one.origin.line === 11);
-  t.is(html.match(/<a href="#acl-in-3">policy\.ts:11<\/a>/g)?.length ?? 0, told.length);
+  t.is(html.match(/<a href="#acl-in\.rule\.[0-9a-f]{16}">policy\.ts:11<\/a>/g)?.length, told.length);
 });
 
 test('what an operator wrote does not become markup', (t) => {
@@ -109,6 +110,21 @@ test('links lead to sections of the page', (t) => {
   t.true(links.length > 8);
   t.deepEqual(
     links.filter((id) => !ids.has(id)),
+    [],
+  );
+});
+
+test('links to rules hold when others come before them', async (t) => {
+  t.timeout(120_000);
+  const more = text.replace("default: 'deny', log: true }, [", "$&\n    deny({ to: nets('192.0.2.0/24') }),");
+  const idsIn = (page: string) => [...page.matchAll(/<tr id="(acl-in[^"]+)"/g)].map(([, id]) => id!);
+  const [before, after] = [html, toHtml(pageOf(accepted(await front(more))))].map(idsIn) as [
+    string[],
+    string[],
+  ];
+  t.is(new Set(after).size, 6);
+  t.deepEqual(
+    before.filter((id) => !after.includes(id)),
     [],
   );
 });
