@@ -5,20 +5,13 @@ import { checkAddresses } from './addresses.js';
 import { checkEngine } from './engine.js';
 import { checkFallbacks } from './fallback.js';
 import { checkLimits } from './limits.js';
-import { checkLists } from './lists.js';
+import { checkLists, type DateOptions } from './lists.js';
 import { checkPorts } from './ports.js';
 import { checkReach } from './reach.js';
 import { checkRoutes } from './routes.js';
 import { checkSets } from './sets.js';
 
-export interface CheckOptions {
-  /** `'2027-03-31'`: rules past their date are told. */
-  readonly today: string;
-  /** How: a policy that is to be built anew is refused, one that was accepted before is not. */
-  readonly expired: 'error' | 'warning';
-}
-
-export function check(router: Router, options: CheckOptions): readonly Diagnostic[] {
+export function check(router: Router, options: DateOptions): readonly Diagnostic[] {
   return [
     ...checkPorts(router),
     ...checkAddresses(router),

@@ -4,14 +4,20 @@ import { onLink } from '../../dsl/builtin.js';
 import type { Acl, Family, Pbr, Router, Rule } from '../../dsl/model.js';
 import { aboutRule } from '../about-rule.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import type { CheckOptions } from './check.js';
 import { listsOf } from './limits.js';
 import { duplicates, error, warning } from './report.js';
 import { checkRuleGateway } from './routes.js';
 
 const families: readonly Family[] = [4, 6];
 
-export function checkLists(router: Router, options: CheckOptions): readonly Diagnostic[] {
+export interface DateOptions {
+  /** `'2027-03-31'`: rules past their date are told. */
+  readonly today: string;
+  /** How: a policy that is to be built anew is refused, one that was accepted before is not. */
+  readonly expired: 'error' | 'warning';
+}
+
+export function checkLists(router: Router, options: DateOptions): readonly Diagnostic[] {
   const lists = listsOf(router);
   return [
     ...sameName(lists),
@@ -178,7 +184,7 @@ function isEmpty({ match }: Rule): boolean {
   return empty(match.from) || empty(match.to) || match.service?.alternatives.length === 0;
 }
 
-function pastDate(rule: Rule, { today, expired }: CheckOptions): readonly Diagnostic[] {
+function pastDate(rule: Rule, { today, expired }: DateOptions): readonly Diagnostic[] {
   const isPast = (day: string | undefined) => day !== undefined && day !== '' && day < today;
   const waivers = (rule.waivers ?? []).filter((one) => isPast(one.until));
   const ended = waivers.map((one) =>

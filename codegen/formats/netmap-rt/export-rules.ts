@@ -2,12 +2,23 @@
 import { formatAddress, formatPrefix } from '../../../dsl/address.js';
 import type { AclField, AclFields } from '../../../dsl/formats/netmap-rt-acl.js';
 import { formatGateways } from '../../../dsl/gateways.js';
-import type { Action, Family, PortRange, Prefix, Rule, Service, ServiceMatch } from '../../../dsl/model.js';
+import type {
+  Action,
+  Family,
+  Origin,
+  PortRange,
+  Prefix,
+  Rule,
+  Service,
+  ServiceMatch,
+} from '../../../dsl/model.js';
 import { protocolNumbers } from '../../../dsl/protocols.js';
 import { aboutRule } from '../../about-rule.js';
 import { mergePorts } from '../../addresses.js';
 import { place } from '../../cite.js';
-import type { Refuse } from './export.js';
+
+/** Notes a reason why a policy cannot be exported. */
+export type Refuse = (origin: Origin, message: string, expected?: string, fix?: string) => undefined;
 
 /** Texts of a line by field; those left out are blank. */
 type Line = Partial<Record<AclField, string>>;

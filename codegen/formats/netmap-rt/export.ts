@@ -3,9 +3,9 @@
  * refuse, with its place; all of them are told.
  */
 import { type AclFields, parseFields } from '../../../dsl/formats/netmap-rt-acl.js';
-import type { LogicalInterface, Offload, Origin, PortConfig, Problem, Router } from '../../../dsl/model.js';
+import type { LogicalInterface, Offload, PortConfig, Problem, Router } from '../../../dsl/model.js';
 import { splitSpec } from '../../check/ports.js';
-import { exportRule, printLine } from './export-rules.js';
+import { exportRule, printLine, type Refuse } from './export-rules.js';
 
 export interface NetmapRtFiles {
   readonly conf: string;
@@ -22,9 +22,6 @@ export interface ExportOptions {
 export type ExportResult =
   | { readonly ok: true; readonly files: NetmapRtFiles }
   | { readonly ok: false; readonly problems: readonly Problem[] };
-
-/** Notes a reason why a policy cannot be exported. */
-export type Refuse = (origin: Origin, message: string, expected?: string, fix?: string) => undefined;
 
 export const exportedAclPath = '/usr/local/etc/netmap-rt-acl.conf';
 
