@@ -67,7 +67,17 @@ export type DraftEntry = DraftRule | { readonly kind: 'comment'; readonly text: 
 export type DraftObject = {
   readonly name: string;
   readonly comments: readonly string[];
-} & (Extract<DraftNets, { kind: 'nets' }> | Extract<DraftService, { kind: 'service' }>);
+} & (
+  | Extract<DraftNets, { kind: 'nets' }>
+  | Extract<DraftService, { kind: 'service' }>
+  /** `set('blocked', { file: './blocked.txt' })`, with what it holds at first. */
+  | {
+      readonly kind: 'set';
+      readonly set: string;
+      readonly family: Family;
+      readonly prefixes: readonly Prefix[];
+    }
+);
 
 /** Rules that several lists have: `const name = [ … ]`. */
 export interface DraftFragment {

@@ -11,11 +11,19 @@ import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type FrontOptions, loadAndCheck } from '../front.js';
 import type { Draft, DraftRule, Waivers } from './draft.js';
 import { writePolicy } from './write.js';
+import { setFiles } from './write-rules.js';
 
 export interface Finished {
   readonly text: string;
+  /** What the policy reads beside it: contents of its sets. */
+  readonly files: readonly TextFile[];
   /** What checking it said: of a text that is no policy, why. */
   readonly result: FrontResult;
+}
+
+export interface TextFile {
+  readonly name: string;
+  readonly text: string;
 }
 
 const idle: readonly WaivableCode[] = ['NM3001', 'NM3018'];
@@ -27,18 +35,21 @@ export async function finishImport(
   options: FrontOptions = {},
 ): Promise<Finished> {
   const { text, lines } = writePolicy(draft);
-  const result = await checked(text, file, options);
+  const files = setFiles(draft.objects);
+  const check = (text: string) => checked([{ name: file, text }, ...files], options);
+  const result = await check(text);
   const waivers = waiversFor(diagnosticsOf(result), lines);
-  if (waivers.size === 0) return { text, result };
+  if (waivers.size === 0) return { text, files, result };
   const waived = writePolicy(draft, waivers);
-  return { text: waived.text, result: await checked(waived.text, file, options) };
+  return { text: waived.text, files, result: await check(waived.text) };
 }
 
-async function checked(text: string, file: string, options: FrontOptions): Promise<FrontResult> {
+/** @param files the policy, and what it reads */
+async function checked(files: readonly TextFile[], options: FrontOptions): Promise<FrontResult> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'netmill-import-')));
   try {
-    writeFileSync(join(directory, file), text);
-    return await loadAndCheck(join(directory, file), options);
+    for (const { name, text } of files) writeFileSync(join(directory, name), text);
+    return await loadAndCheck(join(directory, files[0]!.name), options);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -28,8 +28,31 @@ import type {
 } from './draft.js';
 
 export function writeObject(one: DraftObject): Statement {
-  const code = one.kind === 'nets' ? writeNets(one) : writeService(one);
+  const code = one.kind === 'nets' ? writeNets(one) : one.kind === 'set' ? writeSet(one) : writeService(one);
   return { above: one.comments, before: `export const ${one.name} = `, code };
+}
+
+type DraftSet = Extract<DraftObject, { kind: 'set' }>;
+
+function writeSet({ set, family, prefixes }: DraftSet): Code {
+  const file = prefixes.length === 0 ? [] : [property('file', quote(`./${setFile(set)}`))];
+  return call('set', quote(set), object(list([property('family', String(family)), ...file])));
+}
+
+function setFile(set: string): string {
+  return `${set}.txt`;
+}
+
+/** What sets hold at first, by the names of their files. */
+export function setFiles(
+  objects: readonly DraftObject[],
+): readonly { readonly name: string; readonly text: string }[] {
+  return objects
+    .filter((one): one is DraftSet => one.kind === 'set' && one.prefixes.length > 0)
+    .map(({ set, prefixes }) => ({
+      name: setFile(set),
+      text: prefixes.map((one) => `${formatPrefix(one)}\n`).join(''),
+    }));
 }
 
 /** Comments go above the rule or fragment that they stand before; those at the end stand alone. */

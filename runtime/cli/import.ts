@@ -70,6 +70,11 @@ export class ImportCommand extends NetmillCommand {
       'nftables: as what a chain of hook forward is taken: out (when not said), exactly, or in, as a judge of all that comes in',
   });
 
+  runTimeSets = Option.Array('--run-time-set', [], {
+    description:
+      'nftables: a set of addresses that is to change at run time (netmill set), as empty ones do; all: each that is not constant',
+  });
+
   definitions = Option.Array('--definitions', [], {
     description: 'aerleon: a file of networks and services, or a directory of them',
   });
@@ -121,6 +126,7 @@ export class ImportCommand extends NetmillCommand {
       interfaces: this.interfaces,
       vlans: this.vlanDevices(),
       forward: oneOf('--forward', this.forward, ['out', 'in']),
+      runTimeSets: this.runTimeSets,
     });
   }
 
@@ -192,7 +198,7 @@ export class ImportCommand extends NetmillCommand {
     const { finishImport } = await import('../../codegen/formats/finish.js');
     const { renderText } = await import('../../codegen/diagnostics/text.js');
     const file = basename(this.out ?? `${draft.router}.ts`);
-    const { text, result } = await finishImport(draft, file);
+    const { text, files, result } = await finishImport(draft, file);
     if (!result.ok) {
       if (this.json) {
         this.print(JSON.stringify({ ok: false, diagnostics: toJson(result.diagnostics) }, null, 2));
@@ -210,9 +216,21 @@ export class ImportCommand extends NetmillCommand {
       );
     }
     const { warnings } = result.policy;
-    if (this.out !== undefined) writeFileSync(this.out, text, { flag: 'wx' });
+    const beside = files.map((one) => ({ ...one, path: join(dirname(this.out ?? ''), one.name) }));
+    if (this.out !== undefined) {
+      const there = beside.find((one) => existsSync(one.path));
+      if (there) throw new MillError('usage', `${there.path} exists`, 'name another directory, or remove it');
+      for (const one of [...beside, { path: this.out, text }])
+        writeFileSync(one.path, one.text, { flag: 'wx' });
+    } else if (beside.length > 0 && !this.json)
+      throw new UsageError(
+        `the policy reads ${beside.map((one) => one.name).join(', ')}: name its file with -o`,
+      );
     if (this.json) {
-      const written = this.out === undefined ? { policy: text } : { file: resolve(this.out) };
+      const written =
+        this.out === undefined
+          ? { policy: text, ...(files.length > 0 && { sets: files }) }
+          : { file: resolve(this.out), sets: beside.map((one) => resolve(one.path)) };
       const { assumptions } = draft;
       this.print(
         JSON.stringify({ ok: true, ...written, assumptions, diagnostics: toJson(warnings) }, null, 2),

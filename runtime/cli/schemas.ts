@@ -125,6 +125,8 @@ const imported = z.strictObject({
   /** Its text, or with -o its file. */
   policy: z.string().optional(),
   file: z.string().optional(),
+  /** What its sets hold at first: names and texts, or with -o their files. */
+  sets: z.array(z.union([z.string(), z.strictObject({ name: z.string(), text: z.string() })])).optional(),
   assumptions: z.array(z.string()).optional(),
   diagnostics: z.array(diagnostic),
 });

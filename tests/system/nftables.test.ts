@@ -7,11 +7,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { parseFrame, parseIpv4, parseIpv6 } from '../../codegen/evaluate/parse.js';
-import { firstMatch, isHiddenFrom, linkOf, type Seen, see } from '../../codegen/evaluate/rules.js';
+import { firstMatch, isHiddenFrom, linkOf, membersBy, type Seen, see } from '../../codegen/evaluate/rules.js';
 import { readNftables } from '../../codegen/formats/nftables/read.js';
 import { writePolicy } from '../../codegen/formats/write.js';
 import type { Ir } from '../../codegen/ir.js';
 import { lower } from '../../codegen/lower.js';
+import { type Contents, contentsOf } from '../../codegen/sets/contents.js';
 import { asChecked, evaluatePolicy } from '../codegen/formats/evaluate.js';
 import { Lab, type Node } from '../support/netns.js';
 import { ethernet, ipv4, ipv6, tcpSyn, udp } from '../support/packet.js';
@@ -31,8 +32,13 @@ const network4 = fc.constantFrom(
   '{ 20.1.2.3, 30.0.0.0/9 }',
   '@named',
 );
-const network6 = fc.constantFrom('2001:db8::/32', '2001:db8:1::/48', '{ 2001:db8::1, 2001:db8:1::/64 }');
-const ports = fc.constantFrom('80', '0-19', '53-1024', '{ 22, 80, 8000-8099 }', '65535');
+const network6 = fc.constantFrom(
+  '2001:db8::/32',
+  '2001:db8:1::/48',
+  '{ 2001:db8::1, 2001:db8:1::/64 }',
+  '@named6',
+);
+const ports = fc.constantFrom('80', '0-19', '53-1024', '{ 22, 80, 8000-8099 }', '65535', '@web');
 const op = fc.constantFrom('', '', '!= ');
 const either = (...texts: readonly string[]) => fc.constantFrom(...texts);
 
@@ -64,6 +70,7 @@ const layer4 = fc.oneof(
     'tcp flags & (syn | ack) == syn',
     'tcp flags == syn',
     'tcp dport 80 tcp sport != 4000',
+    'ip daddr . tcp dport @pairs',
   ),
 );
 const icmp = either(
@@ -92,7 +99,13 @@ const line = fc
     device: either('', '', '', 'iifname "wan"', 'iifname != "wan"', 'iifname "wa*"'),
     verdict: fc.oneof(
       { arbitrary: verdict, weight: 6 },
-      { arbitrary: fc.constant('tcp dport vmap { 22 : accept, 80 : drop, 53-60 : jump other }'), weight: 1 },
+      {
+        arbitrary: either(
+          'tcp dport vmap { 22 : accept, 80 : drop, 53-60 : jump other }',
+          'udp dport vmap @verdicts',
+        ),
+        weight: 1,
+      },
     ),
   })
   .map(({ tests, device, verdict }) => {
@@ -119,6 +132,10 @@ function rulesetText({
   const final = other.map((one) => one.replace(/jump other|goto other|return/g, 'accept'));
   return `table inet drawn {
   set named { type ipv4_addr; flags interval; elements = { 20.1.0.0/16, 30.1.1.1-30.1.1.9 }; }
+  set named6 { type ipv6_addr; flags interval; elements = { 2001:db8:1::/64 }; }
+  set web { type inet_service; flags interval; elements = { 22, 80, 8000-8099 }; }
+  set pairs { type ipv4_addr . inet_service; flags interval; elements = { 20.1.2.3 . 22, 20.0.0.0/8 . 53-1024 }; }
+  map verdicts { type inet_service : verdict; elements = { 22 : accept, 80 : drop, 53 : jump other }; }
   chain other {\n${final.join('\n')}\n}
   chain main { type filter hook prerouting priority -10; policy ${policy};\n${main.join('\n')}\n}
 }`;
@@ -175,17 +192,17 @@ const frame = fc
     return ethernet(mac, '02:00:00:00:00:01', one.v6 ? 0x86dd : 0x0800, packet);
   });
 
-function seen(bytes: Buffer): Seen {
+function seen(bytes: Buffer, contents: Contents): Seen {
   const frame = parseFrame(bytes, 0)!;
   const packet = (frame.etherType === 0x0800 ? parseIpv4 : parseIpv6)(bytes.subarray(frame.network));
   if (typeof packet === 'string') throw new Error(`a drawn packet is ${packet}`);
-  return see(packet, linkOf(frame));
+  return see(packet, linkOf(frame), membersBy(contents, packet));
 }
 
 function passes(ir: Ir, bytes: Buffer): boolean {
   const { acl } = ir.interfaces[0]!;
   if (!acl) return true;
-  const one = seen(bytes);
+  const one = seen(bytes, ir.contents);
   return !isHiddenFrom(acl, one) && firstMatch(ir, acl, one)!.action.kind === 'allow';
 }
 
@@ -239,9 +256,12 @@ systemTest(
           .map((make, i) => make(i + 1, mac));
         const through = await kernelPasses(router, from, text, frames, lab.directory);
         const json = await router.run(nft, '-j', 'list', 'table', 'inet', 'drawn');
+        // What is not in such a set has no rule.
+        const runTimeSets =
+          index % 2 === 0 && /@named(?!6)/.test(text) && !/!=\s+@named(?!6)/.test(text) ? ['named'] : [];
         const read = readNftables(
           { file: 'drawn', text: json },
-          { name: 'drawn', interfaces: ['wan'], vlans: new Map(), forward: 'out' },
+          { name: 'drawn', interfaces: ['wan'], vlans: new Map(), forward: 'out', runTimeSets },
         );
         if (!read.ok) {
           fates.refused += 1;
@@ -249,7 +269,12 @@ systemTest(
           continue;
         }
         const policy = writePolicy(read.value).text;
-        const ir = lower(asChecked(await evaluatePolicy(policy)));
+        const contents = new Map(
+          read.value.objects.flatMap((one) =>
+            one.kind === 'set' ? [[one.set, contentsOf(one.prefixes)]] : [],
+          ),
+        );
+        const ir = lower({ ...asChecked(await evaluatePolicy(policy)), contents });
         for (const [i, one] of frames.entries()) {
           const got = passes(ir, one);
           t.is(got, through.has(i + 1), `ruleset ${index}, frame ${one.toString('hex')}\n${text}\n${policy}`);

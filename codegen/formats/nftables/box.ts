@@ -2,8 +2,15 @@
  * What an nftables rule tests, as a box: of every field the values that it takes. Boxes meet in boxes, so a rule of a chain that is
  * jumped to is the box of its jump and its own.
  */
-import type { Family, FlagTest, PortRange } from '../../../dsl/model.js';
+import type { Family, FlagTest, PortRange, Prefix } from '../../../dsl/model.js';
 import type { AddressRange } from '../../addresses.js';
+import { NotHere } from './values.js';
+
+/** A set that changes at run time, as a rule names it. */
+export interface RunTimeSet {
+  readonly constant: string;
+  readonly family: Family;
+}
 
 /** Inclusive ranges, sorted and disjoint. Absent fields take everything. */
 export interface Box {
@@ -12,6 +19,9 @@ export interface Box {
   readonly devices?: (device: string) => boolean;
   readonly src?: readonly AddressRange[];
   readonly dst?: readonly AddressRange[];
+  /** Instead of ranges: nobody knows what they hold. */
+  readonly srcSet?: RunTimeSet;
+  readonly dstSet?: RunTimeSet;
   readonly protocols?: readonly PortRange[];
   /** Only with protocols of which each has ports. */
   readonly sports?: readonly PortRange[];
@@ -24,7 +34,7 @@ export interface Box {
   readonly flags?: FlagTest;
 }
 
-type NumberField = Exclude<keyof Box, 'families' | 'devices' | 'src' | 'dst' | 'flags'>;
+type NumberField = Exclude<keyof Box, 'families' | 'devices' | 'src' | 'dst' | 'srcSet' | 'dstSet' | 'flags'>;
 export type Part = Partial<Box>;
 
 interface Range<T> {
@@ -32,7 +42,7 @@ interface Range<T> {
   readonly to: T;
 }
 
-/** Undefined: no packet is in both. */
+/** Undefined: no packet is in both. @throws NotHere */
 export function meet(box: Box, part: Part): Box | undefined {
   const families = part.families ? box.families.filter((one) => part.families!.includes(one)) : box.families;
   const devices = both(box.devices, part.devices, (a, b) => (device) => a(device) && b(device));
@@ -43,6 +53,9 @@ export function meet(box: Box, part: Part): Box | undefined {
   }
   const src = both(box.src, part.src, common);
   const dst = both(box.dst, part.dst, common);
+  const srcSet = both(box.srcSet, part.srcSet, oneSet);
+  const dstSet = both(box.dstSet, part.dstSet, oneSet);
+  if ((src && srcSet) || (dst && dstSet)) throw new NotHere('networks beside a set that changes at run time');
   const flags = both(box.flags, part.flags, (a, b) => ({ mask: a.mask | b.mask, value: a.value | b.value }));
   const clash =
     box.flags && part.flags && (box.flags.value ^ part.flags.value) & box.flags.mask & part.flags.mask;
@@ -54,8 +67,15 @@ export function meet(box: Box, part: Part): Box | undefined {
     ...(devices && { devices }),
     ...(src && { src }),
     ...(dst && { dst }),
+    ...(srcSet && { srcSet }),
+    ...(dstSet && { dstSet }),
     ...(flags && { flags }),
   };
+}
+
+function oneSet(a: RunTimeSet, b: RunTimeSet): RunTimeSet {
+  if (a.constant !== b.constant) throw new NotHere('two sets that change at run time for one address');
+  return a;
 }
 
 const numberFields: readonly NumberField[] = [
@@ -120,4 +140,10 @@ export function prefixesOf(
     at += 1n << host;
   }
   return found;
+}
+
+export function prefixesIn(ranges: readonly AddressRange[], family: Family): readonly Prefix[] {
+  return ranges.flatMap((range) =>
+    prefixesOf(range, family === 4 ? 32 : 128).map((one) => ({ family, ...one })),
+  );
 }

@@ -1,6 +1,7 @@
 /** One test of an nftables rule as a part of its box. What has no counterpart here is refused by name. */
 import type { Family, PortRange } from '../../../dsl/model.js';
-import { complement, outside, type Part } from './box.js';
+import { type Box, complement, meet, outside, type Part } from './box.js';
+import type { TableSets } from './sets.js';
 import {
   addresses,
   dscpNames,
@@ -13,14 +14,13 @@ import {
   NotHere,
   numbers,
   protocolNames,
-  type Sets,
 } from './values.js';
 
 /** Whose name a rule may ask: the device where packets come in, or where they leave. */
 export type Side = 'iif' | 'oif';
 
 export interface MatchContext {
-  readonly sets: Sets;
+  readonly sets: TableSets;
   readonly side: Side;
   /** What the kernel has already taken from the TTL where the chain is asked. */
   readonly ttlTaken: 0 | 1;
@@ -28,10 +28,39 @@ export interface MatchContext {
 
 const negatable = ['==', '!=', 'in'];
 
-/** @throws NotHere */
-export function readMatch(match: unknown, context: MatchContext): Part {
+/** One part, or several of which a packet is in one: a concatenation has one for each of its elements. @throws NotHere */
+export function readMatch(match: unknown, context: MatchContext): readonly Part[] {
   const { op, left, right } = isObject(match) ? match : {};
+  if (isObject(left) && Array.isArray(left.concat)) return concatenated(left.concat, op, right, context);
+  return [readTest(op, left, right, context)];
+}
+
+/** `ip saddr . tcp dport { 192.0.2.1 . 22, … }` */
+function concatenated(
+  fields: readonly unknown[],
+  op: unknown,
+  right: unknown,
+  context: MatchContext,
+): readonly Part[] {
+  const { elements, not, order, some } = compared(op, right, context);
+  if (not || order !== undefined || some) throw new NotHere('a concatenation, negated');
+  return elements.flatMap((element) => {
+    const values = isObject(element) && Array.isArray(element.concat) ? element.concat : [];
+    if (values.length !== fields.length) throw new NotHere(`${JSON.stringify(element)} among concatenations`);
+    const box = fields.reduce<Box | undefined>(
+      (box, field, i) => box && meet(box, readTest('==', field, values[i], context)),
+      { families: [4, 6] },
+    );
+    return box ? [box] : [];
+  });
+}
+
+function readTest(op: unknown, left: unknown, right: unknown, context: MatchContext): Part {
   if (!isObject(left)) throw new NotHere('a test without a left side');
+  if (isObject(left.payload)) {
+    const set = runTimeSet(left.payload, op, right, context);
+    if (set) return set;
+  }
   if (isObject(left.payload)) return lifted(payload(left.payload, compared(op, right, context)), context);
   if (isObject(left.meta)) return meta(String(left.meta.key), compared(op, right, context), context);
   if (Array.isArray(left['&'])) return masked(left['&'], op, right);
@@ -41,6 +70,21 @@ export function readMatch(match: unknown, context: MatchContext): Part {
       ? `connection tracking (ct ${isObject(left.ct) ? String(left.ct.key) : ''}): ACLs know no connections`
       : `tests of ${kind}`,
   );
+}
+
+function runTimeSet(
+  { protocol, field }: Readonly<Record<string, unknown>>,
+  op: unknown,
+  right: unknown,
+  { sets }: MatchContext,
+): Part | undefined {
+  const set = typeof right === 'string' && right.startsWith('@') ? sets.runTime(right.slice(1)) : undefined;
+  if (set === undefined) return undefined;
+  if (op !== '==')
+    throw new NotHere(`what is not in ${String(right)}, which changes at run time: a predicate can say it`);
+  const families = [protocol === 'ip' ? 4 : 6] as const;
+  if (families[0] !== set.family) throw new NotHere(`${String(right)} of addresses of another family`);
+  return field === 'saddr' ? { families, srcSet: set } : { families, dstSet: set };
 }
 
 /** ACLs see the TTL with which a packet came in, chains of hook forward one less. */
@@ -65,7 +109,7 @@ function compared(op: unknown, right: unknown, { sets }: MatchContext): Compared
   if (['<', '<=', '>', '>='].includes(text))
     return { elements: [right], not: false, order: text, some: false };
   if (!negatable.includes(text)) throw new NotHere(`comparing by ${text}`);
-  return { elements: elementsOf(right, sets), not: text === '!=', some: text === 'in' };
+  return { elements: elementsOf(right, sets.elements), not: text === '!=', some: text === 'in' };
 }
 
 /** A set of numbers from 0 to `most`, whole if it is negated or compared. */

@@ -3,14 +3,12 @@ import type { Problem } from '../../../dsl/model.js';
 import type { Commented, Draft, DraftObject, DraftPort } from '../draft.js';
 import { type Face, noInterfaces, readFaces, type VlanDevices } from '../faces.js';
 import { type Line, type Lists, makeLists } from '../lists.js';
-import { constantName, reserved } from '../names.js';
 import type { Read, Source } from '../netmap-rt/read.js';
 import { makePorts, mergedPorts } from '../ports.js';
 import { type ChainContext, chainName, linesOfChain, policyLine } from './chains.js';
 import type { Side } from './match.js';
-import { prefixesIn } from './rules.js';
-import { type NftChain, type NftSet, type Ruleset, readRuleset } from './ruleset.js';
-import { addresses, elementsOf, NotHere } from './values.js';
+import { type NftChain, type Ruleset, readRuleset } from './ruleset.js';
+import { type NamedSets, readNamedSets } from './sets.js';
 
 export interface NftOptions {
   readonly name: string;
@@ -19,6 +17,8 @@ export interface NftOptions {
   readonly vlans: VlanDevices;
   /** As what a chain of hook forward is taken: exactly, as what leaves; or as all that comes in. */
   readonly forward: 'in' | 'out';
+  /** Sets of addresses that are to change at run time, besides those that are empty. */
+  readonly runTimeSets: readonly string[];
 }
 
 /** Chains whose rules stay in force in the kernel, which gets what is for the router, and sends what it says. */
@@ -47,7 +47,7 @@ export function readNftables(source: Source, options: NftOptions): Read<Draft> {
     problems.push(noInterfaces({ file: '--interface', line: 1, column: 1 }));
   else problems.push(...read.problems);
   assumptions.push(...read.assumptions);
-  const sets = addressSets(ruleset, source.file, problems);
+  const sets = readNamedSets(ruleset, options.runTimeSets, problems);
   const sides = (['in', 'out'] as const).map((side) =>
     sideLists(side, chains, { ruleset, faces: read.faces, file: source.file, problems }, sets, options),
   );
@@ -120,7 +120,7 @@ function sideLists(
   side: 'in' | 'out',
   filters: readonly Filter[],
   context: Pick<ChainContext, 'ruleset' | 'faces' | 'file' | 'problems'>,
-  sets: readonly AddressSet[],
+  sets: NamedSets,
   { forward }: NftOptions,
 ): SideLists {
   const mine = filters.filter((one) => one.side === side).map((one) => one.chain);
@@ -130,8 +130,7 @@ function sideLists(
       ...context,
       side: asked,
       ttlTaken: chain.hook === 'forward' ? 1 : 0,
-      sets: setReader(chain, context.ruleset),
-      named: new Map(sets.filter((one) => inTable(one.set, chain)).map((one) => [one.name, one.ranges])),
+      sets: sets.of(chain),
     };
     const own = linesOfChain(chain, all);
     return chain.family === 'inet' ? own : [...own, ...policyLine(chain, all)];
@@ -148,61 +147,12 @@ function sideLists(
   return { side, ...lists };
 }
 
-function inTable(set: Pick<NftSet, 'family' | 'table'>, chain: NftChain): boolean {
-  return set.family === chain.family && set.table === chain.table;
-}
-
-function setReader(chain: NftChain, { sets }: Ruleset): ChainContext['sets'] {
-  return (name) => {
-    const set = sets.find((one) => one.name === name && inTable(one, chain));
-    if (set === undefined) throw new NotHere(`set @${name} is not here`);
-    const changing = set.flags?.find((flag) => flag === 'timeout' || flag === 'dynamic');
-    if (changing !== undefined) throw new NotHere(`set @${name} changes by itself (${changing})`);
-    if (!set.elem || set.elem.length === 0) throw new NotHere(`set @${name} is empty`);
-    return set.elem;
-  };
-}
-
-interface AddressSet {
-  readonly set: NftSet;
-  readonly name: string;
-  readonly ranges: ReturnType<typeof addresses>;
-}
-
-/** Sets of addresses become objects of the policy, by their names. */
-function addressSets({ sets, rules }: Ruleset, file: string, problems: Problem[]): readonly AddressSet[] {
-  const taken = new Set(reserved);
-  return sets.flatMap((set): readonly AddressSet[] => {
-    const family = set.type === 'ipv4_addr' ? 4 : set.type === 'ipv6_addr' ? 6 : undefined;
-    const used = rules.some(
-      (rule) => inTable(rule, set as never) && JSON.stringify(rule.expr).includes(`"@${set.name}"`),
-    );
-    if (family === undefined || !used || !set.elem || set.elem.length === 0) return [];
-    try {
-      const ranges = addresses(
-        elementsOf({ set: set.elem }, () => []),
-        family,
-      );
-      return [{ set, name: constantName(set.name, taken), ranges }];
-    } catch (thrown) {
-      if (!(thrown instanceof NotHere)) throw thrown;
-      problems.push({
-        code: 'NM6003',
-        origin: { file, line: 1, column: 1 },
-        message: `set "${set.name}" of ${set.family} ${set.table}: ${thrown.message}`,
-        fix: 'write its elements out.',
-      });
-      return [];
-    }
-  });
-}
-
 function draft(
   source: Source,
   { name, interfaces }: NftOptions,
   sides: readonly SideLists[],
   faces: readonly Face[],
-  sets: readonly AddressSet[],
+  sets: NamedSets,
   assumptions: readonly string[],
 ): Draft {
   const said = [...assumptions];
@@ -218,16 +168,8 @@ function draft(
     sides.map((side) => [side.fragments, side.lists]),
     (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value),
   );
-  const objects = sets
-    .filter((one) => text.includes(`"kind":"object","name":"${one.name}"`))
-    .map(
-      ({ name: constant, ranges, set }): DraftObject => ({
-        kind: 'nets',
-        name: constant,
-        comments: [],
-        prefixes: prefixesIn(ranges, set.type === 'ipv4_addr' ? 4 : 6),
-      }),
-    );
+  const objects = sets.objects.filter((one) => text.includes(`"kind":"object","name":"${one.name}"`));
+  said.push(...objects.flatMap(runTimeText));
   const value: Commented<readonly DraftPort[]> = { value: ports, above: [] };
   return {
     router: name,
@@ -240,4 +182,10 @@ function draft(
     ports: value,
     settings: {},
   };
+}
+
+function runTimeText(one: DraftObject): readonly string[] {
+  if (one.kind !== 'set') return [];
+  const first = one.prefixes.length === 0 ? 'It is empty at first' : 'It holds at first what it held there';
+  return [`Set ${one.set} changes at run time. ${first}, and what fills it has to say netmill set.`];
 }

@@ -2,14 +2,12 @@
 import type { Family, PortRange, Prefix, ServiceMatch } from '../../../dsl/model.js';
 import { type AddressRange, mergePorts } from '../../addresses.js';
 import type { DraftNets, DraftRule } from '../draft.js';
-import { type Box, prefixesOf } from './box.js';
+import type { Box, RunTimeSet } from './box.js';
+import type { TableSets } from './sets.js';
 import { NotHere } from './values.js';
 
 /** What a rule has besides its box. */
 export type Rest = Pick<DraftRule, 'action' | 'log' | 'why' | 'comment' | 'origin' | 'called'>;
-
-/** Names of address sets that a rule asks for as a whole. */
-export type NamedSets = ReadonlyMap<string, readonly AddressRange[]>;
 
 const whole: Readonly<Record<Family, Prefix>> = {
   4: { family: 4, bits: 0n, length: 0 },
@@ -20,13 +18,16 @@ const every: readonly PortRange[] = [{ from: 0, to: 65_535 }];
 const mostValues = 64;
 
 /** One, or several where a field has several ranges that one rule cannot name. @throws NotHere */
-export function rulesOf(box: Box, rest: Rest, named: NamedSets): readonly DraftRule[] {
+export function rulesOf(box: Box, rest: Rest, named: TableSets): readonly DraftRule[] {
   const services = servicesOf(box);
   const [family] = box.families.length === 1 ? box.families : [];
   const icmp = services?.every((one) => one.l4 === 'icmp');
-  const says = box.src === undefined && box.dst === undefined && family !== undefined && !icmp;
-  const from = says ? { kind: 'nets' as const, prefixes: [whole[family]] } : netsOf(box.src, family, named);
-  const to = netsOf(box.dst, family, named);
+  const { src, dst, srcSet, dstSet } = box;
+  const says = !src && !dst && !srcSet && !dstSet && family !== undefined && !icmp;
+  const from = says
+    ? { kind: 'nets' as const, prefixes: [whole[family]] }
+    : netsOf(src, srcSet, family, named);
+  const to = netsOf(dst, dstSet, family, named);
   return (box.ttl ?? [undefined]).flatMap((ttl) =>
     (box.length ?? [undefined]).map((length): DraftRule => {
       const header = {
@@ -40,7 +41,7 @@ export function rulesOf(box: Box, rest: Rest, named: NamedSets): readonly DraftR
         ...rest,
         ...(from && { from }),
         ...(to && { to }),
-        ...(services && { service: { kind: 'service', alternatives: services } }),
+        ...(services && { service: named.service(services) }),
         ...(Object.keys(header).length > 0 && { header }),
       };
     }),
@@ -49,22 +50,12 @@ export function rulesOf(box: Box, rest: Rest, named: NamedSets): readonly DraftR
 
 function netsOf(
   ranges: readonly AddressRange[] | undefined,
+  set: RunTimeSet | undefined,
   family: Family | undefined,
-  named: NamedSets,
+  named: TableSets,
 ): DraftNets | undefined {
-  if (ranges === undefined || family === undefined) return undefined;
-  const same = (other: readonly AddressRange[]) =>
-    other.length === ranges.length &&
-    other.every(({ from, to }, i) => from === ranges[i]!.from && to === ranges[i]!.to);
-  const object = [...named].find(([, set]) => same(set));
-  if (object) return { kind: 'object', name: object[0] };
-  return { kind: 'nets', prefixes: prefixesIn(ranges, family) };
-}
-
-export function prefixesIn(ranges: readonly AddressRange[], family: Family): readonly Prefix[] {
-  return ranges.flatMap((range) =>
-    prefixesOf(range, family === 4 ? 32 : 128).map((one) => ({ family, ...one })),
-  );
+  if (set) return { kind: 'object', name: set.constant };
+  return ranges === undefined || family === undefined ? undefined : named.nets(ranges, family);
 }
 
 function servicesOf(box: Box): readonly ServiceMatch[] | undefined {

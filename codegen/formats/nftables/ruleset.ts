@@ -32,15 +32,20 @@ const set = z.object({
   elem: z.array(z.unknown()).optional(),
 });
 
+const map = set.extend({ map: z.unknown() });
+
 export type NftChain = z.infer<typeof chain>;
 export type NftRule = z.infer<typeof rule>;
 export type NftSet = z.infer<typeof set>;
+/** Of verdicts. */
+export type NftMap = z.infer<typeof map>;
 
 export interface Ruleset {
   readonly chains: readonly NftChain[];
   readonly rules: readonly NftRule[];
   readonly sets: readonly NftSet[];
-  /** Kinds of objects that are no chains, rules or sets: `flowtable "f" of inet edge`. */
+  readonly maps: readonly NftMap[];
+  /** Kinds of objects that are no chains, rules, sets or verdict maps: `flowtable "f" of inet edge`. */
   readonly others: readonly string[];
 }
 
@@ -68,6 +73,7 @@ export function readRuleset(file: string, text: string): Ruleset | Problem {
     chains: [] as NftChain[],
     rules: [] as NftRule[],
     sets: [] as NftSet[],
+    maps: [] as NftMap[],
     others: [] as string[],
   };
   for (const one of outer.data.nftables) {
@@ -82,7 +88,7 @@ export function readRuleset(file: string, text: string): Ruleset | Problem {
 function readObject(
   kind: string,
   value: unknown,
-  found: { chains: NftChain[]; rules: NftRule[]; sets: NftSet[]; others: string[] },
+  found: { chains: NftChain[]; rules: NftRule[]; sets: NftSet[]; maps: NftMap[]; others: string[] },
 ): string | undefined {
   const keep = <T>(schema: z.ZodType<T>, into: T[]): string | undefined => {
     const parsed = schema.safeParse(value);
@@ -92,6 +98,10 @@ function readObject(
     }
     into.push(parsed.data);
     return undefined;
+  };
+  const keepOther = (): undefined => {
+    const named = object.safeParse(value).data ?? {};
+    found.others.push(`${kind} "${String(named.name)}" of ${String(named.family)} ${String(named.table)}`);
   };
   switch (kind) {
     case 'metainfo':
@@ -103,10 +113,11 @@ function readObject(
       return keep(rule, found.rules);
     case 'set':
       return keep(set, found.sets);
-    default: {
-      const named = object.safeParse(value).data ?? {};
-      found.others.push(`${kind} "${String(named.name)}" of ${String(named.family)} ${String(named.table)}`);
-      return undefined;
-    }
+    case 'map':
+      // Others, of addresses and ports, are for translation.
+      if (object.safeParse(value).data?.map === 'verdict') return keep(map, found.maps);
+      return keepOther();
+    default:
+      return keepOther();
   }
 }

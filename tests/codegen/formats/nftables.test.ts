@@ -5,7 +5,13 @@ import { type NftOptions, readNftables } from '../../../codegen/formats/nftables
 import { writePolicy } from '../../../codegen/formats/write.js';
 import { patient } from '../policy.js';
 
-const usual: NftOptions = { name: 'r', interfaces: ['wan', 'lan'], vlans: new Map(), forward: 'out' };
+const usual: NftOptions = {
+  name: 'r',
+  interfaces: ['wan', 'lan'],
+  vlans: new Map(),
+  forward: 'out',
+  runTimeSets: [],
+};
 
 const chain = (hook: string, more: object = {}) => ({
   chain: {
@@ -111,6 +117,112 @@ export default router('r', {
   t.true(checked.ok, JSON.stringify(!checked.ok && checked.diagnostics));
 });
 
+const set = (name: string, type: unknown, elem: readonly unknown[], flags: readonly string[] = []) => ({
+  set: { family: 'inet', table: 't', name, handle: 9, type, flags, elem },
+});
+const from = (name: string, op = '==') => match(payload('ip', 'saddr'), `@${name}`, op);
+const dport = (protocol: string, right: unknown) => match(payload(protocol, 'dport'), right);
+const range = (from: unknown, to: unknown) => ({ range: [from, to] });
+const rulesIn = (text: string) => text.match(/^ *(allow|deny)\(.*$/gm)?.map((line) => line.trim());
+
+test('named sets: intervals, both families, ports; one that is empty changes at run time', async (t) => {
+  t.timeout(60_000);
+  const objects = [
+    set('inner', 'ipv4_addr', ['192.0.2.1', range('10.0.0.0', '10.0.2.255')], ['interval']),
+    set('inner6', { typeof: { payload: { protocol: 'ip6', field: 'saddr' } } }, [
+      { elem: { val: { prefix: { addr: '2001:db8::', len: 32 } }, comment: 'ours' } },
+    ]),
+    set('web-ports', 'inet_service', [80, 443, range(8000, 8099)], ['interval']),
+    set('blocked', 'ipv4_addr', []),
+    set('nobody asks', 'ipv4_addr', [{ elem: { val: '9.9.9.9', timeout: 60 } }], ['timeout']),
+    chain('prerouting', { policy: 'accept' }),
+    rule('prerouting', from('blocked'), { drop: null }),
+    rule('prerouting', from('inner'), dport('tcp', '@web-ports'), accept),
+    rule('prerouting', match(payload('ip6', 'saddr'), '@inner6'), dport('udp', '@web-ports'), accept),
+    rule('prerouting', from('inner', '!='), accept),
+  ];
+  const text = policyOf(objects);
+  t.is(
+    text.slice(0, text.indexOf('export const incoming')),
+    `export const inner = nets('10.0.0.0/23', '10.0.2.0/24', '192.0.2.1');
+
+export const inner6 = nets('2001:db8::/32');
+
+export const blocked = set('blocked', { family: 4 });
+
+export const webPorts = tcp(80, 443, '8000-8099');
+
+export const webPortsUdp = udp(80, 443, '8000-8099');
+
+`,
+  );
+  const [first, second, third] = rulesIn(text)!;
+  t.is(first, 'deny({ from: blocked }),');
+  t.is(second, 'allow({ from: inner, service: webPorts }),');
+  t.is(third, 'allow({ from: inner6, service: webPortsUdp }),');
+  const result = read(objects);
+  if (!result.ok) return t.fail();
+  t.regex(result.value.assumptions.join('\n'), /Set blocked changes at run time\. It is empty at first/);
+  const { result: checked } = await finishImport(result.value, 'r.ts', { limits: patient });
+  t.true(checked.ok, JSON.stringify(!checked.ok && checked.diagnostics));
+});
+
+test('sets that are asked to change at run time have their contents in files', async (t) => {
+  t.timeout(60_000);
+  const objects = [
+    set('blocked', 'ipv4_addr', ['9.9.9.9', range('10.0.0.1', '10.0.0.2')], ['interval']),
+    set('fixed', 'ipv4_addr', ['192.0.2.1'], ['constant']),
+    set('six', 'ipv6_addr', ['2001:db8::1']),
+    chain('prerouting'),
+    rule('prerouting', from('blocked'), from('blocked'), { drop: null }),
+    rule('prerouting', from('fixed'), accept),
+    rule('prerouting', match(payload('ip6', 'daddr'), '@six'), accept),
+  ];
+  const result = read(objects, { runTimeSets: ['all'] });
+  if (!result.ok) return t.fail();
+  const { text, files, result: checked } = await finishImport(result.value, 'r.ts', { limits: patient });
+  t.true(checked.ok, JSON.stringify(!checked.ok && checked.diagnostics));
+  t.regex(text, /export const blocked = set\('blocked', \{ family: 4, file: '\.\/blocked\.txt' \}\)/);
+  t.regex(text, /export const fixed = nets\('192\.0\.2\.1'\)/);
+  t.deepEqual(files, [
+    { name: 'blocked.txt', text: '9.9.9.9/32\n10.0.0.1/32\n10.0.0.2/32\n' },
+    { name: 'six.txt', text: '2001:db8::1/128\n' },
+  ]);
+  t.regex(policyOf(objects, { runTimeSets: ['six'] }), /set\('six'[\s\S]*allow\(\{ to: six \}\)/);
+});
+
+test('concatenations and verdict maps with a name: a rule for each element', (t) => {
+  const pairs = [
+    { concat: ['192.0.2.1', 22] },
+    { concat: [{ prefix: { addr: '192.0.2.128', len: 25 } }, range(80, 81)] },
+  ];
+  const both = { concat: [payload('ip', 'daddr'), payload('tcp', 'dport')] };
+  const verdicts = { family: 'inet', table: 't', name: 'v', handle: 4, type: 'inet_service', map: 'verdict' };
+  const text = policyOf([
+    set('pairs', ['ipv4_addr', 'inet_service'], pairs, ['interval']),
+    {
+      map: {
+        ...verdicts,
+        elem: [
+          [22, { accept: null }],
+          [range(53, 60), { drop: null }],
+        ],
+      },
+    },
+    chain('prerouting'),
+    rule('prerouting', match(both, '@pairs'), accept),
+    rule('prerouting', match(both, { set: [{ concat: ['9.9.9.9', 1] }] }), { drop: null }),
+    rule('prerouting', { vmap: { key: payload('udp', 'dport'), data: '@v' } }),
+  ]);
+  t.deepEqual(rulesIn(text), [
+    "allow({ to: nets('192.0.2.1'), service: tcp(22) }),",
+    "allow({ to: nets('192.0.2.128/25'), service: tcp('80-81') }),",
+    "deny({ to: nets('9.9.9.9'), service: tcp(1) }),",
+    'allow({ service: udp(22) }),',
+    "deny({ service: udp('53-60') }),",
+  ]);
+});
+
 test('the policy of a table for one family is asked for that family alone', (t) => {
   const ip = { family: 'ip' };
   const text = policyOf([chain('prerouting', ip)]);
@@ -207,7 +319,12 @@ test(
   [match(payload('tcp', 'flags'), ['syn', 'ack'], 'in'), accept],
   /one of several TCP flags/,
 );
-test('a concatenation', refuses, [match({ concat: [] }, 1), accept], /tests of concat/);
+test(
+  'a concatenation, negated',
+  refuses,
+  [match({ concat: [payload('ip', 'saddr')] }, { set: [{ concat: ['9.9.9.9'] }] }, '!='), accept],
+  /a concatenation, negated/,
+);
 
 const refusesAll = test.macro(
   (t, objects: readonly object[], expected: RegExp, options: Partial<NftOptions> = {}) => {
@@ -215,6 +332,62 @@ const refusesAll = test.macro(
     t.false(result.ok);
     t.regex(result.ok ? '' : result.problems.map((one) => one.message).join('\n'), expected);
   },
+);
+for (const [what, flags, elem, expected] of [
+  [
+    'a set with timeouts',
+    ['timeout'],
+    ['9.9.9.9'],
+    /handle 7 of inet t forward: set @s changes by itself \(timeout\)/,
+  ],
+  ['a set that packets fill', ['dynamic'], [], /set @s changes by itself \(dynamic\)/],
+  ['an element that ends', [], [{ elem: { val: '9.9.9.9', timeout: 60, expires: 3 } }], /has a timeout/],
+] as const)
+  test(
+    what,
+    refusesAll,
+    [set('s', 'ipv4_addr', elem, flags), chain('forward'), rule('forward', from('s'), accept)],
+    expected,
+    {
+      runTimeSets: [],
+    },
+  );
+const blocked = set('blocked', 'ipv4_addr', []);
+test(
+  'what is not in a set that changes at run time',
+  refusesAll,
+  [blocked, chain('forward'), rule('forward', from('blocked', '!='), accept)],
+  /what is not in @blocked, which changes at run time: a predicate can say it/,
+);
+test(
+  'two sets that change at run time',
+  refusesAll,
+  [
+    blocked,
+    set('more', 'ipv4_addr', []),
+    chain('forward'),
+    rule('forward', from('blocked'), from('more'), accept),
+  ],
+  /two sets that change at run time for one address/,
+);
+test(
+  'a set that is to change, and is not there',
+  refusesAll,
+  [blocked, chain('forward'), rule('forward', from('blocked'), accept)],
+  /no rule asks for a set of addresses 'bloked'/,
+  { runTimeSets: ['bloked'] },
+);
+test(
+  'a verdict map that is not there',
+  refusesAll,
+  [chain('forward'), rule('forward', { vmap: { key: payload('tcp', 'dport'), data: '@gone' } })],
+  /verdict map @gone is not here/,
+);
+test(
+  'a map for translation',
+  refusesAll,
+  [{ map: { family: 'inet', table: 't', name: 'm', handle: 1, type: 'inet_service', map: 'ipv4_addr' } }],
+  /map "m" of inet t has no counterpart/,
 );
 const jump = (target: string) => rule('forward', { jump: { target } });
 const other = { chain: { family: 'inet', table: 't', name: 'c', handle: 3 } };
