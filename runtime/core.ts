@@ -90,6 +90,13 @@ export function composeCore(parts: CoreParts): Core {
   };
   let stopped = false;
   readNeighbours(parts.first);
+  // An engine that is going, or does not have the interface yet, is asked again a second later.
+  rib.onOwnGateway(
+    (slot, address) =>
+      void link()
+        .wantNeighbour(slot, address)
+        .catch(() => undefined),
+  );
   const serve = async (next: EngineLink, adopted: boolean): Promise<void> => {
     rib.attach(next);
     readNeighbours(next);
@@ -114,6 +121,7 @@ export function composeCore(parts: CoreParts): Core {
         .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the engine did not stop cleanly'));
     }
     link().release();
+    await sets.close();
     if (handBack) interfaces.restore();
   };
   return { link, deployer, sets, localRoutes, refresh, stop };

@@ -167,6 +167,14 @@ static void set_neighbour(struct mill_engine *engine, const struct mill_msg *req
 	mill_own_change(engine, &change, error);
 }
 
+static void want_neighbour(struct mill_engine *engine, const struct mill_msg *request,
+                           struct mill_error *error)
+{
+	struct mill_resolve wish;
+	memcpy(&wish, request->payload, sizeof(wish));
+	mill_own_ask_for(engine, &wish, error);
+}
+
 static void set_acl(struct mill_engine *engine, const struct mill_msg *request)
 {
 	uint32_t enabled;
@@ -231,6 +239,10 @@ static void serve(struct mill_engine *engine, const struct mill_msg *request, co
 	case MILL_MSG_SET_NEIGHBOUR:
 		if (expect(request, sizeof(struct mill_neighbour_change), n_fds, 0, &error))
 			set_neighbour(engine, request, &error);
+		break;
+	case MILL_MSG_WANT_NEIGHBOUR:
+		if (expect(request, sizeof(struct mill_resolve), n_fds, 0, &error))
+			want_neighbour(engine, request, &error);
 		break;
 	case MILL_MSG_SET_ACL:
 		if (expect(request, sizeof(uint32_t), n_fds, 0, &error))

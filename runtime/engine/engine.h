@@ -307,6 +307,7 @@ void mill_own_drop(struct mill_engine *, uint16_t iface_slot);
 /* The carrier of these ports (bits) was lost, if only for a moment: others may be there now. */
 void mill_own_lost(struct mill_engine *, uint64_t ports);
 bool mill_own_change(struct mill_engine *, const struct mill_neighbour_change *, struct mill_error *);
+void mill_own_ask_for(struct mill_engine *, const struct mill_resolve *, struct mill_error *);
 /* Workers: is this punt the engine's own to deal with? Then here it is. */
 bool mill_own_wants(struct mill_worker *, uint16_t iface, const uint8_t *frame, uint16_t len, uint16_t l3);
 void mill_own_receive(struct mill_worker *, uint16_t iface, enum mill_punt_class, const uint8_t *frame,

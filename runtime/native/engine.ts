@@ -160,6 +160,8 @@ export interface EngineLink {
   }): Promise<void>;
   /** A static neighbour on an interface without a face in the kernel; without a MAC, what is known of it is forgotten. */
   setNeighbour(slot: number, address: string, mac: string | undefined): Promise<void>;
+  /** Somebody wants to know a neighbour on such an interface: it is asked for, unless it is known. */
+  wantNeighbour(slot: number, address: string): Promise<void>;
   setAcl(enabled: boolean): Promise<void>;
   lookup(to: string | number): Promise<CompiledRoute>;
   stop(): Promise<void>;

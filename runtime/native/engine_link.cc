@@ -28,6 +28,8 @@ static const char *request_name(uint16_t type)
 		return "setInterface";
 	case MILL_MSG_SET_NEIGHBOUR:
 		return "setNeighbour";
+	case MILL_MSG_WANT_NEIGHBOUR:
+		return "wantNeighbour";
 	case MILL_MSG_SET_ACL:
 		return "setAcl";
 	case MILL_MSG_LOOKUP:
@@ -70,6 +72,7 @@ Napi::Function EngineLink::define(Napi::Env env)
 	                    InstanceMethod<&EngineLink::discard>("discard"),
 	                    InstanceMethod<&EngineLink::set_interface>("setInterface"),
 	                    InstanceMethod<&EngineLink::set_neighbour>("setNeighbour"),
+	                    InstanceMethod<&EngineLink::want_neighbour>("wantNeighbour"),
 	                    InstanceMethod<&EngineLink::set_acl>("setAcl"),
 	                    InstanceMethod<&EngineLink::lookup>("lookup"),
 	                    InstanceMethod<&EngineLink::put_set>("putSet"),

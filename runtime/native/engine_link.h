@@ -54,6 +54,7 @@ class EngineLink : public Napi::ObjectWrap<EngineLink>
 	Napi::Value discard(const Napi::CallbackInfo &info);
 	Napi::Value set_interface(const Napi::CallbackInfo &info);
 	Napi::Value set_neighbour(const Napi::CallbackInfo &info);
+	Napi::Value want_neighbour(const Napi::CallbackInfo &info);
 	Napi::Value set_acl(const Napi::CallbackInfo &info);
 	Napi::Value put_set(const Napi::CallbackInfo &info);
 	Napi::Value drop_set(const Napi::CallbackInfo &info);

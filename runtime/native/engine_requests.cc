@@ -98,6 +98,18 @@ Napi::Value EngineLink::set_neighbour(const Napi::CallbackInfo &info)
 	});
 }
 
+Napi::Value EngineLink::want_neighbour(const Napi::CallbackInfo &info)
+{
+	return asked(info.Env(), [&] {
+		mill_resolve wish = {};
+		wish.iface = static_cast<uint16_t>(as_integer(info[0], "slot", 0, MILL_MAX_IFACES - 1));
+		const Address address = Address::parse(as_string(info[1], "address"));
+		wish.family = address.family;
+		memcpy(wish.address, address.bytes, sizeof wish.address);
+		return request(info.Env(), MILL_MSG_WANT_NEIGHBOUR, &wish, sizeof wish, {}, nullptr);
+	});
+}
+
 Napi::Value EngineLink::set_acl(const Napi::CallbackInfo &info)
 {
 	return asked(info.Env(), [&] {

@@ -174,6 +174,8 @@ export interface Rib {
   status(): RibStatus;
   /** Links or addresses changed, or rules (coalesced): the daemon looks again. */
   onLinks(listener: () => void): void;
+  /** A gateway of a rule is on an own link, and nobody has heard of it: the engine is to ask. At most once a second each. */
+  onOwnGateway(listener: (slot: number, address: string) => void): void;
   /**
    * Resolves when the engine has applied everything known at the call, what waits in the netlink socket included;
    * while nothing is fed (no engine, no interfaces yet, decoupled), when the RIB knows it.

@@ -58,6 +58,7 @@ Napi::Function RibObject::define(Napi::Env env)
 	                    InstanceMethod<&RibObject::resolve>("resolve"),
 	                    InstanceMethod<&RibObject::status>("status"),
 	                    InstanceMethod<&RibObject::on_links>("onLinks"),
+	                    InstanceMethod<&RibObject::on_own_gateway>("onOwnGateway"),
 	                    InstanceMethod<&RibObject::settled>("settled"),
 	                    InstanceMethod<&RibObject::audit>("audit"),
 	                    InstanceMethod<&RibObject::set_audit>("setAudit"),
@@ -124,6 +125,10 @@ void RibObject::handle(Napi::Env env)
 		if (!audit_listener_.IsEmpty())
 			audit_listener_.Call({object});
 	}
+	for (const auto &[address, ifindex] : rib_->take_own_wanted())
+		if (!gateway_listener_.IsEmpty())
+			gateway_listener_.Call({Napi::Number::New(env, ifindex - own_ifindex),
+			                        Napi::String::New(env, address.text())});
 	if (rib_->take_links_changed() && !listener_.IsEmpty())
 		listener_.Call({});
 	Unref();
@@ -171,6 +176,14 @@ Napi::Value RibObject::on_links(const Napi::CallbackInfo &info)
 	listener_.Reset();
 	if (info[0].IsFunction())
 		listener_ = Napi::Persistent(info[0].As<Napi::Function>());
+	return info.Env().Undefined();
+}
+
+Napi::Value RibObject::on_own_gateway(const Napi::CallbackInfo &info)
+{
+	gateway_listener_.Reset();
+	if (info[0].IsFunction())
+		gateway_listener_ = Napi::Persistent(info[0].As<Napi::Function>());
 	return info.Env().Undefined();
 }
 

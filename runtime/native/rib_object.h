@@ -51,6 +51,7 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	Napi::Value resolve(const Napi::CallbackInfo &info);
 	Napi::Value status(const Napi::CallbackInfo &info);
 	Napi::Value on_links(const Napi::CallbackInfo &info);
+	Napi::Value on_own_gateway(const Napi::CallbackInfo &info);
 	Napi::Value settled(const Napi::CallbackInfo &info);
 	Napi::Value audit(const Napi::CallbackInfo &info);
 	Napi::Value set_audit(const Napi::CallbackInfo &info);
@@ -76,7 +77,7 @@ class RibObject : public Napi::ObjectWrap<RibObject>
 	std::map<uint64_t, Napi::Promise::Deferred> waits_;
 	uint64_t ticket_ = 0;
 	FpmStream fpm_;
-	Napi::FunctionReference listener_, audit_listener_;
+	Napi::FunctionReference listener_, audit_listener_, gateway_listener_;
 };
 
 Napi::Value create_rib(const Napi::CallbackInfo &info);

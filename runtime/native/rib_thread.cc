@@ -254,7 +254,7 @@ void RibThread::serve_requests()
 		wanted.swap(wanted_);
 	}
 	for (const NeighbourKey &neighbour : wanted)
-		ask_kernel(neighbour);
+		ask(neighbour);
 }
 
 void RibThread::serve_recouples()
@@ -341,18 +341,36 @@ void RibThread::resolve(const NeighbourKey &neighbour)
 	wake();
 }
 
-/* NTF_USE: the kernel resolves it, or makes sure that it is still there, as if it had a packet for it. */
-void RibThread::ask_kernel(const NeighbourKey &neighbour)
+std::vector<NeighbourKey> RibThread::take_own_wanted()
+{
+	const std::lock_guard<std::mutex> guard(requests_lock_);
+	return std::exchange(own_wanted_, {});
+}
+
+void RibThread::ask(const NeighbourKey &neighbour)
 {
 	const uint64_t at = now();
-	if (is_own(neighbour.second))
-		return; /* the engine asks by itself */
 	if (asked_at_.size() > remembered)
 		asked_at_.clear();
 	uint64_t &last = asked_at_[neighbour];
 	if (last != 0 && at - last < second)
 		return;
 	last = at;
+	if (!is_own(neighbour.second)) {
+		ask_kernel(neighbour);
+		return;
+	}
+	{
+		const std::lock_guard<std::mutex> guard(requests_lock_);
+		if (own_wanted_.size() < remembered)
+			own_wanted_.push_back(neighbour);
+	}
+	on_event_();
+}
+
+/* NTF_USE: the kernel resolves it, or makes sure that it is still there, as if it had a packet for it. */
+void RibThread::ask_kernel(const NeighbourKey &neighbour)
+{
 	NetlinkRequest request(RTM_NEWNEIGH, NLM_F_CREATE);
 	auto *header = request.header<ndmsg>();
 	header->ndm_family = neighbour.first.family == 4 ? AF_INET : AF_INET6;
@@ -373,7 +391,7 @@ void RibThread::refresh_neighbours()
 	const auto wanted =
 	    work([&](Rib &rib) { return rib.to_refresh(at, options_.arp_max_tries, refreshes / 4); });
 	for (const NeighbourKey &neighbour : wanted)
-		ask_kernel(neighbour);
+		ask(neighbour);
 }
 
 } // namespace mill

@@ -68,6 +68,8 @@ class RibThread
 	void set_tables(const std::vector<uint32_t> &tables);
 	/* What the engine's FIB can be read from; null for no engine. */
 	void set_compiled(std::shared_ptr<const CompiledFib> fib);
+	/* Gateways on own links that the engine is to ask for. */
+	std::vector<NeighbourKey> take_own_wanted();
 	bool take_links_changed()
 	{
 		return links_changed_.exchange(false);
@@ -117,6 +119,7 @@ class RibThread
 	void serve_recouples();
 	void advance_waits();
 	void refresh_neighbours();
+	void ask(const NeighbourKey &neighbour);
 	void ask_kernel(const NeighbourKey &neighbour);
 	/* The thread's turn with the table; it gives way to JavaScript first. */
 	template <typename Body> auto work(Body body)
@@ -145,7 +148,7 @@ class RibThread
 	std::shared_ptr<const CompiledFib> compiled_;
 	uint32_t audit_seconds_;
 	std::vector<uint32_t> asked_tables_;
-	std::vector<NeighbourKey> wanted_;
+	std::vector<NeighbourKey> wanted_, own_wanted_;
 
 	/* the thread's own */
 	std::vector<uint32_t> tables_;

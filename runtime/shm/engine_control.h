@@ -25,7 +25,8 @@ enum mill_msg_type {
 	MILL_MSG_ADOPT_DONE, /* all descriptors sent: resume forwarding with the state's running generation */
 	MILL_MSG_SET_NEIGHBOUR, /* struct mill_neighbour_change: on an interface without a face in the kernel */
 	MILL_MSG_SET_PUT, /* fd: a set's memfd (sealed), shm/set.h; takes the place of that of the same name. ← after the grace period */
-	MILL_MSG_SET_DROP, /* char[MILL_NAME_SIZE]: a set that no generation names */
+	MILL_MSG_SET_DROP,       /* char[MILL_NAME_SIZE]: a set that no generation names */
+	MILL_MSG_WANT_NEIGHBOUR, /* struct mill_resolve: asked for, unless it is known; no face in the kernel */
 	/* notices */
 	MILL_MSG_NOTICE_HOLD = 64, /* struct mill_hold + fd: keep a duplicate of this */
 	MILL_MSG_NOTICE_RELEASE,   /* struct mill_hold: close yours */

@@ -12,10 +12,13 @@ import { Netmill } from '../support/netmill.js';
 import { Lab, type Node, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 
-const policyWith = (lan: string) => `import { router } from 'netmill'
+const policyWith = (lan: string) => `import { nets, nexthop, pbr, router } from 'netmill'
+const spare = pbr('spare', [
+  nexthop(['10.0.2.2', '2001:db8:2::2'], { to: nets('10.77.0.0/16', '2001:db8:77::/48') }).or(['10.0.2.3', '2001:db8:2::3']),
+])
 export default router('faceless', {
   interfaces: {
-    lan: { port: 'xdp:r0', host: 'none', fallback: 'drop', address: ${lan} },
+    lan: { port: 'xdp:r0', host: 'none', fallback: 'drop', address: ${lan}, pbr: spare },
     server: { port: 'xdp:r1', host: 'none', fallback: 'drop', address: ['10.0.2.1/24', '2001:db8:2::1/64'] },
   },
   routes: { '10.9.0.0/16': '10.0.2.2', '2001:db8:9::/48': '2001:db8:2::2' },
@@ -57,7 +60,11 @@ async function build(lab: Lab): Promise<Bed> {
     { node: router, device: 'r0' },
   );
   await lab.link(
-    { node: server, device: 's0', addresses: ['10.0.2.2/24', '2001:db8:2::2/64'] },
+    {
+      node: server,
+      device: 's0',
+      addresses: ['10.0.2.2/24', '10.0.2.3/24', '2001:db8:2::2/64', '2001:db8:2::3/64'],
+    },
     { node: router, device: 'r1' },
   );
   await client.ip('route add default via 10.0.1.1', 'route add ::/0 via 2001:db8:1::1');
@@ -98,6 +105,11 @@ function neighbour(all: readonly NeighbourReply[], address: string): NeighbourRe
 
 bedTest('the router is reached, and reached through, in both families', async (t, bed) => {
   const { client, server, netmill } = bed;
+  // Nothing is sent to those that stand in, and yet they are known when they are needed.
+  for (const address of ['10.0.2.3', '2001:db8:2::3'])
+    await until(`${address} to be known`, async () =>
+      Boolean(neighbour(await netmill.json<NeighbourReply[]>('arp'), address)?.mac),
+    );
   await reachable(t, client, [...near, ...far]);
   await reachable(t, server, ['10.0.1.2', '2001:db8:1::2']);
   const gateways = await netmill.json<NeighbourReply[]>('arp');

@@ -147,22 +147,40 @@ static void ask(struct mill_worker *worker, struct mill_neighbour *n)
 	put(mill_own_of(worker), n, &next);
 }
 
-struct mill_neighbour *mill_neighbour_want(struct mill_worker *worker, uint16_t slot, uint8_t family,
-                                           const uint8_t *address)
+/* INCOMPLETE from now on, and to be asked, if it is not known. NULL: no room. */
+static struct mill_neighbour *begin(struct mill_own *own, uint16_t slot, uint8_t family,
+                                    const uint8_t *address, uint64_t now, bool *fresh)
 {
-	struct mill_own *own = mill_own_of(worker);
 	struct mill_neighbour *n = mill_neighbour_find(own, slot, family, address);
+	*fresh = false;
 	if (n != NULL && n->state != MILL_NEIGHBOUR_FAILED)
 		return n;
 	if (own->n_incomplete >= MOST_INCOMPLETE)
 		return NULL;
 	if (n == NULL)
 		n = make(own, slot, family, address);
-	if (n == NULL || (n->asked_ns != 0 && worker->now_ns - n->asked_ns < MILL_NS_PER_S))
+	if (n == NULL || (n->asked_ns != 0 && now - n->asked_ns < MILL_NS_PER_S))
 		return n;
-	enter(own, n, MILL_NEIGHBOUR_INCOMPLETE, NULL, 0);
-	ask(worker, n);
+	enter(own, n, MILL_NEIGHBOUR_INCOMPLETE, NULL, now);
+	*fresh = true;
 	return n;
+}
+
+struct mill_neighbour *mill_neighbour_want(struct mill_worker *worker, uint16_t slot, uint8_t family,
+                                           const uint8_t *address)
+{
+	bool fresh;
+	struct mill_neighbour *n = begin(mill_own_of(worker), slot, family, address, worker->now_ns, &fresh);
+	if (fresh)
+		ask(worker, n);
+	return n;
+}
+
+void mill_neighbour_ask_for(struct mill_own *own, uint16_t slot, uint8_t family, const uint8_t *address,
+                            uint64_t now)
+{
+	bool fresh;
+	begin(own, slot, family, address, now, &fresh);
 }
 
 void mill_neighbour_heard(struct mill_own *own, uint16_t slot, uint8_t family, const uint8_t *address,

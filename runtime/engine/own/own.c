@@ -285,6 +285,22 @@ void mill_own_lost(struct mill_engine *engine, uint64_t ports)
 	pthread_mutex_unlock(&own->lock);
 }
 
+void mill_own_ask_for(struct mill_engine *engine, const struct mill_resolve *wish, struct mill_error *error)
+{
+	struct mill_own *own = engine->own;
+	if (wish->iface >= MILL_MAX_IFACES || (wish->family != 4 && wish->family != 6)) {
+		mill_fail(error, EINVAL, "no neighbour can be like that");
+		return;
+	}
+	pthread_mutex_lock(&own->lock);
+	const bool used = own->iface[wish->iface].used;
+	if (used && own->iface[wish->iface].up)
+		mill_neighbour_ask_for(own, wish->iface, wish->family, wish->address, mill_now());
+	pthread_mutex_unlock(&own->lock);
+	if (!used)
+		mill_fail(error, ENOENT, "interface slot %u has a face in the kernel", wish->iface);
+}
+
 bool mill_own_change(struct mill_engine *engine, const struct mill_neighbour_change *change,
                      struct mill_error *error)
 {

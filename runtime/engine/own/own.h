@@ -113,6 +113,9 @@ struct mill_neighbour *mill_neighbour_find(const struct mill_own *, uint16_t slo
 /* Asked for from now on, if it is not known. NULL: no room. */
 struct mill_neighbour *mill_neighbour_want(struct mill_worker *, uint16_t slot, uint8_t family,
                                            const uint8_t *address);
+/* The same, of who has no packet for it: a worker asks at its next look at the timers. */
+void mill_neighbour_ask_for(struct mill_own *, uint16_t slot, uint8_t family, const uint8_t *address,
+                            uint64_t now);
 /* Something of it that does not say that it can be reached. `create`: it speaks to us, so it is known from now on. */
 void mill_neighbour_heard(struct mill_own *, uint16_t slot, uint8_t family, const uint8_t *address,
                           const uint8_t mac[6], uint64_t now, bool create);

@@ -282,7 +282,8 @@ void Rib::refresh_gateways(uint64_t now_ns, uint32_t max_tries, size_t most,
 			about.tries = 0;
 		else if (link->second.carrier() && about.tries++ == max_tries)
 			gateway_failed(key);
-		if (usable && found->second.state != NUD_STALE)
+		/* whom the engine knows it keeps alive by itself */
+		if (usable && (is_own(key.second) || found->second.state != NUD_STALE))
 			continue;
 		about.asked_ns = now_ns;
 		wanted.push_back(key);

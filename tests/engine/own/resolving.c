@@ -1,5 +1,6 @@
 /* Neighbours that are asked for, kept, given up, and whom the sources of what waited for them are told of. */
 #include "own/bed.h"
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,6 +39,35 @@ static void resolving(void)
 	engine_listen(&bed.engine, 10);
 	CHECK(bed.engine.n_neighbours > 0, "the daemon is told");
 	printf("ok neighbours are asked for, and what waits for them is sent\n");
+}
+
+static int want(uint16_t slot, const uint8_t *address)
+{
+	struct mill_resolve wish = {.iface = slot, .family = 4};
+	memcpy(wish.address, address, 4);
+	return engine_request(&bed.engine, MILL_MSG_WANT_NEIGHBOUR, &wish, sizeof(wish), NULL, 0, NULL);
+}
+
+/* A gateway that stands in: it must be known before packets go there. */
+static void asked_for_without_a_packet(void)
+{
+	static const uint8_t stand_in[4] = {10, 0, 2, 77};
+	uint8_t frame[2048];
+	CHECK(want(1, stand_in) == 0, "%s", bed.engine.error);
+	expect_request(stand_in, broadcast);
+	CHECK(known(1, stand_in, 4)->state == MILL_NEIGHBOUR_INCOMPLETE, "asked for");
+	CHECK(want(1, stand_in) == 0 && next_frame(&bed.b, frame, 10) == 0, "once");
+	send_arp(&bed.b, engine_mac(1), 2, mac_b, stand_in, source2);
+	usleep(20000);
+	CHECK(known(1, stand_in, 4)->state == MILL_NEIGHBOUR_REACHABLE, "known");
+	CHECK(want(1, stand_in) == 0 && next_frame(&bed.b, frame, 30) == 0, "who is known is not asked for");
+	CHECK(want(MILL_MAX_IFACES - 1, stand_in) == ENOENT, "not on an interface that the kernel has");
+	CHECK(want(MILL_MAX_IFACES, stand_in) == EINVAL, "nor on none");
+	struct mill_neighbour_change gone = {.iface = 1, .family = 4};
+	memcpy(gone.address, stand_in, 4);
+	CHECK(engine_request(&bed.engine, MILL_MSG_SET_NEIGHBOUR, &gone, sizeof(gone), NULL, 0, NULL) == 0,
+	      "%s", bed.engine.error);
+	printf("ok the daemon has neighbours asked for that no packet is for\n");
 }
 
 static void keeping_alive(void)
@@ -97,6 +127,7 @@ static void unreachable(void)
 void test_resolving(void)
 {
 	resolving();
+	asked_for_without_a_packet();
 	keeping_alive();
 	unreachable();
 }
