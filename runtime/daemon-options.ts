@@ -82,7 +82,9 @@ function parse(argv: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new MillError('usage', (error as Error).message, 'see netmilld --help');
+    // What Node adds is how to name a file like an option.
+    const [message] = (error as Error).message.split('. ');
+    throw new MillError('usage', message!, 'see netmilld --help');
   }
 }
 

@@ -74,7 +74,22 @@ function translate(one: ts.Diagnostic, code: 'NM1001' | 'NM1002'): Diagnostic {
   if (literal) return { ...base, ...valuePlace(one), code: 'NM1003', message: literal };
   if (moduleNotFound.includes(one.code))
     return { ...base, code: 'NM1004', message: firstLine(one.messageText) };
-  return { ...base, code, message: mostSpecific(text) };
+  return { ...base, code, message: mostSpecific(text), ...unnarrowed(text) };
+}
+
+/** Fields that a packet has when p.l4 says so (dsl/packet.ts). */
+const narrowed: Readonly<Record<string, string>> = {
+  sport: "p.l4 === 'tcp' or 'udp'",
+  dport: "p.l4 === 'tcp' or 'udp'",
+  flags: "p.l4 === 'tcp'",
+  icmpType: "p.l4 === 'icmp'",
+  icmpCode: "p.l4 === 'icmp'",
+};
+
+function unnarrowed(text: string): { readonly fix?: string } {
+  const [, field, type = ''] = /^Property '(\w+)' does not exist on type '(\w+)'/.exec(text) ?? [];
+  if (field === undefined || !Object.hasOwn(narrowed, field) || !/Packet$/.test(type)) return {};
+  return { fix: `ask first: ${narrowed[field]}.` };
 }
 
 /** The reason that our literal types carry, that of this literal: `'10.0.300.0' is not an IPv4 address`. */

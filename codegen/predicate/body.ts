@@ -129,7 +129,9 @@ function binary(context: Context, node: ts.BinaryExpression): BoolExpr | undefin
       fix: `write '${text}='.`,
     });
   if (kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment)
-    return refuse(context, node, 'NM2102', 'a predicate changes nothing: an assignment cannot be compiled');
+    return refuse(context, node, 'NM2102', 'a predicate changes nothing: an assignment cannot be compiled', {
+      fix: "compare with '===', or declare another constant.",
+    });
   return refuse(context, node, 'NM2107', 'a number is used where true or false is needed', {
     fix: `compare it: '(${what(node).slice(1, -1)}) !== 0'.`,
   });
@@ -159,7 +161,12 @@ function l4Comparison(context: Context, node: ts.BinaryExpression): BoolExpr | u
   const value = needsPacket(context, other) ? undefined : constant(context, other);
   if (value === 'other') return not(or(or(l4.tcp!, l4.udp!), l4.icmp!));
   const known = typeof value === 'string' && Object.hasOwn(l4, value) ? l4[value] : undefined;
-  return known ?? refuse(context, other, 'NM2108', "p.l4 is 'tcp', 'udp', 'icmp' or 'other'");
+  return (
+    known ??
+    refuse(context, other, 'NM2108', 'this is no name that p.l4 may have', {
+      expected: "'tcp', 'udp', 'icmp' or 'other'",
+    })
+  );
 }
 
 function isTruth(context: Context, node: ts.Expression): boolean {
@@ -170,14 +177,18 @@ function truth(context: Context, node: ts.Expression): BoolExpr | undefined {
   const value = constant(context, node);
   if (typeof value === 'boolean') return { kind: 'constant', value };
   if (value === undefined) return undefined;
-  return refuse(context, node, 'NM2107', `${what(node)} is not true or false`);
+  return refuse(context, node, 'NM2107', `${what(node)} is not true or false`, {
+    fix: 'compare it with something.',
+  });
 }
 
 function local(context: Context, node: ts.Identifier): BoolExpr | undefined {
   const declared = symbolOf(context, node)?.valueDeclaration;
   if (declared && ts.isVariableDeclaration(declared) && declared.initializer)
     return condition(context, declared.initializer);
-  return refuse(context, node, 'NM2107', `'${node.text}' is not true or false`);
+  return refuse(context, node, 'NM2107', `'${node.text}' is not true or false`, {
+    fix: 'compare it with something.',
+  });
 }
 
 /** `p.fragment` and `p.flags.syn`. */
@@ -191,7 +202,9 @@ function property(context: Context, node: ts.Expression): BoolExpr | undefined {
     });
   }
   if (field === undefined)
-    return refuse(context, node, 'NM2102', `${what(node)} cannot be compiled into the forwarder`);
+    return refuse(context, node, 'NM2102', `${what(node)} cannot be compiled into the forwarder`, {
+      fix: 'write a condition of packet fields and constants instead.',
+    });
   return refuse(context, node, 'NM2107', `${what(node)} is not true or false`, {
     fix: `compare it: 'p.${field} !== 0'.`,
   });

@@ -71,9 +71,13 @@ function arrowOf(context: Context, call: ts.CallExpression): ts.ArrowFunction | 
     );
   const [parameter, ...more] = given.parameters;
   if (given.modifiers?.some((one) => one.kind === ts.SyntaxKind.AsyncKeyword))
-    return refuse(context, given, 'NM2101', 'an async function cannot be compiled into the forwarder');
+    return refuse(context, given, 'NM2101', 'an async function cannot be compiled into the forwarder', {
+      fix: "leave 'async' out.",
+    });
   if (more[0] || parameter?.initializer || parameter?.dotDotDotToken)
-    return refuse(context, more[0] ?? parameter!, 'NM2101', 'a predicate has one parameter, the packet');
+    return refuse(context, more[0] ?? parameter!, 'NM2101', 'a predicate has one parameter, the packet', {
+      expected: '(p) => …',
+    });
   if (parameter && !ts.isIdentifier(parameter.name))
     return refuse(context, parameter, 'NM2101', 'the packet cannot be taken apart here', {
       fix: "name it: '(p) => …', and read 'p.len'.",

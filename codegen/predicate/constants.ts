@@ -27,7 +27,10 @@ export function constant(context: Context, expression: ts.Expression, depth = 0)
     ts.isAsExpression(expression) && isConstAssertion(expression)
       ? bare(expression.expression)
       : bare(expression);
-  if (depth > 50) return refuse(context, node, 'NM2103', 'this value refers to itself');
+  if (depth > 50)
+    return refuse(context, node, 'NM2103', 'this value refers to itself', {
+      fix: 'give it a value of its own.',
+    });
   if (ts.isNumericLiteral(node)) return Number(node.text.replaceAll('_', ''));
   if (ts.isStringLiteral(node)) return node.text;
   if (node.kind === ts.SyntaxKind.TrueKeyword) return true;
@@ -45,11 +48,16 @@ function unary(context: Context, node: ts.PrefixUnaryExpression, depth: number):
   const value = constant(context, node.operand, depth + 1);
   if (value === undefined) return undefined;
   if (node.operator === ts.SyntaxKind.ExclamationToken && typeof value === 'boolean') return !value;
-  if (typeof value !== 'number') return refuse(context, node, 'NM2102', 'this operator needs a number');
+  if (typeof value !== 'number')
+    return refuse(context, node, 'NM2102', 'this operator needs a number', {
+      expected: 'a number',
+    });
   if (node.operator === ts.SyntaxKind.MinusToken) return -value;
   if (node.operator === ts.SyntaxKind.PlusToken) return value;
   if (node.operator === ts.SyntaxKind.TildeToken) return ~value;
-  return refuse(context, node, 'NM2102', 'a predicate changes nothing: there is no ++ or -- in it');
+  return refuse(context, node, 'NM2102', 'a predicate changes nothing: there is no ++ or -- in it', {
+    fix: 'write the sum: + 1 or - 1.',
+  });
 }
 
 function binary(context: Context, node: ts.BinaryExpression, depth: number): Constant | undefined {
@@ -60,12 +68,15 @@ function binary(context: Context, node: ts.BinaryExpression, depth: number): Con
       node.operatorToken,
       'NM2102',
       `'${node.operatorToken.getText()}' cannot be used here`,
+      { fix: 'compute the value outside of the predicate, as an exported constant.' },
     );
   const left = constant(context, node.left, depth + 1);
   const right = constant(context, node.right, depth + 1);
   if (left === undefined || right === undefined) return undefined;
   if (typeof left === 'number' && typeof right === 'number') return compute(left, right);
-  return refuse(context, node, 'NM2102', `'${node.operatorToken.getText()}' needs two numbers`);
+  return refuse(context, node, 'NM2102', `'${node.operatorToken.getText()}' needs two numbers`, {
+    expected: 'a number on each side',
+  });
 }
 
 function named(context: Context, node: ts.Identifier, depth: number): Constant | undefined {
@@ -95,7 +106,9 @@ export function constantDeclaration(
 ): ts.VariableDeclaration | undefined {
   const declaration = symbolOf(context, node)?.valueDeclaration;
   if (declaration === undefined)
-    return refuse(context, node, 'NM2103', `'${node.text}' is not known when the forwarder is built`);
+    return refuse(context, node, 'NM2103', `'${node.text}' is not known when the forwarder is built`, {
+      fix: 'use the packet, or a constant of the file.',
+    });
   const related = [
     { origin: placeOf(nameOf(declaration)).origin, message: `'${node.text}' is declared here.` },
   ];
@@ -108,12 +121,16 @@ export function constantDeclaration(
       { related, fix: 'use a constant of the file.' },
     );
   if (!ts.isVariableDeclaration(declaration))
-    return refuse(context, node, 'NM2103', `'${node.text}' is not a constant`, { related });
+    return refuse(context, node, 'NM2103', `'${node.text}' is not a constant`, {
+      related,
+      fix: 'use a constant of the file.',
+    });
   if (ts.getCombinedNodeFlags(declaration) & ts.NodeFlags.Const) {
     if (!ts.isForOfStatement(declaration.parent.parent) && !ts.isForInStatement(declaration.parent.parent))
       return declaration;
     return refuse(context, node, 'NM2103', `'${node.text}' has another value in every round of the loop`, {
       related,
+      fix: 'use a constant of the file.',
     });
   }
   const word = ts.getCombinedNodeFlags(declaration) & ts.NodeFlags.Let ? 'let' : 'var';
@@ -135,7 +152,9 @@ function property(context: Context, node: ts.PropertyAccessExpression, depth: nu
   if (member && ts.isEnumMember(member)) return context.checker.getConstantValue(member);
   const owner = bare(node.expression);
   if (!ts.isIdentifier(owner))
-    return refuse(context, node, 'NM2103', `${what(node)} is not known when the forwarder is built`);
+    return refuse(context, node, 'NM2103', `${what(node)} is not known when the forwarder is built`, {
+      fix: 'use a constant of the file.',
+    });
   const declaration = constantDeclaration(context, owner);
   if (declaration === undefined) return undefined;
   const initializer = declaration.initializer;
@@ -146,7 +165,9 @@ function property(context: Context, node: ts.PropertyAccessExpression, depth: nu
     });
   const value = propertyOf(bare(initializer.expression), node.name.text);
   if (value) return constant(context, value, depth + 1);
-  return refuse(context, node.name, 'NM2103', `'${owner.text}' has no plain property '${node.name.text}'`);
+  return refuse(context, node.name, 'NM2103', `'${owner.text}' has no plain property '${node.name.text}'`, {
+    fix: 'name a property with a value that is written there.',
+  });
 }
 
 export function propertyOf(node: ts.Node, name: string): ts.Expression | undefined {

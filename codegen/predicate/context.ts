@@ -23,11 +23,11 @@ export interface Context extends PolicyFacts {
   report(diagnostic: Diagnostic): void;
 }
 
-interface Extra {
-  readonly fix?: string;
-  readonly related?: readonly RelatedPlace[];
-  readonly expected?: string;
-}
+/** Whoever is refused is told what to do, or at least what there is. */
+type Extra = { readonly related?: readonly RelatedPlace[] } & (
+  | { readonly fix: string; readonly expected?: string }
+  | { readonly fix?: string; readonly expected: string }
+);
 
 /** Reports a mistake at a node. Gives `undefined`, which stands for "not compiled" everywhere. */
 export function refuse(
@@ -35,7 +35,7 @@ export function refuse(
   node: ts.Node,
   code: DiagnosticCode,
   message: string,
-  extra: Extra = {},
+  extra: Extra,
 ): undefined {
   context.report({ code, severity: 'error', message, related: [], ...extra, ...placeOf(node) });
   return undefined;

@@ -43,7 +43,11 @@ export function compileNumber(context: Context, expression: ts.Expression): Rang
     return refuse(context, node, 'NM2102', "'? :' can choose between conditions, not between numbers", {
       fix: 'compare in both branches.',
     });
-  return refuse(context, node, 'NM2102', `${what(node)} cannot be compiled into the forwarder`);
+  return refuse(context, node, 'NM2102', `${what(node)} cannot be compiled into the forwarder`, {
+    fix: ts.isCallExpression(node)
+      ? 'write the condition here; the only calls are p.src.within(…) and p.dst.within(…).'
+      : 'write numbers, packet fields, and + - * % & | ^ of them.',
+  });
 }
 
 function fixed(context: Context, node: ts.Expression): Ranged | undefined {
@@ -88,5 +92,7 @@ function local(context: Context, node: ts.Identifier): Ranged | undefined {
   const declared = symbolOf(context, node)?.valueDeclaration;
   if (declared && ts.isVariableDeclaration(declared) && declared.initializer)
     return compileNumber(context, declared.initializer);
-  return refuse(context, node, 'NM2108', `'${node.text}' is not a number`);
+  return refuse(context, node, 'NM2108', `'${node.text}' is not a number`, {
+    expected: 'a field of the packet that is a number, or a constant',
+  });
 }

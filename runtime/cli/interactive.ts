@@ -16,7 +16,7 @@ export class InteractiveCommand extends NetmillCommand {
     category: categories.general,
     description: 'take commands at a prompt, with history and completion by Tab; `exit` or ^D ends it',
     details:
-      'Reads lines from standard input when that is no terminal. The exit code is that of the last command.',
+      'Reads lines from standard input when that is no terminal. Its options are those of every line. The exit code is that of the last command.',
     examples: [
       ['At a terminal', '$0 cli'],
       ['From a script', "printf 'status\\nacl list\\n' | $0 cli"],
@@ -71,7 +71,12 @@ export class InteractiveCommand extends NetmillCommand {
       this.context.stderr.write('netmill: this is the prompt already\n');
       return exits.usage;
     }
-    return this.cli.run([...argv, ...(this.socket === undefined ? [] : ['-s', this.socket])], this.context);
+    const own = [
+      ...(this.socket === undefined ? [] : ['-s', this.socket]),
+      ...(this.verbose ? ['-v'] : []),
+      ...(this.json ? ['--json'] : []),
+    ];
+    return this.cli.run([...argv, ...own], this.context);
   }
 }
 

@@ -3,7 +3,7 @@ import { lookupText } from '../../codegen/lookup.js';
 import type { Manifest } from '../../codegen/manifest.js';
 import type { Effect, Planned, PlannedChange, PlannedWay } from '../../codegen/plan/plan.js';
 import type { SettingsChange } from '../../codegen/plan/settings-changes.js';
-import { count } from './text.js';
+import { count, plural } from './text.js';
 
 export interface Built {
   readonly sourceBytes: number;
@@ -33,7 +33,7 @@ export function planText(plan: Planned, against: string, built: Built | undefine
     ...plan.goneInterfaces.map((one) => `no packets on ${one} any more: it is gone`),
     ...settings(plan.settings),
     ...plan.costs.map(
-      (one) => `"${one.list}": ${count(one.rules)} rules, at most ${count(one.steps)} steps a packet`,
+      (one) => `"${one.list}": ${plural(one.rules, 'rule')}, at most ${plural(one.steps, 'step')} a packet`,
     ),
     ...(built ? [builtText(built)] : []),
   ];

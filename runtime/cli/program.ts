@@ -42,7 +42,7 @@ import { ShutdownCommand } from './shutdown.js';
 import { StatusCommand } from './status.js';
 import { TestCommand } from './test.js';
 import { TraceCommand } from './trace.js';
-import { shortUsage } from './usage.js';
+import { shortUsage, valuesNamed } from './usage.js';
 import { VersionCommand } from './version.js';
 
 const commands = [
@@ -154,7 +154,7 @@ function miniCli(cli: Cli, context: Partial<BaseContext>): never {
     format: (colored?: boolean) => cli.format(colored),
     process: (input: string[]) => cli.process(input),
     run: (input: string[], more?: Partial<BaseContext>) => runProgram(input, { ...context, ...more }),
-    usage: (of: never, options: never) => cli.usage(of, options),
+    usage: (of: never, options: never) => valuesNamed(cli.usage(of, options)),
   } as never;
 }
 

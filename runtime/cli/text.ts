@@ -42,6 +42,11 @@ export function count(value: number): string {
   return grouping.format(value);
 }
 
+/** 1 rule, 2 rules */
+export function plural(value: number, one: string): string {
+  return `${count(value)} ${one}${value === 1 ? '' : 's'}`;
+}
+
 /** 1.23 M */
 export function scaled(value: number, unit: string): string {
   const steps = ['', 'k', 'M', 'G', 'T', 'P'];

@@ -25,11 +25,16 @@ export interface Exchange {
 
 export type Handler = (body: RequestBody, exchange: Exchange) => Promise<unknown>;
 
+export interface Refusal {
+  readonly message: string;
+  readonly fix: string;
+}
+
 export interface ConnectionOptions {
   readonly socket: Socket;
   readonly handler: Handler;
-  /** Why this client may not do what needs a privilege; undefined: it may. */
-  readonly refusal: string | undefined;
+  /** Why this client may not do what needs a privilege, and what to do; undefined: it may. */
+  readonly refusal: Refusal | undefined;
   readonly maxQueued: number;
   readonly stallMs: number;
   readonly signal: AbortSignal;
@@ -56,7 +61,7 @@ export function serveConnection(options: ConnectionOptions): void {
   /** Why a request is not even tried. */
   const whyNot = (request: Request): ErrorData | undefined => {
     if (options.refusal !== undefined && needsPrivilege(request.body))
-      return { code: 'permission', message: options.refusal, fix: 'run the command as root' };
+      return { code: 'permission', ...options.refusal };
     if (pending >= MAX_PENDING) return { code: 'busy', message: 'too many requests are waiting' };
     return undefined;
   };

@@ -2,7 +2,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { MillError } from '../errors.js';
-import { type Handler, serveConnection } from './connection.js';
+import { type Handler, type Refusal, serveConnection } from './connection.js';
 import { encodeFrame } from './frame.js';
 import { PROTOCOL_VERSION } from './protocol.js';
 
@@ -45,7 +45,9 @@ export async function startControlServer(options: ControlServerOptions): Promise
     serveConnection({
       socket,
       handler: options.handler,
-      refusal: readOnly ? 'this is the read-only socket' : refusalOf(socket, options.credentials),
+      refusal: readOnly
+        ? { message: 'this is the read-only socket', fix: `use the other one, as root: -s ${options.path}` }
+        : refusalOf(socket, options.credentials),
       maxQueued: options.maxQueued ?? 8 * 1024 * 1024,
       stallMs: options.stallMs ?? 600_000,
       signal: stopping.signal,
@@ -77,15 +79,17 @@ export async function startControlServer(options: ControlServerOptions): Promise
 function refusalOf(
   socket: Socket,
   credentials: (fd: number) => { readonly uid: number },
-): string | undefined {
+): Refusal | undefined {
+  const fix = 'run the command as root';
   const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
   const own = process.getuid?.() ?? 0;
   try {
-    if (fd === undefined || fd < 0) return 'the kernel does not say who you are';
+    if (fd === undefined || fd < 0) return { message: 'the kernel does not say who you are', fix };
     const { uid } = credentials(fd);
-    return uid === 0 || uid === own ? undefined : `uid ${uid} may look, but not change anything`;
+    if (uid === 0 || uid === own) return undefined;
+    return { message: `uid ${uid} may look, but not change anything`, fix };
   } catch (error) {
-    return `the kernel does not say who you are: ${(error as Error).message}`;
+    return { message: `the kernel does not say who you are: ${(error as Error).message}`, fix };
   }
 }
 

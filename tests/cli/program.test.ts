@@ -421,6 +421,17 @@ test('the prompt runs its lines, and ends with the code of the last', async (t) 
   t.regex(ran.err, /nonsense/);
 });
 
+test('options of the prompt are those of its lines', async (t) => {
+  const ran = await netmill(['cli', '--json'], 'version\n');
+  t.is(typeof JSON.parse(ran.out).version, 'string');
+});
+
+test('help names the value of an option', async (t) => {
+  const { out } = await netmill(['help', 'route', 'top']);
+  t.regex(out, /-s,--socket VALUE/);
+  t.false(out.includes('#0'));
+});
+
 test('exit ends the prompt', async (t) => {
   const ran = await netmill(['cli'], 'version\nexit\nnonsense\n');
   t.is(ran.code, 0);

@@ -176,7 +176,10 @@ test('a client whose credentials are unknown may change nothing', async (t) => {
 test('the read-only socket changes nothing, not even for root', async (t) => {
   const socket = await serve(t, echo, { credentials: () => ({ uid: 0 }) });
   await t.notThrowsAsync(call({ op: 'status' }, { socket: `${socket}.ro` }));
-  await t.throwsAsync(call({ op: 'shutdown' }, { socket: `${socket}.ro` }), { message: /read-only/ });
+  const refused = await t.throwsAsync<MillError>(call({ op: 'shutdown' }, { socket: `${socket}.ro` }), {
+    message: /read-only/,
+  });
+  t.is(refused?.fix, `use the other one, as root: -s ${socket}`);
 });
 
 /** Connected, and says half a frame. */

@@ -113,6 +113,7 @@ function refused(text: string, code: string, marked: string, message = ''): void
     t.truthy(found, here.map((one) => `${one.code} ${one.message}`).join('\n') || 'nothing was found');
     t.is(textAt(found!, files[0]!.text), marked);
     t.true(found!.message.includes(message), found!.message);
+    t.truthy(found!.fix ?? found!.expected, 'what to do is told');
   });
 }
 
@@ -265,6 +266,7 @@ test('compiled and TypeScript are compared before a policy is accepted', async (
     diagnostics.map((one) => one.code),
     ['NM1002'],
   );
+  t.is(diagnostics[0]!.fix, "ask first: p.l4 === 'tcp' or 'udp'.");
 });
 
 const never: BoolExpr = { kind: 'constant', value: false };
