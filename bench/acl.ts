@@ -12,7 +12,7 @@ import { acl, allow, nets, router, tcp, udp } from '../dsl/index.js';
 import type { Family } from '../dsl/model.js';
 import { buildProgram, compileSet, judge } from './acl-program.js';
 import { asIpv6, type Filter, readSet, setNames } from './classbench.js';
-import { drawnFilters, styles } from './drawn-filters.js';
+import { drawnFilters, type Style, styles } from './drawn-filters.js';
 import { type Bench, type Measured, median } from './result.js';
 
 const load = { packets: 1 << 18, runs: 9, checked: 20_000 };
@@ -44,11 +44,14 @@ function cases(): readonly Case[] {
     ...setNames().map(
       (name) => ({ name: `v6.${name}`, family: 6, filters: () => asIpv6(readSet(name)) }) as const,
     ),
-    ...Object.entries(styles).map(
-      ([name, style]) =>
-        ({ name: `drawn.${name}_10k`, family: 4, filters: () => drawnFilters(style, 10_000, 1) }) as const,
-    ),
+    ...Object.entries(styles).map(([name, style]) => drawn(`drawn.${name}_10k`, style, 10_000)),
+    drawn('drawn.fw_30k', styles.fw, 30_000),
+    drawn('v6.drawn.fw_10k', styles.fw, 10_000, 6),
   ];
+}
+
+function drawn(name: string, style: Style, count: number, family: Family = 4): Case {
+  return { name, family, filters: () => drawnFilters(style, count, 1, family), bar: 1 };
 }
 
 async function* rates(

@@ -1,7 +1,8 @@
 /**
  * Filter sets beyond those of the files, drawn in the three styles of ClassBench (D. E. Taylor, J. S. Turner, "ClassBench",
- * 2007): access lists, firewalls, IP chains. The same seed gives the same set. As IPv6, the 32 bits of a prefix come behind
- * a prefix of 32 bits, and hosts get an interface identifier.
+ * 2007): access lists, firewalls, IP chains; and in styles that are hard on one part of a classifier each. The same seed
+ * gives the same set. As IPv6, the 32 bits of a prefix come behind a prefix of 32 bits, and hosts get an interface
+ * identifier.
  */
 import { type Random, randomOf } from '../codegen/selftest/random.js';
 import type { Family, PortRange } from '../dsl/model.js';
@@ -19,7 +20,12 @@ export interface Style {
   readonly open: number;
   readonly ranges: number;
   readonly protocols: readonly (number | undefined)[];
+  /** So many networks that prefixes lie near; when not said, one for 64 rules. */
+  readonly networks?: number;
 }
+
+const never = 2 ** 31;
+const l4 = [6, 6, 6, 17, 17, undefined];
 
 export const styles = {
   acl: {
@@ -49,6 +55,59 @@ export const styles = {
     ranges: 8,
     protocols: [6, 6, 6, 17, 17, 17, 1, undefined, undefined],
   },
+  /** No addresses: ports, and ranges of them on either side. */
+  ports: {
+    anySource: 1,
+    anyDestination: 1,
+    lengths: [32],
+    sources: 3,
+    open: 40,
+    ranges: 2,
+    protocols: [6, 17],
+  },
+  /** One side only. */
+  sources: {
+    anySource: never,
+    anyDestination: 1,
+    lengths: [8, 12, 16, 16, 20, 22, 24, 24, 26, 28, 32, 32],
+    sources: 8,
+    open: 5,
+    ranges: 4,
+    protocols: l4,
+  },
+  destinations: {
+    anySource: 1,
+    anyDestination: never,
+    lengths: [8, 12, 16, 16, 20, 22, 24, 24, 26, 28, 32, 32],
+    sources: 8,
+    open: 5,
+    ranges: 4,
+    protocols: l4,
+  },
+  /** Few networks, that hundreds of rules name each: their services tell them apart. */
+  services: {
+    anySource: 3,
+    anyDestination: 3,
+    lengths: [16],
+    sources: 8,
+    open: 40,
+    ranges: 3,
+    protocols: [6, 6, 17],
+    networks: 6,
+  },
+  /** Prefixes of all lengths, inside each other. */
+  nested: {
+    anySource: 20,
+    anyDestination: 20,
+    lengths: [
+      8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+    ],
+    sources: 6,
+    open: 20,
+    ranges: 4,
+    protocols: [6, 6, 17],
+    networks: 4,
+  },
 } as const satisfies Readonly<Record<string, Style>>;
 
 const everyPort: PortRange = { from: 0, to: 65535 };
@@ -69,7 +128,9 @@ export function drawnFilters(
   family: Family = 4,
 ): readonly Filter[] {
   const random = randomOf(seed);
-  const networks = Array.from({ length: Math.max(4, count >> 6) }, () => random.below(2 ** 32));
+  const networks = Array.from({ length: style.networks ?? Math.max(4, count >> 6) }, () =>
+    random.below(2 ** 32),
+  );
   const drawPrefix = (any: number) =>
     random.once(any) ? every(family) : prefix(random, random.pick(style.lengths), networks, family);
   const known = new Set<string>();

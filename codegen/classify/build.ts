@@ -6,15 +6,19 @@
  *   destination → class ─┘                      ├─► first entry whose bit is set
  *   protocol, ports → row of bits ──────────────┘
  *
+ * Entries of the same addresses, where they are many, stand in leaves as one bundle.
+ *
  * One table of pairs serves the whole list where it stays small. Else entries of every source, entries of every
  * destination and the others each get their own, whose products do not multiply; the first of their answers counts.
  */
 import type { Family } from '../../dsl/model.js';
 import { type Search6, search6, type Trie4, trie4 } from './address-classes.js';
+import { bundle, layOut } from './bundles.js';
+import { containment } from './containment.js';
 import { type ClassifierInput, type Entry, mostClasses, type PortTest, TooLarge } from './input.js';
-import { Leaves } from './leaves.js';
+import { bundleTable, Leaves } from './leaves.js';
 import { type PairTable, type Placed, pairTable } from './pairs.js';
-import { containment, type PortClasses, portClasses } from './ports.js';
+import { type PortClasses, pageBits, portClasses } from './ports.js';
 import { type PrefixTree, prefixTree } from './tree.js';
 
 export type AddressClasses =
@@ -34,6 +38,8 @@ export interface Classifier {
   readonly ports: PortClasses;
   readonly groups: readonly Group[];
   readonly lines: Uint8Array;
+  /** Entries of bundles, as lines have them. */
+  readonly bundles: Uint16Array;
 }
 
 /** Bit 15 of an entry in a leaf is a mark. */
@@ -48,13 +54,22 @@ export function buildClassifier(input: ClassifierInput): Classifier {
   if (input.entries.length > mostEntries) throw new TooLarge(`more than ${mostEntries} rules`);
   const source = treeOf(input, 'from');
   const destination = treeOf(input, 'to');
-  const tests = testsOf(input.entries);
-  const numbers = new Map(tests.map((test, t) => [test, t]));
-  const testOf = Uint32Array.from(input.entries, (one) => numbers.get(one.test ?? everything)!);
-  const within = containment(tests);
-  const placed = input.entries.map((one, entry) => place(one, entry, source, destination));
+  const { placed, bundles } = bundle(input.entries.map((one, i) => place(one, i, source, destination)));
+  const testOf = (entry: number) => input.entries[entry]!.test ?? everything;
+  const singles = testsOf(
+    placed.filter(({ entry }) => !bundles.has(entry)),
+    testOf,
+  );
+  const rows = layOut(singles, bundles, testOf);
+  const tests = numbered([...singles, ...input.entries.map((_, i) => testOf(i))]);
+  const facts = {
+    entries: input.entries,
+    testOf: Uint32Array.from(input.entries, (_, i) => tests.get(testOf(i))!),
+    within: containment([...tests.keys()]),
+    bundles: rows.bundles,
+  };
   const make = (budget: number, parts: readonly Part[]) => {
-    const leaves = new Leaves(input.entries, testOf, within, budget);
+    const leaves = new Leaves(facts, budget);
     const groups = parts
       .filter((part) => part.placed.length > 0)
       .map((part) => ({
@@ -84,20 +99,39 @@ export function buildClassifier(input: ClassifierInput): Classifier {
     family: input.family,
     ...(used.source && { source: addressClasses(source, input.family) }),
     ...(used.destination && { destination: addressClasses(destination, input.family) }),
-    ports: portClasses(tests),
+    ports: portClasses(rows.bits, input.memory),
     groups: groups.map((group) => ({
       ...group,
       pairs: { ...group.pairs, blocks: group.pairs.blocks.map((leaf) => first[leaf]!) },
     })),
     lines: bytes,
+    bundles: bundleTable(facts),
   };
 }
 
-/** Those of most entries first: then most lines of leaves are of the first page of rows. */
-function testsOf(entries: readonly Entry[]): readonly PortTest[] {
-  const uses = new Map<PortTest, number>();
-  for (const { test = everything } of entries) uses.set(test, (uses.get(test) ?? 0) + 1);
-  return [...uses].sort((a, b) => b[1] - a[1]).map(([test]) => test);
+/**
+ * Those of most entries are the first page of rows, so that most lines of leaves are of that page. The others stand in the
+ * order of their addresses: those of one leaf are in few pages.
+ */
+function testsOf(singles: readonly Placed[], testOf: (entry: number) => PortTest): readonly PortTest[] {
+  const uses = new Map<PortTest, { count: number; readonly at: Placed }>();
+  for (const one of singles) {
+    const test = testOf(one.entry);
+    const known = uses.get(test);
+    if (known === undefined) uses.set(test, { count: 1, at: one });
+    else known.count++;
+  }
+  const all = [...uses].sort(([, a], [, b]) => b.count - a.count);
+  const rare = all
+    .splice(pageBits)
+    .sort(([, { at: a }], [, { at: b }]) => a.to[0]! - b.to[0]! || a.from[0]! - b.from[0]!);
+  return [...all, ...rare].map(([test]) => test);
+}
+
+function numbered(tests: readonly PortTest[]): ReadonlyMap<PortTest, number> {
+  const numbers = new Map<PortTest, number>();
+  for (const test of tests) if (!numbers.has(test)) numbers.set(test, numbers.size);
+  return numbers;
 }
 
 interface Part {

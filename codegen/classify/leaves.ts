@@ -2,33 +2,40 @@
  * Leaves: the entries that can still take a packet when its classes of addresses are known, in order. What an entry
  * before it takes wholly is left out, so that equal leaves are found more often.
  */
+import type { Bundle } from './bundles.js';
 import { type Entry, TooLarge } from './input.js';
+import { pageBits } from './ports.js';
 
 /** Slots of a line; the last one says whether it is worth reading on. runtime/engine/include/netmill/classify.h */
 const slots = 15;
 const lineBytes = 64;
 /** Marks an entry whose predicate is still to be asked. */
 const residualMark = 0x8000;
-const pageBits = 512;
+const wordBits = 64;
+
+/** What is known of the entries of a list. */
+export interface Facts {
+  readonly entries: readonly Entry[];
+  /** Their tests' numbers; of single entries those of the bits in a row. */
+  readonly testOf: Uint32Array;
+  /** Does the second of two tests take all that the first one takes? */
+  readonly within: (a: number, b: number) => boolean;
+  /** By first entry, which stands for the bundle. */
+  readonly bundles: ReadonlyMap<number, Bundle>;
+}
 
 export class Leaves {
-  readonly #entries: readonly Entry[];
-  readonly #testOf: Uint32Array;
-  readonly #within: (a: number, b: number) => boolean;
+  readonly #facts: Facts;
   readonly #ids = new Map<string, number>();
   readonly #lists: Uint16Array[] = [];
   readonly #budget: number;
+  /** Of a bundle, the first entry that takes all of a test. */
+  readonly #takers = new Map<Bundle, Map<number, number>>();
   #bytes = 0;
 
-  constructor(
-    entries: readonly Entry[],
-    testOf: Uint32Array,
-    within: (a: number, b: number) => boolean,
-    budget: number,
-  ) {
-    this.#entries = entries;
-    this.#testOf = testOf;
-    this.#within = within;
+  /** @param budget bytes that the lines may take */
+  constructor(facts: Facts, budget: number) {
+    this.#facts = facts;
     this.#budget = budget;
     this.#id([]);
   }
@@ -47,10 +54,28 @@ export class Leaves {
   }
 
   #taken(kept: readonly number[], next: number): boolean {
-    const test = this.#testOf[next]!;
-    return kept.some(
-      (before) => !this.#entries[before]!.residual && this.#within(test, this.#testOf[before]!),
-    );
+    const { bundles, testOf } = this.#facts;
+    if (bundles.has(next)) return false;
+    const test = testOf[next]!;
+    return kept.some((before) => {
+      const bundle = bundles.get(before);
+      return bundle ? this.#firstTaking(bundle, test) < next : this.#takes(before, test);
+    });
+  }
+
+  /** The entry takes every packet of the test, of its addresses. */
+  #takes(entry: number, test: number): boolean {
+    const { entries, testOf, within } = this.#facts;
+    return !entries[entry]!.residual && within(test, testOf[entry]!);
+  }
+
+  #firstTaking(bundle: Bundle, test: number): number {
+    const known = this.#takers.get(bundle) ?? new Map<number, number>();
+    this.#takers.set(bundle, known);
+    const first =
+      known.get(test) ?? bundle.entries.find((entry) => this.#takes(entry, test)) ?? Number.POSITIVE_INFINITY;
+    known.set(test, first);
+    return first;
   }
 
   #id(kept: readonly number[]): number {
@@ -81,10 +106,16 @@ export class Leaves {
 
   /** Entries of a page stand together, so that few lines are read; lines are in the order of their first entries. */
   #linesOf(list: Uint16Array): Uint8Array[] {
+    const { bundles, testOf } = this.#facts;
     const open = new Map<number, Line>();
-    const lines: Line[] = [];
+    const lines: (Line | BundleLine)[] = [];
     for (const entry of list) {
-      const test = this.#testOf[entry]!;
+      const bundle = bundles.get(entry);
+      if (bundle !== undefined) {
+        lines.push(new BundleLine(bundle));
+        continue;
+      }
+      const test = testOf[entry]!;
       const page = Math.floor(test / pageBits);
       let line = open.get(page);
       if (line === undefined || line.used === slots) {
@@ -92,12 +123,23 @@ export class Leaves {
         open.set(page, line);
         lines.push(line);
       }
-      line.put(test % pageBits, entry | (this.#entries[entry]!.residual ? residualMark : 0));
+      line.put(test % pageBits, slotOf(this.#facts, entry));
     }
     if (lines.length === 0) lines.push(new Line(0, 0));
-    return lines.map((line, i) => line.end(lines[i + 1]?.first));
+    lines.forEach((line, i) => {
+      const next = lines[i + 1];
+      if (next !== undefined) new Uint16Array(line.bytes.buffer)[nextAt] = next.first + 1;
+    });
+    return lines.map((line) => line.bytes);
   }
 }
+
+function slotOf({ entries }: Facts, entry: number): number {
+  return entry | (entries[entry]!.residual ? residualMark : 0);
+}
+
+/** Where a line says what the first entry of the next one is, in units of 16 bits. */
+const nextAt = 31;
 
 /** Sixteen positions of bytes in a row of bits, the bits in them, and the entries. */
 class Line {
@@ -116,10 +158,26 @@ class Line {
     this.bytes[16 + this.used] = 1 << (bit & 7);
     this.#entries[this.used++] = entry;
   }
+}
 
-  /** @param next first entry of the line behind it */
-  end(next: number | undefined): Uint8Array {
-    this.#entries[slots] = next === undefined ? 0 : next + 1;
-    return this.bytes;
+/** struct mill_bundle, and a mark that it is one. */
+class BundleLine {
+  readonly bytes = new Uint8Array(lineBytes);
+  readonly first: number;
+
+  constructor({ entries, bit, first }: Bundle) {
+    new Uint32Array(this.bytes.buffer).set([bit / 8, Math.ceil(entries.length / wordBits), first]);
+    this.bytes[16 + slots] = 1;
+    this.first = entries[0]!;
   }
+}
+
+/** The entries of all bundles, each from the beginning of a word on. */
+export function bundleTable(facts: Facts): Uint16Array {
+  const all: number[] = [];
+  for (const { entries, first } of facts.bundles.values()) {
+    while (all.length < first) all.push(0);
+    all.push(...entries.map((entry) => slotOf(facts, entry)));
+  }
+  return Uint16Array.from(all);
 }

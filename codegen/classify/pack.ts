@@ -29,6 +29,7 @@ export function packClassifier(made: Classifier): Packed {
     sources && sections.put(narrowPorts ? new Uint8Array(sources.classes) : sources.classes);
   const portRows = sources && sections.put(sources.rows);
   const lines = sections.put(made.lines);
+  const bundles = made.bundles.length === 0 ? 0 : sections.put(made.bundles);
   const pairs = made.groups.map(({ source, destination, pairs }) => {
     const index = sections.put(pairs.index);
     const blocks = sections.put(pairs.blocks);
@@ -49,6 +50,7 @@ export function packClassifier(made: Classifier): Packed {
     narrow,
     narrow_ports: narrowPorts,
     lines,
+    bundles,
     n_pairs: pairs.length,
     pairs: `{${pairs.join(', ')}}`,
   };

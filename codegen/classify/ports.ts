@@ -4,6 +4,7 @@
  * intersected. Lakshman and Stiliadis, High-Speed Policy-based Packet Forwarding, SIGCOMM 1998.
  */
 import type { PortRange } from '../../dsl/model.js';
+import type { Bits } from './bundles.js';
 import { type Alternative, mostClasses, type PortTest, TooLarge } from './input.js';
 
 const ports = 0x10000;
@@ -25,9 +26,15 @@ export interface PortClasses {
 /** Bits of a row that one line of a leaf can name. */
 export const pageBits = 512;
 
-export function portClasses(tests: readonly PortTest[]): PortClasses {
+/**
+ * @param bits what each of them tests
+ * @param memory bytes that rows may take
+ * @throws TooLarge
+ */
+export function portClasses(bits: Bits, memory: number): PortClasses {
+  const tests = bits.map((test) => test ?? nothing);
   const words = Math.max(1, Math.ceil(tests.length / pageBits)) * (pageBits / 32);
-  const rows = new Rows(words);
+  const rows = new Rows(words, memory);
   const { classes, kinds } = byProtocol(tests, rows, words);
   const unread = Uint16Array.from({ length: protocols }, (_, proto) => {
     const row = new Uint32Array(words);
@@ -36,7 +43,7 @@ export function portClasses(tests: readonly PortTest[]): PortClasses {
     });
     return rows.id(row);
   });
-  const sources = tests.some((test) => test.sources) ? sourceClasses(tests, words) : undefined;
+  const sources = tests.some((test) => test.sources) ? sourceClasses(tests, words, memory) : undefined;
   return { words, classes, kinds, unread, rows: rows.all(), ...(sources && { sources }) };
 }
 
@@ -65,9 +72,10 @@ function byProtocol(tests: readonly PortTest[], rows: Rows, words: number) {
 }
 
 const everyPort: PortRange = { from: 0, to: ports - 1 };
+const nothing: PortTest = { alternatives: [] };
 
-function sourceClasses(tests: readonly PortTest[], words: number) {
-  const rows = new Rows(words);
+function sourceClasses(tests: readonly PortTest[], words: number, memory: number) {
+  const rows = new Rows(words, memory);
   const classes = spread(
     tests.map((test) => test.sources ?? [everyPort]),
     rows,
@@ -117,18 +125,20 @@ function clear(row: Uint32Array, t: number): void {
 /** Distinct rows, numbered in the order of their coming. */
 class Rows {
   readonly #words: number;
+  readonly #most: number;
   readonly #ids = new Map<string, number>();
   readonly #rows: Uint32Array[] = [];
 
-  constructor(words: number) {
+  constructor(words: number, memory: number) {
     this.#words = words;
+    this.#most = Math.min(mostClasses, Math.floor(memory / (4 * words)));
   }
 
   id(row: Uint32Array): number {
     const key = Buffer.from(row.buffer, row.byteOffset, row.byteLength).toString('latin1');
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
-    if (this.#rows.length > mostClasses) throw new TooLarge(`more than ${mostClasses} classes of ports`);
+    if (this.#rows.length > this.#most) throw new TooLarge('the classes of ports');
     this.#ids.set(key, this.#rows.length);
     return this.#rows.push(row.slice()) - 1;
   }
@@ -140,29 +150,4 @@ class Rows {
     });
     return all;
   }
-}
-
-/** Does test a take nothing that test b does not take? As a table: [a * n + b]. */
-export function containment(tests: readonly PortTest[]): (a: number, b: number) => boolean {
-  const memo = new Int8Array(tests.length > 4096 ? 0 : tests.length ** 2).fill(-1);
-  const inside = (a: PortTest, b: PortTest) =>
-    covers(b.sources ?? [everyPort], a.sources ?? [everyPort]) &&
-    a.alternatives.every((one) =>
-      b.alternatives.some(
-        (other) =>
-          (other.proto === undefined || other.proto === one.proto) &&
-          (other.ranges === undefined || (one.ranges !== undefined && covers(other.ranges, one.ranges))),
-      ),
-    );
-  return (a, b) => {
-    if (a === b) return true;
-    const at = a * tests.length + b;
-    if (at >= memo.length) return inside(tests[a]!, tests[b]!);
-    if (memo[at]! < 0) memo[at] = inside(tests[a]!, tests[b]!) ? 1 : 0;
-    return memo[at] === 1;
-  };
-}
-
-function covers(outer: readonly PortRange[], inner: readonly PortRange[]): boolean {
-  return inner.every((one) => outer.some((other) => other.from <= one.from && one.to <= other.to));
 }

@@ -38,6 +38,9 @@ const sets: Readonly<Record<string, () => readonly Filter[]>> = {
   ipc1_1k: () => readSet('ipc1_1k'),
   'fw1_10k, its first 4,000': () => readSet('fw1_10k').slice(0, 4000),
   'as many ports as rules': () => manyPorts,
+  // Bundles: of every address, and of few networks.
+  'ports alone': () => drawnFilters(styles.ports, 1500, 3),
+  'services of few networks': () => drawnFilters(styles.services, 3000, 3),
   'one rule': () => readSet('acl1_1k').slice(0, 1),
   'no rule': () => [],
 };
@@ -56,6 +59,7 @@ const ipv6: Readonly<Record<string, () => readonly Filter[]>> = {
   'acl1_10k, its first 2,000': () => asIpv6(readSet('acl1_10k').slice(0, 2000)),
   // Hosts, so that upper halves have several lower ones.
   'a drawn set with hosts': () => drawnFilters(styles.ipc, 1500, 7, 6),
+  'services of few networks': () => drawnFilters(styles.services, 1500, 3, 6),
   'one rule': () => asIpv6(readSet('acl1_1k').slice(0, 1)),
 };
 

@@ -36,12 +36,12 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 	MILL_CLASSIFY_TARGET uint32_t name##_vector(const struct mill_packet *p)                             \
 	{                                                                                                    \
 		const struct mill_key key = mill_key_of(p);                                                  \
-		return mill_classify(&name, &key, ipv6, mill_judge_vector, mill_rank_vector, residual, p);   \
+		return mill_classify(&name, &key, ipv6, &mill_vector, residual, p);                          \
 	}                                                                                                    \
 	static __attribute__((noinline)) uint32_t name##_plain(const struct mill_packet *p)                  \
 	{                                                                                                    \
 		const struct mill_key key = mill_key_of(p);                                                  \
-		return mill_classify(&name, &key, ipv6, mill_judge, mill_rank, residual, p);                 \
+		return mill_classify(&name, &key, ipv6, &mill_plain, residual, p);                           \
 	}                                                                                                    \
 	static inline uint32_t name##_find(const struct mill_worker *w, const struct mill_packet *p)         \
 	{                                                                                                    \
@@ -53,6 +53,6 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 	{                                                                                                    \
 		(void)w;                                                                                     \
 		const struct mill_key key = mill_key_of(p);                                                  \
-		return mill_classify(&name, &key, ipv6, mill_judge, mill_rank, residual, p);                 \
+		return mill_classify(&name, &key, ipv6, &mill_plain, residual, p);                           \
 	}
 #endif
