@@ -107,18 +107,36 @@ export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {
   const socket =
     given.socket === undefined ? {} : knownKeys(given.socket, ['path', 'mode'], at, 'the control socket');
   return Object.freeze({
-    pidfile: line(given.pidfile, '/run/netmill/netmilld.pid', inside(origin, 'pidfile')),
+    pidfile: absolute(given.pidfile, '/run/netmill/netmilld.pid', inside(origin, 'pidfile')),
     socket: Object.freeze({
-      path: line(socket.path, '/run/netmill/netmill.sock', inside(at, 'path')),
+      path: absolute(socket.path, '/run/netmill/netmill.sock', inside(at, 'path'), mostSocketPath),
       mode: wholeNumber(socket.mode, 0, 0o777, inside(at, 'mode'), 'NM4014', 'the mode of a socket') ?? 0o660,
     }),
     maxClients: wholeNumber(given.maxClients, 1, 1024, inside(origin, 'maxClients')) ?? 10,
-    routeDumpFile: line(given.routeDumpFile, '/var/lib/netmill/routes.dump', inside(origin, 'routeDumpFile')),
+    routeDumpFile: absolute(
+      given.routeDumpFile,
+      '/var/lib/netmill/routes.dump',
+      inside(origin, 'routeDumpFile'),
+    ),
     arpMaxTries: wholeNumber(given.arpMaxTries, 1, 100, inside(origin, 'arpMaxTries')) ?? 5,
     audit: wholeNumber(given.audit, 0, 86_400, inside(origin, 'audit')) ?? 60,
     tables: readTables(given.tables, inside(origin, 'tables')),
     ...(given.fpm !== undefined && { fpm: readFpm(given.fpm, inside(origin, 'fpm')) }),
   });
+}
+
+/** sun_path of unix(7), less what the read-only socket's name has more, and an end. */
+const mostSocketPath = 104;
+
+/** A daemon has no directory of its own that a path could begin at. */
+function absolute(value: unknown, usual: string, origin: Origin, most = 4095): string {
+  const path = line(value, usual, origin);
+  if (path.startsWith('/') && path.length <= most) return path;
+  note('NM4014', origin, `${show(path)} is no path that the daemon can use`, {
+    expected: `a path that begins with '/', of at most ${most} characters`,
+    got: show(path),
+  });
+  return usual;
 }
 
 /** zebra's own choice, and that of others who speak FPM. */

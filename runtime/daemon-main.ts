@@ -48,6 +48,8 @@ async function serve(options: DaemonOptions): Promise<number> {
     await daemon.done;
     return exits.ok;
   } catch (error) {
+    if (stopping.signal.aborted) log.info('stopped before it was ready');
+    if (stopping.signal.aborted && !inBackground) return exits.ok;
     if (!inBackground) throw error;
     report({ ready: false, error: errorData(error) });
     log.fatal(errorData(error), 'not started');

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MillError } from './errors.js';
 import { makeWritable } from './folders.js';
 
 /** The directory with package.json, from sources and from dist/ alike. */
@@ -53,7 +54,16 @@ export function runPaths(dir: string): RunPaths {
   };
 }
 
+/** sun_path of unix(7), less its end. */
+const MAX_SOCKET_PATH = 107;
+
 /** @throws MillError when it cannot be made or written to */
 export function makeRundir(paths: RunPaths): void {
+  if (Buffer.byteLength(`${paths.dir}/netmill.sock.ro`) > MAX_SOCKET_PATH)
+    throw new MillError(
+      'usage',
+      `run directory ${paths.dir}: its sockets' paths would have more than ${MAX_SOCKET_PATH} bytes`,
+      'choose a shorter one: --rundir DIR',
+    );
   makeWritable(paths.dir, 'run directory', 'run netmilld as root, or choose another one: --rundir DIR');
 }

@@ -142,7 +142,8 @@ function failed(ir: Ir, { code, errors }: Ran, frames: readonly TestFrame[]): Di
       `the forwarder could not be tested: ${text || `the test ended with ${code}`}`,
     ),
     code: 'NM5008',
-    fix: code === null ? "build the engine: 'make -C runtime/engine'." : bug,
+    fix:
+      code === null || /^compiled for another engine/.test(text) ? 'build the engine: npm run build.' : bug,
   };
 }
 

@@ -54,7 +54,7 @@ function section(plan: Planned, effect: Effect): readonly string[] {
 function change(one: PlannedChange): readonly string[] {
   return [
     `  ${one.example}`,
-    `    ${amount(one.sources)} sources, ${amount(one.destinations)} destinations, ${amount(one.packets)} packets (IPv${one.family})`,
+    `    ${of(one.sources, 'source')}, ${of(one.destinations, 'destination')}, ${of(one.packets, 'packet')} (IPv${one.family})`,
     `    - ${way(one.old)}`,
     `    + ${way(one.new)}`,
   ];
@@ -71,6 +71,10 @@ export function amount(decimal: string): string {
   if (decimal.length <= 9) return count(Number(decimal));
   const power = [...String(decimal.length - 1)].map((digit) => superscripts[Number(digit)]).join('');
   return `${decimal[0]}.${decimal[1]} × 10${power}`;
+}
+
+function of(decimal: string, one: string): string {
+  return `${amount(decimal)} ${one}${decimal === '1' ? '' : 's'}`;
 }
 
 function settings(changes: readonly SettingsChange[]): readonly string[] {

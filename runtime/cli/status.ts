@@ -4,7 +4,7 @@ import type { StatusReply } from '../control/types.js';
 import { deviceOf } from '../deploy/plan.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
-import { count, duration, facts, scaled, table, time } from './text.js';
+import { count, duration, facts, plural, scaled, table, time } from './text.js';
 
 export class StatusCommand extends NetmillCommand {
   static override paths = [['status']];
@@ -32,7 +32,7 @@ export function statusText(status: StatusReply, paint: Painter): string {
 function overview(status: StatusReply, paint: Painter): string {
   const { generation, engine, fib } = status;
   const kept = generation.retained.length > 0 ? `, keeps ${generation.retained.join(' and ')}` : '';
-  const adopted = engine.adopted > 0 ? `, adopted ${engine.adopted} times` : '';
+  const adopted = engine.adopted > 0 ? `, adopted ${plural(engine.adopted, 'time')}` : '';
   return facts([
     ['router', paint.bold(status.router)],
     ['generation', `${generation.running}, since ${time(generation.deployedAt)}${kept}`],

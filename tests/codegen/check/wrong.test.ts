@@ -590,6 +590,20 @@ test(
   'FPM',
 );
 test(
+  'a pidfile beside nobody knows what',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, daemon: {\npidfile: 'netmilld.pid' } })`,
+  ['3:10 NM4014'],
+  "'netmilld.pid' is no path that the daemon can use",
+);
+test(
+  'a control socket whose path is too long',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, daemon: { socket: {\npath: '/${'x'.repeat(104)}' } } })`,
+  ['3:7 NM4014'],
+  'no path that the daemon can use',
+);
+test(
   'too many workers',
   wrong,
   `export default router('r', { interfaces: { ${wan} }, engine: {\nworkers: 17 } })`,
