@@ -100,7 +100,7 @@ function predicateOf(random: Random): Predicate {
   return predicateAt(random.below(conditions.length));
 }
 
-const onlyIf = (condition: string): Predicate => predicateAt(conditions.indexOf(condition));
+export const onlyIf = (condition: string): Predicate => predicateAt(conditions.indexOf(condition));
 
 function prefix4(random: Random): string {
   const length = random.pick([8, 9, 12, 16, 20, 23, 24, 25, 30, 31, 32, 32, random.below(33)]);

@@ -1,7 +1,7 @@
 /**
  * The analysis against a theorem prover (L. de Moura, N. Bjørner, "Z3: An Efficient SMT Solver", TACAS 2008). Of random lists, each
  * rule's set of packets is held against the rule's formula: z3 finds a packet in one and not in the other, or proves that there is
- * none. Of random pairs of policies it decides whether some packet fares differently, as `netmill plan` does.
+ * none. Of pairs of policies it decides whether the packets that fare differently are those of which `netmill plan` tells.
  */
 import test from 'ava';
 import { init, killThreads, type Z3_context } from 'z3-solver';
@@ -14,8 +14,10 @@ import type { Ir, IrInterface, IrList } from '../../../codegen/ir.js';
 import { mutantsOf } from '../../../codegen/mutate/mutants.js';
 import { packetChanges } from '../../../codegen/plan/packet-changes.js';
 import type { PredicateExpr } from '../../../codegen/predicate/expr.js';
+import { acl, allow, deny, nets, nexthop, type RuleDraft, router, tcp } from '../../../dsl/index.js';
 import type { Acl, Family, Pbr, Router } from '../../../dsl/model.js';
 import { randomPolicy } from '../../oracle/random-policy.js';
+import { corners } from './corners.js';
 import { lowered, randomPredicates } from './random.js';
 import { fateFormula, isKnown, onWireOf, packet, SetFormulas, takerFormula } from './smt.js';
 
@@ -127,6 +129,17 @@ for (const family of families)
     t.true(rules > 5, String(rules));
   });
 
+for (const family of families)
+  test.serial(
+    `IPv${family}: rules of every kind take the same packets, and every packet fares the same`,
+    async (t) => {
+      t.timeout(180_000);
+      const ir = lowered(corners, predicates);
+      for (const list of ir.lists) t.is(await disagreement(ir, list, family), undefined, list.name);
+      t.is(await fateDisagreement(ir, ir.interfaces[0]!, family), undefined);
+    },
+  );
+
 /** What becomes of every packet that comes in somewhere, by the analysis and by the formula. */
 async function fateDisagreement(ir: Ir, iface: IrInterface, family: Family): Promise<string | undefined> {
   const space = makeSpace(family);
@@ -160,22 +173,63 @@ for (const family of families)
       t.is(await fateDisagreement(ir, iface, family), undefined, iface.name);
   });
 
-async function differs(a: Ir, b: Ir, name: string, family: Family): Promise<boolean> {
+/** A packet that fares differently and is in no change, or the other way round. */
+async function missed(a: Ir, b: Ir, name: string, family: Family): Promise<string | undefined> {
+  const { changes, undecided } = packetChanges(a, b);
+  if (undecided.length > 0) return `not decided: ${JSON.stringify(undecided)}`;
+  const mine = changes.filter((one) => one.interface === name && one.family === family);
   const face = ({ interfaces }: Ir): IrInterface => interfaces.find((one) => one.name === name)!;
   const codes = new Map<string, number>();
   const [one, other] = [fateFormula(a, face(a), family, codes), fateFormula(b, face(b), family, codes)];
-  const found = await solve(
-    [packet(family), `(assert (and valid ${onWireOf(face(a))}))`, `(assert (distinct ${one} ${other}))`].join(
-      '\n',
-    ),
+  const formulas = new SetFormulas(mine[0]?.space ?? makeSpace(family), family);
+  const told = formulas.of(mine.flatMap(({ set }) => set));
+  return solve(
+    [
+      packet(family),
+      `(assert (and valid ${onWireOf(face(a))}))`,
+      ...formulas.definitions,
+      `(assert (distinct ${told} (distinct ${one} ${other})))`,
+    ].join('\n'),
   );
-  return found !== undefined;
 }
+
+const small = (rules: readonly RuleDraft[], fallback: 'allow' | 'deny' = 'allow') =>
+  router('small', {
+    interfaces: {
+      wan: {
+        port: 'eth0',
+        fallback: 'drop',
+        in: acl('small', { default: fallback, neighbourDiscovery: 'explicit' }, rules),
+      },
+    },
+  });
+const some = nets('10.0.0.0/8', '2001:db8::/32');
+const [first, second] = [deny({ from: some }), allow({ to: some })];
+const to = (...gateways: readonly [string, ...string[]]) => nexthop(gateways, { from: some.v4 });
+const pairs: Readonly<Record<string, readonly [Router, Router]>> = {
+  'a rule that reads ports': [small([deny({ service: tcp(22) })]), small([])],
+  'what the default does': [small([first], 'allow'), small([first], 'deny')],
+  'the order of rules': [small([first, second], 'deny'), small([second, first], 'deny')],
+  'a gateway': [small([to('192.0.2.9')]), small([to('192.0.2.10')])],
+  'a weight': [
+    small([to('192.0.2.9', '192.0.2.10')]),
+    small([nexthop({ '192.0.2.9': 2, '192.0.2.10': 1 }, { from: some.v4 })]),
+  ],
+  'who stands in': [small([to('192.0.2.9')]), small([to('192.0.2.9').or('192.0.2.10')])],
+  'what comes when nobody answers': [small([to('192.0.2.9')]), small([to('192.0.2.9').orDrop()])],
+};
+for (const [what, [a, b]] of Object.entries(pairs))
+  test.serial(`two policies differ in ${what}`, async (t) => {
+    t.timeout(60_000);
+    const [old, fresh] = [lowered(a, predicates), lowered(b, predicates)];
+    t.true(packetChanges(old, fresh).changes.length > 0);
+    for (const family of families) t.is(await missed(old, fresh, 'wan', family), undefined);
+  });
 
 test.serial('two policies are equal, or not', async (t) => {
   t.timeout(180_000);
   const counts = { equal: 0, different: 0 };
-  for (let seed = 1; seed <= 6; seed++) {
+  for (let seed = 1; seed <= 3; seed++) {
     const router = drawn(seed);
     const policy = { router, predicates, files: [], policyHash: '', warnings: [], root: '/' };
     const ir = lowered(router, predicates);
@@ -183,13 +237,12 @@ test.serial('two policies are equal, or not', async (t) => {
     const mutants = mutantsOf(policy).filter((one) => one.mutation !== 'treat');
     for (const mutant of mutants.filter((_, i) => i % Math.ceil(mutants.length / 6) === seed % 3)) {
       const fresh = lowered(mutant.policy.router, predicates);
-      const { changes, undecided } = packetChanges(ir, fresh);
-      t.deepEqual(undecided, []);
+      const { changes } = packetChanges(ir, fresh);
       const { name } = ir.interfaces.find((one) => [one.acl?.name, one.pbr?.name].includes(mutant.list))!;
       for (const family of families) {
         const found = changes.some((one) => one.interface === name && one.family === family);
         const about = `seed ${seed}, ${mutant.list} ${mutant.change}, ${name} IPv${family}`;
-        t.is(found, await differs(ir, fresh, name, family), about);
+        t.is(await missed(ir, fresh, name, family), undefined, about);
         counts[found ? 'different' : 'equal']++;
       }
     }
