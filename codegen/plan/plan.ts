@@ -10,7 +10,8 @@ import { type ListCost, listCosts } from './cost.js';
 import { bothHave, type PacketChange, packetChanges, type Way } from './packet-changes.js';
 import { type SettingsChange, settingsChanges } from './settings-changes.js';
 
-export type Effect = 'allowed' | 'denied' | 'rerouted' | 'treated';
+/** dropped: it was, and is, and the reason is another. */
+export type Effect = 'allowed' | 'denied' | 'rerouted' | 'treated' | 'dropped';
 
 /** JSON as it is: numbers of packets are decimal text, since they have up to a hundred digits. */
 export interface PlannedChange {
@@ -62,7 +63,7 @@ export function makePlan(old: CheckedPolicy, fresh: CheckedPolicy): Planned {
     router: fresh.router.name,
     policyHash: fresh.policyHash,
     againstHash: old.policyHash,
-    packets: changes.map(planned).sort((a, b) => order.indexOf(a.effect) - order.indexOf(b.effect)),
+    packets: changes.map(planned).sort((a, b) => effects.indexOf(a.effect) - effects.indexOf(b.effect)),
     undecided: undecided.map((one) => `${one.interface} IPv${one.family}`),
     settings: settingsChanges(old.router, fresh.router),
     newInterfaces: now.interfaces.filter((one) => !both.some(([, b]) => b === one)).map((one) => one.name),
@@ -71,7 +72,7 @@ export function makePlan(old: CheckedPolicy, fresh: CheckedPolicy): Planned {
   };
 }
 
-const order: readonly Effect[] = ['allowed', 'denied', 'rerouted', 'treated'];
+export const effects: readonly Effect[] = ['allowed', 'denied', 'rerouted', 'treated', 'dropped'];
 
 function planned(change: PacketChange): PlannedChange {
   return {
@@ -91,7 +92,7 @@ function planned(change: PacketChange): PlannedChange {
 function effectOf({ from, to }: PacketChange): Effect {
   if (sameFate(from.fate, to.fate)) return 'treated';
   const passes = ({ fate }: Way) => fate.kind !== 'denied' && fate.kind !== 'martian';
-  if (passes(from) === passes(to)) return passes(to) ? 'rerouted' : 'denied';
+  if (passes(from) === passes(to)) return passes(to) ? 'rerouted' : 'dropped';
   return passes(to) ? 'allowed' : 'denied';
 }
 

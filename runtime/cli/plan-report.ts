@@ -8,6 +8,8 @@ export const planKinds = {
   'plan/allowed': 'Packets are newly allowed.',
   'plan/denied': 'Packets are newly denied.',
   'plan/rerouted': 'Packets are sent another way.',
+  'plan/treated': 'Rules do something else with packets besides.',
+  'plan/dropped': 'Packets are dropped as before, for another reason.',
   'plan/interface': 'An interface is new, or gone.',
   'plan/setting': 'Something else than a list changes.',
   'plan/undecided': 'What changes for packets could not be told exactly.',

@@ -1,7 +1,13 @@
 /** A plan for people. */
 import { lookupText } from '../../codegen/lookup.js';
 import type { Manifest } from '../../codegen/manifest.js';
-import type { Effect, Planned, PlannedChange, PlannedWay } from '../../codegen/plan/plan.js';
+import {
+  type Effect,
+  effects,
+  type Planned,
+  type PlannedChange,
+  type PlannedWay,
+} from '../../codegen/plan/plan.js';
 import type { SettingsChange } from '../../codegen/plan/settings-changes.js';
 import { count, plural } from './text.js';
 
@@ -18,6 +24,7 @@ const titles: Readonly<Record<Effect, string>> = {
   denied: 'newly denied',
   rerouted: 'sent another way',
   treated: 'treated otherwise',
+  dropped: 'dropped as before, for another reason',
 };
 
 /** Of each kind at most so many are shown; `--json` has all. */
@@ -26,7 +33,7 @@ const mostShown = 20;
 export function planText(plan: Planned, against: string, built: Built | undefined): string {
   const parts = [
     `${plan.router}: ${plan.policyHash.slice(0, 12)} against ${against} (${plan.againstHash.slice(0, 12)})`,
-    ...(['allowed', 'denied', 'rerouted', 'treated'] as const).flatMap((effect) => section(plan, effect)),
+    ...effects.flatMap((effect) => section(plan, effect)),
     ...(plan.packets.length === 0 && plan.undecided.length === 0 ? ['no packet fares differently'] : []),
     ...plan.undecided.map((one) => `not decided: too many rules meet on ${one}`),
     ...plan.newInterfaces.map((one) => `all packets on ${one} are new: it was not there`),

@@ -54,7 +54,7 @@ const way = z.strictObject({
 });
 
 export const plannedChange = z.strictObject({
-  effect: z.enum(['allowed', 'denied', 'rerouted', 'treated']),
+  effect: z.enum(['allowed', 'denied', 'rerouted', 'treated', 'dropped']),
   interface: z.string(),
   direction: z.enum(['in', 'out']),
   family: z.union([z.literal(4), z.literal(6)]),

@@ -178,7 +178,10 @@ test('a policy is equivalent to itself, and not to another', (t) => {
   t.true(equivalent(edge, edge).equivalent);
   const found = equivalent(edge, changed);
   t.false(found.equivalent);
-  t.deepEqual([...new Set(found.changes.map((one) => one.effect))].sort(), ['allowed', 'denied']);
+  // From the router's own address nothing is taken: what no rule lets pass any more was dropped before.
+  t.deepEqual([...new Set(found.changes.map((one) => one.effect))].sort(), ['allowed', 'denied', 'dropped']);
+  for (const { effect, old, new: fresh } of found.changes)
+    if (effect === 'dropped') t.deepEqual([old.fate, fresh.fate].sort(), ['denied', 'martian']);
   t.regex(found.text, /in wan tcp .* is denied in one and routed in the other/);
 });
 
