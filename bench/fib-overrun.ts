@@ -8,7 +8,7 @@ import type { AuditReport, RibStatus } from '../runtime/native.js';
 import { startEngine } from '../tests/native/engine.js';
 import { follow, inPlace } from '../tests/native/scene.js';
 import { missing } from '../tests/support/netns.js';
-import { routeStorm } from '../tests/support/route-storm.js';
+import { routeStorm } from '../tests/support/routes.js';
 import type { Bench } from './result.js';
 
 const changes = 2_000_000;

@@ -40,7 +40,7 @@ enum mill_adjacency_kind {
 
 struct mill_fib_leg {
 	uint32_t adjacency; /* id */
-	uint32_t weight;    /* 1 to 256 */
+	uint32_t weight;    /* 1 to 65536 */
 };
 
 struct mill_fib_record {

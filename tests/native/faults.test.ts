@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import type { AuditReport, RibStatus } from '../../runtime/native.js';
-import { routeStorm } from '../support/route-storm.js';
+import { routeStorm } from '../support/routes.js';
 import { scaled, systemTest } from '../support/system-test.js';
 import { agree, sameEverywhere } from './agree.js';
 import { startEngine } from './engine.js';

@@ -6,6 +6,7 @@ import type { ExecutionContext } from 'ava';
 import { Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
+import { nexthopGroup } from '../support/routes.js';
 import { systemTest } from '../support/system-test.js';
 import type { Traffic } from '../support/traffic.js';
 import { plain } from './policies.js';
@@ -153,6 +154,25 @@ fibTest('the best of several routes to one prefix counts, and the next when it g
   await line.router.ip('route del 10.77.0.0/16 metric 10');
   t.deepEqual(await agreed(t, netmill, '10.77.1.1'), ['provider']);
 });
+
+fibTest(
+  'flows are spread by the weights of a nexthop group, beyond 256 where the kernel has such',
+  async (t, bed) => {
+    const { line, netmill } = bed;
+    await line.router.ip(
+      'nexthop add id 1 via 10.0.2.2 dev r1',
+      'nexthop add id 2 via 10.0.3.2 dev r2',
+      'nexthop add id 9 group 1/2',
+      'route add 10.77.0.0/16 nhid 9',
+    );
+    const large = await nexthopGroup(line.router, 9, { 1: 600, 2: 3000 }); // in their low bytes 88 and 184
+    if (!large) await nexthopGroup(line.router, 9, { 1: 40, 2: 200 });
+    t.deepEqual([...(await agreed(t, netmill, '10.77.1.1'))].sort(), ['provider', 'server']);
+    const { server, provider } = await whereTo(bed, '10.77.1.1');
+    t.is(server + provider, 200);
+    t.true(server > 8 && server < 58, `${server} of 200, where one in six is right`);
+  },
+);
 
 fibTest('20,000 routes at once are followed, and their withdrawal', async (t, bed) => {
   const { line, netmill } = bed;

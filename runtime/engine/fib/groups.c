@@ -8,6 +8,8 @@
 #include "fib/groups.h"
 #include "shm/fib_use.h"
 
+#define FEWEST_BUCKETS 64u
+
 static uint64_t *word_of(const struct mill_groups *groups, uint32_t slot)
 {
 	return (uint64_t *)((uint8_t *)groups->fib + MILL_FIB_GROUP_OFFSET) + slot;
@@ -194,6 +196,15 @@ static void forget_legs(struct mill_groups *groups, struct mill_group *group)
 	group->n_legs = 0;
 }
 
+/* Buckets for these weights; where there are not enough left, fewer, among which weights are honoured less exactly. */
+static bool make_room(struct mill_groups *groups, uint32_t slot, const struct mill_fib_leg *leg, uint32_t n)
+{
+	for (uint32_t size = size_for(leg, n); size >= FEWEST_BUCKETS && size >= n; size /= 2)
+		if (grow(groups, slot, size))
+			return true;
+	return false;
+}
+
 /* Buckets stay when only one leg is left: it keeps them for those that may come back. */
 static bool set_legs(struct mill_groups *groups, uint32_t slot, const struct mill_fib_leg *leg, uint32_t n)
 {
@@ -204,7 +215,7 @@ static bool set_legs(struct mill_groups *groups, uint32_t slot, const struct mil
 		return true;
 	}
 	struct mill_fib_leg *own = malloc(n * sizeof(*own));
-	if (own == NULL || (n >= 2 && !grow(groups, slot, size_for(leg, n)))) {
+	if (own == NULL || (n >= 2 && !make_room(groups, slot, leg, n))) {
 		free(own);
 		return false;
 	}

@@ -7,18 +7,31 @@
 namespace mill
 {
 
-static constexpr size_t max_legs = 256;
+static constexpr size_t max_legs = 1024; /* of the engine; the kernel's messages have no room for many more */
+static constexpr uint64_t max_weight = 65536;
 
 static void add_leg(std::vector<GroupLeg> &legs, Adjacency *adjacency, uint32_t weight)
 {
 	for (GroupLeg &leg : legs) {
 		if (leg.adjacency == adjacency) {
-			leg.weight = std::min(leg.weight + weight, 256u);
+			leg.weight += weight;
 			return;
 		}
 	}
 	if (legs.size() < max_legs)
 		legs.push_back({adjacency, weight});
+}
+
+/* Legs over one adjacency may have more together than the engine takes of one. */
+static void fit_weights(std::vector<GroupLeg> &legs)
+{
+	uint64_t largest = 0;
+	for (const GroupLeg &leg : legs)
+		largest = std::max<uint64_t>(largest, leg.weight);
+	if (largest <= max_weight)
+		return;
+	for (GroupLeg &leg : legs)
+		leg.weight = static_cast<uint32_t>(std::max<uint64_t>(1, leg.weight * max_weight / largest));
 }
 
 /* The legs of a path as the engine is to use them: dead ones left out while others live. */
@@ -52,6 +65,7 @@ std::vector<GroupLeg> Rib::group_of(const Path &path)
 		else
 			add_leg(group, &adjacency(AdjacencyClass::Glean, leg.ifindex, none), leg.weight);
 	}
+	fit_weights(group);
 	return group;
 }
 

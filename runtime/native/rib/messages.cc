@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <arpa/inet.h>
+#include <algorithm>
 
 namespace mill
 {
@@ -298,16 +299,39 @@ bool parse_neighbour(const nlmsghdr *message, NeighbourMessage &neighbour)
 	return true;
 }
 
+/* Newer than the headers of the oldest systems that this is built on (Linux 6.11, 6.9). */
+constexpr uint16_t nha_op_flags = 14;
+constexpr uint32_t reserved_are_set = 1u << 31; /* NHA_OP_FLAG_RESP_GRP_RESVD_0 */
+
+struct GroupMember {
+	uint32_t id;
+	uint8_t weight,
+	    weight_high; /* the latter reserved before Linux 6.11, which left it as it happened to be */
+	uint16_t reserved;
+};
+
+static_assert(sizeof(GroupMember) == sizeof(nexthop_grp));
+
+/* Weights as they are told, less by one. */
 static bool read_group(const nlattr *attribute, NexthopMessage &nexthop)
 {
 	const auto *at = static_cast<const char *>(mnl_attr_get_payload(attribute));
-	const size_t count = mnl_attr_get_payload_len(attribute) / sizeof(nexthop_grp);
+	const size_t count = mnl_attr_get_payload_len(attribute) / sizeof(GroupMember);
 	for (size_t i = 0; i < count; i++) {
-		nexthop_grp member;
+		GroupMember member;
 		memcpy(&member, at + i * sizeof member, sizeof member);
-		nexthop.group.emplace_back(member.id, static_cast<uint16_t>(member.weight + 1));
+		nexthop.group.emplace_back(member.id,
+		                           static_cast<uint16_t>(member.weight_high << 8 | member.weight));
 	}
 	return true;
+}
+
+static void settle_weights(NexthopMessage &nexthop, bool high)
+{
+	for (auto &[id, weight] : nexthop.group) {
+		const uint32_t told = high ? weight : weight & 0xffu;
+		weight = static_cast<uint16_t>(std::min<uint32_t>(told + 1, UINT16_MAX));
+	}
 }
 
 bool parse_nexthop(const nlmsghdr *message, NexthopMessage &nexthop)
@@ -315,8 +339,11 @@ bool parse_nexthop(const nlmsghdr *message, NexthopMessage &nexthop)
 	const nhmsg *header = nullptr;
 	const uint8_t *payload = static_cast<const uint8_t *>(mnl_nlmsg_get_payload(message));
 	const uint8_t family = mnl_nlmsg_get_payload_len(message) < 1 ? 0 : family_of(payload[0]);
+	uint32_t flags = 0;
 	const bool whole = message_attributes(message, header, [&](const nlattr *a) {
 		switch (mnl_attr_get_type(a)) {
+		case nha_op_flags:
+			return read_u32(a, flags);
 		case NHA_ID:
 			return read_u32(a, nexthop.id);
 		case NHA_OIF:
@@ -338,6 +365,7 @@ bool parse_nexthop(const nlmsghdr *message, NexthopMessage &nexthop)
 			return true;
 		}
 	});
+	settle_weights(nexthop, (flags & reserved_are_set) != 0);
 	nexthop.remove = message->nlmsg_type == RTM_DELNEXTHOP;
 	return whole && nexthop.id != 0;
 }

@@ -14,7 +14,7 @@ namespace mill
 struct Leg {
 	uint32_t ifindex = 0;
 	Address gateway;     /* family 0: none */
-	uint16_t weight = 1; /* 1 to 256 */
+	uint16_t weight = 1; /* at least 1; beyond 256 in nexthop groups alone (Linux 6.11) */
 	bool encap = false;  /* the kernel would encapsulate: only the kernel can */
 	bool operator==(const Leg &other) const
 	{

@@ -11,7 +11,7 @@ namespace mill
 {
 
 /* Records: more than one change with all its legs can take. */
-constexpr uint64_t needed_room = 1024;
+constexpr uint64_t needed_room = 2048;
 
 class FibQueue
 {

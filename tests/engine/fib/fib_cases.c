@@ -247,8 +247,41 @@ static void use_counters_belong_to_their_group(void)
 	fixture_free(f);
 }
 
+static uint32_t buckets_of(const struct fixture *f, uint32_t key, uint32_t adjacency, uint32_t *all)
+{
+	const uint64_t word =
+	    MILL_FIB_AT(f->fib, uint64_t, MILL_FIB_GROUP_OFFSET)[mill_groups_slot(&f->writer.groups, key)];
+	const uint32_t *bucket = MILL_FIB_AT(f->fib, uint32_t, MILL_FIB_BUCKET_OFFSET) + (uint32_t)word;
+	uint32_t count = 0;
+	*all = (uint32_t)(word >> 32) + 1;
+	for (uint32_t i = 0; i < *all; i++)
+		count += mill_fib_adjacency(f->fib, bucket[i])->key == adjacency;
+	return count;
+}
+
+/* Weights of nexthop groups go to 65535. */
+static void weights_that_are_far_apart(void)
+{
+	struct fixture *f = fixture_new();
+	uint32_t all;
+	for (uint32_t i = 1; i <= 3; i++)
+		fixture_apply(f, record_adjacency(i, MILL_ADJ_FORWARD, 1, i));
+	fixture_group(f, 1, (struct mill_fib_leg[]){{1, 1000}, {2, 3000}, {3, 65535}}, 3);
+	const double share = buckets_of(f, 1, 2, &all) / (double)all;
+	CHECK(share > 0.0428 && share < 0.0436, "3000 of 69535, not %f", share);
+	f->writer.groups.bucket_next = MILL_FIB_BUCKETS - 1024;
+	fixture_group(f, 2, (struct mill_fib_leg[]){{1, 65535}, {2, 1}}, 2);
+	CHECK(buckets_of(f, 2, 2, &all) == 1 && all == 1024, "as well as there is room: %u of %u",
+	      buckets_of(f, 2, 2, &all), all);
+	fixture_group(f, 2, (struct mill_fib_leg[]){{1, 3}, {2, 1}}, 2);
+	const uint32_t quarter = buckets_of(f, 2, 2, &all);
+	CHECK(quarter + 1 >= all / 4 && quarter <= all / 4 + 1, "%u of %u", quarter, all);
+	fixture_free(f);
+}
+
 int main(void)
 {
+	weights_that_are_far_apart();
 	static const struct {
 		const char *name;
 		void (*run)(void);

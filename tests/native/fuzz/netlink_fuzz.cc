@@ -133,7 +133,7 @@ struct Engine {
 				fail("a group record of no legs, or too many");
 			for (int i = 0; i < record.length; i++)
 				if (adjacencies.count(record.leg[i].adjacency) == 0 ||
-				    record.leg[i].weight < 1 || record.leg[i].weight > 256)
+				    record.leg[i].weight < 1 || record.leg[i].weight > 65536)
 					fail("a leg with an unknown adjacency, or a wrong weight");
 			groups.insert(record.id);
 			return;
