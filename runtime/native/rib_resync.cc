@@ -130,22 +130,35 @@ void RibThread::dump_netconf()
 	}
 }
 
-/* Events, between two datagrams of a dump. */
-void RibThread::follow_meanwhile(Resync &resync)
+/* Events, between two datagrams of a dump. True: none is left. */
+bool RibThread::follow_meanwhile(Resync &resync)
 {
+	bool none = false;
 	serve_requests();
 	heed_alarms();
-	for (int i = 0; i < rounds_between && !stopping_; i++) {
-		const auto got = work([&](Rib &) {
-			return resync.full() ? NetlinkSocket::Received::Nothing
-			                     : events_->receive([&](const nlmsghdr *m) { resync.event(m); });
-		});
-		overrun_ |= got == NetlinkSocket::Received::Overrun;
-		if (got == NetlinkSocket::Received::Nothing)
+	for (int i = 0; i < rounds_between && !stopping_ && !none && !overrun_; i++) {
+		if (work([&](Rib &) { return resync.full(); }))
 			break;
+		const auto got = work(
+		    [&](Rib &) { return events_->receive([&](const nlmsghdr *m) { resync.event(m); }); });
+		none = got == NetlinkSocket::Received::Nothing;
+		overrun_ = got == NetlinkSocket::Received::Overrun;
 	}
 	flush();
 	refresh_neighbours();
+	return none;
+}
+
+/* What happened before the dump was over waits in the socket. Taken later, it would count as newer than the dump. */
+void RibThread::read_what_waits(Resync &resync)
+{
+	const uint64_t until = now() + second;
+	bool none = false;
+	while (!none && now() < until && !stopping_ && !overrun_ &&
+	       !work([&](Rib &) { return resync.full(); }))
+		none = follow_meanwhile(resync);
+	if (!none)
+		work([&](Rib &) { resync.unfinished(); });
 }
 
 /* What they say is for people alone. */
@@ -186,6 +199,7 @@ void RibThread::resync_routes()
 	try {
 		for (int attempt = 0; attempt < 3 && !stopping_ && !dump_routes_into(*resync); attempt++) {
 		}
+		read_what_waits(*resync);
 		work([&](Rib &) { resync->sweep(); });
 		while (!work([&](Rib &) { return resync->catch_up(); })) {
 		}

@@ -92,7 +92,8 @@ class RibThread
 	void resync();
 	bool dump_routes_into(Resync &resync);
 	void resync_routes();
-	void follow_meanwhile(Resync &resync);
+	bool follow_meanwhile(Resync &resync);
+	void read_what_waits(Resync &resync);
 	using Take = std::function<void(Rib &, const nlmsghdr *)>;
 	bool dump(uint16_t type, uint8_t family, uint32_t table, const Take &take,
 	          const std::function<void()> &between);

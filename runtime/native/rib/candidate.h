@@ -71,6 +71,10 @@ struct Candidate {
 /* IPv6: a dump that has `shared` may lack this one. */
 bool passed_over6(const Candidate &candidate, const Candidate &shared);
 
+/* IPv6: the one of its class that a new one takes the place of, `shares` saying whether that is one to share; null for
+ * none. */
+Candidate *replaced6(Node &node, const Candidate &wanted, bool shares);
+
 /* Host routes of neighbours are the RIB's own: they are not shown. */
 inline bool counts(Rank rank)
 {

@@ -103,6 +103,10 @@ void Rib::count(const Node &node, const Candidate &candidate, int by)
 	statistics.routes[six] += static_cast<uint64_t>(by);
 	statistics.fpm_routes += static_cast<uint64_t>(source_of(candidate.rank) == Source::Fpm ? by : 0);
 	throws_[six] += static_cast<uint32_t>(throws ? by : 0);
+	if (candidate.tos != 0) {
+		const uint32_t before = std::exchange(for_tos_, for_tos_ + static_cast<uint32_t>(by));
+		link_change_ = link_change_ || (before == 0) != (for_tos_ == 0);
+	}
 	if (throws || (level_of(candidate.rank) + 1 < tables_.size() &&
 	               node.prefix.length < node.prefix.address.bits()))
 		hiding_[six] += static_cast<uint32_t>(by);

@@ -65,28 +65,51 @@ std::vector<Candidate> Comparison::candidates(const Key &key, const std::vector<
 	return list;
 }
 
-/* IPv4's order decides which route counts; IPv6's dump says nothing of the order within a metric. */
+using Routes = std::vector<const Candidate *>;
+
+/* Each once, and without those of a metric of which the kernel passes over some of `all`: the rest comes in the kernel's order. */
+static Routes in_order(const Routes &routes, const Routes &all)
+{
+	Routes rest;
+	for (const Candidate *c : routes) {
+		const bool passed = std::any_of(all.begin(), all.end(), [&](const Candidate *other) {
+			return passed_over6(*c, *other) || passed_over6(*other, *c);
+		});
+		const bool twice = std::any_of(rest.begin(), rest.end(),
+		                               [&](const Candidate *other) { return other->same_route(*c); });
+		if (!passed && !twice)
+			rest.push_back(c);
+	}
+	return rest;
+}
+
+/* The order decides which route counts. */
 bool Comparison::equal(const Node *node, const std::vector<Candidate> &wanted) const
 {
-	std::vector<const Candidate *> have;
+	Routes have, dumped;
 	for (const Candidate *c = node != nullptr ? node->first : nullptr; c != nullptr; c = c->next)
 		if (c->rank == group_.second)
 			have.push_back(c);
-	const auto alike = [](const Candidate *a, const Candidate &b) { return a->same_route(b); };
+	for (const Candidate &candidate : wanted)
+		dumped.push_back(&candidate);
+	const auto alike = [](const Candidate *a, const Candidate *b) { return a->same_route(*b); };
+	const auto equal_lists = [&](const auto &a, const auto &b) {
+		return std::equal(a.begin(), a.end(), b.begin(), b.end(), alike);
+	};
 	if (group_.first.address.family == 4)
-		return have.size() == wanted.size() &&
-		       std::equal(have.begin(), have.end(), wanted.begin(), alike);
-	const auto known = [&](const Candidate &one) {
+		return equal_lists(have, dumped);
+	const auto known = [&](const Candidate *one) {
 		return std::any_of(have.begin(), have.end(),
 		                   [&](const Candidate *c) { return alike(c, one); });
 	};
-	const auto dumped = [&](const Candidate *c) {
-		return std::any_of(wanted.begin(), wanted.end(), [&](const Candidate &one) {
-			return alike(c, one) || passed_over6(*c, one);
+	const auto explained = [&](const Candidate *c) {
+		return std::any_of(dumped.begin(), dumped.end(), [&](const Candidate *one) {
+			return alike(c, one) || passed_over6(*c, *one);
 		});
 	};
-	return std::all_of(wanted.begin(), wanted.end(), known) &&
-	       std::all_of(have.begin(), have.end(), dumped);
+	return std::all_of(dumped.begin(), dumped.end(), known) &&
+	       std::all_of(have.begin(), have.end(), explained) &&
+	       equal_lists(in_order(have, have), in_order(dumped, have));
 }
 
 void Comparison::judge()

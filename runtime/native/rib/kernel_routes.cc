@@ -32,6 +32,8 @@ Path *Rib::path_of(const RouteMessage &route)
 		std::sort(legs.begin(), legs.end()); /* IPv6 gives the legs of one route in any order */
 	Apart apart;
 	const bool several = legs.size() > 1 && route.nexthop_id == 0;
+	if (family == 6 && route.protocol == RTPROT_RA)
+		apart.protocol = RTPROT_RA; /* shares with none (rt6_qualify_for_ecmp) */
 	if (family == 4)
 		apart = {several || route.source.family != 0 ? route.table : 0, several ? route.metric : 0,
 		         several ? route.protocol : uint8_t(0), route.scope, route.attributes};
@@ -53,8 +55,12 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 		add_route4_again(node, wanted, flags);
 	else if (route.prefix.address.family == 4)
 		add_route4(node, wanted, flags, from_dump);
+	else if (from_dump)
+		add_dumped6(node, wanted, route.legs);
+	else if (catching_up_ || may_share(*wanted.path))
+		put_route6(node, wanted, route.legs, flags);
 	else
-		add_route6(node, wanted, route.legs, flags, from_dump);
+		add_route6(node, wanted, route.legs, flags);
 	if (wanted.path->refs == 0)
 		check_path(wanted.path); /* known already, by another Path */
 }
@@ -75,16 +81,43 @@ void Rib::add_route4_again(Node &node, const Candidate &wanted, uint16_t flags)
 		gone = find_candidate(node, *replaced_, &Candidate::same_route);
 	if (replaces && gone == nullptr && !newer)
 		gone = find_candidate(node, wanted, &Candidate::same_class);
-	if (gone != nullptr) {
+	if (gone != nullptr)
 		remove_candidate(node, gone);
+	if (replaces && (gone != nullptr || find_candidate(node, wanted, &Candidate::same_class) != nullptr))
 		doubt_ = true;
-	}
 	const bool last = !replaces && (flags & NLM_F_APPEND) != 0;
 	insert_candidate(node, last ? class_end(node, same) : class_start(node, same), same);
 }
 
+/* A dump lists the routes of a class in the kernel's order: each goes behind those that it listed before. */
+void Rib::confirm(Node &node, const Candidate &wanted)
+{
+	Candidate **place = class_start(node, wanted), **exact = nullptr;
+	while (*place != nullptr && (*place)->same_class(wanted) && (*place)->stamp == stamp_)
+		place = &(*place)->next;
+	for (Candidate **at = place; *at != nullptr && exact == nullptr; at = &(*at)->next)
+		exact = (*at)->same_route(wanted) ? at : nullptr;
+	if (exact == nullptr && find_candidate(node, wanted, &Candidate::same_route) != nullptr)
+		return; /* listed before: IPv6 may have two that are equal */
+	Candidate same = wanted;
+	same.stamp = stamp_;
+	if (exact == place) {
+		(*exact)->stamp = stamp_;
+		return;
+	}
+	if (exact != nullptr) { /* later in the list, so `place` stays valid */
+		same.since = (*exact)->since;
+		remove_candidate(node, exact);
+	}
+	insert_candidate(node, place, same);
+}
+
 void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump)
 {
+	if (from_dump) {
+		confirm(node, wanted);
+		return;
+	}
 	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route);
 	if (exact != nullptr)
 		(*exact)->stamp = stamp_;
@@ -101,16 +134,8 @@ void Rib::add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool f
 		return;
 	}
 	if (exact == nullptr) {
-		const bool last = from_dump || (flags & NLM_F_APPEND);
+		const bool last = (flags & NLM_F_APPEND) != 0;
 		insert_candidate(node, last ? class_end(node, wanted) : class_start(node, wanted), wanted);
-		return;
-	}
-	/* a dump lists them in order: each goes to its class's end, and the order is the kernel's again */
-	if (from_dump && ((*exact)->next != nullptr && (*exact)->next->same_class(wanted))) {
-		Candidate same = wanted;
-		same.since = (*exact)->since;
-		remove_candidate(node, exact);
-		insert_candidate(node, class_end(node, wanted), same);
 	}
 }
 
@@ -128,44 +153,48 @@ static bool has_legs(const std::vector<Leg> &legs, const std::vector<Leg> &some)
 }
 
 /* The one that IPv6 replaces: the first of the class that is one to share like the new one, else the first. */
-static Candidate *replaced6(Candidate **place, const Candidate &wanted)
+Candidate *replaced6(Node &node, const Candidate &wanted, bool shares)
 {
 	Candidate *first = nullptr;
-	for (Candidate *c = *place; c != nullptr && c->same_class(wanted); c = c->next) {
-		if (may_share(*c->path) == may_share(*wanted.path))
+	for (Candidate *c = *class_start(node, wanted); c != nullptr && c->same_class(wanted); c = c->next) {
+		if (may_share(*c->path) == shares)
 			return c;
 		first = first != nullptr ? first : c;
 	}
 	return first;
 }
 
-/* The new one takes the place of what it replaces, and of legs that it tells of again, as all of them. */
-void Rib::add_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags,
-                     bool from_dump)
+/* A dump has the routes of a class in their order, and each of them, unless some stand between the legs of another. */
+bool Rib::listed6(const Node &node, const Candidate &wanted) const
 {
-	const bool replace = (flags & NLM_F_REPLACE) != 0, shares = may_share(*wanted.path);
-	const Candidate *gone = replace ? replaced6(class_start(node, wanted), wanted) : nullptr;
-	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route), **place = nullptr;
-	if (exact != nullptr)
-		(*exact)->stamp = stamp_;
-	if (from_dump)
-		for (Candidate *c = node.first; c != nullptr; c = c->next)
-			if (passed_over6(*c, wanted))
-				c->stamp = stamp_;
-	if (exact != nullptr && (gone == nullptr || gone == *exact))
+	for (const Candidate *c = node.first; c != nullptr; c = c->next)
+		if (passed_over6(*c, wanted) || passed_over6(wanted, *c))
+			return false;
+	return !mixed6(node, wanted);
+}
+
+void Rib::add_dumped6(Node &node, const Candidate &wanted, const std::vector<Leg> &told)
+{
+	if (listed6(node, wanted)) {
+		confirm(node, wanted);
 		return;
-	const auto told_again = [&](const Candidate &other) {
-		return shares && other.same_class(wanted) && other.path != wanted.path &&
-		       may_share(*other.path) && has_legs(wanted.path->legs, other.path->legs);
-	};
-	Places6 places;
-	const bool others = find_candidate(node, wanted, &Candidate::same_class) != nullptr;
-	if (others) {
-		places = places6(node, wanted);
-		put_places6(places, *wanted.path, told, gone != nullptr ? gone->path : nullptr);
 	}
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route), **place = nullptr;
+	for (Candidate *c = node.first; c != nullptr; c = c->next)
+		if (passed_over6(*c, wanted))
+			c->stamp = stamp_;
+	if (exact != nullptr) {
+		(*exact)->stamp = stamp_;
+		return;
+	}
+	const auto told_again = [&](const Candidate &other) {
+		return may_share(*wanted.path) && other.same_class(wanted) && may_share(*other.path) &&
+		       has_legs(wanted.path->legs, other.path->legs);
+	};
+	Places6 places = places6(node, wanted);
+	put_places6(places, *wanted.path, told, nullptr);
 	for (Candidate **at = &node.first; *at != nullptr;) {
-		if (*at != gone && !told_again(**at)) {
+		if (!told_again(**at)) {
 			at = &(*at)->next;
 			continue;
 		}
@@ -173,8 +202,74 @@ void Rib::add_route6(Node &node, const Candidate &wanted, const std::vector<Leg>
 		remove_candidate(node, at);
 	}
 	insert_candidate(node, place != nullptr ? place : class_end(node, wanted), wanted);
-	if (others)
-		arrange6(node, wanted, std::move(places));
+	arrange6(node, wanted, std::move(places));
+}
+
+/* One that stands alone: at the end, or in the place of what it replaces. */
+void Rib::add_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags)
+{
+	const Candidate *gone = (flags & NLM_F_REPLACE) != 0 ? replaced6(node, wanted, false) : nullptr;
+	Candidate **exact = find_candidate(node, wanted, &Candidate::same_route);
+	if (exact != nullptr)
+		(*exact)->stamp = stamp_;
+	if (exact != nullptr && (gone == nullptr || gone == *exact))
+		return;
+	if (find_candidate(node, wanted, &Candidate::same_class) == nullptr) {
+		insert_candidate(node, class_end(node, wanted), wanted);
+		return;
+	}
+	Places6 places = places6(node, wanted);
+	put_places6(places, *wanted.path, told, gone != nullptr ? gone->path : nullptr);
+	Candidate **place = class_end(node, wanted);
+	if (gone != nullptr) {
+		for (place = &node.first; *place != gone; place = &(*place)->next) {
+		}
+		remove_candidate(node, place);
+	}
+	insert_candidate(node, place, wanted);
+	arrange6(node, wanted, std::move(places));
+}
+
+/* One to share, which is told with all its legs, so that what is here of that kind gives way to it. And any of an event that may
+ * be older than what is here, see resync.h: events to come say what became of it. */
+void Rib::put_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags)
+{
+	const bool replaces = (flags & NLM_F_REPLACE) != 0, shares = may_share(*wanted.path);
+	const auto is_it = [&](const Candidate &c) {
+		return c.same_class(wanted) && (shares ? may_share(*c.path) : c.path == wanted.path);
+	};
+	Candidate same = wanted;
+	const Candidate *known = nullptr;
+	bool others = false;
+	for (Candidate *c = node.first; c != nullptr; c = c->next) {
+		known = known == nullptr && is_it(*c) ? c : known;
+		others = others || (c->same_class(wanted) && !c->same_route(wanted));
+		if (c->same_route(wanted)) {
+			same.since = c->since;
+			c->stamp = stamp_;
+		}
+	}
+	if (!others) {
+		if (known == nullptr)
+			insert_candidate(node, class_end(node, wanted), wanted);
+		return;
+	}
+	Candidate **found = nullptr;
+	if (replaces && replaced_ != nullptr && replaced_->path != nullptr)
+		found = find_candidate(node, *replaced_, &Candidate::same_route);
+	const Candidate *gone = found != nullptr ? *found : nullptr;
+	if (replaces && gone == nullptr && known == nullptr)
+		gone = replaced6(node, wanted, shares);
+	if (gone == nullptr || is_it(*gone))
+		gone = replaces && shares ? known : nullptr;
+	doubt_ = doubt_ || (catching_up_ && replaces);
+	Places6 places = places6(node, wanted);
+	again_places6(places, *wanted.path, told, gone != nullptr ? gone->path : nullptr, replaces);
+	ref_path(wanted.path);
+	remove_matching(node, [&](const Candidate &c) { return &c == gone || is_it(c); });
+	insert_candidate(node, class_end(node, same), same);
+	unref_path(wanted.path);
+	arrange6(node, same, std::move(places));
 }
 
 void Rib::delete_route(const RouteMessage &route, Rank rank)
@@ -210,7 +305,7 @@ void Rib::subtract_route6(Node &node, const RouteMessage &route, Rank rank)
 			left[0].weight = 1; /* nothing is told of a single one's */
 		const Places6 places = places6(node, **place);
 		Candidate shorter = **place;
-		shorter.path = path_like(6, path.type, 0, Address(), left, {}, path.dead);
+		shorter.path = path_like(6, path.type, 0, Address(), left, path.apart, path.dead);
 		remove_candidate(node, place);
 		if (!left.empty() && find_candidate(node, shorter, &Candidate::same_route) == nullptr)
 			insert_candidate(node, class_end(node, shorter), shorter);

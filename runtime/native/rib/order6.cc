@@ -7,12 +7,21 @@
 namespace mill
 {
 
+static bool may_share(uint32_t nexthop_id, uint8_t type, const std::vector<Leg> &legs)
+{
+	if (nexthop_id != 0 || type != RTN_UNICAST || legs.empty())
+		return false;
+	return std::all_of(legs.begin(), legs.end(), [](const Leg &leg) { return leg.gateway.family != 0; });
+}
+
 bool may_share(const Path &path)
 {
-	if (path.nexthop_id != 0 || path.type != RTN_UNICAST || path.legs.empty())
-		return false;
-	return std::all_of(path.legs.begin(), path.legs.end(),
-	                   [](const Leg &leg) { return leg.gateway.family != 0; });
+	return path.apart.protocol != RTPROT_RA && may_share(path.nexthop_id, path.type, path.legs);
+}
+
+bool may_share(const RouteMessage &route)
+{
+	return route.protocol != RTPROT_RA && may_share(route.nexthop_id, route.type, route.legs);
 }
 
 static bool same_way(const Leg &a, const Leg &b)
@@ -65,6 +74,22 @@ void put_places6(Places6 &places, const Path &path, const std::vector<Leg> &legs
 			    places.end());
 	}
 	places.insert(places.end(), fresh.begin(), fresh.end());
+}
+
+void again_places6(Places6 &places, const Path &path, const std::vector<Leg> &legs, const Path *gone,
+                   bool replaces)
+{
+	const auto own = [&](const Place6 &place) { return stands_for(place, path); };
+	const auto alone = [](const Place6 &place) { return place.path != 0; };
+	const bool shares = may_share(path);
+	if (!shares || (!replaces && legs.size() == 1)) /* of several legs nobody says which one is new */
+		places.erase(std::remove_if(places.begin(), places.end(), own), places.end());
+	if (gone != nullptr || !replaces || shares) {
+		put_places6(places, path, legs, gone);
+		return;
+	}
+	const auto first = std::find_if(places.begin(), places.end(), alone);
+	places.insert(first != places.end() ? first : places.begin(), {path.id, {}});
 }
 
 /* --- of the RIB --------------------------------------------------------------------------------------------- */

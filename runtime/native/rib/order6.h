@@ -37,12 +37,17 @@ struct Place6 {
 
 using Places6 = std::vector<Place6>;
 
-/* IPv6 makes one route of several with gateways and the same metric. */
+/* IPv6 makes one route of several with gateways and the same metric, unless a router advertised them. */
 bool may_share(const Path &path);
+bool may_share(const RouteMessage &route);
 bool has_leg(const std::vector<Leg> &legs, const Leg &leg);
 
 /* What becomes of the places when a route is added with these legs, in the message's order, in place of `gone` (null:
  * at the end). */
 void put_places6(Places6 &places, const Path &path, const std::vector<Leg> &legs, const Path *gone);
+/* The same of an event that may be older than the places: what stands alone moves to where it was put then. `replaces`: it
+ * took another's place then, whether `gone` is still there or not. */
+void again_places6(Places6 &places, const Path &path, const std::vector<Leg> &legs, const Path *gone,
+                   bool replaces);
 
 } // namespace mill

@@ -2,6 +2,7 @@
 #include "rib/resync.h"
 #include <linux/rtnetlink.h>
 #include <utility>
+#include "rib/order6.h"
 
 namespace mill
 {
@@ -66,15 +67,19 @@ bool Resync::replaces(const nlmsghdr *message, Candidate &first)
 {
 	RouteMessage route;
 	if (message->nlmsg_type != RTM_NEWROUTE || (message->nlmsg_flags & NLM_F_REPLACE) == 0 ||
-	    !parse_route(message, route) || route.cloned || route.prefix.address.family != 4)
+	    !parse_route(message, route) || route.cloned)
 		return false;
 	first = {nullptr, nullptr, route.metric, 0, route.tos, 0, 0};
 	if (!rib_.rank_of(route.table, first.rank))
 		return false;
-	Node *node = rib_.trie4_.find(route.prefix);
-	Candidate **place = node != nullptr ? find_candidate(*node, first, &Candidate::same_class) : nullptr;
-	if (place != nullptr)
-		first = **place;
+	Node *node = rib_.trie(route.prefix.address.family).find(route.prefix);
+	if (node == nullptr)
+		return true;
+	const Candidate *replaced = route.prefix.address.family == 6
+	                                ? replaced6(*node, first, may_share(route))
+	                                : *class_start(*node, first);
+	if (replaced != nullptr && replaced->same_class(first))
+		first = *replaced;
 	return true;
 }
 
@@ -115,13 +120,18 @@ void Resync::restore(const Prefix &prefix, const std::vector<Candidate> &told)
 		if (prefix.address.family == 4)
 			rib_.add_route4(*node, candidate, 0, true);
 		else
-			rib_.add_route6(*node, candidate, candidate.path->legs, 0, true);
+			rib_.add_dumped6(*node, candidate, candidate.path->legs);
 	}
 }
 
 bool Resync::full() const
 {
 	return events_.bytes() >= most_remembered;
+}
+
+void Resync::unfinished()
+{
+	rib_.doubt_ = true;
 }
 
 void Resync::sweep()

@@ -8,7 +8,7 @@
  *   end: touched prefixes are made as the dump has them, what it did not confirm goes, the remembered events follow
  *
  * Events that are older than the dump do no harm: taken in their order, all of them end where the kernel ended. That
- * needs care with IPv4's order. What is added again moves to where it was added then. What takes another's place takes that
+ * needs care with the order within a metric. What is added again moves to where it was added then. What takes another's place takes that
  * of the one that it took when the event came; if that is gone, of the first, unless it is there itself, and the dump so
  * newer. That may be wrong where the RIB had missed something, so a dump is to verify.
  * The engine is told as the dump goes on, of what events changed first, and of nothing during the end.
@@ -65,6 +65,8 @@ class Resync
 	void dumped(const nlmsghdr *message);
 	/* No more events can be remembered: the rest is to wait in the socket. */
 	bool full() const;
+	/* Events that may be older than the dump's end were not read: a dump is to verify. */
+	void unfinished();
 	/* The dump is complete. */
 	void sweep();
 	/* Takes some of the remembered events once more; true when it has taken all. */
@@ -76,8 +78,8 @@ class Resync
 	void restore(const Prefix &prefix, const std::vector<Candidate> &told);
 
 	Rib &rib_;
-	/* The first route of the class that a remembered IPv4 event takes the place of, as the RIB has it; path null:
-	 * none. False: the event replaces nothing. */
+	/* The route of the class that a remembered event takes the place of, as the RIB has it; path null: none. False:
+	 * the event replaces nothing. */
 	bool replaces(const nlmsghdr *message, Candidate &first);
 
 	MessageLog events_, aside_;

@@ -138,7 +138,7 @@ class Rib
 		return links_;
 	}
 	std::vector<NeighbourView> neighbours() const;
-	/* By what the kernel's rules make it go another way than the tables as they are coupled. */
+	/* By what the kernel's rules, and routes, make it go another way than the tables as they are coupled. */
 	std::vector<std::string> rule_words() const;
 	Statistics statistics;
 
@@ -161,8 +161,11 @@ class Rib
 	void delete_route(const RouteMessage &route, Rank rank);
 	void add_route4(Node &node, const Candidate &wanted, uint16_t flags, bool from_dump);
 	void add_route4_again(Node &node, const Candidate &wanted, uint16_t flags);
-	void add_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags,
-	                bool from_dump);
+	void confirm(Node &node, const Candidate &wanted);
+	bool listed6(const Node &node, const Candidate &wanted) const;
+	void add_dumped6(Node &node, const Candidate &wanted, const std::vector<Leg> &told);
+	void add_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags);
+	void put_route6(Node &node, const Candidate &wanted, const std::vector<Leg> &told, uint16_t flags);
 	void subtract_route6(Node &node, const RouteMessage &route, Rank rank);
 	void insert_candidate(Node &node, Candidate **place, const Candidate &candidate);
 	void remove_candidate(Node &node, Candidate **place);
@@ -308,6 +311,7 @@ class Rib
 	std::vector<uint32_t> tables_;
 	uint32_t hiding_[2] = {}; /* candidates before the last level that are no host's, and throws */
 	uint32_t throws_[2] = {};
+	uint32_t for_tos_ = 0;                /* candidates for one TOS alone */
 	std::map<int32_t, bool> ignoring_[2]; /* sysctl ignore_routes_with_linkdown by ifindex, -1 for all */
 	std::pair<uint32_t, uint32_t>
 	    nexthop_request_; /* the last that set a nexthop object: port, sequence */

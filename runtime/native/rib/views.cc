@@ -75,6 +75,8 @@ std::vector<std::string> Rib::rule_words() const
 	std::vector<std::string> words = rule_differences(rules_[0], tables_);
 	for (std::string &one : rule_differences(rules_[1], tables_))
 		words.push_back(std::move(one));
+	if (for_tos_ > 0)
+		words.push_back("IPv4 routes for one TOS alone: packets are not asked theirs");
 	return words;
 }
 
