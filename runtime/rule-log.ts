@@ -9,8 +9,7 @@ export function watchRules(rib: Pick<Rib, 'status'>, log: Logger): () => void {
     const all = rules.join('\n');
     if (all === said) return;
     said = all;
-    for (const rule of rules)
-      log.warn({ rule }, 'ip rule: the kernel may go another way, netmill does not follow it');
-    if (rules.length === 0) log.info('ip rule: the kernel asks the tables that are coupled');
+    for (const rule of rules) log.warn({ rule }, 'the kernel may go another way, netmill does not follow it');
+    if (rules.length === 0) log.info('the kernel asks the tables that are coupled');
   };
 }

@@ -10,6 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { execa } from 'execa';
+import fc from 'fast-check';
+import { fromBits, toBits } from '../native/agree.js';
+import { answersTo } from '../support/lines.js';
+import { scaled } from '../support/system-test.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = resolve(root, 'tests/engine/fib');
@@ -38,6 +42,100 @@ for (const seed of ['1', '2', '3'])
     seed,
     '60',
   );
+/** Few different addresses, so that prefixes nest and touch, of every length. */
+const prefix = fc
+  .tuple(
+    fc.constantFrom(
+      '10.1.0.0',
+      '10.1.128.0',
+      '10.1.255.255',
+      '10.2.0.1',
+      'fd01::',
+      'fd01:0:8000::',
+      'fd01::ffff:1:0',
+      'fd01:ffff::1',
+    ),
+    fc.nat(128),
+  )
+  .map(([address, length]) => ({ address, length: address.includes(':') ? length : length % 33 }));
+
+const change = fc.record({ prefix, group: fc.nat(9) });
+
+const asked = [
+  ...[
+    '10.0.255.255',
+    '10.1.0.0',
+    '10.1.0.1',
+    '10.1.127.255',
+    '10.1.128.0',
+    '10.1.255.254',
+    '10.1.255.255',
+    '10.2.0.0',
+  ],
+  ...['10.2.0.1', '10.2.0.2', '192.0.2.1', 'fd00::1', 'fd01::', 'fd01::1', 'fd01:0:7fff::', 'fd01:0:8000::'],
+  ...[
+    'fd01::ffff:0:ffff',
+    'fd01::ffff:1:0',
+    'fd01::ffff:1:1',
+    'fd01:fffe::',
+    'fd01:ffff::',
+    'fd01:ffff::1',
+    'fd01:ffff::2',
+  ],
+];
+
+/** The group of the longest of these that covers the address, 0 for none. */
+function scan(routes: ReadonlyMap<string, number>, address: string): number {
+  let [best, group] = [-1, 0];
+  for (const [text, one] of routes) {
+    const [network, length] = text.split(' ') as [string, string];
+    if (network.includes(':') !== address.includes(':') || Number(length) <= best) continue;
+    const drop = BigInt((network.includes(':') ? 128 : 32) - Number(length));
+    if (toBits(network) >> drop === toBits(address) >> drop) [best, group] = [Number(length), one];
+  }
+  return group;
+}
+
+/** Host bits cleared, so that the same prefix has one name. */
+function nameOf({ address, length }: { readonly address: string; readonly length: number }): string {
+  const six = address.includes(':');
+  const drop = BigInt((six ? 128 : 32) - length);
+  const bits = (toBits(address) >> drop) << drop;
+  return `${fromBits(bits, six ? 6 : 4)} ${length}`;
+}
+
+test.serial(
+  'random changes: every lookup method answers like a list that is searched from one end to the other',
+  async (t) => {
+    t.timeout(120_000);
+    let answered = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 30 }), async (changes) => {
+        const routes = new Map<string, number>();
+        const [lines, expected] = [['new'], [] as string[]];
+        for (const { prefix: to, group } of changes) {
+          const name = nameOf(to);
+          if (group === 0) routes.delete(name);
+          else routes.set(name, group);
+          lines.push(group === 0 ? `del ${name}` : `set ${name} ${group}`);
+          for (const address of asked) {
+            lines.push(`ask ${address}`);
+            expected.push(String(scan(routes, address)));
+          }
+        }
+        const answers = await answersTo(resolve(folder, 'build/fib_lines'), lines);
+        answered += answers.length;
+        const wrong = expected.findIndex((one, i) => one !== answers[i]);
+        const address = asked[wrong % asked.length];
+        if (wrong >= 0)
+          throw new Error(`${address}: expected group ${expected[wrong]}, got ${answers[wrong]}`);
+      }),
+      { seed: 1, numRuns: scaled(100), includeErrorInReport: true },
+    );
+    t.true(answered > scaled(10_000), `${answered} answers`);
+  },
+);
+
 test.serial('random routes leave memory sound', says, 'build-address,undefined', 'fib_oracle', '4', '24');
 test.serial('room, grace periods and use', says, 'build-address,undefined', 'fib_cases');
 test.serial('what finds no room', says, 'build-address,undefined', 'fib_room', '1', '40');

@@ -41,6 +41,13 @@ function watch(next: EngineLink): EngineLink {
   return next;
 }
 
+const threeAnswers = async (address: string) => ({
+  address,
+  rib: rib.lookup(address),
+  kernel: await rib.kernelLookup(address),
+  compiled: await link?.lookup(address),
+});
+
 const agent: Record<string, (...args: never[]) => unknown> = {
   connect: async (path: string) => {
     link = watch(await addon.connectEngine(path));
@@ -68,15 +75,12 @@ const agent: Record<string, (...args: never[]) => unknown> = {
     aclEnabled: link!.state.aclEnabled,
   }),
   /** The answers of RIB, kernel and (when connected) compiled FIB for each address. */
-  ask: async (addresses: readonly string[]) =>
-    Promise.all(
-      addresses.map(async (address) => ({
-        address,
-        rib: rib.lookup(address),
-        kernel: await rib.kernelLookup(address),
-        compiled: await link?.lookup(address),
-      })),
-    ),
+  ask: async (addresses: readonly string[]) => {
+    const answers: unknown[] = [];
+    for (let i = 0; i < addresses.length; i += AT_ONCE)
+      answers.push(...(await Promise.all(addresses.slice(i, i + AT_ONCE).map(threeAnswers))));
+    return answers;
+  },
   /** The gateways that the engine alone sends each address to, with commas between; none: nowhere. */
   compiled: async (addresses: readonly string[]) => {
     const said: string[] = [];

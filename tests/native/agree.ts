@@ -115,7 +115,7 @@ export async function agree(
 
 const bitsOf = (family: 4 | 6): number => (family === 4 ? 32 : 128);
 
-function toBits(address: string): bigint {
+export function toBits(address: string): bigint {
   if (!address.includes(':'))
     return address.split('.').reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n);
   const [head, tail] = address.split('::') as [string, string | undefined];
@@ -127,7 +127,7 @@ function toBits(address: string): bigint {
   );
 }
 
-function fromBits(bits: bigint, family: 4 | 6): string {
+export function fromBits(bits: bigint, family: 4 | 6): string {
   const [count, size] = family === 4 ? [4, 8n] : [8, 16n];
   const parts = Array.from(
     { length: count },

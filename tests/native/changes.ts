@@ -41,10 +41,20 @@ function prefixOf(random: Random, family: number): string {
 const gateway = (random: Random, family: number, link: number): string =>
   family === 4 ? `10.1.${link}.${2 + random(3)}` : `fd00:${link}::${2 + random(3)}`;
 
-function hop(random: Random, family: number): string {
+/** Of IPv4 also by the neighbour's IPv6 address (RFC 8950); and who is on the link, though no prefix says so. */
+function neighbour(random: Random, family: number): string {
   const link = random(LINKS);
+  const kind = random(8);
+  if (kind === 0 && family === 4) return `via inet6 ${gateway(random, 6, link)} dev v${link}`;
+  if (kind === 1)
+    return `via ${family === 4 ? '192.0.2' : '2001:db8:'}${family === 4 ? '.' : ':'}${9 + random(2)} dev v${link} onlink`;
+  return `via ${gateway(random, family, link)} dev v${link}`;
+}
+
+function hop(random: Random, family: number): string {
+  const way = neighbour(random, family);
   const weight = random(3) === 0 ? ` weight ${1 + random(4)}` : '';
-  return `nexthop via ${gateway(random, family, link)} dev v${link}${weight}`;
+  return `nexthop ${way}${weight}`;
 }
 
 function way(random: Random, family: number): string {
@@ -55,13 +65,14 @@ function way(random: Random, family: number): string {
   if (kind <= 3) return Array.from({ length: 2 + random(2) }, () => hop(random, family)).join(' ');
   if (kind === 4 && family === 4)
     return `via ${gateway(random, 4, link)} dev v${link} src 10.1.${random(LINKS)}.1`;
-  return `via ${gateway(random, family, link)} dev v${link}`;
+  return neighbour(random, family);
 }
 
 function routeOperation(random: Random): string {
   const family = random(2) ? 4 : 6;
   const prefix = prefixOf(random, family);
-  const metric = pick(random, ['', ' metric 50', ' metric 100']);
+  const tos = family === 4 && random(10) === 0 ? ' tos 0x10' : '';
+  const metric = `${tos}${pick(random, ['', ' metric 50', ' metric 100'])}`;
   const verb = pick(random, [
     'add',
     'add',
@@ -92,7 +103,7 @@ function nexthopOperation(random: Random): string {
   const kind = random(5);
   if (kind === 0) return `nexthop del id ${random(3) ? id : base + 9}`;
   if (kind === 1)
-    return `nexthop replace id ${base + 9} group ${base},${1 + random(3)}/${base + 1 + random(2)}`;
+    return `nexthop replace id ${base + 9} group ${base},${1 + random(3)}/${base + 1 + random(2)}${pick(random, ['', ' type resilient buckets 32'])}`;
   return `nexthop replace id ${id} via ${gateway(random, family, link)} dev v${link}`;
 }
 

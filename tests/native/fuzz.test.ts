@@ -1,4 +1,7 @@
-/** The RIB under ASan and UBSan: fuzz/netlink_fuzz.cc (parsers and feed), fuzz/resync_oracle.cc (a dump while events go on). */
+/**
+ * The RIB under ASan and UBSan: fuzz/netlink_fuzz.cc (parsers and feed), fuzz/resync_oracle.cc (a dump while events go on),
+ * fuzz/rib_lines.cc (against lists, linear.ts).
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,11 +9,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { execa } from 'execa';
+import fc from 'fast-check';
+import { answersTo } from '../support/lines.js';
 import { scaled } from '../support/system-test.js';
+import { ADDRESSES, LinearKernel, operations } from './linear.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'netmill-fuzz-'));
-const programs = ['netlink_fuzz', 'resync_oracle'];
+const programs = ['netlink_fuzz', 'resync_oracle', 'rib_lines'];
 
 test.before(async (t) => {
   t.timeout(300_000);
@@ -65,3 +71,35 @@ for (const seed of ['1', '2', '3']) {
     t.regex(stdout, /^ok /);
   });
 }
+
+test.serial(
+  'random operations: the RIB answers like lists that are searched from one end to the other',
+  async (t) => {
+    t.timeout(120_000);
+    let asked = 0;
+    await fc.assert(
+      fc.asyncProperty(operations, async (all) => {
+        const kernel = new LinearKernel();
+        const [lines, expected] = [[...kernel.start], [] as string[]];
+        for (const operation of all) {
+          lines.push(...kernel.apply(operation));
+          for (const address of [...ADDRESSES[4], ...ADDRESSES[6]]) {
+            lines.push(`ask ${address}`);
+            expected.push(`${address}: ${kernel.answer(address)}`);
+          }
+        }
+        const asks = lines.flatMap((line, at) => (line.startsWith('ask ') ? [at] : []));
+        const answers = await answersTo(join(directory, 'rib_lines'), lines);
+        asked += answers.length;
+        for (const [i, one] of expected.entries()) {
+          const got = `${lines[asks[i]!]!.slice(4)}: ${answers[i]}`;
+          if (got === one) continue;
+          const before = lines.slice(0, asks[i]).filter((line) => !line.startsWith('ask '));
+          throw new Error(`expected ${one}\ngot ${got}\nafter\n${before.join('\n')}`);
+        }
+      }),
+      { seed: 1, numRuns: scaled(100), includeErrorInReport: true },
+    );
+    t.true(asked > scaled(10_000), `${asked} answers`);
+  },
+);

@@ -276,6 +276,29 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     event: ['link set v0 down', 'link set v1 down'],
   },
+  'ways of every other kind, and their link is set down': {
+    before: [
+      ...nexthops,
+      ...spare,
+      'nexthop add id 19 group 10,3/11 type resilient buckets 32',
+      'nexthop add id 17 via 192.0.2.7 dev v0 onlink',
+      'route add 10.40.0.0/16 via inet6 fd00:0::2 dev v0',
+      'route add 10.41.0.0/16 nexthop via inet6 fd00:0::2 dev v0 nexthop via 10.1.1.2 dev v1',
+      'route add 10.42.0.0/16 nhid 60',
+      'route add 10.43.0.0/16 nhid 19',
+      'route add 10.44.0.0/16 via 192.0.2.9 dev v0 onlink',
+      'route add fd44::/32 via 2001:db8::9 dev v0 onlink',
+      'route add 10.45.0.0/16 nhid 17',
+      'route add 10.46.0.0/16 tos 0x10 via 10.1.0.2',
+      'route add 10.46.0.0/16 via 10.1.1.2',
+      'route add 10.46.7.0/24 tos 0x10 via 10.1.0.2',
+    ],
+    event: [
+      'nexthop replace id 19 group 10/11,2 type resilient buckets 32',
+      'nexthop replace id 11 via 10.1.2.2 dev v2',
+      'link set v0 down',
+    ],
+  },
   'an interface is removed': {
     before: [
       four,

@@ -107,5 +107,14 @@ systemTest('rules that make the kernel go another way are named', async (t) => {
     t.deepEqual(await rules(), ['IPv4 rules ask the tables local, main; daemon.tables: local, 1000, main']);
     await add('rule', 'add', 'pref', '300', 'lookup', '1000');
     t.deepEqual(await rules(), []);
+    await router.ip(
+      'route add 10.40.0.0/16 tos 0x10 via 10.1.0.2',
+      'route add 10.41.0.0/16 tos 0x10 via 10.1.0.2',
+    );
+    t.regex((await rules()).join(), /^IPv4 routes for one TOS alone/);
+    await router.ip('route del 10.40.0.0/16 tos 0x10');
+    t.is((await rules()).length, 1);
+    await router.ip('route del 10.41.0.0/16 tos 0x10');
+    t.deepEqual(await rules(), []);
   });
 });
