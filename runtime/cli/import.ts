@@ -10,6 +10,7 @@ import { readNftables } from '../../codegen/formats/nftables/read.js';
 import { parseFields, presetFields } from '../../dsl/formats/netmap-rt-acl.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
+import { makeWritable } from '../folders.js';
 import { categories, NetmillCommand } from './command.js';
 import { definitionFiles, includeFrom, sourceOf } from './import-aerleon.js';
 import { refusalText } from './refusal-text.js';
@@ -220,6 +221,7 @@ export class ImportCommand extends NetmillCommand {
     if (this.out !== undefined) {
       const there = beside.find((one) => existsSync(one.path));
       if (there) throw new MillError('usage', `${there.path} exists`, 'name another directory, or remove it');
+      makeWritable(dirname(resolve(this.out)), 'the directory', 'name another file: -o FILE');
       for (const one of [...beside, { path: this.out, text }])
         writeFileSync(one.path, one.text, { flag: 'wx' });
     } else if (beside.length > 0 && !this.json)

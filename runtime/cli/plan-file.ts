@@ -1,8 +1,10 @@
 /** What `netmill plan -o` writes and `netmill deploy --plan` keeps to. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { Planned } from '../../codegen/plan/plan.js';
 import { MillError } from '../errors.js';
+import { makeWritable } from '../folders.js';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -16,6 +18,7 @@ const planFile = z.object({
 export function writePlan(path: string, planned: Planned, againstRunning: boolean): void {
   const { againstHash, ...rest } = planned;
   const bound = { version: 1, ...rest, ...(againstRunning && { againstHash }) };
+  makeWritable(dirname(path), 'the directory', 'name another file: -o FILE');
   writeFileSync(path, `${JSON.stringify(bound, null, 2)}\n`);
 }
 

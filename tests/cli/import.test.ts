@@ -187,3 +187,46 @@ test('what Aerleon says and netmill cannot is shown where it stands, in included
   t.is(wrong.code, 64);
   t.regex(wrong.err, /--attach: 'edge' does not say where a filter is attached/);
 });
+
+const place = { family: 'inet', table: 'f' };
+const blocklist = JSON.stringify({
+  nftables: [
+    { set: { ...place, name: 'blocked', handle: 1, type: 'ipv4_addr', elem: ['9.9.9.9'] } },
+    { chain: { ...place, name: 'fwd', handle: 2, type: 'filter', hook: 'forward', policy: 'accept' } },
+    {
+      rule: {
+        ...place,
+        chain: 'fwd',
+        handle: 3,
+        expr: [
+          { match: { op: '==', left: { payload: { protocol: 'ip', field: 'saddr' } }, right: '@blocked' } },
+          { drop: null },
+        ],
+      },
+    },
+  ],
+});
+
+test('sets that change at run time: their files stand beside the policy', async (t) => {
+  t.timeout(60_000);
+  const nftables = ['import', '--from', 'nftables', file(blocklist), '--interface', 'eth1'];
+  const asked = [...nftables, '--run-time-set', 'blocked'];
+  const out = join(directory, 'routers', 'new', 'edge.ts');
+  const ran = await netmill([...asked, '-o', out]);
+  t.is(ran.code, 0, ran.err);
+  t.regex(readFileSync(out, 'utf8'), /set\('blocked', \{ family: 4, file: '\.\/blocked\.txt' \}\)/);
+  t.is(readFileSync(join(out, '../blocked.txt'), 'utf8'), '9.9.9.9/32\n');
+  const explained = await netmill(['explain', out, 'out eth1 tcp 9.9.9.9:1 > 10.0.0.1:80']);
+  t.regex(explained.out, /fate: denied/, explained.err);
+
+  const again = await netmill([...asked, '-o', join(out, '../other.ts')]);
+  t.is(again.code, 64);
+  t.regex(again.err, /blocked\.txt exists/);
+  t.false(existsSync(join(out, '../other.ts')));
+  const nowhere = await netmill(asked);
+  t.is(nowhere.code, 64);
+  t.regex(nowhere.err, /the policy reads blocked\.txt: name its file with -o/);
+  const proc = await netmill([...nftables, '-o', '/proc/netmill/edge.ts']);
+  t.is(proc.code, 71);
+  t.regex(proc.err, /expected a directory to write to/);
+});
