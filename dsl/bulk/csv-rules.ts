@@ -8,7 +8,15 @@ import type { Origin, Service } from '../model.js';
 import { netsAt } from '../nets.js';
 import { calledAt } from '../origin.js';
 import { note, show } from '../problems.js';
-import { allow, deny, type MatchSpec, nexthop, type RuleDraft } from '../rules.js';
+import {
+  allow,
+  deny,
+  type MatchSpec,
+  nexthop,
+  type RejectOptions,
+  type RuleDraft,
+  reject,
+} from '../rules.js';
 import { icmp, proto, service, tcp, udp } from '../service.js';
 
 export const csvColumns = [
@@ -111,6 +119,12 @@ function rowOf(file: string, { line, cells }: CsvLine, columns: readonly Column[
   );
 }
 
+/** What stands behind `reject`; nothing: as reject() without options. */
+const answers: Readonly<Record<string, RejectOptions>> = {
+  'port-unreachable': { icmp: 'port-unreachable' },
+  icmp: { tcp: 'icmp' },
+};
+
 function ruleOf(row: Row, origin: Origin): RuleDraft | undefined {
   const action = row.get('action');
   const [verb, ...rest] = action?.words ?? [];
@@ -127,6 +141,11 @@ function ruleOf(row: Row, origin: Origin): RuleDraft | undefined {
       calledAt(origin, () => deny(match)),
       row,
     );
+  if (verb === 'reject' && rest.every((word) => Object.hasOwn(answers, word)))
+    return described(
+      calledAt(origin, () => reject(match, Object.assign({}, ...rest.map((word) => answers[word])))),
+      row,
+    );
   if (verb === 'nexthop')
     return described(
       calledAt(origin, () => nexthopOf(rest, match)),
@@ -135,7 +154,7 @@ function ruleOf(row: Row, origin: Origin): RuleDraft | undefined {
   return wrong(
     action?.origin ?? origin,
     'this is no action',
-    'allow, deny or nexthop GATEWAY',
+    'allow, deny, reject or nexthop GATEWAY',
     show(action?.text),
   );
 }

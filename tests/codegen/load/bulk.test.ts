@@ -12,7 +12,7 @@ import { accepted, diagnosticsOf, frontOfFiles, summary } from '../policy.js';
 
 const policyOf = (
   rules: string,
-) => `import { acl, allow, deny, icmp, nets, nexthop, proto, router, rulesFromFile, service, tcp, udp } from 'netmill'
+) => `import { acl, allow, deny, icmp, nets, nexthop, proto, reject, router, rulesFromFile, service, tcp, udp } from 'netmill'
 const list = acl('from-wan', {}, [${rules}])
 export default router('r', { interfaces: { wan: { port: 'xdp:eth0', fallback: 'drop', in: list } } })
 `;
@@ -30,6 +30,8 @@ deny,   10.20.0.0/16 2001:db8:20::/48,,,,,,,,,,,,,, 5/s,spoofed,,"spoofed ""insi
 allow,  any, 192.0.2.0/25,tcp udp,https 8000-8099,1024-65535,,,,,,none,,,,,,web,,,,
 deny,,,tcp,,,,syn !ack,,1-5,,,,,,yes,,,,,,
 allow,,,,,,echo-request too-big,,ef 10,,0-100,,,,,,,,,,,
+reject,,192.0.2.128/26,,,,,,,,,,,,,,,,,,,
+reject port-unreachable icmp,,192.0.2.128/25,,,,,,,,,,,,,,,,,,,
 nexthop 198.51.100.9,,10.0.0.0/8,gre 50,,,,,,,,,02:00:00:00:00:01,group,5 6,,,,,,,
 nexthop 198.51.100.9*3 2001:db8::9 198.51.100.10 or 198.51.100.17 or drop,,,udp,53,,,,,,,,,,,,,,,,,
 `;
@@ -41,6 +43,8 @@ const written = `
     service: service(tcp('https', '8000-8099', { from: '1024-65535' }), udp('https', '8000-8099', { from: '1024-65535' })) }).id('web'),
   deny({ service: tcp(), flags: ['syn', '!ack'], ttl: [1, 5] }).log(),
   allow({ service: icmp('echo-request', 'too-big'), dscp: ['ef', 10], length: [0, 100] }),
+  reject({ to: nets('192.0.2.128/26') }),
+  reject({ to: nets('192.0.2.128/25') }, { icmp: 'port-unreachable', tcp: 'icmp' }),
   nexthop('198.51.100.9', { to: nets('10.0.0.0/8'), service: service(proto('gre'), proto(50)), fromMac: '02:00:00:00:00:01',
     toMac: 'group', pcp: [5, 6] }),
   nexthop({ '198.51.100.9': 3, '2001:db8::9': 1, '198.51.100.10': 1 }, { service: udp(53) }).or('198.51.100.17').orDrop(),
@@ -55,10 +59,10 @@ test('a table is what a policy would write', async (t) => {
   const own = await listOf({ 'policy.ts': policyOf(written) });
   // The identity of a rule is the hash of all that it matches and does.
   t.deepEqual(said(list), said(own.list));
-  t.is(list.rules.length, 8);
+  t.is(list.rules.length, 10);
   t.deepEqual(
     list.rules.slice(2).map(({ origin }) => `${origin.file}:${origin.line}`),
-    [4, 5, 6, 7, 8, 9].map((line) => `rules.csv:${line}`),
+    [4, 5, 6, 7, 8, 9, 10, 11].map((line) => `rules.csv:${line}`),
   );
   t.regex(list.rules[3]!.text, /^allow, {2}any, 192\.0\.2\.0\/25,tcp udp/);
 });
