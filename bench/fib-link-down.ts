@@ -1,9 +1,10 @@
 /**
  * A carrier is lost under 500,000 routes that go by one nexthop object; a shorter prefix goes by another wire. What counts
- * is the time from the last packet that arrived on the lost wire to the last one that was sent there; `moved` is until
+ * is the time from when the kernel has counted the loss to the last packet that the engine gave to that port; `moved` is until
  * each of the flows, spread over the routes, arrives on the other one. Before that, a control run at the same rate must lose nothing.
  */
-import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { type Line as Bed, Line, macs, own } from '../tests/support/line.js';
 import { Netmill } from '../tests/support/netmill.js';
 import { missing, sleep, until } from '../tests/support/netns.js';
@@ -62,45 +63,50 @@ async function restore({ line, tool, netmill }: Awaited<ReturnType<typeof bed>>)
 }
 
 interface Loss {
-  /** Milliseconds from the last packet that arrived on the lost wire to the last one that was sent there. */
+  /** Milliseconds from when the carrier was lost to the last packet that the engine gave to its port. */
   readonly dead: number;
-  /** … until every flow has arrived on the other one. */
+  /** … until every flow has arrived on the other wire. */
   readonly moved: number;
 }
 
-/** Packets that were given to a device to send, whether or not it could; read without asking the daemon, which is busy. */
-function given(pid: number, device: string): number {
-  const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
-    .split('\n')
-    .find((one) => one.trim().startsWith(`${device}:`))!;
-  const numbers = line.split(':')[1]!.trim().split(/\s+/).map(Number);
-  return numbers[9]! + numbers[11]!; // sent, dropped
+const watchProgram = fileURLToPath(new URL('../../bench/build/link-watch', import.meta.url));
+const watchMs = 1000;
+
+/** Milliseconds since the epoch. */
+interface Watched {
+  readonly lost: number;
+  /** The last packet that the engine gave to the port, sent or not. */
+  readonly given: number;
 }
 
-/** Follows what the engine sends to the server, for so long. @returns when the last packet was, ms since the epoch */
-async function lastSent(pid: number, forMs: number): Promise<number> {
-  let [count, at] = [-1, 0];
-  for (const end = performance.now() + forMs; performance.now() < end; await sleep(1)) {
-    const now = given(pid, 'r1');
-    if (now !== count) [count, at] = [now, performance.timeOrigin + performance.now()];
-  }
-  return at;
+/** Looks at the port of the server while `work` is done. */
+async function watched(
+  { line: { lab, router }, netmill }: Awaited<ReturnType<typeof bed>>,
+  work: () => Promise<void>,
+): Promise<Watched> {
+  const words = [String(await netmill.enginePid()), 'server', 'r1', String(watchMs)];
+  const child = lab.own(router.start(watchProgram, words, { conversation: true }));
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  await lines.next();
+  await work();
+  const { value, done } = await lines.next();
+  if (done) throw new Error(`link-watch ${words.join(' ')} ended`);
+  const { lostNs, givenNs } = JSON.parse(value) as Record<'lostNs' | 'givenNs', number>;
+  if (lostNs === 0) throw new Error('r1 did not lose its carrier');
+  return { lost: lostNs / 1e6, given: givenNs / 1e6 };
 }
 
-async function lose({ line, netmill, ends: { client, server, provider } }: Awaited<ReturnType<typeof bed>>) {
+async function lose(one: Awaited<ReturnType<typeof bed>>): Promise<Loss> {
+  const { client, server, provider } = one.ends;
   await Promise.all([client.reset(), server.reset(), provider.reset()]);
   await client.start(rate);
   await sleep(200);
-  const watching = lastSent(await netmill.enginePid(), 1000);
-  await sleep(100);
-  await line.server.ip('link set s0 down');
-  const sent = await watching;
+  const { lost, given } = await watched(one, () => one.line.server.ip('link set s0 down'));
   await client.stop();
-  const last = Math.max(...(await server.stats()).flows.map((flow) => flow.lastNs)) / 1e6;
   const others = (await provider.stats()).flows.filter((flow) => flow.received > 0);
   if (others.length < flows) throw new Error(`${others.length} of ${flows} flows found the other way`);
   const moved = Math.max(...others.map((flow) => flow.firstNs)) / 1e6;
-  return { dead: Math.max(0, sent - last), moved: moved - last } satisfies Loss;
+  return { dead: Math.max(0, given - lost), moved: moved - lost };
 }
 
 export const linkDown: Bench = async function* (wants, say) {

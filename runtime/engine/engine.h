@@ -356,6 +356,15 @@ bool mill_adopt_finish(struct mill_engine *, struct mill_error *);
 bool mill_monitor_start(struct mill_engine *, struct mill_error *);
 /* Asks the kernel for every link's state: a port was opened, or events were lost. */
 void mill_monitor_refresh(struct mill_engine *);
+/* A worker whose frame the port refused looks at once whether its carrier is lost; waits for nobody. */
+void mill_monitor_look(struct mill_engine *, uint16_t slot);
+
+/* carrier.c */
+void mill_carrier_start(void);
+/* From now on changes of this device's carrier are read for the port; 0: of none. False: they cannot be. */
+bool mill_carrier_follow(const struct mill_engine *, uint16_t slot, uint32_t ifindex);
+/* How often it has come or gone. False: none is followed, or the device is gone. */
+bool mill_carrier_changes(uint16_t slot, uint32_t *count);
 
 /* notices.c: from any thread to the control thread, and on to the daemon */
 bool mill_notices_create(struct mill_engine *, struct mill_error *);

@@ -54,6 +54,10 @@ static void flush_way(struct mill_worker_thread *worker, uint32_t port)
 		return;
 	if (way->owner == NULL) {
 		way->port->ops->tx_sync(way->port, way->index);
+		if (__atomic_load_n(&way->port->refused, __ATOMIC_RELAXED)) {
+			__atomic_store_n(&way->port->refused, false, __ATOMIC_RELAXED);
+			mill_monitor_look(worker->engine, (uint16_t)port);
+		}
 	} else {
 		mill_ring_produce(way->ring);
 		wake_if_asleep(way->owner);

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -97,10 +99,10 @@ static void a_loss_is_not_waited_for(void)
 	expect_carrier(1, false);
 	expect_notice(1, false);
 	CHECK(is_up(0), "the other port is as it was");
-	CHECK(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &filter, sizeof(filter)) == 0, "no filter");
 	CHECK(shell("ip -n %s link set wire up", space_b) == 0, "up");
 	expect_carrier(1, true);
 	expect_notice(1, true);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &filter, sizeof(filter)) == 0, "no filter");
 	close(fd);
 	printf("ok before the kernel tells\n");
 }
@@ -220,6 +222,38 @@ static void a_device_made_again_is_not_adopted(void)
 	printf("ok and while no engine lived\n");
 }
 
+static bool kernel_knows(const char *name)
+{
+	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq ask = {0};
+	strcpy(ask.ifr_name, name);
+	CHECK(fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &ask) == 0, "flags of %s", name);
+	close(fd);
+	return (ask.ifr_flags & IFF_RUNNING) == 0;
+}
+
+/* Of a device with its peer's index the kernel looks at one loss a second; its flags say until then that it runs. */
+static void a_loss_is_seen_before_the_kernel_acts(void)
+{
+	bool before = false;
+	CHECK(
+	    shell(
+	        "set -e; ip link del left; ip link add left index 70 type veth peer name wire index 70 netns "
+	        "%s; ip -n %s link set wire up; ip link set left up",
+	        space_a, space_a) == 0,
+	    "left is made again");
+	expect_device(0, "left", 70);
+	for (uint32_t i = 0; i < 10 && !before; i++) {
+		CHECK(shell("ip -n %s link set wire down", space_a) == 0, "down");
+		expect_carrier(0, false);
+		before = !kernel_knows("left");
+		CHECK(shell("ip -n %s link set wire up", space_a) == 0, "up");
+		expect_carrier(0, true);
+	}
+	CHECK(before, "a loss to be seen before the kernel acts");
+	printf("ok nor until it acts\n");
+}
+
 static int run_tests(void)
 {
 	static const char *const specs[] = {"xdp:left", "xdp:right"};
@@ -246,6 +280,7 @@ static int run_tests(void)
 	one_that_cannot_be_opened_is_tried_again();
 	ports_follow_their_names();
 	a_device_made_again_is_not_adopted();
+	a_loss_is_seen_before_the_kernel_acts();
 	engine_stop(&engine);
 	return 0;
 }

@@ -216,8 +216,10 @@ static void kick(struct mill_port *port, uint32_t number)
 	for (int stuck = 0; stuck < STUCK && !drained(&queue->tx);) {
 		if ((__atomic_load_n(queue->tx.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) == 0)
 			return;
-		if (sendto(queue->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN &&
-		    errno != EBUSY && errno != ENOBUFS && errno != EINTR)
+		const int code = sendto(queue->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 ? errno : 0;
+		if (code == EBUSY)
+			__atomic_store_n(&port->refused, true, __ATOMIC_RELAXED);
+		else if (code != 0 && code != EAGAIN && code != ENOBUFS && code != EINTR)
 			return; /* ENETDOWN and the like: the ring fills up, and the forwarder counts that */
 		reap(port, number);
 		const uint32_t now = load_index(queue->tx.consumer);
