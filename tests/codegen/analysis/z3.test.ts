@@ -19,7 +19,10 @@ import type { Acl, Family, Pbr, Router } from '../../../dsl/model.js';
 import { randomPolicy } from '../../oracle/random-policy.js';
 import { corners } from './corners.js';
 import { lowered, randomPredicates } from './random.js';
-import { fateFormula, isKnown, onWireOf, packet, SetFormulas, takerFormula } from './smt.js';
+import { isKnown } from './smt/match.js';
+import { packet } from './smt/packet.js';
+import { fateFormula, onWireOf, takerFormula } from './smt/router.js';
+import { SetFormulas } from './smt/sets.js';
 
 let predicates: readonly PredicateExpr[];
 let z3: Awaited<ReturnType<typeof init>>;
