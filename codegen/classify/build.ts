@@ -13,10 +13,10 @@
  */
 import type { Family } from '../../dsl/model.js';
 import { type Search6, search6, type Trie4, trie4 } from './address-classes.js';
-import { bundle, layOut } from './bundles.js';
+import { bundle, firstsOf, layOut } from './bundles.js';
 import { containment } from './containment.js';
 import { type ClassifierInput, type Entry, mostClasses, type PortTest, TooLarge } from './input.js';
-import { bundleTable, Leaves } from './leaves.js';
+import { bundleTable, firstSlotOf, Leaves } from './leaves.js';
 import { type PairTable, type Placed, pairTable } from './pairs.js';
 import { type PortClasses, pageBits, portClasses } from './ports.js';
 import { type PrefixTree, prefixTree } from './tree.js';
@@ -40,6 +40,8 @@ export interface Classifier {
   readonly lines: Uint8Array;
   /** Entries of bundles, as lines have them. */
   readonly bundles: Uint16Array;
+  /** By row and bundle. */
+  readonly firsts: Uint16Array;
 }
 
 /** Bit 15 of an entry in a leaf is a mark. */
@@ -91,6 +93,7 @@ export function buildClassifier(input: ClassifierInput): Classifier {
     () => make(input.memory, split(placed)),
   );
   const { bytes, first } = leaves.lines();
+  const ports = portClasses(rows.bits, input.memory);
   const used = {
     source: groups.some((one) => one.source),
     destination: groups.some((one) => one.destination),
@@ -99,13 +102,14 @@ export function buildClassifier(input: ClassifierInput): Classifier {
     family: input.family,
     ...(used.source && { source: addressClasses(source, input.family) }),
     ...(used.destination && { destination: addressClasses(destination, input.family) }),
-    ports: portClasses(rows.bits, input.memory),
+    ports,
     groups: groups.map((group) => ({
       ...group,
       pairs: { ...group.pairs, blocks: group.pairs.blocks.map((leaf) => first[leaf]!) },
     })),
     lines: bytes,
     bundles: bundleTable(facts),
+    firsts: firstsOf(ports.rows, ports.words, rows.bundles.values(), (entry) => firstSlotOf(facts, entry)),
   };
 }
 

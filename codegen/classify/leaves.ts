@@ -165,11 +165,18 @@ class BundleLine {
   readonly bytes = new Uint8Array(lineBytes);
   readonly first: number;
 
-  constructor({ entries, bit, first }: Bundle) {
-    new Uint32Array(this.bytes.buffer).set([bit / 8, Math.ceil(entries.length / wordBits), first]);
+  constructor({ entries, bit, first, number }: Bundle) {
+    const words = Math.ceil(entries.length / wordBits);
+    new Uint32Array(this.bytes.buffer).set([bit / 8, words, first, number]);
     this.bytes[16 + slots] = 1;
     this.first = entries[0]!;
   }
+}
+
+/** As it stands where source ports have not been asked for. */
+export function firstSlotOf({ entries }: Facts, entry: number): number {
+  const { residual, test } = entries[entry]!;
+  return entry | (residual || test?.sources ? residualMark : 0);
 }
 
 /** The entries of all bundles, each from the beginning of a word on. */

@@ -30,6 +30,7 @@ export function packClassifier(made: Classifier): Packed {
   const portRows = sources && sections.put(sources.rows);
   const lines = sections.put(made.lines);
   const bundles = made.bundles.length === 0 ? 0 : sections.put(made.bundles);
+  const firsts = made.bundles.length === 0 ? 0 : sections.put(made.firsts);
   const pairs = made.groups.map(({ source, destination, pairs }) => {
     const index = sections.put(pairs.index);
     const blocks = sections.put(pairs.blocks);
@@ -51,6 +52,8 @@ export function packClassifier(made: Classifier): Packed {
     narrow_ports: narrowPorts,
     lines,
     bundles,
+    firsts,
+    n_bundles: (made.firsts.length * ports.words) / ports.rows.length,
     n_pairs: pairs.length,
     pairs: `{${pairs.join(', ')}}`,
   };

@@ -27,12 +27,14 @@
 #define MILL_LINE_RESIDUAL   0x8000u /* the entry's predicate must hold besides */
 #define MILL_CLASSIFY_INLINE static inline __attribute__((always_inline, unused))
 
-#define MILL_BUNDLE_STEP 8u /* words of 64 bits that are judged at once */
+#define MILL_BUNDLE_NONE 0x7fffu /* no entry of the bundle takes it */
+#define MILL_BUNDLE_STEP 8u      /* words of 64 bits that are judged at once */
 
 /* Entries of one bundle: the first bits of `words` words of 64 bits, `row` bytes into the row. */
 struct mill_bundle {
 	uint32_t row, words;
-	uint32_t first; /* of its entries, in the table of bundles */
+	uint32_t first;  /* of its entries, in the table of bundles */
+	uint32_t number; /* in the rows of firsts */
 };
 
 struct mill_line {
@@ -62,6 +64,8 @@ struct mill_classifier {
 	uint32_t row_bytes;
 	bool narrow, narrow_ports; /* classes of one byte */
 	uint32_t lines, bundles;
+	uint32_t firsts,
+	    n_bundles; /* by row and bundle: the first entry, as a leaf has it, whatever the source port */
 	uint32_t n_pairs;
 	struct mill_pairs pairs[3];
 };
@@ -236,7 +240,7 @@ static const struct mill_judge mill_vector = {mill_judge_line_vector, mill_judge
 /* What a lookup has found out so far. */
 struct mill_sought {
 	uint32_t source, destination; /* where in the next table of addresses; then the classes */
-	uint32_t row, ports;          /* where in the tables of classes */
+	uint32_t row, ports;          /* where in the tables of classes; then the number of the row */
 	const uint8_t *rows, *port_rows;
 	const uint32_t *index[3], *leaf[3];
 	const struct mill_line *line[3];
@@ -294,9 +298,11 @@ MILL_CLASSIFY_INLINE void mill_seek_rows(const struct mill_classifier *c, const 
 		s->source = mill_low4(c, c->source, s->source, key->src4);
 	if (!ipv6 && c->destination[0] != 0)
 		s->destination = mill_low4(c, c->destination, s->destination, key->dst4);
-	const uint32_t row = mill_cell_value(mill_cell(c, c->narrow, c->classes, s->row), c->narrow);
-	s->rows = c->tables + c->rows + (size_t)row * c->row_bytes;
+	s->row = mill_cell_value(mill_cell(c, c->narrow, c->classes, s->row), c->narrow);
+	s->rows = c->tables + c->rows + (size_t)s->row * c->row_bytes;
 	__builtin_prefetch(s->rows);
+	if (c->bundles != 0)
+		__builtin_prefetch(MILL_TABLE(c, uint16_t, c->firsts) + (size_t)s->row * c->n_bundles);
 	s->port_rows = NULL;
 	if (c->port_classes != 0) {
 		const uint32_t port = mill_cell_value(
@@ -386,6 +392,12 @@ MILL_CLASSIFY_INLINE uint32_t mill_first_of_bundle(const struct mill_classifier 
                                                    const struct mill_judge *judge,
                                                    const struct mill_asked *asked)
 {
+	const uint32_t first =
+	    MILL_TABLE(c, uint16_t, c->firsts)[(size_t)s->row * c->n_bundles + bundle->number];
+	if (first == MILL_BUNDLE_NONE || (first & MILL_LINE_MASK) >= best)
+		return best;
+	if (!(first & MILL_LINE_RESIDUAL))
+		return first;
 	const uint16_t *slots = MILL_TABLE(c, uint16_t, c->bundles) + bundle->first;
 	const uint8_t *row = s->rows + bundle->row,
 	              *ports = s->port_rows != NULL ? s->port_rows + bundle->row : NULL;
