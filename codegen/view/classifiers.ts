@@ -9,6 +9,8 @@ import { serviceFunction } from './services.js';
 
 /** Beyond this a list is data: where tables begin to be faster, docs/performance.md. */
 const mostIfs = 64;
+/** Tables of shorter lists stay near: asked about whole bursts they are little faster, and take the C compiler longer. */
+const mostAlone = 4 * mostIfs;
 /** A list is cut into so many parts, and into parts of so many rules; then searching row by row is no slower. */
 const mostParts = 32;
 const leastPart = 512;
@@ -22,8 +24,12 @@ export interface ClassifierView {
     readonly function: string;
     readonly cases: readonly { readonly entries: readonly number[]; readonly holds: string }[];
   }[];
-  readonly residual: string;
-  readonly ipv6: 'true' | 'false';
+  /** What defines its functions. */
+  readonly define: string;
+  /** The entry that takes the packet. */
+  readonly found: string;
+  /** Asks it about a whole burst before any packet is judged; undefined: it is asked packet by packet. */
+  readonly ask: string | undefined;
   readonly act: string;
   readonly actions: string;
   /** Arguments behind. */
@@ -45,6 +51,8 @@ const alignment = 64;
 export class Tables {
   /** Lists of more rules than this are data. */
   readonly mostIfs: number;
+  /** Lists of more rules than this are asked about whole bursts. */
+  readonly mostAlone: number;
   readonly slower: Slower[] = [];
   readonly #memory: number;
   readonly #parts: Uint8Array[] = [];
@@ -54,6 +62,7 @@ export class Tables {
   constructor(memory: number, longest = mostIfs) {
     this.#memory = memory;
     this.mostIfs = longest;
+    this.mostAlone = Math.min(mostAlone, 4 * longest);
   }
 
   /** Bytes that are left. */
@@ -76,8 +85,10 @@ export class Tables {
   }
 }
 
-/** How a list's classifiers act: what is the same in all of them. */
+/** How a list's classifiers are asked and act: what is the same in all of them. */
 export interface Acts {
+  /** Says whether a packet of a burst is the list's to judge; undefined: no whole bursts are. */
+  readonly asks: string | undefined;
   readonly act: string;
   readonly more: string;
   /** One table of actions. */
@@ -102,9 +113,11 @@ export function classifierViews(
   const why = partsOf(rules, tables.memory, cut, parts);
   if (why !== undefined) tables.slower.push({ list, family, parts: parts.length, why });
   if (parts.length === 0) return undefined;
-  return parts.map((part, i) =>
-    partView(part, parts.length === 1 ? name : `${name}_${i + 1}`, cut, tables, acts),
-  );
+  const alone = { ...acts, asks: undefined };
+  if (parts.length === 1)
+    return [partView(list, parts[0]!, name, cut, tables, rules.length > tables.mostAlone ? acts : alone)];
+  // A later part is asked only where those before it found nothing.
+  return parts.map((part, i) => partView(list, part, `${name}_${i + 1}`, cut, tables, alone));
 }
 
 interface Part {
@@ -154,11 +167,12 @@ function packedWithin(rules: readonly IrRule[], memory: number, { family, tests 
 }
 
 function partView(
+  list: IrList,
   { rules, packed }: Part,
   name: string,
   { family, tests }: Cut,
   tables: Tables,
-  { act, more, actions }: Acts,
+  { asks, act, more, actions }: Acts,
 ): ClassifierView {
   const asked = rules.flatMap(({ conditions }, entry) => {
     const calls = residualsOf(conditions[family]!, tests).map((name) => `${name}(p)`);
@@ -173,14 +187,21 @@ function partView(
   }
   const cases = [...byHolds].map(([holds, entries]) => ({ holds, entries }));
   actions(`${name}_actions`, rules);
+  const classifier = `${name}_classifier`;
+  const residual = cases.length === 0 ? 'NULL' : `${name}_holds`;
+  const define =
+    asks === undefined
+      ? `MILL_CLASSIFIER(${classifier}, ${family === 6}, ${residual})`
+      : `MILL_BURST_CLASSIFIER(${classifier}, ${family === 6}, ${list.readsTransport[family]}, ${asks}, ${residual})`;
   return {
     comment: `${rules.length} rules in tables of ${Math.ceil(packed.bytes.length / 1024)} KiB`,
-    name: `${name}_classifier`,
+    name: classifier,
     offset: tables.put(packed.bytes),
     members: packed.members,
     residuals: cases.length === 0 ? [] : [{ function: `${name}_holds`, cases }],
-    residual: cases.length === 0 ? 'NULL' : `${name}_holds`,
-    ipv6: family === 6 ? 'true' : 'false',
+    define,
+    found: asks === undefined ? `${classifier}_find(w, p)` : 'p->entry',
+    ask: asks && `${classifier}_ask`,
     act,
     actions: `${name}_actions`,
     more,

@@ -10,10 +10,12 @@ import { canMatch, type ListView, listView, type Uses } from './lists.js';
 import {
   type InterfaceView,
   interfaceView,
+  isTogether,
   type LeaveView,
   leaveView,
   type PortView,
   portView,
+  type Together,
 } from './ports.js';
 import { type ServiceView, serviceView } from './services.js';
 import { comment, commentLines } from './text.js';
@@ -53,7 +55,9 @@ interface PredicateView {
 
 export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
   const uses: Uses = { tables, sets: new Set(), services: new Set(), predicates: new Set() };
-  const lists = ir.lists.filter(canMatch).map((list) => listView(list, ir, uses));
+  const matching = ir.lists.filter(canMatch);
+  const lists = matching.map((list) => listView(list, ir, uses));
+  const together: Together = new Map(matching.map((list, i) => [list, lists[i]!.together]));
   const leaves = leaveView(ir.interfaces);
   return {
     router: comment(ir.router.name),
@@ -94,9 +98,9 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
     services: byName([...uses.services].map(serviceView)),
     predicates: byName([...uses.predicates].map(predicateView)),
     lists,
-    interfaces: ir.interfaces.map(interfaceView),
+    interfaces: ir.interfaces.map((one) => interfaceView(one, isTogether(ir.ports[one.port]!, together))),
     leaves,
-    ports: ir.ports.map((port) => portView(port, leaves.length > 0)),
+    ports: ir.ports.map((port) => portView(port, leaves.length > 0, together)),
     hash: hashRows(ir.policyHash),
   };
 }

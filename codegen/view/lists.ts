@@ -68,6 +68,12 @@ export interface FamilyView {
 export interface ListView {
   readonly function: string;
   readonly title: string;
+  /** What asks it about whole bursts, and says which packets are its to judge. */
+  readonly together: readonly { readonly ask: string }[];
+  readonly asks: readonly {
+    readonly function: string;
+    readonly cases: readonly { readonly enumerator: string }[];
+  }[];
   readonly returns: string;
   readonly families: readonly FamilyView[];
   /** What it returns when rules are switched off. */
@@ -93,18 +99,25 @@ export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
   );
   const call = (family: Family) =>
     families.includes(family) ? `${name}_ipv${family}(w, p)` : 'MILL_NO_GATEWAY';
+  const views = families.map((family) => familyView(list, `${name}_ipv${family}`, family, ir, uses));
+  const together = views.flatMap((one) => one.classifiers.flatMap(({ ask }) => (ask ? [{ ask }] : [])));
+  const cases = ir.interfaces.filter(({ acl }) => acl === list).map(({ enumerator }) => ({ enumerator }));
   return {
     function: name,
     title: comment(
       `${list.kind} ${list.name}${list.direction === 'out' ? ' on the way out' : ''}, ${place(list.origin)}`,
     ),
+    together,
+    asks: together.length === 0 ? [] : [{ function: asksOf(list), cases }],
     returns: returns(list),
-    families: families.map((family) => familyView(list, `${name}_ipv${family}`, family, ir, uses)),
+    families: views,
     skipped: list.kind === 'acl' ? 'true' : 'MILL_NO_GATEWAY',
     ipv4: call(4),
     ipv6: call(6),
   };
 }
+
+const asksOf = (list: IrList) => `asks_${listFunction(list)}`;
 
 const dropOf = (list: IrList) => (list.direction === 'out' ? 'MILL_DROP_ACL_OUT' : 'MILL_DROP_ACL');
 
@@ -271,6 +284,7 @@ function classified(
   const rowOf = (rule: IrRule) =>
     `{${action(rule, family, ir, treatments.number(rule))}}, /* ${comment(place(rule.origin))} */`;
   const classifiers = classifierViews(list, rules, name, family, uses.tables, {
+    asks: list.kind === 'acl' && list.direction === 'in' ? asksOf(list) : undefined,
     act: actOf(list, treatments.used),
     more: treatments.more,
     actions: (table, part) => actions.push({ name: table, rows: part.map(rowOf) }),

@@ -2,15 +2,18 @@
 
 import type { Encapsulation } from '../../dsl/model.js';
 import { place } from '../cite.js';
-import type { IrInterface, IrPort } from '../ir.js';
+import type { IrInterface, IrList, IrPort } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { canMatch, listFunction } from './lists.js';
 import { comment, fill, tab, width } from './text.js';
 
 export interface InterfaceView {
-  readonly function: string;
-  readonly title: string;
-  readonly accepts: string;
+  /** Of a port whose packets are judged one by one. */
+  readonly accepts: readonly {
+    readonly function: string;
+    readonly title: string;
+    readonly accepted: string;
+  }[];
   readonly diverts: readonly {
     readonly name: string;
     readonly parameters: string;
@@ -34,6 +37,17 @@ export interface PortView {
   /** One of the two has an element. */
   readonly untagged: readonly { readonly accept: string }[];
   readonly tagged: readonly DemuxView[];
+  /** What becomes of a packet of the port's interfaces. */
+  readonly taken: string;
+  /** One element where a burst is judged when all of it has entered. */
+  readonly together: readonly {
+    readonly lists: readonly { readonly ask: string }[];
+    readonly accept: string;
+  }[];
+  readonly judges: readonly {
+    readonly name: string;
+    readonly cases: readonly { readonly enumerator: string; readonly accept: string }[];
+  }[];
   readonly chooses: readonly {
     readonly parameters: string;
     readonly name: string;
@@ -42,18 +56,31 @@ export interface PortView {
   readonly send: string;
 }
 
-export function interfaceView(one: IrInterface): InterfaceView {
-  const enter = one.urpf
-    ? `mill_enter_urpf(w, p, ${one.enumerator}, MILL_URPF_${one.urpf.toUpperCase()})`
-    : `mill_enter(w, p, ${one.enumerator})`;
-  const name = one.function;
+/** What asks a list about whole bursts, where it is long. */
+export type Together = ReadonlyMap<IrList, readonly { readonly ask: string }[]>;
+
+/** One of the port's lists is asked about whole bursts. */
+export function isTogether(port: IrPort, together: Together): boolean {
+  return port.interfaces.some(({ acl }) => acl !== undefined && together.get(acl)!.length > 0);
+}
+
+/** @param judged when all of a burst has entered */
+export function interfaceView(one: IrInterface, judged: boolean): InterfaceView {
+  const accepted = one.acl ? fill([enter(one), judge(one.acl)], '&&', tab + 7, 1) : enter(one);
+  const title = comment(`${one.name}, ${place(one.origin)}`);
   return {
-    function: name,
-    title: comment(`${one.name}, ${place(one.origin)}`),
-    accepts: one.acl ? fill([enter, `${listFunction(one.acl)}(w, p)`], '&&', tab + 7, 1) : enter,
+    accepts: judged ? [] : [{ function: one.function, title, accepted }],
     diverts: divertsOf(one),
   };
 }
+
+function enter(one: IrInterface): string {
+  return one.urpf
+    ? `mill_enter_urpf(w, p, ${one.enumerator}, MILL_URPF_${one.urpf.toUpperCase()})`
+    : `mill_enter(w, p, ${one.enumerator})`;
+}
+
+const judge = (acl: IrList) => `${listFunction(acl)}(w, p)`;
 
 /** The gateway of the ACL first, then the PBR list's: who cannot be reached is as good as not named. */
 function divertsOf(one: IrInterface): InterfaceView['diverts'] {
@@ -94,7 +121,7 @@ function diverts(one: IrInterface): boolean {
 }
 
 /** @param judges some interface of the router has an `out` ACL */
-export function portView(port: IrPort, judges: boolean): PortView {
+export function portView(port: IrPort, judges: boolean, together: Together): PortView {
   const first = port.interfaces[0];
   if (first === undefined) throw new Error(`port ${port.name} carries no interface`);
   const diverting = port.interfaces.filter(diverts);
@@ -105,7 +132,8 @@ export function portView(port: IrPort, judges: boolean): PortView {
     enumerator: port.enumerator,
     title: comment(`port ${port.name}, ${port.spec}, ${place(port.origin)}`),
     first: first.enumerator,
-    ...demux(port),
+    ...demux(port, isTogether(port, together)),
+    ...judgement(port, together),
     chooses: chosen
       ? [
           {
@@ -138,14 +166,36 @@ export function leaveView(interfaces: readonly IrInterface[]): readonly LeaveVie
   return cases.length === 0 ? [] : [{ cases }];
 }
 
+/** A burst is judged packet by packet as it comes, or all of it when its long lists have been asked. */
+function judgement(port: IrPort, together: Together): Pick<PortView, 'taken' | 'together' | 'judges'> {
+  if (!isTogether(port, together))
+    return { taken: 'mill_burst_keep(w, &burst, p)', together: [], judges: [] };
+  const judging = port.interfaces.flatMap(({ acl, enumerator }) => (acl ? [{ acl, enumerator }] : []));
+  const lists = [...new Set(judging.map(({ acl }) => acl))].flatMap((acl) => together.get(acl)!);
+  const [only] = judging;
+  const alone = only !== undefined && port.interfaces.length === 1;
+  return {
+    taken: 'mill_burst_enter(&burst)',
+    together: [{ lists, accept: alone ? judge(only.acl) : `judge_${port.function}(w, p)` }],
+    judges: alone
+      ? []
+      : [
+          {
+            name: port.function,
+            cases: judging.map(({ acl, enumerator }) => ({ enumerator, accept: judge(acl) })),
+          },
+        ],
+  };
+}
+
 /** A port reads only as many tags as its interfaces have. */
-function demux(port: IrPort): Pick<PortView, 'depth' | 'untagged' | 'tagged'> {
+function demux(port: IrPort, judged: boolean): Pick<PortView, 'depth' | 'untagged' | 'tagged'> {
+  const accept = (one: IrInterface) => (judged ? enter(one) : `accept_${one.function}(w, p)`);
   const depth = Math.max(...port.interfaces.map((one) => tagsOf(one.encapsulation).length));
-  if (depth === 0)
-    return { depth, untagged: [{ accept: `accept_${port.interfaces[0]!.function}` }], tagged: [] };
+  if (depth === 0) return { depth, untagged: [{ accept: accept(port.interfaces[0]!) }], tagged: [] };
   const cases = port.interfaces.map((one) => ({
     tags: tags(one.encapsulation),
-    accept: `accept_${one.function}`,
+    accept: accept(one),
   }));
   return { depth, untagged: [], tagged: [{ first: port.interfaces[0]!.enumerator, cases }] };
 }

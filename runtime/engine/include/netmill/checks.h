@@ -113,6 +113,31 @@ static inline bool mill_reject(struct mill_worker *w, struct mill_packet *p, uin
 	return mill_drop(w, p, reason);
 }
 
+/* The packet waits for all others, to be judged with them. */
+static inline void mill_burst_enter(struct mill_burst *burst)
+{
+	burst->kept++;
+}
+
+/* No more enter. */
+static inline void mill_burst_entered(struct mill_burst *burst)
+{
+	burst->entered = burst->kept;
+	burst->judged = burst->kept = 0;
+}
+
+/* The next of those that entered, or NULL; it stands where it stays if it is kept. */
+static inline struct mill_packet *mill_burst_judge(struct mill_burst *burst)
+{
+	struct mill_packet *p = &burst->packet[burst->kept];
+	if (burst->judged == burst->entered)
+		return NULL;
+	if (burst->judged != burst->kept)
+		*p = burst->packet[burst->judged];
+	burst->judged++;
+	return p;
+}
+
 /* Rules have let the packet pass: what is for every host goes to ours, the rest is looked up together. */
 static inline void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p)
 {

@@ -29,7 +29,36 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 	return key;
 }
 
-/* Defines NAME_find(w, p): the first entry of the list NAME that takes the packet, or MILL_CLASSIFY_NONE. */
+/* Asks a list about those packets of a burst that are its to judge; `reads`: it tests transport headers. */
+MILL_CLASSIFY_INLINE void mill_ask_burst(const struct mill_classifier *c, struct mill_burst *burst, bool ipv6,
+                                         bool reads, bool (*asks)(const struct mill_packet *),
+                                         const struct mill_judge *judge, mill_residual residual)
+{
+	struct mill_packet *asking[MILL_BURST];
+	struct mill_key key[MILL_BURST];
+	uint32_t entry[MILL_BURST], n = 0;
+
+	for (uint32_t i = 0; i < burst->entered; i++) {
+		struct mill_packet *p = &burst->packet[i];
+		if (p->family != (ipv6 ? 6 : 4) || !asks(p))
+			continue;
+		if (reads)
+			mill_read_l4(p);
+		key[n] = mill_key_of(p);
+		asking[n++] = p;
+	}
+	mill_classify_burst(c, key, n, ipv6, judge, residual, (const void *const *)asking, entry);
+	for (uint32_t i = 0; i < n; i++)
+		asking[i]->entry = entry[i];
+}
+
+_Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once");
+
+/*
+ * MILL_CLASSIFIER defines NAME_find(w, p): the first entry of the list NAME that takes the packet, or MILL_CLASSIFY_NONE.
+ * MILL_BURST_CLASSIFIER defines NAME_ask(w, burst), which leaves that in each packet that `asks` is true of. Both twice:
+ * for processors that have the vectors, and for others.
+ */
 #ifdef MILL_CLASSIFY_VECTOR
 #define MILL_CLASSIFIER(name, ipv6, residual)                                                                \
 	static __attribute__((noinline))                                                                     \
@@ -47,6 +76,25 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 	{                                                                                                    \
 		return (w->fib->vector & MILL_VECTOR_BYTES) != 0 ? name##_vector(p) : name##_plain(p);       \
 	}
+
+#define MILL_BURST_CLASSIFIER(name, ipv6, reads, asks, residual)                                             \
+	static __attribute__((noinline)) MILL_CLASSIFY_TARGET void name##_vector(struct mill_burst *burst)   \
+	{                                                                                                    \
+		mill_ask_burst(&name, burst, ipv6, reads, asks, &mill_vector, residual);                     \
+	}                                                                                                    \
+	static __attribute__((noinline)) void name##_plain(struct mill_burst *burst)                         \
+	{                                                                                                    \
+		mill_ask_burst(&name, burst, ipv6, reads, asks, &mill_plain, residual);                      \
+	}                                                                                                    \
+	static inline void name##_ask(const struct mill_worker *w, struct mill_burst *burst)                 \
+	{                                                                                                    \
+		if (!w->acl_enabled)                                                                         \
+			return;                                                                              \
+		if ((w->fib->vector & MILL_VECTOR_BYTES) != 0)                                               \
+			name##_vector(burst);                                                                \
+		else                                                                                         \
+			name##_plain(burst);                                                                 \
+	}
 #else
 #define MILL_CLASSIFIER(name, ipv6, residual)                                                                \
 	static uint32_t name##_find(const struct mill_worker *w, const struct mill_packet *p)                \
@@ -54,5 +102,12 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 		(void)w;                                                                                     \
 		const struct mill_key key = mill_key_of(p);                                                  \
 		return mill_classify(&name, &key, ipv6, &mill_plain, residual, p);                           \
+	}
+
+#define MILL_BURST_CLASSIFIER(name, ipv6, reads, asks, residual)                                             \
+	static void name##_ask(const struct mill_worker *w, struct mill_burst *burst)                        \
+	{                                                                                                    \
+		if (w->acl_enabled)                                                                          \
+			mill_ask_burst(&name, burst, ipv6, reads, asks, &mill_plain, residual);              \
 	}
 #endif

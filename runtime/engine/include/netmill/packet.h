@@ -4,6 +4,7 @@
  *
  *   take → classify (parse, interface, checks, `in` ACL) → FIB lookup of all kept → local | divert | FIB → send
  *
+ * Where an `in` ACL is a long list, all packets enter first (parse, interface, checks), and are judged then.
  * Thread: the worker that owns the RX ring.
  */
 #pragma once
@@ -41,6 +42,7 @@ struct mill_packet {
 	uint32_t len;        /* of the frame as received */
 	uint32_t ip_len;     /* of the IP packet as its header says */
 	uint32_t group;      /* path group that it goes by */
+	uint32_t entry;      /* what a long list has found for it */
 	uint16_t iface;      /* interface slot */
 	uint16_t local;      /* interface number in the policy */
 	uint16_t
@@ -78,7 +80,8 @@ struct mill_way_back {
 
 struct mill_burst {
 	struct netmap_ring *rx;
-	uint32_t at, left; /* next slot, and how many are still to take */
+	uint32_t at, left;        /* next slot, and how many are still to take */
+	uint32_t entered, judged; /* where rules judge all of them at once */
 	uint32_t kept, routed;
 	uint32_t foreign4; /* path group known to lead away from the router */
 	uint32_t n4, n6;   /* of either family: kept, then routed */
