@@ -1,7 +1,9 @@
 /** A bundle on disk, and as much of the addon as deploying asks for: an engine that keeps two generations. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
 import { formatManifest, type Manifest } from '../../codegen/manifest.js';
 import { planOf } from '../../runtime/deploy/bundle.js';
 import type { Plan } from '../../runtime/deploy/plan.js';
@@ -175,4 +177,11 @@ export function fakeEngine(): FakeEngine {
   Object.defineProperty(engine, 'running', { get: () => running });
   Object.defineProperty(engine, 'retained', { get: () => retained });
   return engine as FakeEngine;
+}
+
+/** A directory that goes with the test. */
+export function scratch(t: ExecutionContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'netmill-deploy-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
 }

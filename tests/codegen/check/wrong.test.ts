@@ -1,4 +1,7 @@
-/** Wrong policies: each gives its diagnostic with its place, and nothing else. */
+/**
+ * Wrong policies: each gives its diagnostic with its place, and nothing else. Rows of one table, and one file, since all of them
+ * share a compiler that has read TypeScript's library.
+ */
 import test from 'ava';
 import { diagnosticsOf, front, summary, withWan } from '../policy.js';
 
