@@ -27,12 +27,12 @@ interface Case {
   readonly name: string;
   readonly method: Method;
   readonly family: Family;
-  readonly what: Pattern | 'build' | 'refill' | 'update' | 'memory';
+  readonly what: Pattern | 'build' | 'update' | 'memory';
   readonly bar?: number;
 }
 
 function lookups(method: Method, family: Family, bars: Partial<Record<Pattern, number>>): Case[] {
-  const patterns: readonly Pattern[] = family === 4 ? ['uniform', 'routed', 'zipf'] : ['routed', 'zipf'];
+  const patterns: readonly Pattern[] = ['uniform', 'routed', 'zipf'];
   const prefix = method === 'flat' ? `v${family}` : `v${family}.${method}`;
   return patterns.map((what) => ({
     name: `${prefix}.${what}`,
@@ -46,7 +46,6 @@ function lookups(method: Method, family: Family, bars: Partial<Record<Pattern, n
 /** Bars are ratios where there is a peer; a build in half the peer's time is 2. */
 const cases: readonly Case[] = [
   { name: 'build', method: 'flat', family: 4, what: 'build', bar: 2 },
-  { name: 'refill', method: 'flat', family: 4, what: 'refill', bar: 2 },
   { name: 'update', method: 'flat', family: 4, what: 'update', bar: 10 },
   { name: 'memory', method: 'flat', family: 4, what: 'memory' },
   ...lookups('flat', 4, { uniform: 1.3, routed: 1.3, zipf: 1.3 }),
@@ -59,7 +58,7 @@ const cases: readonly Case[] = [
   { name: 'v6.build', method: 'flat', family: 6, what: 'build', bar: 2 },
   { name: 'v6.update', method: 'flat', family: 6, what: 'update', bar: 10 },
   { name: 'v6.memory', method: 'flat', family: 6, what: 'memory' },
-  ...lookups('flat', 6, { routed: 1, zipf: 1 }),
+  ...lookups('flat', 6, { uniform: 1, routed: 1, zipf: 1 }),
   { name: 'v6.radix.memory', method: 'radix', family: 6, what: 'memory' },
   ...lookups('radix', 6, {}),
   { name: 'v6.dxr.memory', method: 'dxr', family: 6, what: 'memory' },
@@ -195,10 +194,6 @@ async function measureOne(
   switch (one.what) {
     case 'build':
       return { ...about, ...against, unit: 's', better: 'lower', ...built };
-    case 'refill': {
-      const measured = await inTurn(ours, peer, `refill ${one.method} ${one.family}`, say);
-      return { ...about, ...against, unit: 's', better: 'lower', ...measured };
-    }
     case 'memory': {
       const megabytes = await ours.ask(`memory ${one.method} ${one.family}`);
       return { ...about, unit: 'MB', better: 'lower', ours: [megabytes] };

@@ -138,17 +138,6 @@ static double build(const struct table *table, enum mill_fib_method method)
 	return seconds;
 }
 
-/* Seconds, into tables that had all of it before: no page is fresh. */
-static double refill(const struct table *table)
-{
-	for (uint32_t i = 0; i < table->n; i++)
-		change(MILL_FIB_ROUTE_DEL, table->family, &table->entry[i]);
-	mill_qsbr_poll(&qsbr);
-	const uint64_t from = table_own_ns();
-	set_all(table);
-	return (double)(table_own_ns() - from) / 1e9;
-}
-
 /* Microseconds of one change, the median. */
 static double update(const struct table *table)
 {
@@ -219,8 +208,6 @@ static double answer(struct table *table, const char *command, enum mill_fib_met
 		return build(table, method);
 	if (strcmp(command, "memory") == 0)
 		return memory_mb;
-	if (strcmp(command, "refill") == 0)
-		return refill(table);
 	if (strcmp(command, "update") == 0)
 		return update(table);
 	if (!table_draw(table, pattern))

@@ -91,36 +91,21 @@ static int clear(const struct table *table, const struct table_entry *e)
 	                          : rte_fib6_delete(fib6, (uint8_t *)(uintptr_t)e->address, e->length);
 }
 
-static void set_all(const struct table *table)
-{
-	for (uint32_t i = 0; i < table->n; i++)
-		if (set(table, &table->entry[i]) != 0)
-			table_fail("a prefix found no room", "rte_fib");
-}
-
 /* Seconds, from nothing. */
 static double build(const struct table *table)
 {
 	forget(table->family);
 	const uint64_t from = table_own_ns();
 	make(table->family);
-	set_all(table);
+	for (uint32_t i = 0; i < table->n; i++)
+		if (set(table, &table->entry[i]) != 0)
+			table_fail("a prefix found no room", "rte_fib");
 	const double seconds = (double)(table_own_ns() - from) / 1e9;
 	rte_memseg_list_walk(collapse, NULL);
 	if (table->family == 4 ? rte_fib_select_lookup(fib4, RTE_FIB_LOOKUP_DIR24_8_VECTOR_AVX512)
 	                       : rte_fib6_select_lookup(fib6, RTE_FIB6_LOOKUP_TRIE_VECTOR_AVX512))
 		table_fail("this processor or build has no AVX-512 lookup", "rte_fib");
 	return seconds;
-}
-
-/* Seconds, into tables that had all of it before: no page is fresh. */
-static double refill(const struct table *table)
-{
-	for (uint32_t i = 0; i < table->n; i++)
-		clear(table, &table->entry[i]);
-	const uint64_t from = table_own_ns();
-	set_all(table);
-	return (double)(table_own_ns() - from) / 1e9;
 }
 
 /* Microseconds of one change, the median. */
@@ -159,8 +144,6 @@ static double answer(struct table *table, const char *command, const char *patte
 {
 	if (strcmp(command, "build") == 0)
 		return build(table);
-	if (strcmp(command, "refill") == 0)
-		return refill(table);
 	if (strcmp(command, "update") == 0)
 		return update(table);
 	if (!table_draw(table, pattern))
