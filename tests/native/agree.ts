@@ -32,7 +32,7 @@ export function alike({ rib, kernel }: Pick<Answer, 'rib' | 'kernel'>): boolean 
 function asDumped(lines: readonly string[], dumped: readonly string[]): string[] {
   const classOf = (line: string) => `${line.split(' ')[0]} ${line.split(' ')[2]}`;
   const shared = new Set(
-    lines.filter((line) => line.includes(':') && line.split(' ').length > 4).map(classOf),
+    lines.filter((line) => line.split(' ')[0]!.includes(':') && line.split(' ').length > 4).map(classOf),
   );
   return lines.filter((line) => dumped.includes(line) || !shared.has(classOf(line)));
 }

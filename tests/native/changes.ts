@@ -92,7 +92,11 @@ function routeOperation(random: Random): string {
     const type = pick(random, ['blackhole', 'unreachable', 'prohibit', 'throw']);
     return `route ${verb} ${type} ${prefix}${metric}`;
   }
-  return `route ${verb} ${prefix}${metric} ${way(random, family)}`;
+  const one = way(random, family);
+  // Not of one leg among several: those of a route share their preference, or nobody could tell whose is told.
+  const alone = family === 6 && /^(dev|nhid)/.test(one) && random(3) === 0;
+  const preference = alone ? pick(random, [' pref high', ' pref low']) : '';
+  return `route ${verb} ${prefix}${metric}${preference} ${one}`;
 }
 
 function nexthopOperation(random: Random): string {

@@ -12,6 +12,12 @@ import { addressesOf, handful, LINKS, type Random, runAll } from './changes.js';
 import { type Remote, seeded } from './remote.js';
 import { followed } from './scene.js';
 
+/**
+ * Of several default routes of IPv4 the kernel takes, for what it sends itself, one whose gateway answers (fib_select_default
+ * in net/ipv4); what it forwards goes by the first, as with us.
+ */
+const byGateway = ({ rib }: Answer): boolean => rib?.prefix === '0.0.0.0/0';
+
 async function compare(
   t: ExecutionContext,
   router: Node,
@@ -33,7 +39,9 @@ async function compare(
   }
   let wrong: Answer[] = [];
   for (let attempt = 0; attempt < 3; attempt++) {
-    wrong = (await remote.call<Answer[]>('agent', 'ask', addresses)).filter((answer) => !alike(answer));
+    wrong = (await remote.call<Answer[]>('agent', 'ask', addresses)).filter(
+      (answer) => !alike(answer) && !byGateway(answer),
+    );
     if (wrong.length === 0) break;
     await remote.call('rib', 'settled');
   }

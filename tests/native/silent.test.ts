@@ -292,6 +292,9 @@ const cases: Readonly<Record<string, Case>> = {
       'route add 10.46.0.0/16 tos 0x10 via 10.1.0.2',
       'route add 10.46.0.0/16 via 10.1.1.2',
       'route add 10.46.7.0/24 tos 0x10 via 10.1.0.2',
+      'route add fd46::/32 dev v1 pref low',
+      'route append fd46::/32 dev v2',
+      'route append fd46::/32 dev v0 pref high',
     ],
     event: [
       'nexthop replace id 19 group 10/11,2 type resilient buckets 32',

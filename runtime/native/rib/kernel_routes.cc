@@ -34,6 +34,8 @@ Path *Rib::path_of(const RouteMessage &route)
 	const bool several = legs.size() > 1 && route.nexthop_id == 0;
 	if (family == 6 && route.protocol == RTPROT_RA)
 		apart.protocol = RTPROT_RA; /* shares with none (rt6_qualify_for_ecmp) */
+	if (family == 6)
+		apart.preference = route.preference;
 	if (family == 4)
 		apart = {several || route.source.family != 0 ? route.table : 0, several ? route.metric : 0,
 		         several ? route.protocol : uint8_t(0), route.scope, route.attributes};

@@ -128,6 +128,16 @@ static bool eligible(const Candidate &candidate)
 	       (candidate.path->usable || source_of(candidate.rank) == Source::Operator);
 }
 
+/* Of IPv6, the first of those that are preferred most (find_rr_leaf, rt6_score_route in net/ipv6). */
+static const Candidate *preferred(const Candidate *first)
+{
+	const Candidate *best = first;
+	for (const Candidate *c = first->next; c != nullptr && c->same_class(*first); c = c->next)
+		if (c->path->apart.preference > best->path->apart.preference && eligible(*c))
+			best = c;
+	return best;
+}
+
 /* The kernel's or operator's route for the addresses of a prefix: tables are asked one after the other, each for its
  * longest match, and one that throws passes on to the next. When all do, the last throw is the answer. */
 Rib::Found Rib::match(const Address &address, unsigned length) const
@@ -137,7 +147,7 @@ Rib::Found Rib::match(const Address &address, unsigned length) const
 	trie(address.family).covering(address, length, [&](const Node &node) {
 		for (const Candidate *c = node.first; c != nullptr; c = c->next)
 			if (eligible(*c) && matches[level_of(c->rank)].node != &node)
-				matches[level_of(c->rank)] = {&node, c};
+				matches[level_of(c->rank)] = {&node, preferred(c)};
 	});
 	for (size_t level = 0; level < levels; level++) {
 		if (matches[level].candidate == nullptr)
@@ -159,7 +169,7 @@ Path *Rib::effective(const Node &node) const
 	bool throws = false;
 	for (const Candidate *c = node.first; c != nullptr; c = c->next) {
 		if (hiding_[six] == 0 && eligible(*c))
-			return c->path; /* nothing above can come before it */
+			return preferred(c)->path; /* nothing above can come before it */
 		throws = throws || c->path->type == RTN_THROW;
 	}
 	const Found found = hiding_[six] != 0 ? match(address, node.prefix.length) : Found();

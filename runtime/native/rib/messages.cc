@@ -108,6 +108,15 @@ static uint64_t attribute_hash(const nlattr *attribute)
 	return hash;
 }
 
+static bool read_preference(const nlattr *attribute, int8_t &preference)
+{
+	if (mnl_attr_get_payload_len(attribute) != 1)
+		return false;
+	const uint8_t told = mnl_attr_get_u8(attribute) & 3;
+	preference = static_cast<int8_t>(told == 1 ? 1 : told == 3 ? -1 : 0); /* RFC 4191, section 2.1 */
+	return true;
+}
+
 static bool distinguishes(const nlattr *attribute)
 {
 	const int type = mnl_attr_get_type(attribute);
@@ -170,6 +179,8 @@ bool parse_route(const nlmsghdr *message, RouteMessage &route)
 			return read_u32(a, route.nexthop_id);
 		case RTA_PREFSRC:
 			return read_address(a, family, route.source);
+		case RTA_PREF:
+			return read_preference(a, route.preference);
 		case RTA_MULTIPATH:
 			return read_multipath(a, family, route);
 		default:

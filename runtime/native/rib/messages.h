@@ -41,6 +41,7 @@ struct RouteMessage {
 	std::vector<Leg> legs;
 	std::vector<uint32_t> dead; /* links of legs that are told to be dead */
 	uint8_t scope = 0;          /* RT_SCOPE_*, of IPv4 */
+	int8_t preference = 0;      /* of IPv6's routes of one metric (RFC 4191): 1 high, -1 low */
 	uint64_t attributes =
 	    0; /* a hash of what else tells one IPv4 route from another: metrics, realms, onlink */
 	bool cloned = false; /* not a route: an exception, or one that depends on the source */

@@ -29,6 +29,7 @@ Path *PathTable::intern(uint8_t family, uint8_t type, uint32_t nexthop_id, const
 	append(key, apart.protocol);
 	append(key, apart.scope);
 	append(key, apart.attributes);
+	append(key, apart.preference);
 	if (nexthop_id == 0) {
 		for (const Leg &leg : legs) {
 			append(key, leg.ifindex);

@@ -71,11 +71,12 @@ struct GroupLeg {
 /* What IPv4 holds apart, though the way is the same (fib_info), as far as it shows. Of routes over several legs, a leg is dead
  * for those that were there when its link lost its last address, and alive for those that came later; so these differ by
  * all of it. Others differ by table where they prefer a source, whose end is the end of the main table's alone. Of IPv6
- * `protocol` says when a router advertised the route (RTPROT_RA), and the rest is empty. */
+ * `protocol` says when a router advertised the route (RTPROT_RA), the preference is here, and the rest is empty. */
 struct Apart {
 	uint32_t table = 0, metric = 0;
 	uint8_t protocol = 0, scope = 0;
 	uint64_t attributes = 0; /* RouteMessage::attributes */
+	int8_t preference = 0;
 };
 
 struct Path {
