@@ -24,6 +24,7 @@ export function answerTo(
     6: { type: 1, 'admin-prohibited': 1, 'port-unreachable': 4 },
   }[packet.family];
   const error = { type: codes.type, code: codes[icmp], mtu: 0 };
+  if (packet.laterFragment || packet.transport.state === 'hidden') return {};
   const tells = icmpError(packet, bytes, from, error);
   if (tells === undefined) return {};
   if (packet.protocol !== protocols.tcp || tcp === 'icmp') return { tells };

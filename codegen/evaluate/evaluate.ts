@@ -134,7 +134,7 @@ function ruled(way: Way, forMany: boolean): Fate {
   const seen = see(packet, linkOf(way.frame), membersBy(ir.contents, packet));
   let taken: IrRule | undefined;
   if (iface.acl && now.aclEnabled) {
-    if (isHiddenFrom(iface.acl, seen)) return drop('acl');
+    if (isHiddenFrom(iface.acl, seen)) return drop('l4-header');
     taken = firstMatch(ir, iface.acl, seen)!;
     const dropped = took(way, taken, 'acl', forMany);
     if (dropped) return dropped;
@@ -237,7 +237,7 @@ function sent(way: Way, path: Path, byRule: boolean): Fate {
 function judgedOut(way: Way, acl: IrList): Fate | undefined {
   if (!way.now.aclEnabled) return undefined;
   const seen = see(way.packet, linkOf(way.frame), membersBy(way.ir.contents, way.packet));
-  if (isHiddenFrom(acl, seen)) return drop('acl-out');
+  if (isHiddenFrom(acl, seen)) return drop('l4-header');
   return took(way, firstMatch(way.ir, acl, seen)!, 'acl-out');
 }
 

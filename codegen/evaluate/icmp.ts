@@ -19,6 +19,8 @@ export function tooBig(family: Family, mtu: number): IcmpError {
 /** RFC 1812 §4.3.2.3, RFC 4443 §2.4 (c): no larger than what every link carries. */
 const largest: Readonly<Record<Family, number>> = { 4: 576, 6: 1280 };
 const ourTtl = 64;
+/** Of IPv4, and their answers: any other message may be an error of a later standard. */
+const queries: readonly number[] = [0, 8, 13, 14, 15, 16, 17, 18];
 const reserved = network(parseInterfaceAddress('240.0.0.0/4')!);
 
 /** The IP packet that tells of it, but for IPv4's identification, which is 0. Undefined: there must be none. */
@@ -35,13 +37,17 @@ export function icmpError(
   return about.family === 4 ? over4(about, bytes, from, message) : over6(about, from, message);
 }
 
-/** Never about errors, later fragments, what cannot be read, nor to nobody: RFC 1812 §4.3.2.7, RFC 4443 §2.4 (e). */
+/**
+ * Never about errors, or what could be one, nor to nobody: RFC 1812 §4.3.2.7, RFC 4443 §2.4 (e). In IPv4 alone, not about
+ * later fragments.
+ */
 function mayAnswer({ family, protocol, src, transport, laterFragment }: Packet): boolean {
-  if (laterFragment || transport.state === 'hidden' || src.bits === 0n) return false;
-  if (family === 4 && contains(reserved, src)) return false;
+  if (src.bits === 0n || (family === 6 && transport.state === 'hidden')) return false;
+  if (family === 4 && (laterFragment || contains(reserved, src))) return false;
   if (protocol !== (family === 4 ? protocols.icmp : protocols.icmpv6)) return true;
+  if (transport.state === 'hidden') return false;
   const type = transport.icmpType;
-  return family === 4 ? ![3, 4, 5, 11, 12].includes(type) : type >= 128 && type !== 137;
+  return family === 4 ? queries.includes(type) : type >= 128 && type !== 137;
 }
 
 /** The packet's type of service with the precedence of network control: RFC 1812 §4.3.2.5. */

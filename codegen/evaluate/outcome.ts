@@ -28,6 +28,7 @@ export const dropReasons = [
   'ttl-expired',
   'no-gateway',
   'urpf',
+  'l4-header',
 ] as const;
 
 /** Queues to the host stack: the order of enum mill_punt_class. */

@@ -119,8 +119,6 @@ export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
 
 const asksOf = (list: IrList) => `asks_${listFunction(list)}`;
 
-const dropOf = (list: IrList) => (list.direction === 'out' ? 'MILL_DROP_ACL_OUT' : 'MILL_DROP_ACL');
-
 const returns = (list: IrList) => (list.kind === 'acl' ? 'bool' : 'uint16_t');
 
 function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Uses): FamilyView {
@@ -139,7 +137,7 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
     ...body,
     row: body.tables.length > 0 ? [{ type: `mill_row${family}` }] : [],
     entry: body.classifiers.length > 0 ? [{ type: 'uint32_t' }] : [],
-    refuses: reads && list.kind === 'acl' ? [{ verdict: `mill_drop(w, p, ${dropOf(list)})` }] : [],
+    refuses: reads && list.kind === 'acl' ? [{ verdict: 'mill_drop(w, p, MILL_DROP_L4_HEADER)' }] : [],
     reads: reads && list.kind === 'pbr' ? [{ read: 'mill_read_l4(p)' }] : [],
     ...ending(last, family, ir),
   };

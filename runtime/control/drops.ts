@@ -33,6 +33,7 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'ttl-expired', text: 'its time to live was over; the source is told where it may be' },
   { name: 'no-gateway', text: 'no gateway of its rule answers, and the rule says to drop' },
   { name: 'urpf', text: 'from a source to which no route leads back as its interface asks' },
+  { name: 'l4-header', text: 'transport header cut short or hidden, and an ACL reads it' },
 ];
 
 export const puntClasses: readonly string[] = ['control', 'neighbour', 'local', 'exception'];

@@ -40,7 +40,8 @@ enum mill_answer_kind mill_answer_kind_of(const struct mill_fib *fib, struct mil
                                           struct mill_icmp_error *error, uint8_t how, const uint8_t *frame,
                                           uint16_t len, uint16_t l3)
 {
-	if (!mill_icmp_answerable(about, frame, len, l3) || to_network(fib, about))
+	if (!mill_icmp_answerable(about, frame, len, l3) || about->later_fragment ||
+	    about->l4 == MILL_L4_BROKEN || to_network(fib, about))
 		return MILL_ANSWER_NOTHING;
 	if (about->proto == MILL_TCP && (how & MILL_ANSWER_RESETS) != 0)
 		return resettable(about) ? MILL_ANSWER_RESET : MILL_ANSWER_NOTHING;

@@ -29,18 +29,24 @@ static void store32(uint8_t *at, uint32_t value)
 	mill_store16(at + 2, (uint16_t)value);
 }
 
-/* RFC 792: unreachable, source quench, redirect, time exceeded, parameter problem. RFC 4443 §2.1: types below 128;
- * §2.4 (e.2): redirects. */
+/* IPv4: whatever is not known to ask or to answer, echo and 13 to 18, may be an error of a later standard, as the kernel
+ * has it (RFC 792, RFC 950). RFC 4443 §2.1: types below 128; §2.4 (e.2): redirects. */
 static bool is_icmp_error(const struct mill_packet *p)
 {
 	if (p->family == 6)
 		return p->proto == MILL_ICMPV6 && (p->icmp_type < 128 || p->icmp_type == 137);
-	return p->proto == MILL_ICMP && (p->icmp_type == 3 || p->icmp_type == 4 || p->icmp_type == 5 ||
-	                                 p->icmp_type == 11 || p->icmp_type == 12);
+	return p->proto == MILL_ICMP && p->icmp_type != 0 && p->icmp_type != 8 &&
+	       (p->icmp_type < 13 || p->icmp_type > 18);
 }
 
-/* RFC 1812 §4.3.2.7, RFC 4443 §2.4 (e): never about errors, later fragments, packets to many, or from nobody in
- * particular. What cannot be read could be an error. */
+/* It could be an ICMP error for all that can be seen. */
+static bool is_hidden(const struct mill_packet *p)
+{
+	return p->l4 == MILL_L4_BROKEN && (p->family == 6 || p->proto == MILL_ICMP);
+}
+
+/* RFC 1812 §4.3.2.7, RFC 4443 §2.4 (e): never about errors, packets to many, or from nobody in particular; nor, in IPv4
+ * alone, about later fragments. */
 bool mill_icmp_answerable(struct mill_packet *p, const uint8_t *frame, uint16_t len, uint16_t l3)
 {
 	*p = (struct mill_packet){.frame = (uint8_t *)(uintptr_t)frame, .len = len};
@@ -54,7 +60,7 @@ bool mill_icmp_answerable(struct mill_packet *p, const uint8_t *frame, uint16_t 
 		return false;
 	}
 	mill_read_l4(p);
-	return !p->to_host && !p->later_fragment && p->l4 != MILL_L4_BROKEN && !is_icmp_error(p);
+	return !p->to_host && (p->family == 6 || !p->later_fragment) && !is_hidden(p) && !is_icmp_error(p);
 }
 
 /* Behind the IP header. `sum`: of the pseudo-header. Returns the message's length. */

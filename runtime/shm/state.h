@@ -44,6 +44,7 @@ enum mill_drop {
 	MILL_DROP_TTL_EXPIRED, /* and the engine has told the source, if it may */
 	MILL_DROP_NO_GATEWAY, /* no gateway of the rule that diverted it answers, and the rule says to drop */
 	MILL_DROP_URPF,       /* no way back to its source that its interface asks for: BCP 38, BCP 84 */
+	MILL_DROP_L4_HEADER,  /* cut short or not to be found, and an ACL reads it: RFC 1858, RFC 7112 */
 	MILL_DROP_COUNT
 };
 

@@ -461,7 +461,7 @@ static bool when_ttl_0_254(const struct mill_packet *p)
 static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
-		return mill_drop(w, p, MILL_DROP_ACL);
+		return mill_drop(w, p, MILL_DROP_L4_HEADER);
 	/* edge1.ts:43  deny({ from: inside }).log({ rate: '10/s' }).why('spoofed inside source') */
 	if (in_customers_ipv4(p->src4)) {
 		mill_log_packet(w, p, RULE_FROM_WAN_C2FC651C, 10);
@@ -541,7 +541,7 @@ static bool acl_from_wan_ipv4(struct mill_worker *w, struct mill_packet *p)
 static bool acl_from_wan_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
-		return mill_drop(w, p, MILL_DROP_ACL);
+		return mill_drop(w, p, MILL_DROP_L4_HEADER);
 	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
 	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link(p))
 		return mill_allow(w, p, RULE_FROM_WAN_0DCA1C2F);
@@ -618,7 +618,7 @@ static bool acl_from_wan(struct mill_worker *w, struct mill_packet *p)
 static bool out_to_dmz_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
-		return mill_drop(w, p, MILL_DROP_ACL_OUT);
+		return mill_drop(w, p, MILL_DROP_L4_HEADER);
 	/* edge1.ts:72  allow({ to: servers, service: web }) */
 	if (in_servers_ipv4(p->dst4) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);
@@ -639,7 +639,7 @@ static bool out_to_dmz_ipv4(struct mill_worker *w, struct mill_packet *p)
 static bool out_to_dmz_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
-		return mill_drop(w, p, MILL_DROP_ACL_OUT);
+		return mill_drop(w, p, MILL_DROP_L4_HEADER);
 	/* edge1.ts:72  allow({ to: servers, service: web }) */
 	if (in_servers_ipv6(&p->dst6) && is_web(p))
 		return mill_allow(w, p, RULE_TO_DMZ_4FFFC8F7);

@@ -100,7 +100,7 @@ static bool when_builtin_on_link(const struct mill_packet *p)
 static bool acl_from_outside_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
-		return mill_drop(w, p, MILL_DROP_ACL);
+		return mill_drop(w, p, MILL_DROP_L4_HEADER);
 	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
 	if (in_office_ipv4(p->src4))
 		return mill_deny(w, p, RULE_FROM_OUTSIDE_91F109BC);
@@ -117,7 +117,7 @@ static bool acl_from_outside_ipv4(struct mill_worker *w, struct mill_packet *p)
 static bool acl_from_outside_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_unreadable(p))
-		return mill_drop(w, p, MILL_DROP_ACL);
+		return mill_drop(w, p, MILL_DROP_L4_HEADER);
 	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
 	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link(p))
 		return mill_allow(w, p, RULE_FROM_OUTSIDE_F7AA1812);

@@ -26,7 +26,7 @@ static bool read_packet(struct mill_packet *p, const uint8_t *frame, uint16_t le
 		return false;
 	p->link_group = (frame[0] & 1) != 0;
 	mill_read_l4(p);
-	return p->l4 != MILL_L4_BROKEN;
+	return true;
 }
 
 static void refuse(struct mill_worker *worker, uint16_t slot, enum mill_drop why)
@@ -181,7 +181,7 @@ bool mill_own_answer(struct mill_worker *worker, uint16_t slot, const uint8_t *f
                      uint16_t l3)
 {
 	struct mill_packet p;
-	if (!read_packet(&p, frame, len, l3))
+	if (!read_packet(&p, frame, len, l3) || p.l4 == MILL_L4_BROKEN)
 		return false;
 	if (p.to_host ? !meant(worker, slot, &p)
 	              : way_of(worker, &p)->kind == MILL_ADJ_BROADCAST ||

@@ -327,7 +327,7 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
     `${wan} ${v4(out, '10.1.9.9', { protocol: '3a', body: '8000 0000' })}`,
     'drop acl from-wan:0',
   ],
-  'half a TCP header': [0, `${wan} ${v4(out, '10.1.9.9', { body: tcp(80).slice(0, 23) })}`, 'drop acl'],
+  'half a TCP header': [0, `${wan} ${v4(out, '10.1.9.9', { body: tcp(80).slice(0, 23) })}`, 'drop l4-header'],
   'a later fragment has no ports': [
     0,
     `${wan} ${v4(out, '10.1.9.9', { flags: '0001', body: tcp(80) })}`,
@@ -426,12 +426,12 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'behind headers that end too late': [
     0,
     `${wan} ${v6('2001:db8:7::1', '2001:db8:1::9', '3c', `0609 010400000000 ${tcp(80)}`)}`,
-    'drop acl',
+    'drop l4-header',
   ],
   'behind nine headers': [
     0,
     `${wan} ${v6('2001:db8:7::1', '2001:db8:1::9', '3c', `${'3c00010400000000'.repeat(8)} 1100010400000000 ${udp(9)}`)}`,
-    'drop acl',
+    'drop l4-header',
   ],
   'a first fragment': [
     0,
