@@ -1,9 +1,10 @@
 /**
  * Two routers, one question: the same frame goes into both, and what comes out on every wire is compared. The
  * bytes must be equal but for what is free by its nature: padding after the IP packet, the IP identification of
- * messages that the router itself makes (in IPv6 their flow label), and address resolution.
+ * ICMP errors and echo replies, which the router itself makes (in IPv6 their flow label), and address resolution.
  */
 import { sleep } from './netns.js';
+import { checksum } from './packet.js';
 import type { Traffic } from './traffic.js';
 
 export interface Ends {
@@ -20,11 +21,12 @@ function normalise(frame: Buffer): string | undefined {
   if (type === 0x0806) return undefined;
   if (type === 0x0800) return normaliseIpv4(frame);
   if (type === 0x86dd) {
-    const icmp = frame[20] === 58 ? frame[54]! : frame[20] === 0 ? 143 : -1; // MLD comes behind a hop-by-hop header
+    const behindOptions = frame[20] === 0 && frame[54] === 58; // as MLD comes
+    const icmp = frame[20] === 58 ? frame[54]! : behindOptions ? frame[62]! : -1;
     if ((icmp >= 130 && icmp <= 137) || icmp === 143) return undefined;
     const copy = Buffer.from(frame.subarray(0, 54 + frame.readUInt16BE(18)));
     const flowLabel = Buffer.of(copy[15]! & 0xf0, 0, 0);
-    if (icmp >= 1 && icmp <= 4) flowLabel.copy(copy, 15);
+    if ((icmp >= 1 && icmp <= 4) || icmp === 129) flowLabel.copy(copy, 15);
     return copy.toString('hex');
   }
   return frame.toString('hex');
@@ -32,15 +34,19 @@ function normalise(frame: Buffer): string | undefined {
 
 function normaliseIpv4(frame: Buffer): string {
   const copy = Buffer.from(frame.subarray(0, 14 + frame.readUInt16BE(16)));
-  const icmpError = copy[23] === 1 && [3, 11, 12].includes(copy[14 + (copy[14]! & 15) * 4]!);
-  if (icmpError) {
+  const own = copy[23] === 1 && [0, 3, 11, 12].includes(copy[14 + (copy[14]! & 15) * 4]!);
+  if (own) {
+    const header = copy.subarray(14, 14 + (copy[14]! & 15) * 4);
+    const right = checksum(header) === 0;
     copy.writeUInt16BE(0, 18);
     copy.writeUInt16BE(0, 24);
+    copy.writeUInt16BE(right ? checksum(header) : 0, 24);
   }
   return copy.toString('hex');
 }
 
-async function collect(ends: Ends): Promise<Record<(typeof wires)[number], string[]>> {
+/** What has come out since. */
+export async function collect(ends: Ends): Promise<Outcome> {
   const out = { client: [] as string[], server: [] as string[], provider: [] as string[] };
   for (const wire of wires) {
     const frames = await ends[wire].captured();
@@ -52,10 +58,17 @@ async function collect(ends: Ends): Promise<Record<(typeof wires)[number], strin
   return out;
 }
 
-/** What came out of a router on each wire after these frames went in from the client. */
-export async function outcome(ends: Ends, frames: readonly Buffer[], settleMs = 25) {
+export type Outcome = Record<(typeof wires)[number], string[]>;
+
+/** From here on what comes out counts as of these frames, which go in from the client. */
+export async function enter(ends: Ends, frames: readonly Buffer[]): Promise<void> {
   for (const wire of wires) await ends[wire].capture();
   for (const frame of frames) await ends.client.raw(frame);
+}
+
+/** What came out of a router on each wire after these frames went in from the client. */
+export async function outcome(ends: Ends, frames: readonly Buffer[], settleMs = 25): Promise<Outcome> {
+  await enter(ends, frames);
   await sleep(settleMs);
   return collect(ends);
 }

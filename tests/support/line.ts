@@ -8,7 +8,7 @@
  *
  *   client–router 10.0.1.0/24 2001:db8:1::/64, router–server …2…, router–provider …3…; the router is .1, peers .2
  */
-import { Lab, type Node } from './netns.js';
+import { Lab, type Node, until } from './netns.js';
 import { Traffic } from './traffic.js';
 
 export const macs = {
@@ -35,6 +35,10 @@ export const own = {
 export interface LineOptions {
   /** Bytes of IP packet on the wire between router and server. */
   readonly serverMtu?: number;
+  /** The same between router and provider. */
+  readonly providerMtu?: number;
+  /** The router's devices have no addresses and its kernel no routes over them: somebody else stands for it there. */
+  readonly faceless?: boolean;
   /** Leave veth's offloads as they come. */
   readonly offloads?: boolean;
 }
@@ -72,7 +76,9 @@ export class Line {
       provider: await lab.node('provider'),
     };
     for (const [name, device, port, net] of pairs) {
-      const mtu = name === 'server' ? (options.serverMtu ?? 1500) : 1500;
+      const mtu = { client: 1500, server: options.serverMtu ?? 1500, provider: options.providerMtu ?? 1500 }[
+        name
+      ];
       await lab.link(
         {
           node: peers[name],
@@ -86,18 +92,19 @@ export class Line {
           device: port,
           mac: macs[port],
           mtu,
-          addresses: [`10.0.${net}.1/24`, `2001:db8:${net}::1/64`],
+          addresses: options.faceless ? [] : [`10.0.${net}.1/24`, `2001:db8:${net}::1/64`],
         },
         { offloads: options.offloads ?? false },
       );
       await peers[name].ip(`route add 0.0.0.0/0 via 10.0.${net}.1`, `route add ::/0 via 2001:db8:${net}::1`);
     }
-    await router.ip(
-      'route add 10.9.0.0/16 via 10.0.2.2',
-      'route add 2001:db8:9::/48 via 2001:db8:2::2',
-      'route add 10.8.0.0/16 via 10.0.3.2',
-      'route add 2001:db8:8::/48 via 2001:db8:3::2',
-    );
+    if (!options.faceless)
+      await router.ip(
+        'route add 10.9.0.0/16 via 10.0.2.2',
+        'route add 2001:db8:9::/48 via 2001:db8:2::2',
+        'route add 10.8.0.0/16 via 10.0.3.2',
+        'route add 2001:db8:8::/48 via 2001:db8:3::2',
+      );
     return new Line(lab, peers.client, router, peers.server, peers.provider);
   }
 
@@ -107,6 +114,13 @@ export class Line {
       await this.router.try('ping', '-c1', '-W2', `10.0.${net}.2`);
       await this.router.try('ping', '-c1', '-W2', `2001:db8:${net}::2`);
     }
+  }
+
+  /** The same where the router has no face: its peers ask for it, and it learns who they are. */
+  async warmFromOutside(): Promise<void> {
+    for (const [name, , , net] of pairs)
+      for (const address of [`10.0.${net}.1`, `2001:db8:${net}::1`])
+        await until(`${address} to answer`, async () => (await this[name].pings(1, address)) === 1);
   }
 
   /** A traffic tool at the end of each wire. */

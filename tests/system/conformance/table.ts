@@ -1,0 +1,43 @@
+/** The clauses as the tables of docs/conformance.md. */
+import type { Clause } from './clause.js';
+import { ipv4Clauses } from './ipv4.js';
+import { ipv6Clauses } from './ipv6.js';
+import { neighbourClauses } from './neighbours.js';
+
+const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+}
+
+function kinds(clauses: readonly { cites: string; says: string; cases: readonly unknown[] }[]): string {
+  return table(
+    ['clause', 'what holds', 'packets'],
+    clauses.map(({ cites, says, cases }) => [cites, says, `${cases.length}`]),
+  );
+}
+
+/** Each reason once, with the clauses that it is about. */
+function differences(clauses: readonly Clause[], of: 'kernel' | 'faceless'): string {
+  const reasons = new Map<string, Set<string>>();
+  for (const { cites, cases } of clauses)
+    for (const one of cases) {
+      const why = one[of]?.why;
+      if (why !== undefined) reasons.set(why, (reasons.get(why) ?? new Set()).add(cites));
+    }
+  return table(
+    ['clause', 'what is otherwise'],
+    [...reasons].map(([why, cites]) => [[...cites].join('; '), why]),
+  );
+}
+
+const all = [...ipv4Clauses, ...ipv6Clauses];
+
+/** By the heading under which they stand. */
+export const tables: Readonly<Record<string, string>> = {
+  IPv4: kinds(ipv4Clauses),
+  IPv6: kinds(ipv6Clauses),
+  Neighbours: kinds(neighbourClauses),
+  "With `host: 'none'`": differences(all, 'faceless'),
+  'The kernel': differences(all, 'kernel'),
+};
