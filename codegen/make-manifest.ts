@@ -2,6 +2,7 @@
 import { formatAddress, formatPrefix } from '../dsl/address.js';
 import { formatGateways } from '../dsl/gateways.js';
 import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
+import { busyPollOf } from './check/ports.js';
 import type { Ir, IrInterface, IrRule } from './ir.js';
 import { type Manifest, manifestVersion } from './manifest.js';
 import type { SetContents } from './sets/contents.js';
@@ -42,6 +43,7 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
       spec: port.spec,
       fallback: fallbackOf(router, port),
       offloadsOff: [...port.offloadsOff],
+      busyPoll: busyPollOf(router, port),
       origin: plain(port.origin),
     })),
     interfaces: router.interfaces.map((one, local) => interfaceEntry(router, one, local)),

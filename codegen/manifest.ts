@@ -17,6 +17,7 @@ const port = z.object({
   spec: z.string(),
   fallback: z.enum(['kernel', 'drop']),
   offloadsOff: z.array(z.string()),
+  busyPoll: z.boolean(),
   origin,
 });
 

@@ -60,12 +60,17 @@ export interface InterfaceSpec extends FaceSpec {
   readonly fallback?: Fallback;
   /** Offloads of the device to switch off as long as netmill has it. */
   readonly offloads?: { readonly off: readonly Offload[] };
+  /**
+   * Of an `xdp:` port: its workers poll the device themselves when they look for packets (Linux's preferred busy polling),
+   * instead of waiting for the kernel to do so. When not said: with `events: 'busy'`.
+   */
+  readonly busyPoll?: boolean;
   readonly vlans?: Readonly<Record<string, VlanSpec>>;
   readonly qinq?: QinqSpec | readonly QinqSpec[];
 }
 
 const faceKeys = ['address', 'mtu', 'in', 'out', 'pbr', 'urpf', 'host'];
-const portKeys = ['port', 'fallback', 'offloads', 'vlans', 'qinq'];
+const portKeys = ['port', 'fallback', 'offloads', 'busyPoll', 'vlans', 'qinq'];
 const offloads: readonly Offload[] = ['rxcsum', 'txcsum', 'tso', 'gso', 'gro', 'lro', 'rxvlan', 'txvlan'];
 
 interface Interfaces {
@@ -106,6 +111,7 @@ function readPort(
     spec: line(given.port, '', inside(origin, 'port')),
     offloadsOff: readOffloads(given.offloads, inside(origin, 'offloads')),
     ...(fallback && { fallback }),
+    ...readBusyPoll(given.busyPoll, inside(origin, 'busyPoll')),
     origin,
   });
   const vlans = readVlans(name, given.vlans, inside(origin, 'vlans'), (id) => ({
@@ -251,6 +257,16 @@ function readOffloads(spec: unknown, origin: Origin): readonly Offload[] {
       return found ?? [];
     }),
   );
+}
+
+function readBusyPoll(value: unknown, origin: Origin): { readonly busyPoll?: boolean } {
+  if (value === undefined) return {};
+  if (typeof value === 'boolean') return { busyPoll: value };
+  note('NM4014', origin, `${show(value)} is not a yes or no`, {
+    expected: 'true or false',
+    got: show(value),
+  });
+  return {};
 }
 
 function readVlanId(value: unknown, origin: Origin): number {

@@ -285,6 +285,7 @@ export interface PortConfig {
   readonly spec: string;
   readonly offloadsOff: readonly Offload[];
   readonly fallback?: Fallback;
+  readonly busyPoll?: boolean;
   readonly origin: Origin;
 }
 

@@ -9,6 +9,7 @@ import { duplicates, error } from './report.js';
 export function checkPorts(router: Router): readonly Diagnostic[] {
   return [
     ...router.ports.flatMap(checkSpec),
+    ...router.ports.flatMap(checkBusyPoll),
     ...duplicateSpecs(router),
     ...duplicateNames(router),
     ...duplicateTags(router),
@@ -58,6 +59,22 @@ function checkSpec(port: PortConfig): readonly Diagnostic[] {
       expected: `less than ${limits.specSize - 4} bytes`,
     }),
   ];
+}
+
+function checkBusyPoll(port: PortConfig): readonly Diagnostic[] {
+  if (!port.busyPoll || splitSpec(port.spec).kind === 'xdp') return [];
+  return [
+    error('NM4021', inside(port.origin, 'busyPoll'), `port '${port.name}' cannot be polled by its workers`, {
+      expected: "busyPoll on an 'xdp:' port: others have no interrupts that netmill could let rest",
+      got: `'${port.spec}'`,
+      fix: 'leave busyPoll out.',
+    }),
+  ];
+}
+
+/** Do the port's workers run its device's NAPI themselves? */
+export function busyPollOf(router: Router, port: PortConfig): boolean {
+  return port.busyPoll ?? (router.engine.events === 'busy' && splitSpec(port.spec).kind === 'xdp');
 }
 
 function duplicateSpecs(router: Router): readonly Diagnostic[] {

@@ -83,6 +83,7 @@ export const catalogue = {
   NM4018: 'Two interfaces have the same address or overlapping networks.',
   NM4019: 'The same static route is given twice.',
   NM4020: 'fallback: drop is not possible here.',
+  NM4021: 'A port cannot be polled by its workers.',
 
   NM5001: 'The policy stopped with an error while it was evaluated.',
   NM5002: 'The policy did not finish in time.',

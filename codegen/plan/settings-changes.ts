@@ -55,6 +55,7 @@ function ports(router: Router): Facts {
         `port ${port.spec}`,
         `fallback ${port.fallback ?? 'not said'}`,
         ...port.offloadsOff.map((one) => `${one} off`),
+        ...(port.busyPoll === undefined ? [] : [`busy polling ${port.busyPoll ? 'on' : 'off'}`]),
       ],
     ]),
   );

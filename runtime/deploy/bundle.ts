@@ -104,11 +104,12 @@ export function planOf(manifest: Manifest): Plan {
     eventMode: manifest.eventMode,
     lookup: manifest.lookup,
     lookupReason: manifest.lookupReason,
-    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff }) => ({
+    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff, busyPoll }) => ({
       name,
       spec,
       fallback,
       offloadsOff,
+      busyPoll,
     })),
     interfaces: manifest.interfaces.map((iface) => ({
       name: iface.name,

@@ -50,6 +50,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
     slot: state.portSlot(port.name),
     fallback: fallbackOf(plan, port.name, faces),
     offloadsOff: port.offloadsOff,
+    busyPoll: port.busyPoll,
   }));
   const slotOfPort = new Map(ports.map((port) => [port.name, port.slot]));
   return {

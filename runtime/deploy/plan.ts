@@ -12,6 +12,7 @@ export interface PlanPort {
   readonly spec: string;
   readonly fallback: 'kernel' | 'drop' | undefined;
   readonly offloadsOff: readonly string[];
+  readonly busyPoll: boolean;
 }
 
 export interface PlanInterface {

@@ -87,6 +87,7 @@ static void pack_port(mill_port_config &port, const Napi::Object &from)
 	const Napi::Array off = list(from, "offloadsOff");
 	for (uint32_t i = 0; i < off.Length(); i++)
 		port.offloads_off |= 1u << index_of(offloads, off.Get(i), "offload");
+	port.busy_poll = from.Get("busyPoll").ToBoolean().Value() ? 1 : 0;
 }
 
 /* Of an interface without a face in the kernel; others' are the kernel's. */
@@ -237,6 +238,7 @@ static Napi::Object unpack_port(Napi::Env env, const mill_port_config &port)
 		if (port.offloads_off & 1u << bit)
 			off.Set(off.Length(), name_at(env, offloads, bit));
 	object.Set("offloadsOff", off);
+	object.Set("busyPoll", port.busy_poll != 0);
 	return object;
 }
 

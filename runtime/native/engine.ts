@@ -13,6 +13,7 @@ export interface EngineConfiguration {
     readonly slot: number;
     readonly fallback: 'kernel' | 'drop';
     readonly offloadsOff: readonly string[];
+    readonly busyPoll: boolean; // of an xdp: port: its workers run the device's NAPI
   }[];
   readonly interfaces: readonly {
     readonly name: string;

@@ -31,8 +31,8 @@ struct mill_port_config {
 	char name[MILL_NAME_SIZE]; /* the policy's name for it */
 	char spec[MILL_SPEC_SIZE]; /* always with its back end: "xdp:eth0" */
 	uint16_t slot;
-	uint8_t fallback; /* enum mill_fallback */
-	uint8_t reserved;
+	uint8_t fallback;      /* enum mill_fallback */
+	uint8_t busy_poll;     /* 1: its workers run the device's NAPI themselves */
 	uint32_t offloads_off; /* enum mill_offload, ORed */
 };
 

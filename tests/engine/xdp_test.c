@@ -80,6 +80,76 @@ static void test_forwarding(void)
 	printf("ok frames cross from port to port\n");
 }
 
+static long napi_setting(const char *name)
+{
+	long value = -1;
+	char path[96];
+	snprintf(path, sizeof(path), "/sys/class/net/left/%s", name);
+	FILE *file = fopen(path, "r");
+	CHECK(file != NULL && fscanf(file, "%ld", &value) == 1, "reading %s", path);
+	fclose(file);
+	return value;
+}
+
+/* Of all devices of the router's namespace. */
+static uint64_t busy_polled(void)
+{
+	char command[256];
+	unsigned long long packets = 0;
+	snprintf(
+	    command, sizeof(command),
+	    "ip netns exec %s awk '/^TcpExt: S/ {for (i = 1; i <= NF; i++) if ($i == \"BusyPollRxPackets\") "
+	    "at = i} /^TcpExt: [0-9]/ {print $at}' /proc/net/netstat",
+	    space_r);
+	FILE *pipe = popen(command, "r");
+	CHECK(fscanf(pipe, "%llu", &packets) == 1, "reading /proc/net/netstat");
+	pclose(pipe);
+	return packets;
+}
+
+static void deploy_polled(uint64_t generation, bool polled)
+{
+	struct mill_config *config = make_config(generation, MILL_FALLBACK_KERNEL);
+	config->port[0].busy_poll = config->port[1].busy_poll = polled;
+	config->event_mode = polled ? MILL_EVENTS_BUSY : MILL_EVENTS_POLL;
+	engine_deploy(&engine, config, "forwarder_bridge");
+	free(config);
+}
+
+/* A worker that polls its ports; one that is not told to leaves them alone. */
+static void test_busy_poll(void)
+{
+	const uint64_t before = busy_polled();
+	expect_ping(space_a, "10.9.0.4", 200, "");
+	CHECK(busy_polled() == before && napi_setting("gro_flush_timeout") == 0, "no port polled yet");
+	deploy_polled(2, true);
+	expect_ping(space_a, "10.9.0.4", 500, "");
+	if (napi_setting("gro_flush_timeout") == 0) {
+		CHECK(busy_polled() == before, "no port polled that cannot be");
+		deploy_polled(3, false);
+		printf(
+		    "skip a worker polls its devices by itself: veth takes no part in that on this kernel\n");
+		return;
+	}
+	CHECK(busy_polled() >= before + 500, "requests to be polled by the worker, got %llu",
+	      (unsigned long long)(busy_polled() - before));
+	CHECK(napi_setting("gro_flush_timeout") > 0 && napi_setting("napi_defer_hard_irqs") > 0,
+	      "interrupts to rest");
+	kill(engine.pid, SIGKILL);
+	engine_adopt(&engine);
+	const uint64_t adopted = busy_polled();
+	expect_ping(space_a, "10.9.0.4", 500, "");
+	CHECK(busy_polled() >= adopted + 500, "the next engine to go on polling, got %llu",
+	      (unsigned long long)(busy_polled() - adopted));
+	deploy_polled(3, false);
+	CHECK(napi_setting("gro_flush_timeout") == 0 && napi_setting("napi_defer_hard_irqs") == 0,
+	      "interrupts as they were");
+	const uint64_t left = busy_polled();
+	expect_ping(space_a, "10.9.0.4", 200, "");
+	CHECK(busy_polled() == left, "no port polled any more");
+	printf("ok a worker polls its devices by itself, as long as it is told to\n");
+}
+
 static void test_host(void)
 {
 	const uint64_t before = engine.state->worker[0].iface[0].rx.packets;
@@ -247,7 +317,7 @@ static void test_fallback_kernel(void)
 static void test_fallback_drop(void)
 {
 	engine_start_again(&engine);
-	deploy(2, MILL_FALLBACK_DROP);
+	deploy(4, MILL_FALLBACK_DROP);
 	expect_ping(space_a, "10.9.0.2", 50, "");
 	CHECK(guards() == 1, "one guard, got %d", guards());
 	kill_and_forget();
@@ -256,12 +326,12 @@ static void test_fallback_drop(void)
 	      "a closed port when engine and daemon are dead");
 	engine_start_again(&engine);
 	CHECK(lost_during("10.9.0.2", 20, nothing) == 20, "still closed before anything is deployed");
-	deploy(3, MILL_FALLBACK_DROP);
+	deploy(7, MILL_FALLBACK_DROP);
 	expect_ping(space_a, "10.9.0.2", 50, "");
 	expect_ping(space_a, "10.9.0.4", 50, "");
 	CHECK(guards() == 1, "one guard, got %d", guards());
 	printf("ok fallback drop: closed when all are dead, and a new engine takes over from the guard\n");
-	deploy(4, MILL_FALLBACK_KERNEL);
+	deploy(6, MILL_FALLBACK_KERNEL);
 	usleep(1500000);
 	CHECK(guards() == 0, "the guard to go when nothing is left to guard");
 	deploy(5, MILL_FALLBACK_DROP);
@@ -293,6 +363,7 @@ static int run_tests(void)
 	engine_start(&engine);
 	deploy(1, MILL_FALLBACK_KERNEL);
 	test_forwarding();
+	test_busy_poll();
 	test_host();
 	test_police();
 	test_tags();

@@ -81,6 +81,7 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
       slot,
       fallback: 'drop',
       offloadsOff: slot === 0 ? ['gro', 'txvlan'] : [],
+      busyPoll: slot === 0,
     })),
     interfaces: names.map((name, slot) => ({
       name,

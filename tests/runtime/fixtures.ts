@@ -18,6 +18,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
     spec,
     fallback: 'drop',
     offloadsOff: [],
+    busyPoll: false,
     origin,
   });
   const iface = (

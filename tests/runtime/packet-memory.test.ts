@@ -10,6 +10,7 @@ function ports(n: number, spec: (i: number) => string = (i) => `xdp:eth${i}`) {
       spec: spec(i),
       fallback: undefined,
       offloadsOff: [],
+      busyPoll: false,
     })),
   };
 }

@@ -1,7 +1,7 @@
 /*
- * netdev.h: which offloads we switched off is remembered by the caller, in memory that outlives the engine, and in
- * RUNDIR/offloads-IFNAME, so that whoever closes the port can switch them on again: this engine, one that adopts the
- * port, or one that starts with nothing after everybody died. ethtool(8), linux/ethtool.h.
+ * netdev.h: what we changed of a device is remembered by the caller, in memory that outlives the engine, and in
+ * RUNDIR/device-IFNAME, so that whoever closes the port can put it back: this engine, one that adopts the port, or one
+ * that starts with nothing after everybody died. ethtool(8), linux/ethtool.h.
  */
 #include "port/netdev.h"
 #include <errno.h>
@@ -129,18 +129,19 @@ static bool change(const char *ifname, const struct features *features, const ui
 	return mill_netdev_ethtool(ifname, &set) >= 0; /* above 0: done, but other features follow suit */
 }
 
-/* --- what we switched off, across deaths ---------------------------------------------------------------- */
+/* --- what we changed, across deaths --------------------------------------------------------------------- */
 
 struct record {
-	uint32_t ifindex, features_off[MAX_FEATURES / 32];
+	uint32_t ifindex, reserved;
+	struct mill_changes changes;
 };
 
-static void record_path(const struct mill_offloads *device, char *path, size_t size)
+static void record_path(const struct mill_netdev *device, char *path, size_t size)
 {
-	snprintf(path, size, "%s/offloads-%s", device->rundir, device->ifname);
+	snprintf(path, size, "%s/device-%s", device->rundir, device->ifname);
 }
 
-void mill_offloads_recall(const struct mill_offloads *device)
+void mill_netdev_recall(const struct mill_netdev *device)
 {
 	char path[4096];
 	struct record record;
@@ -152,20 +153,19 @@ void mill_offloads_recall(const struct mill_offloads *device)
 	if (fd >= 0)
 		close(fd);
 	if (ok && record.ifindex == device->ifindex)
-		memcpy(device->features_off, record.features_off, sizeof(record.features_off));
+		*device->changes = record.changes;
 }
 
 /* Failure costs only what a death of everybody would lose. */
-static void remember(const struct mill_offloads *device)
+void mill_netdev_remember(const struct mill_netdev *device)
 {
-	static const uint32_t none[MAX_FEATURES / 32];
+	static const struct mill_changes none;
 	char path[4096];
-	struct record record = {.ifindex = device->ifindex};
+	struct record record = {.ifindex = device->ifindex, .changes = *device->changes};
 	if (device->rundir == NULL)
 		return;
-	memcpy(record.features_off, device->features_off, sizeof(record.features_off));
 	record_path(device, path, sizeof(path));
-	if (memcmp(record.features_off, none, sizeof(none)) == 0) {
+	if (memcmp(device->changes, &none, sizeof(none)) == 0) {
 		unlink(path);
 		return;
 	}
@@ -178,7 +178,7 @@ static void remember(const struct mill_offloads *device)
 
 /* --- switching ------------------------------------------------------------------------------------------ */
 
-bool mill_offloads_apply(const struct mill_offloads *device, uint32_t off, struct mill_error *error)
+bool mill_offloads_apply(const struct mill_netdev *device, uint32_t off, struct mill_error *error)
 {
 	struct features features = {0};
 	if (!read_features(device->ifname, &features)) {
@@ -189,19 +189,20 @@ bool mill_offloads_apply(const struct mill_offloads *device, uint32_t off, struc
 		return false;
 	}
 	uint32_t down[MAX_FEATURES / 32] = {0}, up[MAX_FEATURES / 32] = {0};
+	uint32_t *features_off = device->changes->features_off;
 	for (uint32_t i = 0; i < features.n; i++) {
 		const uint32_t word = i / 32, bit = 1u << (i % 32);
 		const bool wanted_off = (features.offload[i] & off) != 0;
 		if (wanted_off && (features.active[word] & bit) != 0) {
 			down[word] |= bit;
-		} else if (!wanted_off && (device->features_off[word] & bit) != 0) {
+		} else if (!wanted_off && (features_off[word] & bit) != 0) {
 			up[word] |= bit;
-			device->features_off[word] &= ~bit;
+			features_off[word] &= ~bit;
 		}
 	}
 	for (uint32_t i = 0; i < MAX_FEATURES / 32; i++)
-		device->features_off[i] |= down[i] & features.changeable[i];
-	remember(device);
+		features_off[i] |= down[i] & features.changeable[i];
+	mill_netdev_remember(device);
 	change(device->ifname, &features, up, true);
 	if (!change(device->ifname, &features, down, false) || !read_features(device->ifname, &features)) {
 		mill_fail(error, errno, "%s:%s: switching offloads off: %s; this needs CAP_NET_ADMIN",
@@ -222,13 +223,14 @@ bool mill_offloads_apply(const struct mill_offloads *device, uint32_t off, struc
 	return true;
 }
 
-void mill_offloads_restore(const struct mill_offloads *device)
+void mill_netdev_restore(const struct mill_netdev *device)
 {
 	struct features features = {0};
 	if (read_features(device->ifname, &features))
-		change(device->ifname, &features, device->features_off, true);
-	memset(device->features_off, 0, sizeof(uint32_t) * MILL_FEATURE_WORDS);
-	remember(device);
+		change(device->ifname, &features, device->changes->features_off, true);
+	(void)mill_napi_defer(device, false);
+	memset(device->changes, 0, sizeof(*device->changes));
+	mill_netdev_remember(device);
 }
 
 /* --- forwarding by the kernel ---------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /*
  * What back ends over a netdev have in common: its offloads, switched off by the policy's names for them through
- * ETHTOOL_SFEATURES and switched on again by whoever closes the port. Control thread only.
+ * ETHTOOL_SFEATURES (netdev.c), and how long its interrupts rest (netdev_napi.c); both are put back by whoever closes the
+ * port. Control thread only.
  */
 #pragma once
 #include <net/if.h>
@@ -15,14 +16,21 @@ struct mill_port;
 /* Beside enum mill_offload: the device drops tags of VLANs that the kernel does not know. */
 #define MILL_OFF_VLAN_FILTER (1u << 31)
 
-/* A device whose offloads a port changes. */
-struct mill_offloads {
+/* What a port has changed of its device, to be put back. In memory that outlives the engine. */
+struct mill_changes {
+	uint32_t features_off[MILL_FEATURE_WORDS]; /* that were on, by feature bit */
+	uint32_t napi;                             /* 1: the two below are what they were before */
+	uint32_t defer_hard_irqs;
+	uint64_t gro_flush_timeout;
+};
+
+/* A device that a port has. */
+struct mill_netdev {
 	const char *kind; /* of the port, for messages */
 	const char *ifname;
-	const char *rundir; /* where what we switched off is written down; NULL: nowhere */
+	const char *rundir; /* where the changes are written down; NULL: nowhere */
 	uint32_t ifindex;
-	uint32_t
-	    *features_off; /* MILL_FEATURE_WORDS: what we switched off, by feature bit; outlives the engine */
+	struct mill_changes *changes;
 	bool
 	    tags_may_hide; /* a driver that cannot be told to leave tags in the frame is taken all the same */
 };
@@ -32,10 +40,18 @@ int mill_netdev_request(const char *ifname, unsigned long what, struct ifreq *);
 int mill_netdev_ethtool(const char *ifname, void *command);
 
 /* Brings the device to "these offloads are off, and nothing else that we ever switched off". */
-bool mill_offloads_apply(const struct mill_offloads *, uint32_t off, struct mill_error *);
-void mill_offloads_restore(const struct mill_offloads *);
-/* What an engine that died without a heir had switched off. */
-void mill_offloads_recall(const struct mill_offloads *);
+bool mill_offloads_apply(const struct mill_netdev *, uint32_t off, struct mill_error *);
+
+/* Lets the device's interrupts rest between two calls of whoever polls it, or no longer: sysfs. False, with errno: it
+ * cannot be done here. */
+bool mill_napi_defer(const struct mill_netdev *, bool on);
+
+/* What an engine that died without a heir had changed. */
+void mill_netdev_recall(const struct mill_netdev *);
+/* Writes down what has been changed by now. */
+void mill_netdev_remember(const struct mill_netdev *);
+/* Puts everything back. */
+void mill_netdev_restore(const struct mill_netdev *);
 
 /* A line in the log for each family that the kernel would not forward. */
 void mill_netdev_warn(const struct mill_port *, const char *ifname);

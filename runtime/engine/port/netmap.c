@@ -111,12 +111,12 @@ static bool find_device(const struct mill_netmap *netmap, uint32_t *ifindex, str
 static bool describe(struct mill_port *port, struct mill_error *error)
 {
 	struct mill_netmap *netmap = port->backend;
-	netmap->offloads = (struct mill_offloads){.kind = "netmap",
-	                                          .ifname = netmap->spec.ifname,
-	                                          .rundir = port->rundir,
-	                                          .ifindex = netmap->shared->ifindex,
-	                                          .features_off = netmap->shared->features_off,
-	                                          .tags_may_hide = true};
+	netmap->device = (struct mill_netdev){.kind = "netmap",
+	                                      .ifname = netmap->spec.ifname,
+	                                      .rundir = port->rundir,
+	                                      .ifindex = netmap->shared->ifindex,
+	                                      .changes = &netmap->shared->changes,
+	                                      .tags_may_hide = true};
 	if (is_device(&netmap->spec))
 		return read_device(port, error);
 	port->mtu = VIRTUAL_MTU;
@@ -131,7 +131,7 @@ static bool switch_offloads(struct mill_port *port, const struct mill_port_confi
 {
 	struct mill_netmap *netmap = port->backend;
 	return netmap->spec.ifname[0] == '\0' ||
-	       mill_offloads_apply(&netmap->offloads, config->offloads_off | ALWAYS_OFF, error);
+	       mill_offloads_apply(&netmap->device, config->offloads_off | ALWAYS_OFF, error);
 }
 
 static void begin(struct mill_port *port)
@@ -213,7 +213,7 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	netmap->shared->rx_rings = port->rx_rings;
 	netmap->shared->tx_rings = port->tx_rings;
 	if (netmap->spec.ifname[0] != '\0')
-		mill_offloads_recall(&netmap->offloads);
+		mill_netdev_recall(&netmap->device);
 	if (!switch_offloads(port, &port->config, error))
 		return false;
 	const bool host = is_device(&netmap->spec) && info.host_tx_rings != 0;
@@ -232,8 +232,8 @@ static bool netmap_open(struct mill_port *port, struct mill_error *error)
 			mill_netdev_warn(port, netmap->spec.ifname);
 		return true;
 	}
-	if (netmap->shared != NULL && netmap->offloads.ifname != NULL && netmap->spec.ifname[0] != '\0')
-		mill_offloads_restore(&netmap->offloads);
+	if (netmap->shared != NULL && netmap->device.ifname != NULL && netmap->spec.ifname[0] != '\0')
+		mill_netdev_restore(&netmap->device);
 	release(port);
 	return false;
 }
@@ -314,7 +314,7 @@ static void netmap_close(struct mill_port *port)
 	if (is_device(&netmap->spec))
 		mill_netmap_hand_back(port);
 	if (netmap->spec.ifname[0] != '\0')
-		mill_offloads_restore(&netmap->offloads);
+		mill_netdev_restore(&netmap->device);
 	release(port);
 }
 

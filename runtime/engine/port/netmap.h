@@ -65,7 +65,7 @@ struct mill_netmap_shared {
 	uint16_t rx_rings, tx_rings;
 	uint64_t
 	    offset[MILL_MAX_RINGS + 1]; /* of each descriptor's struct netmap_if; the last is the host's */
-	uint32_t features_off[MILL_FEATURE_WORDS];
+	struct mill_changes changes;
 };
 
 /* One pair of rings. Everything but `fd` is its owner's. */
@@ -95,7 +95,7 @@ struct mill_netmap {
 	int event;          /* eventfd: `broken` has become true */
 	atomic_bool broken; /* the kernel took the rings away, or set them anew: open the port again */
 	char why[96];       /* written before `broken` */
-	struct mill_offloads offloads;
+	struct mill_netdev device;
 };
 
 /* netmap_spec.c */

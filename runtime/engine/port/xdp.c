@@ -188,6 +188,12 @@ static bool tell_guard(struct mill_port *port, const struct mill_port_config *co
 	return mill_guard_hold(port->rundir, xdp->ifindex, &hold, error);
 }
 
+static void put_back(const struct mill_port *port)
+{
+	const struct mill_netdev device = mill_xdp_netdev(port);
+	mill_netdev_restore(&device);
+}
+
 static bool open_steps(struct mill_port *port, struct mill_error *error)
 {
 	struct mill_xdp *xdp = port->backend;
@@ -197,13 +203,16 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	xdp->shared->rx_rings = port->rx_rings;
 	xdp->shared->tx_rings = port->tx_rings;
 	(void)!getrandom(&xdp->shared->nonce, sizeof(xdp->shared->nonce), 0);
-	mill_xdp_offloads_recall(port);
+	const struct mill_netdev device = mill_xdp_netdev(port);
+	mill_netdev_recall(&device);
 	take_from_guard(port);
-	return mill_xdp_offloads_apply(port, offloads_of(xdp, &port->config), error) &&
-	       mill_xdp_attach(xdp, error) &&
-	       mill_xdp_offloads_apply(port, offloads_of(xdp, &port->config), error) &&
-	       mill_xdp_injector_load(xdp, error) && open_all_queues(port, error) &&
-	       tell_guard(port, &port->config, error);
+	if (!mill_offloads_apply(&device, offloads_of(xdp, &port->config), error) ||
+	    !mill_xdp_attach(xdp, error) ||
+	    !mill_offloads_apply(&device, offloads_of(xdp, &port->config), error) ||
+	    !mill_xdp_injector_load(xdp, error) || !open_all_queues(port, error))
+		return false;
+	mill_xdp_busy_poll(port, port->config.busy_poll != 0);
+	return tell_guard(port, &port->config, error);
 }
 
 static bool xdp_open(struct mill_port *port, struct mill_error *error)
@@ -217,7 +226,7 @@ static bool xdp_open(struct mill_port *port, struct mill_error *error)
 		return true;
 	}
 	if (xdp->shared != NULL)
-		mill_xdp_offloads_restore(port);
+		put_back(port);
 	if (xdp->link >= 0 && port->config.fallback != MILL_FALLBACK_DROP)
 		bpf_link_detach(xdp->link);
 	release(port);
@@ -352,7 +361,7 @@ static void xdp_close(struct mill_port *port)
 	if (port->rundir != NULL)
 		mill_guard_drop(port->rundir, xdp->ifindex);
 	bpf_link_detach(xdp->link); /* others may have duplicates still */
-	mill_xdp_offloads_restore(port);
+	put_back(port);
 	release(port);
 }
 
@@ -368,13 +377,16 @@ static bool xdp_configure(struct mill_port *port, const struct mill_port_config 
 {
 	struct mill_xdp *xdp = port->backend;
 	struct mill_error ignored;
-	if (!mill_xdp_offloads_apply(port, offloads_of(xdp, config), error))
+	const struct mill_netdev device = mill_xdp_netdev(port);
+	if (!mill_offloads_apply(&device, offloads_of(xdp, config), error))
 		return false;
 	if (config->fallback != port->config.fallback && !tell_guard(port, config, error)) {
-		mill_xdp_offloads_apply(port, offloads_of(xdp, &port->config), &ignored);
+		mill_offloads_apply(&device, offloads_of(xdp, &port->config), &ignored);
 		return false;
 	}
 	xdp->shared->fallback = fallback_action(config);
+	if (config->busy_poll != port->config.busy_poll)
+		mill_xdp_busy_poll(port, config->busy_poll != 0);
 	return true;
 }
 

@@ -33,8 +33,8 @@ struct mill_xdp_shared {
 	uint32_t generic;              /* attached in SKB mode */
 	uint32_t rx_rings, tx_rings;
 	uint32_t fill_size, tx_size; /* kernel ring sizes; RX = fill, completion = TX */
-	uint32_t features_off
-	    [MILL_FEATURE_WORDS]; /* netdev features that were on and that we switched off, by feature bit */
+	uint32_t busy_poll;          /* the workers run the device's NAPI themselves */
+	struct mill_changes changes;
 };
 
 /* A kernel ring: single producer, single consumer, indices run free. */
@@ -79,6 +79,9 @@ bool mill_xdp_injector_load(struct mill_xdp *, struct mill_error *);
 /* xdp_socket.c */
 bool mill_xdp_socket_open(struct mill_port *, uint32_t queue, struct mill_error *);
 bool mill_xdp_socket_adopt(struct mill_port *, uint32_t queue, int fd, struct mill_error *);
+/* Preferred busy polling of all queues: whoever asks a socket for packets runs the device's NAPI. Where the kernel or the
+ * device will not have it, the log says so, and nothing has changed. */
+void mill_xdp_busy_poll(struct mill_port *, bool on);
 void mill_xdp_socket_close(struct mill_xdp_queue *);
 
 /* xdp_rings.c */
@@ -93,10 +96,8 @@ void mill_xdp_statistics(struct mill_port *, uint32_t ring);
 
 /* xdp_device.c */
 bool mill_xdp_device_read(struct mill_port *, struct mill_error *);
-bool mill_xdp_offloads_apply(const struct mill_port *, uint32_t off, struct mill_error *);
-void mill_xdp_offloads_restore(const struct mill_port *);
-/* What an engine that died without a heir had switched off. */
-void mill_xdp_offloads_recall(const struct mill_port *);
+/* As what netdev.h takes it. */
+struct mill_netdev mill_xdp_netdev(const struct mill_port *);
 
 /* xdp_inject.c: host thread (and close) */
 bool mill_xdp_inject(struct mill_port *, const uint8_t *frame, uint16_t len);

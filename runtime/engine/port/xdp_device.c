@@ -1,5 +1,5 @@
 /*
- * What the netdev behind an XDP port is: index, MAC, MTU, queues, driver; and which of its offloads must be off.
+ * What the netdev behind an XDP port is: index, MAC, MTU, queues, driver.
  * Control thread only.
  */
 #include "xdp.h"
@@ -12,33 +12,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static struct mill_offloads offloads(const struct mill_port *port)
+struct mill_netdev mill_xdp_netdev(const struct mill_port *port)
 {
 	const struct mill_xdp *xdp = port->backend;
-	return (struct mill_offloads){.kind = "xdp",
-	                              .ifname = xdp->ifname,
-	                              .rundir = port->rundir,
-	                              .ifindex = xdp->ifindex,
-	                              .features_off = xdp->shared->features_off,
-	                              .tags_may_hide = xdp->veth};
-}
-
-void mill_xdp_offloads_recall(const struct mill_port *port)
-{
-	const struct mill_offloads device = offloads(port);
-	mill_offloads_recall(&device);
-}
-
-bool mill_xdp_offloads_apply(const struct mill_port *port, uint32_t off, struct mill_error *error)
-{
-	const struct mill_offloads device = offloads(port);
-	return mill_offloads_apply(&device, off, error);
-}
-
-void mill_xdp_offloads_restore(const struct mill_port *port)
-{
-	const struct mill_offloads device = offloads(port);
-	mill_offloads_restore(&device);
+	return (struct mill_netdev){.kind = "xdp",
+	                            .ifname = xdp->ifname,
+	                            .rundir = port->rundir,
+	                            .ifindex = xdp->ifindex,
+	                            .changes = &xdp->shared->changes,
+	                            .tags_may_hide = xdp->veth};
 }
 
 static uint16_t count_queues(const char *ifname, uint16_t *tx)

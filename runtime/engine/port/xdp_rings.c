@@ -106,11 +106,28 @@ static bool receive(struct mill_region *region, struct netmap_slot *slot, const 
 	return true;
 }
 
+static void wake(const struct mill_xdp_queue *queue)
+{
+	(void)recvfrom(queue->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
+/* The device's NAPI, by busy polling, unless the next burst is there already: packets wait in the device rather than in
+ * a ring that is full. */
+static void poll_device(const struct mill_port *port, const struct mill_xdp_queue *queue,
+                        const struct netmap_ring *ring)
+{
+	const struct mill_xdp *xdp = port->backend;
+	if (__atomic_load_n(&xdp->shared->busy_poll, __ATOMIC_RELAXED) != 0 &&
+	    mill_ring_space(ring) < MILL_BURST)
+		wake(queue);
+}
+
 void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 {
 	struct mill_xdp_queue *queue = queue_of(port, number);
 	struct netmap_ring *ring = port->rx[number];
 	const uint8_t owner = (uint8_t)(MILL_BUF_KERNEL_FILL | port->config.slot);
+	poll_device(port, queue, ring);
 	const uint32_t produced = load_index(queue->rx.producer);
 	uint32_t consumer = *queue->rx.consumer, fill = *queue->fill.producer, tail = ring->tail;
 	uint64_t packets = 0, bytes = 0;
@@ -130,7 +147,7 @@ void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 		count(&port->state->rx_bytes, bytes);
 	}
 	if ((__atomic_load_n(queue->fill.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) != 0)
-		(void)recvfrom(queue->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+		wake(queue);
 }
 
 /* --- sending -------------------------------------------------------------------------------------------- */

@@ -7,9 +7,11 @@
 #include "xdp.h"
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #ifndef AF_XDP
@@ -20,6 +22,15 @@
 #endif
 #define XDP_TX_BUDGET 9 /* XDP_MAX_TX_SKB_BUDGET, Linux 6.17: frames that one sendto takes in copy mode */
 #define SEND_BUFFER   (16 << 20)
+
+#ifndef SO_PREFER_BUSY_POLL
+#define SO_PREFER_BUSY_POLL 69
+#endif
+#ifndef SO_BUSY_POLL_BUDGET
+#define SO_BUSY_POLL_BUDGET 70
+#endif
+#define BUSY_POLL_US     20 /* above 0; a call that must not wait polls once whatever it says */
+#define BUSY_POLL_BUDGET 64 /* packets a poll */
 
 static bool map_ring(struct mill_xsk_ring *ring, int fd, const struct xdp_ring_offset *offset, uint64_t page,
                      uint32_t size, size_t entry)
@@ -140,6 +151,50 @@ bool mill_xdp_socket_open(struct mill_port *port, uint32_t queue, struct mill_er
 		mill_fail(error, errno, "xdp:%s: AF_XDP socket of queue %u, %s: %s%s", xdp->ifname, queue,
 		          step, strerror(errno), hint(errno));
 	return ok;
+}
+
+/* Which NAPI a socket is to poll: told at bind by drivers that say which NAPI serves which queue. Until Linux 6.13 a socket
+ * learned it from the first packet, of any driver. */
+static bool knows_napi(int fd)
+{
+	int id = 0;
+	socklen_t length = sizeof(id);
+	struct utsname name;
+	unsigned major = 0, minor = 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &id, &length) == 0 && id != 0)
+		return true;
+	const bool learns = uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	                    (major < 6 || (major == 6 && minor < 13));
+	errno = EOPNOTSUPP;
+	return learns;
+}
+
+static bool set_busy_poll(int fd, bool on)
+{
+	const int prefer = on, us = on ? BUSY_POLL_US : 0, budget = BUSY_POLL_BUDGET;
+	return setsockopt(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &prefer, sizeof(prefer)) == 0 &&
+	       setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof(us)) == 0 &&
+	       (!on || setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof(budget)) == 0);
+}
+
+void mill_xdp_busy_poll(struct mill_port *port, bool on)
+{
+	struct mill_xdp *xdp = port->backend;
+	const struct mill_netdev device = mill_xdp_netdev(port);
+	bool ok = (!on || knows_napi(xdp->queue[0].fd)) && mill_napi_defer(&device, on);
+	for (uint32_t q = 0; ok && q < port->rx_rings; q++)
+		ok = set_busy_poll(xdp->queue[q].fd, on);
+	if (!ok && on) {
+		mill_log(
+		    "port %s (%s): its workers cannot poll the device (%s), so the kernel does: busy polling "
+		    "needs "
+		    "Linux 5.11, a driver that takes part in it, CAP_NET_ADMIN and a writable /sys of this "
+		    "network namespace",
+		    port->config.name, port->config.spec, strerror(errno));
+		mill_xdp_busy_poll(port, false);
+	} else {
+		__atomic_store_n(&xdp->shared->busy_poll, on, __ATOMIC_RELAXED);
+	}
 }
 
 bool mill_xdp_socket_adopt(struct mill_port *port, uint32_t queue, int fd, struct mill_error *error)

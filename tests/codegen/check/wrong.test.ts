@@ -536,6 +536,20 @@ test(
   'stay shut',
 );
 test(
+  'busy polling of a pipe',
+  wrong,
+  ports("a: { port: 'pipe:x', busyPoll: true }"),
+  ['3:32 NM4021'],
+  'cannot be polled',
+);
+test(
+  'busy polling by a word',
+  wrong,
+  ports("a: { port: 'xdp:eth0', busyPoll: 'yes' as never }"),
+  ['3:34 NM4014'],
+  'not a yes or no',
+);
+test(
   'a netmap port that does not exist',
   wrong,
   ports("a: { port: 'netmap:ix0{' }"),

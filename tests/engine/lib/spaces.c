@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,14 @@ void enter(const char *space)
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	CHECK(fd >= 0 && setns(fd, CLONE_NEWNET) == 0, "%s: %s", path, strerror(errno));
 	close(fd);
+}
+
+/* /sys shows the devices of the namespace in which it was mounted. */
+static void mount_sysfs(void)
+{
+	CHECK(unshare(CLONE_NEWNS) == 0 && mount("", "/", "none", MS_SLAVE | MS_REC, NULL) == 0 &&
+	          mount("sysfs", "/sys", "sysfs", 0, NULL) == 0,
+	      "the namespace's own /sys: %s", strerror(errno));
 }
 
 static void remove_spaces(void)
@@ -58,6 +67,7 @@ int spaces_run(const char *needed_program, int (*tests)(void))
 		            space_a, space_b, space_r) == 0,
 		      "namespaces");
 		enter(space_r);
+		mount_sysfs();
 		exit(tests());
 	}
 	waitpid(child, &status, 0);
