@@ -1,14 +1,16 @@
 /**
  * Keeps an engine running: what the daemon does when its engine dies. Another engine adopts the descriptors, so that
- * links never flap; a generation whose engine dies twice within a minute is rolled back.
+ * links never flap; a generation whose engine dies twice within a minute is rolled back. While none can be started, the
+ * daemon goes on trying.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineProcesses } from './engine-process.js';
 import { messageOf } from './errors.js';
 import type { Logger } from './log.js';
 import type { EngineLink, EngineNotice } from './native.js';
 
 export interface SupervisorOptions {
-  readonly engines: EngineProcesses;
+  readonly engines: Pick<EngineProcesses, 'adopt' | 'start'>;
   /** Packet buffers for an engine that starts with nothing. */
   readonly buffers: () => number;
   readonly log: Logger;
@@ -28,6 +30,7 @@ export interface Supervisor {
 }
 
 const CRASH_WINDOW_MS = 60_000;
+const RETRY_MS = 1000;
 
 export function supervise(first: EngineLink, options: SupervisorOptions): Supervisor {
   const { log, signal } = options;
@@ -40,9 +43,10 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     watched.onNotice((notice) => {
       if (notice.kind !== 'closed') return options.onNotice(notice);
       if (watched !== link || !watching || signal.aborted) return;
-      void replace(watched).catch((error: unknown) =>
-        log.fatal({ error: messageOf(error) }, 'no engine can be started'),
-      );
+      void replace(watched).catch((error: unknown) => {
+        if (!signal.aborted)
+          log.fatal({ error: messageOf(error) }, 'another engine could not be put to work');
+      });
     });
   };
 
@@ -70,7 +74,19 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     } catch (error) {
       log.error({ error: messageOf(error) }, 'adoption failed: a new engine starts with nothing');
       dead.release();
-      return { link: await options.engines.start(signal, options.buffers()), adopted: false };
+      return { link: await fresh(), adopted: false };
+    }
+  };
+
+  /** @throws when the daemon ends meanwhile */
+  const fresh = async (): Promise<EngineLink> => {
+    for (;;) {
+      try {
+        return await options.engines.start(signal, options.buffers());
+      } catch (error) {
+        log.error({ error: messageOf(error) }, `no engine can be started: tried again in ${RETRY_MS} ms`);
+        await sleep(RETRY_MS, undefined, { signal });
+      }
     }
   };
 
