@@ -362,7 +362,7 @@ void mill_monitor_look(struct mill_engine *, uint16_t slot);
 /* carrier.c */
 void mill_carrier_start(void);
 /* From now on changes of this device's carrier are read for the port; 0: of none. False: they cannot be. */
-bool mill_carrier_follow(const struct mill_engine *, uint16_t slot, uint32_t ifindex);
+bool mill_carrier_follow(uint16_t slot, uint32_t ifindex);
 /* How often it has come or gone. False: none is followed, or the device is gone. */
 bool mill_carrier_changes(uint16_t slot, uint32_t *count);
 

@@ -163,7 +163,7 @@ static void look_at_port(struct mill_engine *engine, uint16_t slot)
 	const bool open = (flags & MILL_PORT_OPEN) != 0 && ifindex != 0;
 	uint32_t changes;
 	pthread_mutex_lock(&lock);
-	const bool counted = mill_carrier_follow(engine, slot, open ? ifindex : 0);
+	const bool counted = mill_carrier_follow(slot, open ? ifindex : 0);
 	if (!counted)
 		known[slot].told = 0;
 	pthread_mutex_unlock(&lock);

@@ -185,12 +185,10 @@ void mill_xdp_busy_poll(struct mill_port *port, bool on)
 	for (uint32_t q = 0; ok && q < port->rx_rings; q++)
 		ok = set_busy_poll(xdp->queue[q].fd, on);
 	if (!ok && on) {
-		mill_log(
-		    "port %s (%s): its workers cannot poll the device (%s), so the kernel does: busy polling "
-		    "needs "
-		    "Linux 5.11, a driver that takes part in it, CAP_NET_ADMIN and a writable /sys of this "
-		    "network namespace",
-		    port->config.name, port->config.spec, strerror(errno));
+		mill_log("port %s (%s): its workers cannot poll the device (%s), so the kernel does: busy "
+		         "polling needs "
+		         "Linux 5.11, a driver that takes part in it, CAP_NET_ADMIN and CAP_SYS_ADMIN",
+		         port->config.name, port->config.spec, strerror(errno));
 		mill_xdp_busy_poll(port, false);
 	} else {
 		__atomic_store_n(&xdp->shared->busy_poll, on, __ATOMIC_RELAXED);

@@ -89,7 +89,7 @@ const textOf = ({ fate }: Judged) =>
 
 test('all packets together fare as each of them does', (t) => {
   const seen = new Map<string, number>();
-  for (const seed of [1, 2, 3, 6, 7, 9, 11, 12]) {
+  for (const seed of [1, 2, 3, 5, 6, 7, 9, 11, 12]) {
     const ir = lowered(randomPolicy(seed), predicates);
     if (ir.rules.length > 150) continue;
     const paths = knownPaths(ir);
