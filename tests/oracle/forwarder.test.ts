@@ -314,5 +314,5 @@ test('a runner that is not there is said', async (t) => {
   const { ir, forwarder } = await build(known, 'unrun');
   const found = await selfTest(ir, forwarder, { runner: '/nonexistent' });
   t.is(found[0]?.code, 'NM5008');
-  t.regex(found[0]?.fix ?? '', /make/);
+  t.regex(found[0]?.fix ?? '', /npm run build/);
 });
