@@ -116,7 +116,7 @@ struct mill_worker_thread {
 	const struct mill_worker_plan *plan; /* its part of `taken` */
 	struct mill_host_ring *punt[MILL_PUNT_CLASSES];
 	struct mill_defer *defer;
-	uint64_t last_tick_ns, last_taps_ns, last_work_ns;
+	uint64_t last_tick_ns, last_taps_ns, last_work_ns, last_count_ns;
 	uint64_t tx_low;   /* bit p: the way to port p had little room after its last sync */
 	uint32_t deferred; /* frames that wait for a neighbour */
 	struct mill_credit icmp_credit, answer_credit; /* icmp.c, answer.c */

@@ -201,9 +201,12 @@ static void *run(void *argument)
 	_Alignas(NLMSG_ALIGNTO) static uint8_t buffer[65536];
 	prctl(PR_SET_NAME, "monitor");
 	mill_carrier_start();
-	for (;;) {
+	for (bool lost = false;;) {
 		struct pollfd wait = {.fd = engine->link_fd, .events = POLLIN};
 		if (poll(&wait, 1, LOOK_MS) == 0) {
+			if (lost)
+				mill_monitor_refresh(engine);
+			lost = false;
 			look_at_ports(engine);
 			continue;
 		}
@@ -213,6 +216,8 @@ static void *run(void *argument)
 			read_links(engine, buffer, (size_t)n);
 			pthread_mutex_unlock(&lock);
 		} else if (n < 0 && errno == ENOBUFS) {
+			/* Until the socket is empty the kernel goes on dropping, and says so no more: asked again then. */
+			lost = true;
 			mill_monitor_refresh(engine);
 		} else if (n < 0 && errno != EINTR && errno != EAGAIN) {
 			break;

@@ -1,5 +1,5 @@
 /*
- * The pulse: a thread of its own tells the ports every 5 ms that their rings are served, so that a port's program falls
+ * The pulse: threads of its own tell the ports every 5 ms that their rings are served, so that a port's program falls
  * back when the engine is dead or a worker hangs, and not because a busy machine kept a worker from its processor for a
  * moment: then packets wait in the ring, as they should, in their order.
  *
@@ -9,8 +9,11 @@
  * The ports' programs read the kernel's clock, which a time namespace (time_namespaces(7)) does not shift as it does
  * CLOCK_MONOTONIC: a beat is told in the kernel's time.
  *
- * It does next to nothing, so real-time priority, where it may be had, harms nobody. `lock` keeps ports, ownership and
- * workers still while it looks; the control thread takes it to change them.
+ * It does next to nothing, so real-time priority, where it may be had, harms nobody. There are two, on different processors:
+ * a kernel that is busy with itself (it takes away 500,000 routes, say) may keep one processor from everybody for
+ * more than a tenth of a second, and what waits for that one is not dead. `lock` keeps ports, ownership and
+ * workers still while it looks; the control thread takes it to change them. Under it nothing waits for a socket, which a
+ * worker that has no processor may have locked.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,13 +24,14 @@
 #include <time.h>
 #include "engine.h"
 
+#define MAX_PULSES   2u
 #define MILL_HUNG_NS 50000000ull /* of processor time without the end of a turn */
 
 static struct {
-	pthread_t thread;
+	pthread_t thread[MAX_PULSES];
+	uint32_t n;
 	pthread_mutex_t lock;
 	atomic_bool quit;
-	bool started;
 	uint64_t shift_ns; /* of this process's CLOCK_MONOTONIC against the kernel's; modulo 2^64 */
 	struct {
 		uint64_t loops, processor_ns;
@@ -121,17 +125,53 @@ static uint64_t clock_shift(void)
 	return (uint64_t)shift;
 }
 
+/* The processors that this process may run on. Returns how many; the first and the last of them are in `ends`. */
+static uint32_t processors(size_t ends[2])
+{
+	cpu_set_t set;
+	uint32_t n = 0;
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 0;
+	for (size_t i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set))
+			ends[n++ == 0 ? 0 : 1] = i;
+	return n;
+}
+
+static int start_one(const struct mill_engine *engine, const size_t *processor)
+{
+	pthread_attr_t attributes;
+	cpu_set_t set;
+	pthread_attr_init(&attributes);
+	if (processor != NULL) {
+		CPU_ZERO(&set);
+		CPU_SET(*processor, &set);
+		pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
+	}
+	const int code = pthread_create(&pulse.thread[pulse.n], &attributes, run, (void *)engine);
+	pulse.n += code == 0;
+	pthread_attr_destroy(&attributes);
+	return code;
+}
+
 bool mill_pulse_start(struct mill_engine *engine, struct mill_error *error)
 {
 	const struct sched_param priority = {.sched_priority = 1};
+	size_t ends[2];
 	pulse.shift_ns = clock_shift();
-	const int code = pthread_create(&pulse.thread, NULL, run, engine);
+	const bool several = processors(ends) > 1;
+	int code = 0;
+	for (uint32_t i = 0; code == 0 && i < (several ? 2u : 1u); i++)
+		code = start_one(engine, several ? &ends[i] : NULL);
 	if (code != 0) {
+		mill_pulse_stop(engine);
 		mill_fail(error, code, "starting the pulse: %s", strerror(code));
 		return false;
 	}
-	pulse.started = true;
-	if (pthread_setschedparam(pulse.thread, SCHED_FIFO, &priority) != 0)
+	bool real_time = true;
+	for (uint32_t i = 0; i < pulse.n; i++)
+		real_time &= pthread_setschedparam(pulse.thread[i], SCHED_FIFO, &priority) == 0;
+	if (!real_time)
 		mill_log("no real-time priority for the pulse: on a busy machine ports may fall back for a "
 		         "moment");
 	return true;
@@ -139,11 +179,11 @@ bool mill_pulse_start(struct mill_engine *engine, struct mill_error *error)
 
 void mill_pulse_stop(const struct mill_engine *engine)
 {
-	if (!pulse.started)
+	if (pulse.n == 0)
 		return;
 	atomic_store(&pulse.quit, true);
-	pthread_join(pulse.thread, NULL);
-	pulse.started = false;
+	while (pulse.n > 0)
+		pthread_join(pulse.thread[--pulse.n], NULL);
 	for (uint32_t slot = 0; slot < MILL_MAX_PORTS; slot++) {
 		struct mill_port *port = engine->port[slot];
 		for (uint32_t ring = 0; port != NULL && port->ops->heartbeat != NULL && ring < port->rx_rings;

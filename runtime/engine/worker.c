@@ -28,6 +28,7 @@
 #define DRAIN_TRIES       4u
 #define DRAIN_HUNG_NS     MILL_NS_PER_S
 #define IDLE_NS           100000000ull
+#define COUNT_NS          250000000ull
 
 void mill_worker_wake(struct mill_worker_thread *worker)
 {
@@ -184,17 +185,22 @@ static void tell_others(struct mill_worker_thread *worker)
 	worker->punted = worker->logged = false;
 }
 
-/* Completions of what was sent last, and timers of whoever comes first. */
+/* Completions of what was sent last, timers, and now and then what was dropped before it came here. */
 static void tick(struct mill_worker_thread *worker)
 {
 	const uint64_t now = worker->base.now_ns;
 	worker->last_tick_ns = now;
 	__atomic_store_n(&worker->state->heartbeat_ns, now, __ATOMIC_RELAXED);
 	mill_own_tick(&worker->base);
+	const bool count = now - worker->last_count_ns >= COUNT_NS;
+	if (count)
+		worker->last_count_ns = now;
 	for (uint32_t i = 0; i < worker->plan->n_rings; i++) {
 		const struct mill_owned_ring *ring = &worker->plan->ring[i];
 		if (ring->has_tx)
 			ring->port->ops->tx_sync(ring->port, ring->ring);
+		if (count && ring->rx != NULL && ring->port->ops->count_drops != NULL)
+			ring->port->ops->count_drops(ring->port, ring->ring);
 	}
 }
 

@@ -81,8 +81,10 @@ struct mill_port_ops {
 	 * again. NULL: never. */
 	bool (*outdated)(const struct mill_port *);
 	/* Called about every 5 ms while the ring's owner is alive; `now_ns` 0: it is served no more, fall back at once.
-	 * NULL where nothing needs it. */
+	 * Waits for nobody. NULL where nothing needs it. */
 	void (*heartbeat)(struct mill_port *, uint32_t ring, uint64_t now_ns);
+	/* The ring's owner, a few times a second: adds what the back end dropped. NULL where syncs count that. */
+	void (*count_drops)(struct mill_port *, uint32_t ring);
 	/* Control thread: a tap answers for what is untagged, or no longer: ARP and the like must come to the worker too.
 	 * NULL where everything comes anyway. */
 	void (*untagged_tap)(struct mill_port *, bool has_tap);

@@ -19,12 +19,11 @@
 #include <unistd.h>
 #include "host/guard.h"
 
-#define RX_SLOTS      512u
-#define TX_SLOTS      1024u
-#define FILL_SIZE     4096u /* what a starved worker may leave waiting: 80 ms at 50,000 packets/s */
-#define MAX_SHRINK    2u    /* RX rings of at least 128 slots */
-#define STATISTICS_NS 250000000ull
-#define DRAIN_ROUNDS  64
+#define RX_SLOTS     512u
+#define TX_SLOTS     1024u
+#define FILL_SIZE    4096u /* what a starved worker may leave waiting: 80 ms at 50,000 packets/s */
+#define MAX_SHRINK   2u    /* RX rings of at least 128 slots */
+#define DRAIN_ROUNDS 64
 
 static uint64_t fallback_action(const struct mill_port_config *config)
 {
@@ -407,12 +406,7 @@ static void xdp_untagged_tap(struct mill_port *port, bool has_tap)
 static void xdp_heartbeat(struct mill_port *port, uint32_t ring, uint64_t now_ns)
 {
 	struct mill_xdp *xdp = port->backend;
-	struct mill_xdp_queue *queue = &xdp->queue[ring];
 	__atomic_store_n(&xdp->shared->beat[ring], now_ns, __ATOMIC_RELAXED);
-	if (now_ns == 0 || now_ns - queue->last_statistics_ns < STATISTICS_NS)
-		return;
-	queue->last_statistics_ns = now_ns;
-	mill_xdp_statistics(port, ring);
 }
 
 static uint32_t xdp_held_fds(struct mill_port *port, struct mill_held_fd *held, uint32_t max)
@@ -451,6 +445,7 @@ const struct mill_port_ops mill_port_xdp = {
     .configure = xdp_configure,
     .outdated = xdp_outdated,
     .heartbeat = xdp_heartbeat,
+    .count_drops = mill_xdp_count_drops,
     .untagged_tap = xdp_untagged_tap,
     .inject = mill_xdp_inject,
     .held_fds = xdp_held_fds,

@@ -49,7 +49,6 @@ struct mill_xsk_ring {
 struct mill_xdp_queue {
 	int fd;
 	struct mill_xsk_ring rx, fill, tx, completion;
-	uint64_t last_statistics_ns;
 };
 
 /* In the `sem` area of a port's rings, so that it outlives the engine. */
@@ -92,7 +91,7 @@ bool mill_xdp_rx_arm(struct mill_port *, uint32_t ring);
 bool mill_xdp_fill(struct mill_port *, uint32_t ring, uint32_t n);
 /* Rings as a dead engine left them; the region's reclaim has run. */
 void mill_xdp_rings_adopt(struct mill_port *, uint32_t ring);
-void mill_xdp_statistics(struct mill_port *, uint32_t ring);
+void mill_xdp_count_drops(struct mill_port *, uint32_t ring);
 
 /* xdp_device.c */
 bool mill_xdp_device_read(struct mill_port *, struct mill_error *);

@@ -290,7 +290,8 @@ void mill_xdp_rings_adopt(struct mill_port *port, uint32_t number)
 	mill_xdp_tx_sync(port, number);
 }
 
-void mill_xdp_statistics(struct mill_port *port, uint32_t number)
+/* The kernel answers when no other call for the socket is under way. */
+void mill_xdp_count_drops(struct mill_port *port, uint32_t number)
 {
 	struct xdp_statistics now = {0};
 	socklen_t length = sizeof(now);

@@ -113,8 +113,11 @@ void mill_end_beat(struct mill_end *end, uint64_t now_ns)
 {
 	if (end->is_peer || end->port.ops->heartbeat == NULL)
 		return;
-	for (uint32_t ring = 0; ring < end->rx_rings; ring++)
+	for (uint32_t ring = 0; ring < end->rx_rings; ring++) {
 		end->port.ops->heartbeat(&end->port, ring, now_ns);
+		if (end->port.ops->count_drops != NULL)
+			end->port.ops->count_drops(&end->port, ring);
+	}
 }
 
 void mill_end_wait(struct mill_end *end, int timeout_ms)
