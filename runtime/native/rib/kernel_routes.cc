@@ -49,8 +49,11 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 	if (route.nexthop_id != 0 && nexthops_.count(route.nexthop_id) == 0)
 		doubt_ = true;
 	Node &node = trie(route.prefix.address.family).insert(route.prefix);
-	const uint16_t flags = from_dump ? 0 : route.flags;
 	Candidate **known = route.retold ? find_candidate(node, wanted, &Candidate::same_route) : nullptr;
+	/* Told anew it takes no other's place, though it says so: it is gone here before its turn, with its link (take_alarm). */
+	const bool again = route.retold && known == nullptr;
+	const uint16_t flags = from_dump ? 0 : again ? NLM_F_APPEND : route.flags;
+	doubt_ |= again;
 	if (known != nullptr)
 		(*known)->stamp = stamp_;
 	else if (route.prefix.address.family == 4 && catching_up_)
