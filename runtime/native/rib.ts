@@ -72,7 +72,6 @@ export interface RibStatus {
   readonly overruns: number; // the kernel dropped messages
   readonly resyncs: number; // dumps that replaced everything
   readonly corrections: number; // prefixes that a dump found changed without a message
-  readonly verifying: boolean; // a change hinted at others without a message: a dump is to come that looks for them
   readonly audits: number;
   readonly divergences: number; // prefixes that audits found wrong, in all
   readonly repaired: number; // of those

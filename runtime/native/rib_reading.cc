@@ -116,7 +116,6 @@ Napi::Value RibObject::status(const Napi::CallbackInfo &info)
 		object.Set("overruns", statistics.overruns);
 		object.Set("resyncs", statistics.resyncs);
 		object.Set("corrections", js_u53(env, statistics.corrections));
-		object.Set("verifying", statistics.verifying);
 		object.Set("audits", statistics.audits);
 		object.Set("divergences", js_u53(env, statistics.divergences));
 		object.Set("repaired", js_u53(env, statistics.repaired));

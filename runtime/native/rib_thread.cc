@@ -158,11 +158,7 @@ void RibThread::read_events()
 		if (now() >= until)
 			break;
 	}
-	const bool doubt = work([](Rib &rib) {
-		const bool any = rib.take_doubt();
-		rib.statistics.verifying |= any;
-		return any;
-	});
+	const bool doubt = work([](Rib &rib) { return rib.take_doubt(); });
 	if (doubt && verify_at_ == 0)
 		verify_at_ = std::max(now() + verify_ns, last_dump_ + 10 * dump_ns_);
 }
@@ -173,10 +169,7 @@ void RibThread::wait_for_work()
 	                  {wake_.get(), POLLIN, 0},
 	                  {-1, POLLIN, 0},
 	                  {alarms_->fd(), POLLIN, 0}};
-	const int done = work([&](Rib &rib) {
-		rib.statistics.verifying = verify_at_ != 0;
-		return rib.queue() != nullptr ? rib.queue()->done_fd() : -1;
-	});
+	const int done = work([](Rib &rib) { return rib.queue() != nullptr ? rib.queue()->done_fd() : -1; });
 	const bool watches = done >= 0 && (!all_flushed_ || !waits_.empty());
 	uint64_t timeout = 1000;
 	if (watches) {

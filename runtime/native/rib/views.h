@@ -45,7 +45,6 @@ struct Statistics {
 	uint64_t other_events = 0; /* of links, addresses and nexthop objects */
 	uint32_t overruns = 0, resyncs = 0;
 	uint64_t corrections = 0; /* by dumps, of what had changed without an event */
-	bool verifying = false;   /* such a dump is to come */
 	uint32_t audits = 0;
 	uint64_t divergences = 0, repaired = 0; /* found by audits */
 };
