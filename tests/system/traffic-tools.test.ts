@@ -4,6 +4,8 @@
  *
  *   tester t0 ──── r0 router r1 ──── t1 tester       10.0.1.0/24, 10.0.2.0/24, 2001:db8:1::/64, 2001:db8:2::/64
  */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import {
   type BridgeReport,
@@ -120,6 +122,15 @@ systemTest('a bridge of two ports, and one of a port and its host stack', async 
     await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r1')).includes('xdp'));
     const ports = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--to-mac', '02:00:00:00:00:01'];
     whole(t, await gen(tester, ...ports, '--count', '5000', '--rate', '5k', '--flows', '7'), 5000);
+    const [program] = readFileSync(`/proc/${joined.pid}/task/${joined.pid}/children`, 'utf8').split(' ');
+    const received = async () => Number(await router.run('cat', '/sys/class/net/r0/statistics/rx_packets'));
+    const before = await received();
+    const sending = gen(tester, ...ports, '--count', '3000', '--rate', '3k');
+    await until('packets to cross', async () => (await received()) > before + 500);
+    process.kill(Number(program), 'SIGSTOP');
+    await sleep(100); // twice what an engine is given
+    process.kill(Number(program), 'SIGCONT');
+    whole(t, await sending, 3000); // kept from its processor, it finds all of them in its ring
     joined.kill('SIGINT');
     t.true(last((await joined).stdout).there.packets >= 5000);
 

@@ -5,6 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A program that is gone takes its ports along, so only one that hangs needs to be noticed: that may take a second.
+ * Beaten for no longer than the engine's, a port would give its packets to the kernel whenever a busy machine kept
+ * the program from its processor for a moment. */
+#define AHEAD_NS 1000000000ull
+
 /* What back ends say of a port concerns routers. */
 void mill_log(const char *format, ...)
 {
@@ -114,7 +119,7 @@ void mill_end_beat(struct mill_end *end, uint64_t now_ns)
 	if (end->is_peer || end->port.ops->heartbeat == NULL)
 		return;
 	for (uint32_t ring = 0; ring < end->rx_rings; ring++) {
-		end->port.ops->heartbeat(&end->port, ring, now_ns);
+		end->port.ops->heartbeat(&end->port, ring, now_ns == 0 ? 0 : now_ns + AHEAD_NS);
 		if (end->port.ops->count_drops != NULL)
 			end->port.ops->count_drops(&end->port, ring);
 	}

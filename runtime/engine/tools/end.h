@@ -26,7 +26,7 @@ bool mill_end_open(struct mill_end *, const char *spec, struct mill_region *, ui
 void mill_end_close(struct mill_end *);
 void mill_end_rx_sync(struct mill_end *, uint32_t ring);
 void mill_end_tx_sync(struct mill_end *, uint32_t ring);
-/* Every few milliseconds: the kernel's program hands frames over only while somebody is there. */
+/* Every few milliseconds: the kernel's program hands frames over only while somebody is there. 0: nobody is from now on. */
 void mill_end_beat(struct mill_end *, uint64_t now_ns);
 /* Waits until a ring has packets, at most so long. */
 void mill_end_wait(struct mill_end *, int timeout_ms);
