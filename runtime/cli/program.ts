@@ -43,6 +43,7 @@ import { StatusCommand } from './status.js';
 import { TestCommand } from './test.js';
 import { TraceCommand } from './trace.js';
 import { shortUsage, valuesNamed } from './usage.js';
+import { valeCommands } from './vale.js';
 import { VersionCommand } from './version.js';
 
 const commands = [
@@ -85,6 +86,7 @@ const commands = [
   ShutdownCommand,
   GenCommand,
   BridgeCommand,
+  ...valeCommands,
   InteractiveCommand,
   HelpCommand,
   VersionCommand,

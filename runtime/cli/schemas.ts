@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { lookupReasons } from '../../codegen/lookup.js';
 import { bridgeReport, genReport } from './traffic-reports.js';
+import { valeReport } from './vale-reports.js';
 
 const line = z.int().positive();
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -205,6 +206,7 @@ export const schemas = {
   test: tested,
   gen: genReport,
   bridge: bridgeReport,
+  vale: valeReport,
   error: failure,
 } as const;
 

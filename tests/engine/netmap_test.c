@@ -17,6 +17,7 @@ static int tests(void)
 	test_sharing();
 	test_troubles();
 	test_adoption();
+	test_vale();
 	shell("rm -rf %s", bed.rundir);
 	return 0;
 }

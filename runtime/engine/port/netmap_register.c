@@ -8,27 +8,16 @@
 #include <string.h>
 #include <time.h>
 #include "port/netmap.h"
+#include "port/netmap_ask.h"
 
 #define PATIENCE_MS 2000 /* for a daemon that is about to close its duplicates of descriptors */
 #define RETRY_MS    5
 
-static int control(int fd, uint16_t version, uint16_t what, const char *name, void *body)
+static int ask(int fd, uint16_t version, uint16_t what, const char *about, void *body)
 {
-	struct nmreq_header header = {
-	    .nr_version = version, .nr_reqtype = what, .nr_body = (uint64_t)(uintptr_t)body};
-	snprintf(header.nr_name, sizeof(header.nr_name), "%s", name);
-	return mill_netmap_sys->request(fd, NIOCCTRL, &header);
-}
-
-/* The API that this kernel speaks, asked of the memory that is always there; 0: only the older requests. */
-static uint16_t api(int fd)
-{
-	for (uint16_t version = 14; version <= 15; version++) {
-		struct nmreq_port_info_get info = {0};
-		if (control(fd, version, NETMAP_REQ_PORT_INFO_GET, "", &info) == 0)
-			return version;
-	}
-	return 0;
+	char name[NETMAP_REQ_IFNAMSIZ] = "";
+	snprintf(name, sizeof(name), "%s", about);
+	return mill_netmap_ask(fd, version, what, name, body);
 }
 
 /* --- the older requests --------------------------------------------------------------------------------- */
@@ -99,7 +88,7 @@ static int current_info(int fd, uint16_t version, const struct mill_netmap_spec 
                         struct mill_netmap_info *info)
 {
 	struct nmreq_port_info_get request = {0};
-	if (control(fd, version, NETMAP_REQ_PORT_INFO_GET, spec->name, &request) != 0)
+	if (ask(fd, version, NETMAP_REQ_PORT_INFO_GET, spec->name, &request) != 0)
 		return -1;
 	*info = (struct mill_netmap_info){.tx_rings = request.nr_tx_rings,
 	                                  .rx_rings = request.nr_rx_rings,
@@ -115,7 +104,7 @@ static int current_register(int fd, uint16_t version, const struct mill_netmap_s
 	                                 .nr_mode = binding->mode,
 	                                 .nr_extra_bufs = binding->extra_bufs,
 	                                 .nr_flags = binding->flags};
-	if (control(fd, version, NETMAP_REQ_REGISTER, spec->name, &request) != 0)
+	if (ask(fd, version, NETMAP_REQ_REGISTER, spec->name, &request) != 0)
 		return -1;
 	binding->offset = request.nr_offset;
 	binding->memory_size = request.nr_memsize;
@@ -155,7 +144,7 @@ bool mill_netmap_info(const struct mill_netmap_spec *spec, struct mill_netmap_in
 	const int fd = open_device(spec, error);
 	if (fd < 0)
 		return false;
-	const uint16_t version = api(fd);
+	const uint16_t version = mill_netmap_api(fd);
 	const int result = version == 0 ? legacy_info(fd, spec, info) : current_info(fd, version, spec, info);
 	if (result != 0)
 		explain(spec, errno, error);
@@ -169,7 +158,7 @@ static int try(const struct mill_netmap_spec *spec, struct mill_netmap_binding *
 	const int fd = open_device(spec, error);
 	if (fd < 0)
 		return -1;
-	const uint16_t version = api(fd);
+	const uint16_t version = mill_netmap_api(fd);
 	if ((version == 0 ? legacy_register(fd, spec, binding)
 	                  : current_register(fd, version, spec, binding)) == 0)
 		return fd;
@@ -204,8 +193,8 @@ int mill_netmap_anchor(uint32_t memory_id)
 	if (fd < 0)
 		return -1;
 	snprintf(name, sizeof(name), "netmill%u", number++);
-	const uint16_t version = api(fd);
-	if (version != 0 && control(fd, version, NETMAP_REQ_REGISTER, name, &request) == 0 &&
+	const uint16_t version = mill_netmap_api(fd);
+	if (version != 0 && ask(fd, version, NETMAP_REQ_REGISTER, name, &request) == 0 &&
 	    request.nr_mem_id == memory_id)
 		return fd;
 	mill_netmap_sys->close(fd);

@@ -10,11 +10,22 @@
 
 #if !__has_include(<net/netmap_user.h>)
 
-#define NETMAP_REQ_REGISTER      1
-#define NETMAP_REQ_PORT_INFO_GET 2
+#define NETMAP_REQ_REGISTER             1
+#define NETMAP_REQ_PORT_INFO_GET        2
+#define NETMAP_REQ_VALE_ATTACH          3
+#define NETMAP_REQ_VALE_DETACH          4
+#define NETMAP_REQ_VALE_LIST            5
+#define NETMAP_REQ_VALE_NEWIF           8
+#define NETMAP_REQ_VALE_DELIF           9
+#define NETMAP_REQ_VALE_POLLING_ENABLE  10
+#define NETMAP_REQ_VALE_POLLING_DISABLE 11
+
+#define NETMAP_POLLING_MODE_SINGLE_CPU 1
+#define NETMAP_POLLING_MODE_MULTI_CPU  2
 
 #define NR_REG_ALL_NIC     1
 #define NR_REG_SW          2
+#define NR_REG_NIC_SW      3
 #define NR_REG_ONE_NIC     4
 #define NR_REG_PIPE_MASTER 5
 #define NR_REG_PIPE_SLAVE  6
@@ -64,6 +75,37 @@ struct nmreq_port_info_get {
 	uint16_t pad[3];
 };
 
+struct nmreq_vale_attach {
+	struct nmreq_register reg;
+	uint32_t port_index;
+	uint32_t pad1;
+};
+
+struct nmreq_vale_detach {
+	uint32_t port_index;
+	uint32_t pad1;
+};
+
+struct nmreq_vale_list {
+	uint16_t nr_bridge_idx;
+	uint16_t pad1;
+	uint32_t nr_port_idx;
+};
+
+struct nmreq_vale_newif {
+	uint32_t nr_tx_slots, nr_rx_slots;
+	uint16_t nr_tx_rings, nr_rx_rings;
+	uint16_t nr_mem_id;
+	uint16_t pad1;
+};
+
+struct nmreq_vale_polling {
+	uint32_t nr_mode;
+	uint32_t nr_first_cpu_id;
+	uint32_t nr_num_polling_cpus;
+	uint32_t pad1;
+};
+
 struct nmreq {
 	char nr_name[16];
 	uint32_t nr_version;
@@ -108,6 +150,17 @@ MILL_ASSERT_AT(nmreq_register, nr_flags, 48);
 _Static_assert(sizeof(struct nmreq_port_info_get) == 32, "nmreq_port_info_get has 32 bytes");
 MILL_ASSERT_AT(nmreq_port_info_get, nr_tx_rings, 16);
 MILL_ASSERT_AT(nmreq_port_info_get, nr_mem_id, 24);
+
+_Static_assert(sizeof(struct nmreq_vale_attach) == 64, "nmreq_vale_attach has 64 bytes");
+MILL_ASSERT_AT(nmreq_vale_attach, port_index, 56);
+_Static_assert(sizeof(struct nmreq_vale_detach) == 8, "nmreq_vale_detach has 8 bytes");
+_Static_assert(sizeof(struct nmreq_vale_list) == 8, "nmreq_vale_list has 8 bytes");
+MILL_ASSERT_AT(nmreq_vale_list, nr_port_idx, 4);
+_Static_assert(sizeof(struct nmreq_vale_newif) == 16, "nmreq_vale_newif has 16 bytes");
+MILL_ASSERT_AT(nmreq_vale_newif, nr_tx_rings, 8);
+MILL_ASSERT_AT(nmreq_vale_newif, nr_mem_id, 12);
+_Static_assert(sizeof(struct nmreq_vale_polling) == 16, "nmreq_vale_polling has 16 bytes");
+MILL_ASSERT_AT(nmreq_vale_polling, nr_num_polling_cpus, 8);
 
 _Static_assert(sizeof(struct nmreq) == 60, "nmreq has 60 bytes");
 MILL_ASSERT_AT(nmreq, nr_version, 16);

@@ -42,3 +42,4 @@ void test_rings(void);
 void test_sharing(void);
 void test_troubles(void);
 void test_adoption(void);
+void test_vale(void);

@@ -126,6 +126,7 @@ void model_reset(void)
 	memset(memories, 0, sizeof(memories));
 	memset(model_devices, 0, sizeof(model_devices));
 	model_forget_bindings();
+	model_forget_switches();
 	violation[0] = '\0';
 	model_options = (struct model_options){.api = 14, .extra_most = 64, .buffer_size = 2048};
 }

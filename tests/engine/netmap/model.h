@@ -32,6 +32,8 @@ void model_device(const char *name, uint16_t memory, uint16_t tx_rings, uint16_t
 void model_remove(const char *name);
 /* How many descriptors have rings of it, mappings counted as the descriptor that they were made by. */
 uint32_t model_users(const char *name);
+/* Is a device in a switch, by both names ("vale0:ix0"), and how. */
+bool model_attached(const char *name, bool *host, bool *polled);
 
 enum model_side { MODEL_WIRE, MODEL_HOST };
 /* A frame arrives at the next sync of that ring: from the wire, or from the host. */

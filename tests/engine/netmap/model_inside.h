@@ -48,7 +48,7 @@ struct device {
 	uint16_t n[2], host; /* by tx */
 	struct kring kring[2][MAX_RINGS];
 	uint32_t users;
-	bool gone;
+	bool gone, persistent; /* persistent: a VALE port that was made by a request */
 };
 
 struct binding {
@@ -80,5 +80,8 @@ uint32_t model_take(struct memory *);
 void model_set32(const uint32_t *field, uint32_t value);
 /* NIOCTXSYNC or NIOCRXSYNC of a descriptor. */
 int model_sync(struct binding *, bool tx);
+/* A request about VALE switches. */
+int model_vale(struct nmreq_header *);
+void model_forget_switches(void);
 /* Of descriptors and mappings nothing is known any more. */
 void model_forget_bindings(void);

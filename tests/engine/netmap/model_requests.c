@@ -144,7 +144,13 @@ static int current(struct binding *binding, struct nmreq_header *header)
 		errno = EINVAL;
 		return -1;
 	}
-	const struct device *device = model_find(header->nr_name);
+	if (header->nr_reqtype >= NETMAP_REQ_VALE_ATTACH)
+		return model_vale(header);
+	/* A device that is attached is found by its name in the switch, too. */
+	bool host, polled;
+	const bool attached = model_attached(header->nr_name, &host, &polled);
+	const struct device *device =
+	    model_find(attached ? strchr(header->nr_name, ':') + 1 : header->nr_name);
 	if (header->nr_reqtype == NETMAP_REQ_PORT_INFO_GET) {
 		struct nmreq_port_info_get *info = (void *)(uintptr_t)header->nr_body;
 		if (device == NULL) {
@@ -153,6 +159,9 @@ static int current(struct binding *binding, struct nmreq_header *header)
 		}
 		info->nr_tx_rings = device->n[1];
 		info->nr_rx_rings = device->n[0];
+		info->nr_tx_slots = info->nr_rx_slots = MODEL_SLOTS;
+		info->nr_mem_id = device->memory->id;
+		info->nr_memsize = device->memory->size;
 		info->nr_host_tx_rings = info->nr_host_rx_rings = device->host;
 		return 0;
 	}
