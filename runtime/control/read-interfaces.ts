@@ -1,6 +1,6 @@
 /** `netmill ifconfig` and `netmill arp`. */
 
-import { backendSpec, type PlanInterface } from '../deploy/plan.js';
+import type { PlanInterface } from '../deploy/plan.js';
 import type { StateView } from '../native/engine.js';
 import type { ControlContext } from './context.js';
 import { saidBy, traffic } from './read-counters.js';
@@ -10,6 +10,7 @@ export function listInterfaces(context: ControlContext): readonly InterfaceReply
   const active = context.deployer.active;
   if (active === undefined) return [];
   const { state } = context.link();
+  const { ports } = context.link().runningConfiguration();
   const links = context.rib.links();
   return active.bundle.plan.interfaces.map((iface) => {
     const face = active.faces.get(iface.name)!;
@@ -19,7 +20,7 @@ export function listInterfaces(context: ControlContext): readonly InterfaceReply
     return {
       name: iface.name,
       port: iface.port,
-      spec: backendSpec(active.bundle.plan.ports.find((p) => p.name === iface.port)!.spec),
+      spec: ports.find((one) => one.name === iface.port)?.spec ?? '',
       encapsulation: encapsulationOf(iface),
       device: face.device,
       face: face.kind,

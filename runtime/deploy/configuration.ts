@@ -39,19 +39,24 @@ export interface ConfigurationInput {
   readonly gateways: GatewaySlots;
   /** Rule identities of generations that may run: their slots are not given away. */
   readonly keepRules: readonly string[];
+  /** The kernel's /dev/netmap answers. */
+  readonly hasNetmap: boolean;
   readonly state: Pick<StateView, 'portSlot' | 'interfaceSlot' | 'ruleSlots'>;
 }
 
 export function engineConfiguration(input: ConfigurationInput): EngineConfiguration {
   const { plan, state, faces } = input;
-  const ports = plan.ports.map((port) => ({
-    name: port.name,
-    spec: backendSpec(port.spec),
-    slot: state.portSlot(port.name),
-    fallback: fallbackOf(plan, port.name, faces),
-    offloadsOff: port.offloadsOff,
-    busyPoll: port.busyPoll,
-  }));
+  const ports = plan.ports.map((port) => {
+    const fallback = fallbackOf(plan, port.name, faces);
+    return {
+      name: port.name,
+      spec: backendSpec(port, fallback, input.hasNetmap),
+      slot: state.portSlot(port.name),
+      fallback,
+      offloadsOff: port.offloadsOff,
+      busyPoll: port.busyPoll,
+    };
+  });
   const slotOfPort = new Map(ports.map((port) => [port.name, port.slot]));
   return {
     generation: input.generation,

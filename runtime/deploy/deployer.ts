@@ -13,6 +13,7 @@ import type { BuildPolicy } from './build.js';
 import type { Bundle } from './bundle.js';
 import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
 import { type Face, ownLinkName, resolveFaces } from './faces.js';
+import { hasNetmap } from './has-netmap.js';
 import { checkAbi, checkExpected, type Expected, notRetained, refused } from './refusals.js';
 import { followRenames } from './renames.js';
 import { withBundle } from './source.js';
@@ -117,6 +118,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
       generation: stored.record.generation,
       gateways: stored.record.gateways,
       keepRules: keep.flatMap((g) => g.bundle.plan.rules.map((rule) => rule.id)),
+      hasNetmap: hasNetmap(),
       state: link.state,
     });
     setGateways([...keep.map((g) => g.record.gateways), stored.record.gateways]);

@@ -8,7 +8,7 @@ import type { LookupReason } from '../../codegen/lookup.js';
 
 export interface PlanPort {
   readonly name: string;
-  /** As the policy has it; `backendSpec` puts the back end before a bare name. */
+  /** As the policy has it; `backendSpec` puts a back end before a device alone. */
   readonly spec: string;
   readonly fallback: 'kernel' | 'drop' | undefined;
   readonly offloadsOff: readonly string[];
@@ -97,14 +97,25 @@ export interface Plan {
   };
 }
 
-/** `xdp:eth0` for `eth0`: AF_XDP is what a bare device name means. */
-export function backendSpec(spec: string): string {
-  return spec.includes(':') ? spec : `xdp:${spec}`;
+/**
+ * A device alone is a netmap port where the kernel has netmap, and one of AF_XDP elsewhere, or where only AF_XDP can do what the port
+ * wants: stay shut when nobody forwards, be polled by its workers, or have a name that netmap would take for one of a ring.
+ * @param fallback what is done when nobody forwards
+ */
+export function backendSpec(
+  { spec, busyPoll }: Pick<PlanPort, 'spec' | 'busyPoll'>,
+  fallback: 'kernel' | 'drop',
+  hasNetmap: boolean,
+): string {
+  if (spec.includes(':')) return spec;
+  const isNetmap = hasNetmap && fallback === 'kernel' && !busyPoll && netmapDevice(spec) === spec;
+  return `${isNetmap ? 'netmap' : 'xdp'}:${spec}`;
 }
 
 /** The kernel's name of the device that a port is, undefined for pipes, files and the like. */
 export function deviceOf(spec: string): string | undefined {
-  const [kind, rest] = split(backendSpec(spec));
+  if (!spec.includes(':')) return spec;
+  const [kind, rest] = split(spec);
   if (kind === 'netmap') return netmapDevice(rest);
   return kind === 'xdp' ? rest : undefined;
 }

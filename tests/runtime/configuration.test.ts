@@ -2,6 +2,8 @@
 import test from 'ava';
 import { allotGateways, dealRings, engineConfiguration } from '../../runtime/deploy/configuration.js';
 import { resolveFaces, tapName } from '../../runtime/deploy/faces.js';
+import { hasNetmap } from '../../runtime/deploy/has-netmap.js';
+import { backendSpec, deviceOf } from '../../runtime/deploy/plan.js';
 import { MillError } from '../../runtime/errors.js';
 import type { Link } from '../../runtime/native.js';
 import { link, manifest, plan, rule, slots } from './fixtures.js';
@@ -128,6 +130,28 @@ test('more gateways than there are slots are refused', (t) => {
   t.throws(() => allotGateways(many, []), { instanceOf: MillError });
 });
 
+const opensAs = test.macro(
+  (t, spec: string, expected: string, fallback: 'kernel' | 'drop', busyPoll: boolean) => {
+    t.is(backendSpec({ spec, busyPoll }, fallback, true), expected);
+    t.is(backendSpec({ spec, busyPoll }, fallback, false), spec.includes(':') ? spec : `xdp:${spec}`);
+  },
+);
+test('a device alone is netmap’s where there is netmap', opensAs, 'ix0', 'netmap:ix0', 'kernel', false);
+test('what the policy says stays', opensAs, 'xdp:ix0', 'xdp:ix0', 'kernel', false);
+test('what is to stay shut is not', opensAs, 'ix0', 'xdp:ix0', 'drop', false);
+test('what its workers poll is not', opensAs, 'ix0', 'xdp:ix0', 'kernel', true);
+test('a name that ends as a ring of another device is not', opensAs, 'ix0-2', 'xdp:ix0-2', 'kernel', false);
+
+test('there is netmap when its device can be opened', (t) => {
+  t.is(hasNetmap('/dev/null'), true);
+  t.is(hasNetmap('/dev/none'), false);
+});
+
+test('the device of a port', (t) => {
+  const specs = ['ix0', 'ix0-2', 'xdp:ix0', 'netmap:ix0-2/R', 'netmap:ix0~2', 'netmap:vale0:p', 'pipe:p'];
+  t.deepEqual(specs.map(deviceOf), ['ix0', 'ix0-2', 'ix0', 'ix0', 'ix0', undefined, undefined]);
+});
+
 test('the configuration names ports by slot and rules by identity', (t) => {
   const made = plan({ rules: [rule(0, 'b'.repeat(16)), rule(1, 'c'.repeat(16))], gateways: ['10.0.0.1'] });
   const faces = resolveFaces(made, [eth0, eth1]);
@@ -139,6 +163,7 @@ test('the configuration names ports by slot and rules by identity', (t) => {
     faces,
     gateways: { '10.0.0.1': 7 },
     keepRules: [],
+    hasNetmap: false,
     state,
   });
   t.deepEqual(

@@ -183,20 +183,45 @@ static bool may_fall_back(const struct mill_netmap *netmap, const struct mill_po
 	return false;
 }
 
+/* "1 1 0 1": all queues but one, for ethtool. */
+static void write_weights(char *text, size_t size, uint32_t queues, uint32_t without)
+{
+	size_t at = 0;
+	text[0] = '\0';
+	for (uint32_t q = 0; q < queues && at + 3 < size; q++)
+		at += (size_t)snprintf(text + at, size - at, q == 0 ? "%d" : " %d", q != without);
+}
+
+void mill_netmap_steering(const struct mill_port *port, char *text, size_t size)
+{
+	const struct mill_netmap *netmap = port->backend;
+	const char *ifname = netmap->spec.ifname;
+	char weights[MILL_NETMAP_WEIGHTS];
+	write_weights(weights, sizeof(weights), netmap->queues, netmap->spec.ring);
+	if (netmap->queues < 2)
+		snprintf(text, size,
+		         "%s has one receive queue, so all that it receives comes to netmill; more of them: "
+		         "ethtool -L %s combined 4",
+		         ifname, ifname);
+	else
+		snprintf(text, size,
+		         "only receive queue %u comes to netmill. Keep other flows away from it: ethtool -X "
+		         "%s weight "
+		         "%s; steer flows to it: ethtool -K %s ntuple on; ethtool -N %s flow-type udp4 "
+		         "dst-port 53 "
+		         "action %u",
+		         netmap->spec.ring, ifname, weights, ifname, ifname, netmap->spec.ring);
+}
+
 /* What the operator must do so that the right flows come to a single queue, and no others. */
 static void tell_steering(const struct mill_port *port)
 {
 	const struct mill_netmap *netmap = port->backend;
-	const char *ifname = netmap->spec.ifname;
+	char text[2 * MILL_NETMAP_WEIGHTS];
 	if (netmap->spec.kind != MILL_NETMAP_RX_QUEUE)
 		return;
-	mill_log(
-	    "port %s (%s): only receive queue %u comes to netmill. Keep other flows away from it: ethtool -X "
-	    "%s weight … with 0 at place %u; steer flows to it: ethtool -K %s ntuple on; ethtool -N %s "
-	    "flow-type "
-	    "udp4 dst-port 53 action %u",
-	    port->config.name, port->config.spec, netmap->spec.ring, ifname, netmap->spec.ring, ifname,
-	    ifname, netmap->spec.ring);
+	mill_netmap_steering(port, text, sizeof(text));
+	mill_log("port %s (%s): %s", port->config.name, port->config.spec, text);
 }
 
 static bool open_steps(struct mill_port *port, struct mill_error *error)
@@ -208,6 +233,7 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	    !find_device(netmap, &netmap->shared->ifindex, error) || !describe(port, error) ||
 	    !mill_netmap_count_rings(port, &info, error))
 		return false;
+	netmap->queues = info.rx_rings;
 	netmap->shared->magic = SHARED_MAGIC;
 	netmap->shared->abi = MILL_ABI_VERSION;
 	netmap->shared->rx_rings = port->rx_rings;

@@ -26,6 +26,7 @@
 #define MILL_NETMAP_HOST_MAX 4u
 #define MILL_NETMAP_HOST_FD  MILL_MAX_RINGS /* number of its descriptor, behind those of the pairs */
 #define MILL_NETMAP_MAX_MTU  1770u          /* + Ethernet + two tags fits what the engine copies packets to */
+#define MILL_NETMAP_WEIGHTS  256u           /* of so many bytes, as text: a device has at most 127 queues */
 
 enum mill_netmap_kind {
 	MILL_NETMAP_NIC,      /* all ring pairs of a netdev */
@@ -92,11 +93,15 @@ struct mill_netmap {
 	uint32_t parent_index;      /* its number, 0 for none */
 	_Atomic uint64_t looked_ns; /* when it was last looked for */
 	uint32_t n_bufs;
+	uint32_t queues;    /* receive rings of the device, whichever of them are ours */
 	int event;          /* eventfd: `broken` has become true */
 	atomic_bool broken; /* the kernel took the rings away, or set them anew: open the port again */
 	char why[96];       /* written before `broken` */
 	struct mill_netdev device;
 };
+
+/* netmap.c: ethtool's commands that bring flows to a single queue, and keep others away (single RX queue mode). */
+void mill_netmap_steering(const struct mill_port *, char *text, size_t size);
 
 /* netmap_spec.c */
 bool mill_netmap_spec_parse(const struct mill_port_config *, struct mill_netmap_spec *, struct mill_error *);

@@ -53,6 +53,25 @@ static void only_its_rings(void)
 	printf("ok no ring but those of the spec is opened or touched\n");
 }
 
+static void steering(void)
+{
+	char text[512];
+	model_reset();
+	model_device("ix0", 1, 4, 4, 1);
+	model_device("ix1", 1, 1, 1, 1);
+	struct mill_port *queue = port_open("netmap:ix0-2/R", 0), *only = port_open("netmap:ix1~0", 1);
+	mill_netmap_steering(queue, text, sizeof(text));
+	CHECK(strstr(text, "ethtool -X ix0 weight 1 1 0 1;") != NULL &&
+	          strstr(text, "ethtool -N ix0 flow-type udp4 dst-port 53 action 2") != NULL,
+	      "%s", text);
+	mill_netmap_steering(only, text, sizeof(text));
+	CHECK(strstr(text, "all that it receives") != NULL && strstr(text, "ethtool -L ix1") != NULL, "%s",
+	      text);
+	port_close(queue);
+	port_close(only);
+	printf("ok how flows are steered to a single queue is told with the device's own numbers\n");
+}
+
 static void host_rings(void)
 {
 	uint8_t frame[2048];
@@ -175,6 +194,7 @@ static void refusals(void)
 void test_rings(void)
 {
 	only_its_rings();
+	steering();
 	host_rings();
 	hands_back();
 	monitors();
