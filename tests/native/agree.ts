@@ -37,6 +37,15 @@ function asDumped(lines: readonly string[], dumped: readonly string[]): string[]
   return lines.filter((line) => dumped.includes(line) || !shared.has(classOf(line)));
 }
 
+/**
+ * Of a nexthop object that several IPv6 routes name the kernel keeps one way at hand on each processor, and when the route that it was
+ * made for is gone, `ip route get` by another one ends in "unreachable", though packets go on by it. Addresses that come
+ * and go make it forget.
+ */
+export async function forgetWays(router: Node): Promise<void> {
+  await router.ip('addr add fd77::7/128 dev lo nodad', 'addr del fd77::7/128 dev lo');
+}
+
 /** Both tables. The kernel follows a lost carrier by itself a little later: look twice, before a dump could heal. */
 export async function tables(router: Node, remote: Remote, family: 4 | 6): Promise<[string[], string[]]> {
   for (let attempt = 0; ; attempt++) {

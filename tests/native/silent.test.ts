@@ -262,6 +262,44 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     event: ['link set v0 down'],
   },
+  'a link is set down, and what stands between the legs of another route stays': {
+    before: [
+      'route add fd40::/32 via fd00:0::2',
+      'route append fd40::/32 dev v1',
+      'route append fd40::/32 via fd00:2::2',
+      'route add fd41::/32 dev v1',
+      'route append fd41::/32 via fd00:0::2',
+      'route append fd41::/32 via fd00:2::2',
+      'route append fd41::/32 dev v1 metric 2000',
+      'route add fd42::/32 via fd00:1::2',
+      'route append fd42::/32 dev v1',
+      'route append fd42::/32 via fd00:1::3',
+      'route add fd43::/32 via fd00:0::2',
+      'route append fd43::/32 dev v1',
+      'route append fd43::/32 via fd00:1::2',
+    ],
+    // Dumps tell of what stands between only when a leg is gone.
+    event: [
+      'link set v1 down',
+      'route del fd40::/32 via fd00:0::2',
+      'route del fd41::/32 via fd00:0::2',
+      'route del fd43::/32 via fd00:0::2',
+    ],
+  },
+  'a link that left a route is set down again': {
+    before: [
+      'route add fd40::/32 via fd00:0::2',
+      'route append fd40::/32 dev v1',
+      'route append fd40::/32 via fd00:2::2',
+      'route add fd41::/32 via fd00:0::2',
+      'route append fd41::/32 dev v1',
+      'route append fd41::/32 via fd00:2::2',
+      'link set v1 down',
+      'route del fd40::/32 via fd00:0::2',
+      'link set v1 up',
+    ],
+    event: ['link set v1 down', 'route del fd41::/32 via fd00:2::2'],
+  },
   'one of several legs loses its carrier': {
     before: [
       'route add 10.40.0.0/16 nexthop via 10.1.0.2 weight 3 nexthop via 10.1.1.2',

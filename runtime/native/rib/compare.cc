@@ -172,8 +172,10 @@ size_t Comparison::settle(AuditReport &report)
 			continue;
 		}
 		std::vector<Candidate> wanted = candidates(key, routes);
-		for (size_t i = 0; i + 1 < wanted.size(); i++)
-			wanted[i].next = &wanted[i + 1];
+		for (size_t i = 0; i < wanted.size(); i++) {
+			rib_.keep_told(*wanted[i].path);
+			wanted[i].next = i + 1 < wanted.size() ? &wanted[i + 1] : nullptr;
+		}
 		Node &node = rib_.trie(key.first.address.family).insert(key.first);
 		report.add(key.first, false,
 		           words(node, key.second, wanted.empty() ? nullptr : wanted.data()),

@@ -46,6 +46,8 @@ Path *Rib::path_of(const RouteMessage &route)
 void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 {
 	Candidate wanted = {nullptr, path_of(route), route.metric, stamp_, route.tos, route.protocol, rank};
+	if (from_dump)
+		keep_told(*wanted.path);
 	if (route.nexthop_id != 0 && nexthops_.count(route.nexthop_id) == 0)
 		doubt_ = true;
 	Node &node = trie(route.prefix.address.family).insert(route.prefix);

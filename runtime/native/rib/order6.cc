@@ -184,4 +184,34 @@ void Rib::arrange_all6()
 	}
 }
 
+/* Routes that the kernel leaves where they are when a link is set down: it goes from the first leg of a route that keeps some
+ * to the last, and passes over what stands between (fib6_ifdown and fib6_clean_node in net/ipv6). */
+std::set<const Candidate *> Rib::left_between6() const
+{
+	std::set<const Candidate *> left;
+	for (const auto &[key, remembered] : mixed6_) {
+		const Node *node = trie6_.find(key.prefix);
+		const Candidate one = {nullptr, nullptr, key.metric, 0, 0, 0, key.rank};
+		const Places6 places = node != nullptr ? places6(*node, one) : Places6();
+		const auto is_leg = [](const Place6 &place) { return place.path == 0; };
+		const auto first = std::find_if(places.begin(), places.end(), is_leg);
+		const auto last = std::find_if(places.rbegin(), places.rend(), is_leg).base();
+		const Candidate *shared = nullptr;
+		std::vector<const Candidate *> between;
+		for (const Candidate *c = node != nullptr ? node->first : nullptr; c != nullptr;
+		     c = c->next) {
+			const auto own = [&](const Place6 &place) { return stands_for(place, *c->path); };
+			if (c->same_class(one) && may_share(*c->path))
+				shared = c;
+			else if (c->same_class(one) && first < last && std::any_of(first, last, own))
+				between.push_back(c);
+		}
+		const auto gone = [&](const Leg &leg) { return leg_gone(*shared->path, leg); };
+		if (shared != nullptr &&
+		    !std::all_of(shared->path->legs.begin(), shared->path->legs.end(), gone))
+			left.insert(between.begin(), between.end());
+	}
+	return left;
+}
+
 } // namespace mill

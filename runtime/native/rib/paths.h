@@ -90,7 +90,8 @@ struct Path {
 	 * since it was down, until it has a carrier. Routes that come meanwhile have living ones. */
 	std::vector<uint32_t> dead;
 	uint32_t refs = 0, fed_refs = 0;
-	Prefix last_fed; /* a prefix that the engine was told to send this way; family 0: none */
+	Prefix last_fed;   /* a prefix that the engine was told to send this way; family 0: none */
+	bool kept = false; /* IPv6: routes of it stayed when their link was set down (Rib::left_between6) */
 	bool dirty = false, checked = false, sent = false;
 	bool usable = true;     /* the kernel would use it: it leads somewhere */
 	bool turned = false;    /* that changed just now */

@@ -196,6 +196,7 @@ class Rib
 	Places6 places6(const Node &node, const Candidate &one) const;
 	void arrange6(Node &node, const Candidate &one, Places6 places);
 	void arrange_all6();
+	std::set<const Candidate *> left_between6() const;
 
 	/* own_links.cc */
 	using OwnRoutes = std::map<std::pair<Prefix, Rank>, std::vector<Candidate>>;
@@ -216,6 +217,7 @@ class Rib
 	void take_netconf(const NetconfMessage &message);
 	void link_gone(uint32_t ifindex);
 	void purge_down(uint32_t ifindex);
+	void keep_told(Path &path) const;
 	bool leg_gone(const Path &path, const Leg &leg) const;
 	void set_dead(uint8_t family, uint32_t ifindex, bool dead);
 	void address_gone(uint32_t ifindex, const Address &address);
@@ -226,7 +228,7 @@ class Rib
 	void add_host_route(const NeighbourKey &key, NeighbourState &neighbour);
 	void drop_host_route(const NeighbourKey &key, NeighbourState &neighbour);
 	void drop_nexthops_of(uint32_t ifindex);
-	template <typename Match> void purge(Match match);
+	template <typename Match> void purge(Match match, const std::set<const Candidate *> &left = {});
 	void links_changed();
 
 	/* meaning.cc: what routes amount to */

@@ -3,7 +3,8 @@
  * of them goes (measured on Linux 6.18; fib_sync_down_dev, fib_sync_down_addr, nexthop_flush_dev):
  *
  *   link administratively down   routes over it alone vanish, but IPv4's to local addresses; nexthop objects on it too.
- *                                For IPv6 the kernel says so, unless net.ipv6.route.skip_notify_on_dev_down is set
+ *                                For IPv6 the kernel says so, unless net.ipv6.route.skip_notify_on_dev_down is set;
+ *                                what stands between the legs of an IPv6 route that stays, stays too (left_between6)
  *   carrier lost                 nexthop objects on it vanish, with the routes that name them; other routes stay,
  *                                but the kernel passes over them where ignore_routes_with_linkdown is set
  *   link removed                 the same, and IPv4's over several legs vanish whole
@@ -38,10 +39,10 @@ bool NeighbourState::usable() const
 	return has_mac && (state & good) != 0;
 }
 
-/* Removes, in one walk, the kernel's routes whose path matches. The engine is told first that these paths lead nowhere,
+/* Removes, in one walk, the kernel's routes whose path matches, but for those `left`. The engine is told first that these paths lead nowhere,
  * and how others are without what went, which takes few records, however many routes there are; that the routes are
  * gone follows. */
-template <typename Match> void Rib::purge(Match match)
+template <typename Match> void Rib::purge(Match match, const std::set<const Candidate *> &left)
 {
 	std::vector<Path *> condemned, sent;
 	bool family[2] = {};
@@ -57,9 +58,10 @@ template <typename Match> void Rib::purge(Match match)
 	if (condemned.empty())
 		return;
 	send_groups_now(sent);
-	const auto remove = [this](Node &node) {
-		remove_matching(node, [](const Candidate &candidate) {
-			return candidate.path->condemned && of_kernel(candidate.rank);
+	const auto remove = [&](Node &node) {
+		remove_matching(node, [&](const Candidate &candidate) {
+			return candidate.path->condemned && of_kernel(candidate.rank) &&
+			       left.count(&candidate) == 0;
 		});
 	};
 	if (family[0])
@@ -93,7 +95,7 @@ bool Rib::leg_gone(const Path &path, const Leg &leg) const
 	const auto link = links_.find(leg.ifindex);
 	if (link == links_.end())
 		return false;
-	const bool stays = path.family == 4 && path.apart.scope == RT_SCOPE_HOST;
+	const bool stays = path.kept || (path.family == 4 && path.apart.scope == RT_SCOPE_HOST);
 	return (!link->second.up() && !stays) ||
 	       std::find(path.dead.begin(), path.dead.end(), leg.ifindex) != path.dead.end();
 }
@@ -103,7 +105,8 @@ void Rib::set_dead(uint8_t family, uint32_t ifindex, bool dead)
 {
 	paths_.all([&](Path &path) {
 		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
-		if (path.family != family || std::none_of(path.legs.begin(), path.legs.end(), here))
+		if (path.family != family || std::none_of(path.legs.begin(), path.legs.end(), here) ||
+		    (family == 6 && !may_share(path)))
 			return;
 		path.dead.erase(std::remove(path.dead.begin(), path.dead.end(), ifindex), path.dead.end());
 		if (dead && path.refs > 0)
@@ -158,15 +161,34 @@ void Rib::take_alarm(const LinkMessage &link)
 		links_[link.ifindex].alarmed = true;
 }
 
-/* Administratively down: routes over it alone. */
+/* Administratively down: routes over it alone. What a dump told to have stayed is not doubted for an event of long ago. */
 void Rib::purge_down(uint32_t ifindex)
 {
-	purge([&](const Path &path) {
+	const auto over_it = [&](const Path &path) {
 		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
-		const auto dead = [&](const Leg &leg) { return leg_gone(path, leg); };
-		return path.nexthop_id == 0 && std::any_of(path.legs.begin(), path.legs.end(), here) &&
-		       std::all_of(path.legs.begin(), path.legs.end(), dead);
-	});
+		return path.nexthop_id == 0 && std::any_of(path.legs.begin(), path.legs.end(), here);
+	};
+	paths_.all([&](Path &path) { path.kept = path.kept && (catching_up_ || !over_it(path)); });
+	const std::set<const Candidate *> left = left_between6();
+	purge(
+	    [&](const Path &path) {
+		    const auto dead = [&](const Leg &leg) { return leg_gone(path, leg); };
+		    return over_it(path) && std::all_of(path.legs.begin(), path.legs.end(), dead);
+	    },
+	    left);
+	for (const Candidate *candidate : left)
+		candidate->path->kept = candidate->path->kept || over_it(*candidate->path);
+}
+
+/* The kernel's dump tells of an IPv6 route over a link that is down: it stayed. */
+void Rib::keep_told(Path &path) const
+{
+	const auto down = [&](const Leg &leg) {
+		const auto link = links_.find(leg.ifindex);
+		return link != links_.end() && !link->second.up();
+	};
+	if (path.family == 6 && path.nexthop_id == 0 && !may_share(path))
+		path.kept = path.kept || std::any_of(path.legs.begin(), path.legs.end(), down);
 }
 
 void Rib::link_gone(uint32_t ifindex)
