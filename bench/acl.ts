@@ -9,10 +9,9 @@ import { generate } from '../codegen/compile.js';
 import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
 import { builtinPredicate } from '../codegen/predicate/builtin.js';
 import { acl, allow, nets, router, tcp, udp } from '../dsl/index.js';
-import type { Family } from '../dsl/model.js';
 import { buildProgram, compileSet, judge } from './acl-program.js';
-import { asIpv6, type Filter, readSet, setNames } from './classbench.js';
-import { drawnFilters, type Style, styles } from './drawn-filters.js';
+import { filterSets } from './acl-sets.js';
+import { type Filter, readSet, setNames } from './classbench.js';
 import { type Bench, type Measured, median } from './result.js';
 
 const load = { packets: 1 << 18, runs: 9, checked: 20_000 };
@@ -30,30 +29,6 @@ export const aclBench: Bench = async function* (wants, say) {
 
 const every = ['median', 'memory.10k'];
 
-interface Case {
-  readonly name: string;
-  readonly family: Family;
-  readonly filters: () => readonly Filter[];
-  readonly bar?: number;
-}
-
-/** The sets of the files; the same for IPv6; others, drawn. */
-function cases(): readonly Case[] {
-  return [
-    ...setNames().map((name) => ({ name, family: 4, filters: () => readSet(name), bar: 1 }) as const),
-    ...setNames().map(
-      (name) => ({ name: `v6.${name}`, family: 6, filters: () => asIpv6(readSet(name)) }) as const,
-    ),
-    ...Object.entries(styles).map(([name, style]) => drawn(`drawn.${name}_10k`, style, 10_000)),
-    drawn('drawn.fw_30k', styles.fw, 30_000),
-    drawn('v6.drawn.fw_10k', styles.fw, 10_000, 6),
-  ];
-}
-
-function drawn(name: string, style: Style, count: number, family: Family = 4): Case {
-  return { name, family, filters: () => drawnFilters(style, count, 1, family), bar: 1 };
-}
-
 async function* rates(
   directory: string,
   wants: (name: string) => boolean,
@@ -61,12 +36,12 @@ async function* rates(
 ): AsyncGenerator<Measured> {
   const all = every.some(wants);
   const given = setNames();
-  const wanted = cases().filter(({ name }) => wants(name) || (all && given.includes(name)));
+  const wanted = filterSets().filter(({ name }) => wants(name) || (all && given.includes(name)));
   if (wanted.length === 0) return;
   const program = await buildProgram(directory, true);
   const ratios: number[] = [];
   const megabytes: number[] = [];
-  for (const { name, family, filters, bar } of wanted) {
+  for (const { name, family, filters } of wanted) {
     say(`acl: ${name}`);
     const set = await compileSet(directory, name, filters(), family);
     const judged = await judge(program, set, load);
@@ -85,7 +60,7 @@ async function* rates(
         ours: judged.ours,
         peer: `rte_acl ${judged.peer_method ?? ''}`.trim(),
         peerRuns: judged.peer,
-        ...(bar !== undefined && { bar }),
+        bar: 1,
         ...(skipped && { skipped }),
       };
   }

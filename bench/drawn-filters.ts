@@ -108,6 +108,56 @@ export const styles = {
     protocols: [6, 6, 17],
     networks: 4,
   },
+  /** Ranges of ports on both sides, that overlap; without addresses, and between few networks. */
+  ranges: {
+    anySource: 1,
+    anyDestination: 1,
+    lengths: [32],
+    sources: 1,
+    open: never,
+    ranges: 1,
+    protocols: [6, 17],
+  },
+  overlap: {
+    anySource: 4,
+    anyDestination: 4,
+    lengths: [12, 16, 20, 24],
+    sources: 2,
+    open: never,
+    ranges: 1,
+    protocols: [6, 6, 17],
+    networks: 8,
+  },
+  /** One host to one other. */
+  hosts: {
+    anySource: never,
+    anyDestination: never,
+    lengths: [32],
+    sources: 100,
+    open: 20,
+    ranges: 20,
+    protocols: l4,
+  },
+  /** One protocol, its ports mostly single. */
+  udp: {
+    anySource: 8,
+    anyDestination: 8,
+    lengths: [16, 20, 24, 24, 28, 32],
+    sources: 2,
+    open: 20,
+    ranges: 20,
+    protocols: [17],
+  },
+  /** Half of all fields left open. */
+  wild: {
+    anySource: 2,
+    anyDestination: 2,
+    lengths: [8, 16, 20, 24, 24, 28, 32, 32],
+    sources: 2,
+    open: 2,
+    ranges: 3,
+    protocols: [6, 6, 17, 1, undefined, undefined],
+  },
 } as const satisfies Readonly<Record<string, Style>>;
 
 const everyPort: PortRange = { from: 0, to: 65535 };

@@ -6,17 +6,19 @@
  *   destination → class ─┘                      ├─► first entry whose bit is set
  *   protocol, ports → row of bits ──────────────┘
  *
- * Entries of the same addresses, where they are many, stand in leaves as one bundle.
+ * Entries of the same addresses, where they are many, stand in leaves as one bundle, whose answer by protocol and ports is
+ * a table of its own.
  *
  * One table of pairs serves the whole list where it stays small. Else entries of every source, entries of every
  * destination and the others each get their own, whose products do not multiply; the first of their answers counts.
  */
 import type { Family } from '../../dsl/model.js';
 import { type Search6, search6, type Trie4, trie4 } from './address-classes.js';
-import { bundle, firstsOf, layOut } from './bundles.js';
+import { type BundleAnswers, BundleRows, bundleAnswers, columnsOf } from './bundle-answers.js';
+import { bundle, layOut } from './bundles.js';
 import { containment } from './containment.js';
 import { type ClassifierInput, type Entry, mostClasses, type PortTest, TooLarge } from './input.js';
-import { bundleTable, firstSlotOf, Leaves } from './leaves.js';
+import { Leaves } from './leaves.js';
 import { type PairTable, type Placed, pairTable } from './pairs.js';
 import { type PortClasses, pageBits, portClasses } from './ports.js';
 import { type PrefixTree, prefixTree } from './tree.js';
@@ -38,10 +40,7 @@ export interface Classifier {
   readonly ports: PortClasses;
   readonly groups: readonly Group[];
   readonly lines: Uint8Array;
-  /** Entries of bundles, as lines have them. */
-  readonly bundles: Uint16Array;
-  /** By row and bundle. */
-  readonly firsts: Uint16Array;
+  readonly bundles?: BundleAnswers;
 }
 
 /** Bit 15 of an entry in a leaf is a mark. */
@@ -92,8 +91,9 @@ export function buildClassifier(input: ClassifierInput): Classifier {
     () => make(Math.min(wellCached, input.memory), whole),
     () => make(input.memory, split(placed)),
   );
-  const { bytes, first } = leaves.lines();
-  const ports = portClasses(rows.bits, input.memory);
+  const ports = portClasses(rows.bits, singles.length, input.memory);
+  const answers = new BundleRows(leaves.bundles(), ports.count);
+  const { bytes, first } = leaves.lines(answers, columnsOf(ports.count));
   const used = {
     source: groups.some((one) => one.source),
     destination: groups.some((one) => one.destination),
@@ -108,8 +108,9 @@ export function buildClassifier(input: ClassifierInput): Classifier {
       pairs: { ...group.pairs, blocks: group.pairs.blocks.map((leaf) => first[leaf]!) },
     })),
     lines: bytes,
-    bundles: bundleTable(facts),
-    firsts: firstsOf(ports.rows, ports.words, rows.bundles.values(), (entry) => firstSlotOf(facts, entry)),
+    ...(answers.rows.length > 0 && {
+      bundles: bundleAnswers(answers.rows, ports, input.entries, input.memory),
+    }),
   };
 }
 

@@ -2,6 +2,7 @@
  * Leaves: the entries that can still take a packet when its classes of addresses are known, in order. What an entry
  * before it takes wholly is left out, so that equal leaves are found more often.
  */
+import type { BundleRows } from './bundle-answers.js';
 import type { Bundle } from './bundles.js';
 import { type Entry, TooLarge } from './input.js';
 import { pageBits } from './ports.js';
@@ -11,7 +12,6 @@ const slots = 15;
 const lineBytes = 64;
 /** Marks an entry whose predicate is still to be asked. */
 const residualMark = 0x8000;
-const wordBits = 64;
 
 /** What is known of the entries of a list. */
 export interface Facts {
@@ -89,13 +89,29 @@ export class Leaves {
     return this.#lists.push(list) - 1;
   }
 
-  /** All of them as lines, and the first line of each. */
-  lines(): { readonly bytes: Uint8Array; readonly first: Uint32Array } {
+  /** The bundles of each that has some. */
+  *bundles(): Generator<readonly Bundle[]> {
+    for (const list of this.#lists) {
+      const bundles = this.#bundlesOf(list);
+      if (bundles.length > 0) yield bundles;
+    }
+  }
+
+  #bundlesOf(list: Uint16Array): readonly Bundle[] {
+    return [...list].flatMap((unit) => this.#facts.bundles.get(unit) ?? []);
+  }
+
+  /**
+   * All of them as lines, and the first line of each.
+   *
+   * @param columns of a row of what bundles answer
+   */
+  lines(rows: BundleRows, columns: number): { readonly bytes: Uint8Array; readonly first: Uint32Array } {
     const first = new Uint32Array(this.#lists.length);
     const made: Uint8Array[] = [];
     this.#lists.forEach((list, leaf) => {
       first[leaf] = made.length;
-      made.push(...this.#linesOf(list));
+      made.push(...this.#linesOf(list, rows, columns));
     });
     const bytes = new Uint8Array(made.length * lineBytes);
     made.forEach((line, i) => {
@@ -104,17 +120,17 @@ export class Leaves {
     return { bytes, first };
   }
 
-  /** Entries of a page stand together, so that few lines are read; lines are in the order of their first entries. */
-  #linesOf(list: Uint16Array): Uint8Array[] {
+  /** Bundles come first. Entries of a page stand together, so that few lines are read; those lines are in the order of their first entries. */
+  #linesOf(list: Uint16Array, rows: BundleRows, columns: number): Uint8Array[] {
     const { bundles, testOf } = this.#facts;
     const open = new Map<number, Line>();
-    const lines: (Line | BundleLine)[] = [];
+    const together = this.#bundlesOf(list);
+    const lines: (Line | BundleLine)[] =
+      together.length === 0
+        ? []
+        : rows.of(together).map((row) => new BundleLine(row * columns, rows.rows[row]!));
     for (const entry of list) {
-      const bundle = bundles.get(entry);
-      if (bundle !== undefined) {
-        lines.push(new BundleLine(bundle));
-        continue;
-      }
+      if (bundles.has(entry)) continue;
       const test = testOf[entry]!;
       const page = Math.floor(test / pageBits);
       let line = open.get(page);
@@ -126,10 +142,11 @@ export class Leaves {
       line.put(test % pageBits, slotOf(this.#facts, entry));
     }
     if (lines.length === 0) lines.push(new Line(0, 0));
-    lines.forEach((line, i) => {
-      const next = lines[i + 1];
-      if (next !== undefined) new Uint16Array(line.bytes.buffer)[nextAt] = next.first + 1;
-    });
+    let behind = Number.POSITIVE_INFINITY;
+    for (const line of lines.toReversed()) {
+      if (behind < Number.POSITIVE_INFINITY) new Uint16Array(line.bytes.buffer)[nextAt] = behind + 1;
+      behind = Math.min(behind, line.first);
+    }
     return lines.map((line) => line.bytes);
   }
 }
@@ -138,7 +155,7 @@ function slotOf({ entries }: Facts, entry: number): number {
   return entry | (entries[entry]!.residual ? residualMark : 0);
 }
 
-/** Where a line says what the first entry of the next one is, in units of 16 bits. */
+/** Where a line says what the first entry of those behind it is, in units of 16 bits. */
 const nextAt = 31;
 
 /** Sixteen positions of bytes in a row of bits, the bits in them, and the entries. */
@@ -160,31 +177,14 @@ class Line {
   }
 }
 
-/** struct mill_bundle, and a mark that it is one. */
+/** Where its answers begin in the index of bundles, and a mark that it is one. */
 class BundleLine {
   readonly bytes = new Uint8Array(lineBytes);
   readonly first: number;
 
-  constructor({ entries, bit, first, number }: Bundle) {
-    const words = Math.ceil(entries.length / wordBits);
-    new Uint32Array(this.bytes.buffer).set([bit / 8, words, first, number]);
+  constructor(index: number, bundles: readonly Bundle[]) {
+    new Uint32Array(this.bytes.buffer)[0] = index;
     this.bytes[16 + slots] = 1;
-    this.first = entries[0]!;
+    this.first = Math.min(...bundles.map(({ entries }) => entries[0]!));
   }
-}
-
-/** As it stands where source ports have not been asked for. */
-export function firstSlotOf({ entries }: Facts, entry: number): number {
-  const { residual, test } = entries[entry]!;
-  return entry | (residual || test?.sources ? residualMark : 0);
-}
-
-/** The entries of all bundles, each from the beginning of a word on. */
-export function bundleTable(facts: Facts): Uint16Array {
-  const all: number[] = [];
-  for (const { entries, first } of facts.bundles.values()) {
-    while (all.length < first) all.push(0);
-    all.push(...entries.map((entry) => slotOf(facts, entry)));
-  }
-  return Uint16Array.from(all);
 }

@@ -12,7 +12,7 @@ const narrowest = 256;
 export function packClassifier(made: Classifier): Packed {
   const sections = new Sections();
   const { ports } = made;
-  const narrow = ports.rows.length / ports.words <= narrowest;
+  const narrow = ports.count <= narrowest;
   const source = addresses(made.source, sections);
   const destination = addresses(made.destination, sections);
   const kinds = sections.put(ports.kinds);
@@ -22,15 +22,14 @@ export function packClassifier(made: Classifier): Packed {
   together.set(ports.unread, ports.classes.length);
   const classes = sections.put(narrow ? new Uint8Array(together) : together);
   const unread = classes + ports.classes.length * (narrow ? 1 : 2);
-  const rows = sections.put(ports.rows);
+  const rows = ports.words === 0 ? 0 : sections.put(ports.rows);
   const { sources } = ports;
-  const narrowPorts = sources !== undefined && sources.rows.length / ports.words <= narrowest;
+  const narrowPorts = sources !== undefined && sources.count <= narrowest;
   const portClasses =
     sources && sections.put(narrowPorts ? new Uint8Array(sources.classes) : sources.classes);
   const portRows = sources && sections.put(sources.rows);
   const lines = sections.put(made.lines);
-  const bundles = made.bundles.length === 0 ? 0 : sections.put(made.bundles);
-  const firsts = made.bundles.length === 0 ? 0 : sections.put(made.firsts);
+  const { bundles } = made;
   const pairs = made.groups.map(({ source, destination, pairs }) => {
     const index = sections.put(pairs.index);
     const blocks = sections.put(pairs.blocks);
@@ -51,9 +50,11 @@ export function packClassifier(made: Classifier): Packed {
     narrow,
     narrow_ports: narrowPorts,
     lines,
-    bundles,
-    firsts,
-    n_bundles: (made.firsts.length * ports.words) / ports.rows.length,
+    bundles: bundles ? sections.put(bundles.index) : 0,
+    cells: bundles ? sections.put(bundles.cells) : 0,
+    bands: bundles && bundles.bands.length > 0 ? sections.put(bundles.bands) : 0,
+    pieces: bundles && bundles.pieces.length > 0 ? sections.put(bundles.pieces) : 0,
+    candidates: bundles && bundles.candidates.length > 0 ? sections.put(bundles.candidates) : 0,
     n_pairs: pairs.length,
     pairs: `{${pairs.join(', ')}}`,
   };

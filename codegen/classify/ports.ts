@@ -1,7 +1,7 @@
 /**
  * Protocol and ports as rows of bits: bit t of a packet's row says whether test t takes it. Packets with equal rows are one
  * class; a table from protocol and selector gives it. Source ports have classes and rows of their own, and both rows are
- * intersected. Lakshman and Stiliadis, High-Speed Policy-based Packet Forwarding, SIGCOMM 1998.
+ * intersected. Of bits that bundles alone have, only what they answer is kept (bundle-answers.ts). Lakshman and Stiliadis, High-Speed Policy-based Packet Forwarding, SIGCOMM 1998.
  */
 import type { PortRange } from '../../dsl/model.js';
 import type { Bits } from './bundles.js';
@@ -11,8 +11,12 @@ const ports = 0x10000;
 const protocols = 0x100;
 
 export interface PortClasses {
-  /** 32-bit words of a row: a multiple of 16, one cache line a page. */
+  /** 32-bit words of a row: a multiple of 16, one cache line a page; 0 where no single entry is tested. */
   readonly words: number;
+  /** How many classes there are. */
+  readonly count: number;
+  /** Every bit of a class, source ports not being asked. */
+  readonly tests: (number: number) => Uint32Array;
   /** Class by position: rows of 65536 selectors, one for each kind of protocol. */
   readonly classes: Uint16Array;
   /** First position of a protocol's row. */
@@ -20,7 +24,7 @@ export interface PortClasses {
   /** Class by protocol of packets whose transport header was not read. */
   readonly unread: Uint16Array;
   readonly rows: Uint32Array;
-  readonly sources?: { readonly classes: Uint16Array; readonly rows: Uint32Array };
+  readonly sources?: { readonly classes: Uint16Array; readonly rows: Uint32Array; readonly count: number };
 }
 
 /** Bits of a row that one line of a leaf can name. */
@@ -28,23 +32,35 @@ export const pageBits = 512;
 
 /**
  * @param bits what each of them tests
+ * @param singles how many of them are asked one by one; they come first
  * @param memory bytes that rows may take
  * @throws TooLarge
  */
-export function portClasses(bits: Bits, memory: number): PortClasses {
+export function portClasses(bits: Bits, singles: number, memory: number): PortClasses {
   const tests = bits.map((test) => test ?? nothing);
-  const words = Math.max(1, Math.ceil(tests.length / pageBits)) * (pageBits / 32);
-  const rows = new Rows(words, memory);
-  const { classes, kinds } = byProtocol(tests, rows, words);
+  const words = Math.ceil(singles / pageBits) * (pageBits / 32);
+  const rows = new Rows(Math.max(words, Math.ceil(tests.length / 32)), memory);
+  const { classes, kinds } = byProtocol(tests, rows);
   const unread = Uint16Array.from({ length: protocols }, (_, proto) => {
-    const row = new Uint32Array(words);
+    const row = rows.empty();
     tests.forEach((test, t) => {
-      if (test.alternatives.some((one) => takes(one, proto) && one.ranges === undefined)) set(row, t);
+      if (!test.sources && test.alternatives.some((one) => takes(one, proto) && one.ranges === undefined))
+        set(row, t);
     });
     return rows.id(row);
   });
-  const sources = tests.some((test) => test.sources) ? sourceClasses(tests, words, memory) : undefined;
-  return { words, classes, kinds, unread, rows: rows.all(), ...(sources && { sources }) };
+  const asked = tests.slice(0, singles);
+  const sources = asked.some((test) => test.sources) ? sourceClasses(asked, words, memory) : undefined;
+  return {
+    words,
+    count: rows.count,
+    tests: (number) => rows.at(number),
+    classes,
+    kinds,
+    unread,
+    rows: rows.first(words),
+    ...(sources && { sources }),
+  };
 }
 
 function takes(one: Alternative, proto: number): boolean {
@@ -52,14 +68,14 @@ function takes(one: Alternative, proto: number): boolean {
 }
 
 /** Protocols that no test tells apart share a row of classes. */
-function byProtocol(tests: readonly PortTest[], rows: Rows, words: number) {
+function byProtocol(tests: readonly PortTest[], rows: Rows) {
   const named = new Set(tests.flatMap((test) => test.alternatives.flatMap((one) => one.proto ?? [])));
   const parts: Uint16Array[] = [];
   const rowFor = (proto: number) => {
     const spans = tests.map((test) =>
       test.alternatives.filter((one) => takes(one, proto)).flatMap((one) => one.ranges ?? [everyPort]),
     );
-    return parts.push(spread(spans, rows, words)) - 1;
+    return parts.push(spread(spans, rows)) - 1;
   };
   const others = named.size === protocols ? 0 : rowFor(-1);
   const kinds = new Uint32Array(protocols).fill(others * ports);
@@ -79,13 +95,12 @@ function sourceClasses(tests: readonly PortTest[], words: number, memory: number
   const classes = spread(
     tests.map((test) => test.sources ?? [everyPort]),
     rows,
-    words,
   );
-  return { classes, rows: rows.all() };
+  return { classes, rows: rows.first(words), count: rows.count };
 }
 
 /** The class of each of 65536 values, where test t takes those in spans[t]. */
-function spread(spans: readonly (readonly PortRange[])[], rows: Rows, words: number): Uint16Array {
+function spread(spans: readonly (readonly PortRange[])[], rows: Rows): Uint16Array {
   const depth = new Uint32Array(spans.length);
   const starts = new Map([[0, new Map<number, number>()]]);
   spans.forEach((ranges, t) => {
@@ -101,7 +116,7 @@ function spread(spans: readonly (readonly PortRange[])[], rows: Rows, words: num
     }
   });
   const classes = new Uint16Array(ports);
-  const row = new Uint32Array(words);
+  const row = rows.empty();
   const cuts = [...starts.keys()].filter((at) => at < ports).sort((a, b) => a - b);
   cuts.forEach((at, i) => {
     for (const [t, step] of starts.get(at) ?? []) {
@@ -143,10 +158,23 @@ class Rows {
     return this.#rows.push(row.slice()) - 1;
   }
 
-  all(): Uint32Array {
-    const all = new Uint32Array(this.#rows.length * this.#words);
+  empty(): Uint32Array {
+    return new Uint32Array(this.#words);
+  }
+
+  get count(): number {
+    return this.#rows.length;
+  }
+
+  at(number: number): Uint32Array {
+    return this.#rows[number]!;
+  }
+
+  /** The first `words` of each. */
+  first(words: number): Uint32Array {
+    const all = new Uint32Array(this.#rows.length * words);
     this.#rows.forEach((row, i) => {
-      all.set(row, i * this.#words);
+      all.set(row.subarray(0, words), i * words);
     });
     return all;
   }

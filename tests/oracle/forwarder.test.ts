@@ -19,8 +19,20 @@ import { packageRoot } from '../../codegen/load/compiler.js';
 import { loadPolicy } from '../../codegen/load/load.js';
 import { builtinPredicate } from '../../codegen/predicate/builtin.js';
 import type { PredicateExpr } from '../../codegen/predicate/expr.js';
+import { randomOf } from '../../codegen/selftest/random.js';
 import { selfTest } from '../../codegen/selftest/selftest.js';
-import { acl, allow, deny, nets, predicate, reject, router, tcp } from '../../dsl/index.js';
+import {
+  acl,
+  allow,
+  deny,
+  nets,
+  predicate,
+  type RuleTree,
+  reject,
+  router,
+  tcp,
+  udp,
+} from '../../dsl/index.js';
 import type { Router } from '../../dsl/model.js';
 import { patient, withFiles } from '../codegen/policy.js';
 import { gccSaysOfAll } from '../codegen/render/generated.js';
@@ -113,6 +125,40 @@ test('random policies whose lists are all tables: the forwarder does what the ev
     t.deepEqual(await selfTest(ir, forwarder, { seed: policySeed }), [], `randomPolicy(${policySeed})`);
   }
 });
+
+/** Hundreds of rules about the same networks: by either port, some by more than tables say. */
+function alikeRules(count: number): readonly RuleTree[] {
+  const random = randomOf(seed);
+  const sides = [{}, { from: nets('10.0.0.0/8') }, { to: nets('20.0.0.0/8') }] as const;
+  const span = (most: number) => {
+    const from = random.below(most);
+    return `${from}-${from + random.below(most / 4)}` as const;
+  };
+  return Array.from({ length: count }, () => {
+    const l4 = random.once(4) ? udp : tcp;
+    const match = {
+      ...random.pick(sides),
+      service: random.once(2) ? l4(span(3000), { from: span(50_000) }) : l4(span(600)),
+      ...(random.once(5) && { ttl: [1, 1 + random.below(200)] as const }),
+    };
+    return random.once(3) ? deny(match) : allow(match);
+  });
+}
+
+for (const count of [200, 600])
+  test(`${count} rules about few networks do what the evaluator says`, async (t) => {
+    t.timeout(120_000);
+    const rules = alikeRules(count);
+    const policy = router('alike', {
+      interfaces: { a: { port: 'pipe:a', fallback: 'drop', in: acl('alike', { default: 'deny' }, rules) } },
+    });
+    const { ir, forwarder } = await build(policy, `alike-${count}`);
+    t.deepEqual(await selfTest(ir, forwarder, { seed }), []);
+    const { source } = generate(checkedPolicy(policy));
+    // Answers by source ports, by bands of them, and by what is asked besides.
+    for (const table of ['bundles', 'pieces', 'candidates'])
+      t.regex(source, new RegExp(`\\.${table} = [1-9]`));
+  });
 
 test('a list whose tables would be too large is searched row by row, which is said', async (t) => {
   t.timeout(60_000);

@@ -41,6 +41,8 @@ const sets: Readonly<Record<string, () => readonly Filter[]>> = {
   // Bundles: of every address, and of few networks.
   'ports alone': () => drawnFilters(styles.ports, 1500, 3),
   'services of few networks': () => drawnFilters(styles.services, 3000, 3),
+  // Bands of source ports.
+  'ranges on both sides': () => drawnFilters(styles.ranges, 1500, 3),
   'one rule': () => readSet('acl1_1k').slice(0, 1),
   'no rule': () => [],
 };

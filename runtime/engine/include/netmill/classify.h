@@ -7,99 +7,19 @@
  *   protocol and selector, source port → rows of bits ───────┘
  *
  * A leaf is a chain of lines of 64 bytes: for fifteen entries the byte of the row, the bit in it, and the entry. So one
- * comparison judges fifteen entries. A line may stand for a bundle instead, many entries of the same addresses, whose bits
- * lie side by side in the rows, in their order: one comparison judges 512 of them. Sources: Gupta and McKeown,
- * SIGCOMM 1999 (classes of addresses crossed in phases); Lakshman and Stiliadis, SIGCOMM 1998 (rows of bits). Everything a
- * list does not test is constant, so that nothing is left of it in the code: the functions are inlined where the list's
- * description is known.
+ * comparison judges fifteen entries. The first lines may stand for bundles instead, many entries of the same addresses: the
+ * class of protocol and selector finds a cell, which is the entry, or says by which source ports to go on. Sources: Gupta
+ * and McKeown, SIGCOMM 1999 (classes of addresses crossed in phases); Lakshman and Stiliadis, SIGCOMM 1998 (rows of bits).
+ * Everything a list does not test is constant, so that nothing is left of it in the code: the functions are inlined where
+ * the list's description is known.
  * Threads: any; tables do not change.
  */
 #pragma once
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "netmill/classify_tables.h"
 #include <string.h>
-
-#define MILL_CLASSIFY_BURST  64u
-#define MILL_CLASSIFY_NONE   0xffffffffu
-#define MILL_LINE_SLOTS      15u
-#define MILL_LINE_MASK       0x7fffu /* of an entry; of the slots */
-#define MILL_LINE_RESIDUAL   0x8000u /* the entry's predicate must hold besides */
-#define MILL_CLASSIFY_INLINE static inline __attribute__((always_inline, unused))
-
-#define MILL_BUNDLE_NONE 0x7fffu /* no entry of the bundle takes it */
-#define MILL_BUNDLE_STEP 8u      /* words of 64 bits that are judged at once */
-
-/* Entries of one bundle: the first bits of `words` words of 64 bits, `row` bytes into the row. */
-struct mill_bundle {
-	uint32_t row, words;
-	uint32_t first;  /* of its entries, in the table of bundles */
-	uint32_t number; /* in the rows of firsts */
-};
-
-struct mill_line {
-	union {
-		uint8_t byte[16]; /* [15]: page of the row, 64 bytes each */
-		struct mill_bundle bundle;
-	};
-	uint8_t bit[16];    /* [15]: the line stands for a bundle */
-	uint16_t entry[16]; /* [15]: 1 + the first entry of the next line; 0: there is none */
-};
-_Static_assert(sizeof(struct mill_line) == 64, "a line is a cache line");
-
-/* Offsets are bytes from `tables`; 0 where the list has no such table. */
-struct mill_pairs {
-	uint32_t index, blocks;
-	uint32_t columns; /* blocks of a row of the index */
-	uint8_t shift;    /* log2 of a block's columns */
-	bool source, destination;
-};
-
-struct mill_classifier {
-	const uint8_t *tables;
-	uint32_t source[3], destination[3]; /* IPv4: three levels; IPv6: keys, upper halves, lower halves */
-	uint32_t sources, destinations;     /* IPv6: how many upper halves */
-	uint32_t kinds, unread, classes, rows;
-	uint32_t port_classes, port_rows;
-	uint32_t row_bytes;
-	bool narrow, narrow_ports; /* classes of one byte */
-	uint32_t lines, bundles;
-	uint32_t firsts,
-	    n_bundles; /* by row and bundle: the first entry, as a leaf has it, whatever the source port */
-	uint32_t n_pairs;
-	struct mill_pairs pairs[3];
-};
-
-struct mill_key {
-	union {
-		uint32_t src4;
-		const uint64_t *src6; /* high and low half, host order */
-	};
-	union {
-		uint32_t dst4;
-		const uint64_t *dst6;
-	};
-	uint16_t sport, selector;
-	uint8_t proto;
-	bool read; /* the transport header: else selector and sport say nothing */
-};
 
 /* What is asked of an entry that its line says more is to be asked of; NULL where a list has none. */
 typedef bool (*mill_residual)(const void *packet, uint32_t entry);
-
-#define MILL_TABLE(c, type, offset) ((const type *)(const void *)((c)->tables + (offset)))
-
-/* IPv6: an upper half at which the class changes, and its lower halves. */
-struct mill_upper6 {
-	uint64_t from;
-	uint32_t first;
-	uint16_t n;     /* 0: one, at the beginning */
-	uint16_t class; /* from the last one on */
-};
-
-struct mill_low6 {
-	uint64_t from, class;
-};
 
 #define MILL_NODE_KEYS 8u
 
@@ -159,33 +79,13 @@ MILL_CLASSIFY_INLINE uint32_t mill_judge_line(const struct mill_line *line, cons
 	return found;
 }
 
-MILL_CLASSIFY_INLINE uint64_t mill_word(const uint8_t *row, const uint8_t *ports, uint32_t word)
-{
-	uint64_t bits, more;
-	memcpy(&bits, row + (size_t)word * 8, sizeof(bits));
-	if (ports == NULL)
-		return bits;
-	memcpy(&more, ports + (size_t)word * 8, sizeof(more));
-	return bits & more;
-}
-
-/* Bit i: word i of MILL_BUNDLE_STEP has a bit of an entry that takes the packet. */
-MILL_CLASSIFY_INLINE uint32_t mill_judge_words(const uint8_t *row, const uint8_t *ports)
-{
-	uint32_t found = 0;
-	for (uint32_t i = 0; i < MILL_BUNDLE_STEP; i++)
-		found |= (uint32_t)(mill_word(row, ports, i) != 0) << i;
-	return found;
-}
-
 /* How bits are judged: by the vectors of the processor, or without. Known where it is inlined. */
 struct mill_judge {
 	uint32_t (*line)(const struct mill_line *, const uint8_t *row, const uint8_t *ports);
-	uint32_t (*words)(const uint8_t *row, const uint8_t *ports);
 	mill_ranking rank;
 };
 
-static const struct mill_judge mill_plain = {mill_judge_line, mill_judge_words, mill_rank};
+static const struct mill_judge mill_plain = {mill_judge_line, mill_rank};
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 /* Written with gcc's own vectors and built-ins: <immintrin.h> alone takes gcc longer than a whole forwarder. */
@@ -213,15 +113,6 @@ MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_judge_line_vector(const 
 
 typedef long long mill_words64 __attribute__((vector_size(64)));
 
-MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_judge_words_vector(const uint8_t *row,
-                                                                           const uint8_t *ports)
-{
-	mill_words64 bits, more;
-	memcpy(&bits, row, sizeof(bits));
-	memcpy(&more, ports != NULL ? ports : row, sizeof(more));
-	return (uint8_t)__builtin_ia32_ptestmq512(bits, more, (uint8_t)-1);
-}
-
 MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_rank_vector(const uint64_t *key, uint64_t high)
 {
 	mill_words64 keys;
@@ -233,8 +124,7 @@ MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_rank_vector(const uint64
 	return (uint32_t)__builtin_ctz(above | 1u << MILL_NODE_KEYS);
 }
 
-static const struct mill_judge mill_vector = {mill_judge_line_vector, mill_judge_words_vector,
-                                              mill_rank_vector};
+static const struct mill_judge mill_vector = {mill_judge_line_vector, mill_rank_vector};
 #endif
 
 /* What a lookup has found out so far. */
@@ -244,6 +134,8 @@ struct mill_sought {
 	const uint8_t *rows, *port_rows;
 	const uint32_t *index[3], *leaf[3];
 	const struct mill_line *line[3];
+	const uint32_t
+	    *cell[3]; /* of the bundle of the first line: where its block is said, then where its cell is */
 };
 
 MILL_CLASSIFY_INLINE uint32_t mill_middle4(const struct mill_classifier *c, const uint32_t level[3],
@@ -300,9 +192,8 @@ MILL_CLASSIFY_INLINE void mill_seek_rows(const struct mill_classifier *c, const 
 		s->destination = mill_low4(c, c->destination, s->destination, key->dst4);
 	s->row = mill_cell_value(mill_cell(c, c->narrow, c->classes, s->row), c->narrow);
 	s->rows = c->tables + c->rows + (size_t)s->row * c->row_bytes;
-	__builtin_prefetch(s->rows);
-	if (c->bundles != 0)
-		__builtin_prefetch(MILL_TABLE(c, uint16_t, c->firsts) + (size_t)s->row * c->n_bundles);
+	if (c->rows != 0)
+		__builtin_prefetch(s->rows);
 	s->port_rows = NULL;
 	if (c->port_classes != 0) {
 		const uint32_t port = mill_cell_value(
@@ -329,6 +220,8 @@ MILL_CLASSIFY_INLINE void mill_seek_pairs(const struct mill_classifier *c, const
 	    mill_class(c, c->destination, c->destinations, s->destination, key->dst6, ipv6, rank);
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		const struct mill_pairs *pairs = &c->pairs[g];
+		if (!pairs->source && !pairs->destination)
+			continue; /* one leaf */
 		const size_t at = (pairs->source ? (size_t)source * pairs->columns : 0) +
 		                  (pairs->destination ? s->destination >> pairs->shift : 0);
 		s->index[g] = MILL_TABLE(c, uint32_t, pairs->index) + at;
@@ -340,6 +233,11 @@ MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, stru
 {
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		const struct mill_pairs *pairs = &c->pairs[g];
+		if (!pairs->source && !pairs->destination) {
+			const uint32_t block = *MILL_TABLE(c, uint32_t, pairs->index);
+			s->leaf[g] = MILL_TABLE(c, uint32_t, pairs->blocks) + ((size_t)block << pairs->shift);
+			continue;
+		}
 		const uint32_t within = pairs->destination ? s->destination & ((1u << pairs->shift) - 1) : 0;
 		s->leaf[g] =
 		    MILL_TABLE(c, uint32_t, pairs->blocks) + ((size_t)*s->index[g] << pairs->shift | within);
@@ -360,16 +258,78 @@ MILL_CLASSIFY_INLINE bool mill_is_bundle(const struct mill_classifier *c, const 
 	return c->bundles != 0 && line->bit[MILL_LINE_SLOTS] != 0;
 }
 
-/* Of long rows, what the first line of each leaf will ask. */
+/* Where the number of a bundle's block of cells is. */
+MILL_CLASSIFY_INLINE const uint32_t *
+mill_bundle_block(const struct mill_classifier *c, const struct mill_line *line, const struct mill_sought *s)
+{
+	return MILL_TABLE(c, uint32_t, c->bundles) + line->bundle + (s->row >> MILL_CELLS_SHIFT);
+}
+
+MILL_CLASSIFY_INLINE const uint32_t *mill_bundle_cell(const struct mill_classifier *c, const uint32_t *block,
+                                                      const struct mill_sought *s)
+{
+	const uint32_t within = s->row & ((1u << MILL_CELLS_SHIFT) - 1);
+	return MILL_TABLE(c, uint32_t, c->cells) + ((size_t)*block << MILL_CELLS_SHIFT | within);
+}
+
+/* The cell, or that of the source port's band. */
+MILL_CLASSIFY_INLINE const uint32_t *mill_bundle_band(const struct mill_classifier *c, const uint32_t *cell,
+                                                      const struct mill_sought *s)
+{
+	if (c->bands == 0 || *cell < MILL_CELL_BANDS)
+		return cell;
+	return MILL_TABLE(c, uint32_t, c->bands) + (*cell & MILL_CELL_PLACE) + (s->ports >> MILL_BAND_BITS);
+}
+
+MILL_CLASSIFY_INLINE const struct mill_piece *mill_bundle_pieces(const struct mill_classifier *c,
+                                                                 uint32_t cell)
+{
+	return MILL_TABLE(c, struct mill_piece, c->pieces) + (cell & MILL_CELL_PLACE);
+}
+
+/* Of long rows, what the first line of each leaf will ask; of a bundle, where its block is said. */
 MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struct mill_sought *s)
 {
-	for (uint32_t g = 0; g < c->n_pairs && c->row_bytes > 64; g++) {
+	for (uint32_t g = 0; g < c->n_pairs && (c->row_bytes > 64 || c->bundles != 0); g++) {
 		const struct mill_line *line = s->line[g];
-		const size_t at =
-		    mill_is_bundle(c, line) ? line->bundle.row : (size_t)line->byte[MILL_LINE_SLOTS] * 64;
-		__builtin_prefetch(s->rows + at);
-		if (s->port_rows != NULL)
-			__builtin_prefetch(s->port_rows + at);
+		s->cell[g] = NULL;
+		if (mill_is_bundle(c, line)) {
+			s->cell[g] = mill_bundle_block(c, line, s);
+			__builtin_prefetch(s->cell[g]);
+		} else if (c->row_bytes > 64) {
+			const size_t at = (size_t)line->byte[MILL_LINE_SLOTS] * 64;
+			__builtin_prefetch(s->rows + at);
+			if (s->port_rows != NULL)
+				__builtin_prefetch(s->port_rows + at);
+		}
+	}
+}
+
+MILL_CLASSIFY_INLINE void mill_seek_bundles(const struct mill_classifier *c, struct mill_sought *s)
+{
+	for (uint32_t g = 0; g < c->n_pairs && c->bundles != 0; g++) {
+		if (s->cell[g] == NULL)
+			continue;
+		s->cell[g] = mill_bundle_cell(c, s->cell[g], s);
+		__builtin_prefetch(s->cell[g]);
+	}
+}
+
+MILL_CLASSIFY_INLINE void mill_seek_bands(const struct mill_classifier *c, struct mill_sought *s)
+{
+	for (uint32_t g = 0; g < c->n_pairs && c->bands != 0; g++) {
+		if (s->cell[g] == NULL)
+			continue;
+		s->cell[g] = mill_bundle_band(c, s->cell[g], s);
+		__builtin_prefetch(s->cell[g]);
+	}
+}
+
+MILL_CLASSIFY_INLINE void mill_seek_pieces(const struct mill_classifier *c, struct mill_sought *s)
+{
+	for (uint32_t g = 0; g < c->n_pairs && c->pieces != 0; g++) {
+		if (s->cell[g] != NULL && *s->cell[g] >= MILL_CELL_PIECES)
+			__builtin_prefetch(mill_bundle_pieces(c, *s->cell[g]));
 	}
 }
 
@@ -386,41 +346,37 @@ MILL_CLASSIFY_INLINE bool mill_holds(const struct mill_asked *asked, uint32_t sl
 	       asked->residual(asked->packet, slot & MILL_LINE_MASK);
 }
 
+/* The entry that a cell of a bundle leads to, or MILL_CELL_NONE. */
+MILL_CLASSIFY_INLINE uint32_t mill_cell_entry(const struct mill_classifier *c, uint32_t cell,
+                                              const struct mill_sought *s, const struct mill_asked *asked)
+{
+	if (c->pieces != 0 && cell >= MILL_CELL_PIECES) {
+		const struct mill_piece *piece = mill_bundle_pieces(c, cell);
+		for (uint32_t left = piece->n; left > 1;) {
+			const uint32_t half = left / 2;
+			piece += piece[half].from <= s->ports ? half : 0;
+			left -= half;
+		}
+		cell = piece->cell;
+	}
+	if (asked->residual == NULL || cell < MILL_CELL_ASKED)
+		return cell;
+	const uint16_t *slot = MILL_TABLE(c, uint16_t, c->candidates) + (cell & MILL_CELL_PLACE);
+	while (!mill_holds(asked, *slot))
+		slot++;
+	return *slot & MILL_LINE_MASK;
+}
+
+/* `cell`: of the first line of a leaf, found before. */
 MILL_CLASSIFY_INLINE uint32_t mill_first_of_bundle(const struct mill_classifier *c,
-                                                   const struct mill_bundle *bundle,
+                                                   const struct mill_line *line, const uint32_t *cell,
                                                    const struct mill_sought *s, uint32_t best,
-                                                   const struct mill_judge *judge,
                                                    const struct mill_asked *asked)
 {
-	const uint32_t first =
-	    MILL_TABLE(c, uint16_t, c->firsts)[(size_t)s->row * c->n_bundles + bundle->number];
-	if (first == MILL_BUNDLE_NONE || (first & MILL_LINE_MASK) >= best)
-		return best;
-	if (!(first & MILL_LINE_RESIDUAL))
-		return first;
-	const uint16_t *slots = MILL_TABLE(c, uint16_t, c->bundles) + bundle->first;
-	const uint8_t *row = s->rows + bundle->row,
-	              *ports = s->port_rows != NULL ? s->port_rows + bundle->row : NULL;
-	for (uint32_t step = 0; step < bundle->words; step += MILL_BUNDLE_STEP) {
-		const uint32_t left = bundle->words - step;
-		if ((slots[step * 64] & MILL_LINE_MASK) >= best)
-			return best;
-		uint32_t found =
-		    judge->words(row + (size_t)step * 8, ports != NULL ? ports + (size_t)step * 8 : NULL);
-		if (left < MILL_BUNDLE_STEP) /* what lies behind is another's */
-			found &= (1u << left) - 1;
-		for (; found != 0; found &= found - 1) {
-			const uint32_t word = step + (uint32_t)__builtin_ctz(found);
-			for (uint64_t bits = mill_word(row, ports, word); bits != 0; bits &= bits - 1) {
-				const uint32_t slot = slots[word * 64 + (uint32_t)__builtin_ctzll(bits)];
-				if ((slot & MILL_LINE_MASK) >= best)
-					return best;
-				if (mill_holds(asked, slot))
-					return slot & MILL_LINE_MASK;
-			}
-		}
-	}
-	return best;
+	if (cell == NULL)
+		cell = mill_bundle_band(c, mill_bundle_cell(c, mill_bundle_block(c, line, s), s), s);
+	const uint32_t entry = mill_cell_entry(c, *cell, s, asked);
+	return entry != MILL_CELL_NONE && entry < best ? entry : best;
 }
 
 MILL_CLASSIFY_INLINE uint32_t mill_first_of_line(const struct mill_classifier *c,
@@ -445,13 +401,13 @@ MILL_CLASSIFY_INLINE uint32_t mill_first_of_line(const struct mill_classifier *c
 }
 
 /* The first entry of a leaf that takes the packet, if it comes before `best`; else `best`. A line has entries of one page
- * of the row; lines are in the order of their first entries. */
+ * of the row; bundles first, then lines in the order of their first entries. */
 MILL_CLASSIFY_INLINE uint32_t mill_first_of(const struct mill_classifier *c, const struct mill_line *line,
-                                            const struct mill_sought *s, uint32_t best,
+                                            const uint32_t *cell, const struct mill_sought *s, uint32_t best,
                                             const struct mill_judge *judge, const struct mill_asked *asked)
 {
-	for (;; line++) {
-		best = mill_is_bundle(c, line) ? mill_first_of_bundle(c, &line->bundle, s, best, judge, asked)
+	for (;; line++, cell = NULL) {
+		best = mill_is_bundle(c, line) ? mill_first_of_bundle(c, line, cell, s, best, asked)
 		                               : mill_first_of_line(c, line, s, best, judge, asked);
 		const uint32_t next = line->entry[MILL_LINE_SLOTS];
 		if (next - 1 >= best) /* 0: none */
@@ -464,7 +420,8 @@ MILL_CLASSIFY_INLINE uint32_t mill_first(const struct mill_classifier *c, const 
 {
 	uint32_t best = MILL_CLASSIFY_NONE;
 	for (uint32_t g = 0; g < c->n_pairs; g++)
-		best = mill_first_of(c, s->line[g], s, best, judge, asked);
+		best =
+		    mill_first_of(c, s->line[g], c->bundles != 0 ? s->cell[g] : NULL, s, best, judge, asked);
 	return best;
 }
 
@@ -480,6 +437,8 @@ MILL_CLASSIFY_INLINE uint32_t mill_classify(const struct mill_classifier *c, con
 	mill_seek_pairs(c, key, ipv6, judge->rank, &s);
 	mill_seek_blocks(c, &s);
 	mill_seek_lines(c, &s);
+	for (uint32_t g = 0; g < c->n_pairs && c->bundles != 0; g++)
+		s.cell[g] = NULL;
 	return mill_first(c, &s, judge, &asked);
 }
 
@@ -503,6 +462,12 @@ MILL_CLASSIFY_INLINE void mill_classify_burst(const struct mill_classifier *c, c
 		mill_seek_lines(c, &s[i]);
 	for (uint32_t i = 0; i < n; i++)
 		mill_seek_pages(c, &s[i]);
+	for (uint32_t i = 0; i < n && c->bundles != 0; i++)
+		mill_seek_bundles(c, &s[i]);
+	for (uint32_t i = 0; i < n && c->bands != 0; i++)
+		mill_seek_bands(c, &s[i]);
+	for (uint32_t i = 0; i < n && c->pieces != 0; i++)
+		mill_seek_pieces(c, &s[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct mill_asked asked = {residual, residual != NULL ? packet[i] : NULL};
 		entry[i] = mill_first(c, &s[i], judge, &asked);
