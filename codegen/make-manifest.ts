@@ -37,6 +37,7 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
     lookup: ir.lookup.method,
     lookupReason: ir.lookup.reason,
     eventMode: router.engine.events,
+    punt: router.engine.punt,
     ports: router.ports.map((port, local) => ({
       local,
       name: port.name,

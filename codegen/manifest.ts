@@ -4,9 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { puntClasses } from '../dsl/punt.js';
 import { lookupReasons } from './lookup.js';
 
-export const manifestVersion = 2;
+export const manifestVersion = 3;
 
 const origin = z.object({ file: z.string(), line: z.number().int(), column: z.number().int() });
 const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
@@ -103,6 +104,8 @@ export const manifestSchema = z.object({
   /** Who decided: the policy, or the size of the kernel's tables, or what was assumed of it. */
   lookupReason: z.enum(lookupReasons),
   eventMode: z.enum(['poll', 'busy', 'adaptive']),
+  /** Packets a second for the host stack, by class. */
+  punt: z.record(z.enum(puntClasses), z.number().int()),
   ports: z.array(port),
   interfaces: z.array(logicalInterface),
   /** `rings`: ring numbers by port name; absent: dealt out. */

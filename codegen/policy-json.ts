@@ -5,7 +5,7 @@
 import type { CheckedPolicy } from './checked.js';
 
 export const policyFile = 'policy.json';
-const version = 2;
+const version = 3;
 
 /** Whole numbers beyond 2^53 are addresses: `{ "$bits": "…" }`. Predicates' functions are left out. */
 export function policyToJson(policy: CheckedPolicy): string {

@@ -2,6 +2,7 @@
  * What a policy file evaluates to: plain, frozen, tagged data. The builders make these values, `codegen/`
  * reads them; nothing here knows how either works. Every value that an operator writes carries an Origin.
  */
+import type { PuntRates } from './punt.js';
 
 /**
  * Where the operator wrote something: 1-based line and column. `file` is an absolute path while a policy is loaded
@@ -328,6 +329,8 @@ export interface EngineConfig {
   readonly flowHash: FlowHash;
   /** Megabytes (2^20 bytes) that the tables of all lists may take. */
   readonly aclMemory: number;
+  /** Packets a second that the host stack gets of each class. */
+  readonly punt: PuntRates;
 }
 
 export interface FpmConfig {

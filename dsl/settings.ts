@@ -13,6 +13,7 @@ import type {
 } from './model.js';
 import { inside } from './origin.js';
 import { note, show } from './problems.js';
+import { type PuntRates, readPunt } from './punt.js';
 import { choice, knownKeys, line, wholeNumber } from './read.js';
 
 export interface WorkerSpec<N extends string = string> {
@@ -36,6 +37,8 @@ export interface EngineSpec<N extends string = string> {
   readonly flowHash?: FlowHash;
   /** Megabytes for the tables of long lists: 256 when not said. A list for which they do not suffice is searched rule by rule. */
   readonly aclMemory?: number;
+  /** Packets a second that the router's own host stack gets of each class, at most: RFC 6192. */
+  readonly punt?: Partial<PuntRates>;
 }
 
 export interface DaemonSpec {
@@ -72,7 +75,7 @@ const mostRings = 16;
 const mostAclMemory = 1024;
 
 export function readEngine(spec: unknown, origin: Origin): EngineConfig {
-  const keys = ['workers', 'lookup', 'events', 'flowHash', 'aclMemory'];
+  const keys = ['workers', 'lookup', 'events', 'flowHash', 'aclMemory', 'punt'];
   const given = spec === undefined ? {} : knownKeys(spec, keys, origin, 'the engine');
   return Object.freeze({
     workers: readWorkers(given.workers, inside(origin, 'workers')),
@@ -97,6 +100,7 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
     aclMemory:
       wholeNumber(given.aclMemory, 1, mostAclMemory, inside(origin, 'aclMemory'), 'NM4014', 'megabytes') ??
       256,
+    punt: readPunt(given.punt, inside(origin, 'punt')),
   });
 }
 

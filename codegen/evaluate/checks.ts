@@ -1,7 +1,8 @@
 /** What a router looks at before any rule: whose frame it is, and addresses that cannot be on a wire. */
 import { contains, network, parseAddress, parseInterfaceAddress } from '../../dsl/address.js';
 import type { Address, Prefix } from '../../dsl/model.js';
-import type { DropReason, PuntClass } from './outcome.js';
+import type { PuntClass } from '../../dsl/punt.js';
+import type { DropReason } from './outcome.js';
 import { type Packet, protocols } from './parse.js';
 
 export type Judged = { readonly drop: DropReason } | { readonly toHost: boolean };
@@ -58,19 +59,25 @@ export function staysOnLink(src: Address): boolean {
   return src.family === 6 && (src.bits === 0n || contains(v6.linkLocal, src));
 }
 
-/** BGP, RIP, RIPng, LDP, BFD. */
-const controlPorts: readonly number[] = [179, 520, 521, 646, 3784, 3785, 4784];
+/** BGP, LDP, BFD; RIP, RIPng. */
+const routingPorts: Readonly<Record<number, PuntClass>> = {
+  179: 'bgp',
+  646: 'bgp',
+  3784: 'bgp',
+  3785: 'bgp',
+  4784: 'bgp',
+  520: 'ospf',
+  521: 'ospf',
+};
 
 /** By how much the router depends on it: RFC 6192 §3.1. */
 export function hostClass({ family, protocol, transport }: Packet): PuntClass {
-  const toControl = controlPorts.includes(transport.dport);
-  if (protocol === protocols.tcp) return toControl || transport.sport === 179 ? 'control' : 'local';
-  if (protocol === protocols.udp) return toControl ? 'control' : 'local';
-  if (protocol === protocols.ospf || protocol === protocols.pim || protocol === protocols.vrrp)
-    return 'control';
-  if (protocol === protocols.igmp) return 'neighbour';
-  if (family === 6 && protocol === protocols.icmpv6 && isNeighbourMessage(transport.icmpType))
-    return 'neighbour';
+  if (protocol === protocols.tcp && transport.sport === 179) return 'bgp';
+  if (protocol === protocols.tcp || protocol === protocols.udp)
+    return routingPorts[transport.dport] ?? 'local';
+  if (protocol === protocols.ospf || protocol === protocols.pim || protocol === protocols.vrrp) return 'ospf';
+  if (protocol === protocols.igmp) return 'nd';
+  if (family === 6 && protocol === protocols.icmpv6 && isNeighbourMessage(transport.icmpType)) return 'nd';
   return 'local';
 }
 

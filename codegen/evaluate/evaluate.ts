@@ -3,13 +3,14 @@
  * own terms; a forwarder that differs from it is not let into the engine.
  */
 import { formatGateways } from '../../dsl/gateways.js';
+import type { PuntClass } from '../../dsl/punt.js';
 import type { Ir, IrInterface, IrList, IrPort, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { dropsUnreachable, gatewaysOf } from '../ways.js';
 import { answerTo } from './answer.js';
 import { hostClass, isGroupFrame, judgeAddresses, staysOnLink } from './checks.js';
 import { icmpError, tooBig } from './icmp.js';
-import type { DropReason, Fate, Outcome, PuntClass } from './outcome.js';
+import type { DropReason, Fate, Outcome } from './outcome.js';
 import { joined, linkHeader, lowered } from './output.js';
 import { etherTypes, type Frame, isTag, type Packet, parseFrame, parseIpv4, parseIpv6 } from './parse.js';
 import { type Path, type Paths, route } from './paths.js';
@@ -110,7 +111,7 @@ function received(
     return drop('other-mac');
   if (isTag(frame.etherType)) return drop('unknown-vlan');
   const toHost = (kind: PuntClass) => punt({ iface, paths, now, frame }, kind);
-  if (frame.etherType === etherTypes.arp) return toHost('neighbour');
+  if (frame.etherType === etherTypes.arp) return toHost('arp');
   if (frame.etherType !== etherTypes.ipv4 && frame.etherType !== etherTypes.ipv6) return toHost('local');
   const payload = frame.bytes.subarray(frame.network);
   const packet = frame.etherType === etherTypes.ipv4 ? parseIpv4(payload) : parseIpv6(payload);
@@ -218,7 +219,7 @@ function sent(way: Way, path: Path, byRule: boolean): Fate {
   if (refused) return refused;
   const diverted = byRule || judge !== undefined;
   if (isGroupFrame(way.frame.bytes)) return drop('other-mac');
-  if (packet.ttl <= 1) return punt(way, 'exception');
+  if (packet.ttl <= 1) return punt(way, 'ttl');
   if (packet.options && !diverted) return punt(way, 'exception');
   if (staysOnLink(packet.src)) return diverted ? drop('link-local') : punt(way, 'exception');
   switch (path.kind) {

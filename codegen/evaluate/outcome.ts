@@ -1,5 +1,6 @@
 /** What becomes of one frame, as the evaluator says it and as a forwarder is seen to do it. */
 import type { Address } from '../../dsl/model.js';
+import type { PuntClass } from '../../dsl/punt.js';
 import type { Path } from './paths.js';
 
 /** Why a packet went nowhere: the order of enum mill_drop in runtime/shm/state.h. */
@@ -31,11 +32,7 @@ export const dropReasons = [
   'l4-header',
 ] as const;
 
-/** Queues to the host stack: the order of enum mill_punt_class. */
-export const puntClasses = ['control', 'neighbour', 'local', 'exception'] as const;
-
 export type DropReason = (typeof dropReasons)[number];
-export type PuntClass = (typeof puntClasses)[number];
 
 export type Fate =
   /** `tells`: the ICMP error to the source, `resets`: what resets its connection, as IP packets. */

@@ -1,6 +1,8 @@
 /** What a forwarder did with a frame, in the words in which the evaluator's outcome can be put, too. */
+
+import { puntClasses } from '../../dsl/punt.js';
 import type { Outcome } from '../evaluate/outcome.js';
-import { dropReasons, puntClasses } from '../evaluate/outcome.js';
+import { dropReasons } from '../evaluate/outcome.js';
 import { addressBytes } from '../evaluate/output.js';
 import type { Ir } from '../ir.js';
 import { bucketOf } from '../treatment.js';

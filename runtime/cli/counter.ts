@@ -35,12 +35,16 @@ export function countersText(counters: CounterReply): string {
       count(t.bytes),
       rate,
     ];
+    const lost = (name: string, packets: number): string[][] =>
+      packets > 0 ? [[iface.name, name, count(packets), '', '']] : [];
     return [
       row('rx', iface.rx, `${scaled(iface.rxRate.packets, 'pps')}`),
       row('tx', iface.tx, `${scaled(iface.txRate.packets, 'pps')}`),
-      ...Object.entries(iface.punt)
-        .filter(([, t]) => t.packets > 0)
-        .map(([name, t]) => row(`host ${name}`, t)),
+      ...Object.entries(iface.punt).flatMap(([name, { full, policed, ...t }]) => [
+        ...(t.packets > 0 ? [row(`host ${name}`, t)] : []),
+        ...lost(`host ${name} policed`, policed),
+        ...lost(`host ${name} full`, full),
+      ]),
       ...Object.entries(iface.said).map(([kind, n]) => [iface.name, `said ${kind}`, count(n), '', '']),
       ...Object.entries(iface.drops).map(([name, packets]) => [
         iface.name,

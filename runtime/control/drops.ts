@@ -35,5 +35,3 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'urpf', text: 'from a source to which no route leads back as its interface asks' },
   { name: 'l4-header', text: 'transport header cut short or hidden, and an ACL reads it' },
 ];
-
-export const puntClasses: readonly string[] = ['control', 'neighbour', 'local', 'exception'];

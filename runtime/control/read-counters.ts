@@ -1,7 +1,8 @@
 /** `netmill counter` and `netmill acl list`: counters of the running generation's interfaces and rules. */
+import { puntClasses } from '../../dsl/punt.js';
 import type { Counter, InterfaceCounters } from '../native.js';
 import type { ControlContext } from './context.js';
-import { dropReasons, puntClasses } from './drops.js';
+import { dropReasons } from './drops.js';
 import { saidKinds } from './said.js';
 import type { AclReply, CounterReply, RuleReply, Traffic } from './types.js';
 
@@ -21,7 +22,14 @@ export function readCounters(context: ControlContext): CounterReply {
       rxRate: context.rates.of(`interface ${name} rx`),
       txRate: context.rates.of(`interface ${name} tx`),
       punt: Object.fromEntries(
-        counters.punt.map((counter, c) => [puntClasses[c] ?? `class ${c}`, traffic(counter)]),
+        puntClasses.map((one, c) => [
+          one,
+          {
+            ...traffic(counters.punt[c]!),
+            full: Number(counters.puntFull[c]),
+            policed: Number(counters.puntPoliced[c]),
+          },
+        ]),
       ),
       drops: Object.fromEntries(
         dropReasons

@@ -137,7 +137,8 @@ export interface CounterReply {
     readonly tx: Traffic;
     readonly rxRate: Rate;
     readonly txRate: Rate;
-    readonly punt: Readonly<Record<string, Traffic>>;
+    /** For the host stack, by class. `full`: its queue was; `policed`: over its rate. Packets, like drops. */
+    readonly punt: Readonly<Record<string, Traffic & { readonly full: number; readonly policed: number }>>;
     readonly drops: Readonly<Record<string, number>>;
     /** Messages of the engine's own that left there, by kind: ARP, Neighbour Discovery, ICMP. */
     readonly said: Readonly<Record<string, number>>;

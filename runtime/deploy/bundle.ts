@@ -102,6 +102,7 @@ export function planOf(manifest: Manifest): Plan {
     router: manifest.router,
     policyHash: manifest.policyHash,
     eventMode: manifest.eventMode,
+    punt: manifest.punt,
     lookup: manifest.lookup,
     lookupReason: manifest.lookupReason,
     ports: manifest.ports.map(({ name, spec, fallback, offloadsOff, busyPoll }) => ({

@@ -1,4 +1,5 @@
 /** From a plan to the engine's binary configuration: names become slots, rings are dealt out, gateways keep their numbers. */
+import { puntClasses } from '../../dsl/punt.js';
 import { MillError } from '../errors.js';
 import type { EngineConfiguration, StateView } from '../native.js';
 import { type Face, fallbackOf } from './faces.js';
@@ -63,6 +64,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
     eventMode: plan.eventMode,
     lookup: plan.lookup,
     neighbourTries: plan.daemon.arpMaxTries,
+    puntRates: puntClasses.map((one) => plan.punt[one]),
     policyHash: plan.policyHash,
     ports,
     interfaces: plan.interfaces.map((iface) => ({

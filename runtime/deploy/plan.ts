@@ -5,6 +5,7 @@
 
 import { netmapDevice } from '../../codegen/check/netmap-spec.js';
 import type { LookupReason } from '../../codegen/lookup.js';
+import type { PuntRates } from '../../dsl/punt.js';
 
 export interface PlanPort {
   readonly name: string;
@@ -73,6 +74,8 @@ export interface Plan {
   readonly router: string;
   readonly policyHash: string;
   readonly eventMode: 'poll' | 'busy' | 'adaptive';
+  /** Packets a second for the host stack, by class. */
+  readonly punt: PuntRates;
   readonly lookup: 'flat' | 'radix' | 'dxr';
   readonly lookupReason: LookupReason;
   readonly ports: readonly PlanPort[];

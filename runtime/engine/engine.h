@@ -19,6 +19,7 @@
 #include "netmill/fib.h"
 #include "netmill/forwarder.h"
 #include "port/port.h"
+#include "punt_rate.h"
 #include "region.h"
 #include "shm/config.h"
 #include "shm/engine_control.h"
@@ -122,7 +123,7 @@ struct mill_worker_thread {
 	struct mill_credit icmp_credit, answer_credit; /* icmp.c, answer.c */
 	uint64_t random;                               /* copies.c; never 0 */
 	uint16_t icmp_id;
-	uint64_t own_refilled_ns[MILL_PUNT_CLASSES], own_credit[MILL_PUNT_CLASSES]; /* own/own.c */
+	struct mill_punt_bucket own_police[MILL_PUNT_CLASSES]; /* own/own.c */
 	bool punted, logged;
 	bool must_poll; /* some ring cannot be waited for */
 };
@@ -140,6 +141,7 @@ struct mill_engine {
 	struct mill_region region;
 	struct mill_host_queues queues;
 	struct mill_host *host;
+	_Atomic uint32_t punt_rate[MILL_PUNT_CLASSES]; /* packets a second; control thread writes, relaxed */
 	struct mill_fib_thread *fib;
 	struct mill_own *own; /* own/own.h */
 	struct mill_iface iface[MILL_MAX_IFACES];

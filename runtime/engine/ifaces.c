@@ -105,6 +105,8 @@ static void tell_port(struct mill_engine *engine, const struct mill_iface_config
 void mill_ifaces_apply(struct mill_engine *engine, const struct mill_generation *generation)
 {
 	const struct mill_config *config = generation->config;
+	for (uint32_t i = 0; i < MILL_PUNT_CLASSES; i++)
+		atomic_store_explicit(&engine->punt_rate[i], config->punt_rate[i], memory_order_relaxed);
 	for (uint32_t i = 0; i < config->n_ifaces; i++) {
 		const struct mill_iface_config *iface = &config->iface[i];
 		apply(engine, iface);

@@ -93,8 +93,10 @@ bool mill_threads_start(struct mill_engine *engine, const struct mill_fib_thread
 	}
 	if ((engine->fib = mill_fib_thread_start(fib, error)) == NULL)
 		return false;
-	const struct mill_host_options host = {
-	    .queues = &engine->queues, .state = engine->state, .ifaces = engine->iface};
+	const struct mill_host_options host = {.queues = &engine->queues,
+	                                       .state = engine->state,
+	                                       .ifaces = engine->iface,
+	                                       .punt_rate = engine->punt_rate};
 	if ((engine->host = mill_host_start(&host, error)) == NULL)
 		return false;
 	return mill_monitor_start(engine, error) && mill_pulse_start(engine, error);

@@ -155,6 +155,13 @@ static void pack(mill_config &config, const Napi::Object &from)
 	config.event_mode = index_of(event_modes, from.Get("eventMode"), "event mode");
 	config.lookup = index_of(lookups, from.Get("lookup"), "lookup");
 	config.neighbour_tries = number(from, "neighbourTries", 100);
+	const Napi::Array rates = list(from, "puntRates");
+	if (rates.Length() != MILL_PUNT_CLASSES)
+		throw bad_argument("puntRates of " + std::to_string(MILL_PUNT_CLASSES) + " classes, got " +
+		                   std::to_string(rates.Length()));
+	for (uint32_t i = 0; i < MILL_PUNT_CLASSES; i++)
+		config.punt_rate[i] =
+		    static_cast<uint32_t>(as_integer(rates.Get(i), "puntRates", 0, 1000000));
 	put_hash(config.policy_hash, as_string(from.Get("policyHash"), "policyHash"));
 	const Napi::Array ports = list(from, "ports");
 	config.n_ports = static_cast<uint16_t>(counted(ports, "ports", MILL_MAX_PORTS));
@@ -301,6 +308,7 @@ Napi::Object unpack_config(Napi::Env env, const mill_config &config)
 	object.Set("eventMode", name_at(env, event_modes, config.event_mode));
 	object.Set("lookup", name_at(env, lookups, config.lookup));
 	object.Set("neighbourTries", config.neighbour_tries);
+	object.Set("puntRates", numbers(env, config.punt_rate, MILL_PUNT_CLASSES));
 	object.Set("policyHash", hex_of(config.policy_hash, sizeof config.policy_hash));
 	Napi::Array ports = Napi::Array::New(env, config.n_ports);
 	for (uint32_t i = 0; i < config.n_ports; i++)

@@ -6,6 +6,7 @@ export interface EngineConfiguration {
   readonly eventMode: 'poll' | 'busy' | 'adaptive';
   readonly lookup: 'flat' | 'radix' | 'dxr';
   readonly neighbourTries: number; // requests without an answer before a neighbour counts as gone
+  readonly puntRates: readonly number[]; // packets a second for the host stack, by class
   readonly policyHash: string; // hex, 64 digits
   readonly ports: readonly {
     readonly name: string;
@@ -44,6 +45,8 @@ export interface InterfaceCounters {
   readonly rx: Counter;
   readonly tx: Counter;
   readonly punt: readonly Counter[]; // by class
+  readonly puntFull: readonly bigint[]; // by class: dropped, its queue was full
+  readonly puntPoliced: readonly bigint[]; // by class: dropped, over its rate
   readonly drops: readonly bigint[]; // by enum mill_drop
   readonly said: readonly bigint[]; // by enum mill_said
 }

@@ -343,6 +343,14 @@ Napi::Value StateView::claims(const Napi::CallbackInfo &info)
 	});
 }
 
+static Napi::Array js_u64s(Napi::Env env, const uint64_t *values, uint32_t n)
+{
+	Napi::Array array = Napi::Array::New(env, n);
+	for (uint32_t i = 0; i < n; i++)
+		array.Set(i, js_u64(env, values[i]));
+	return array;
+}
+
 Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)
 {
 	return guarded(info.Env(), [&]() -> Napi::Value {
@@ -355,8 +363,11 @@ Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)
 			const mill_iface_counters &iface = worker.iface[slot];
 			add(sum.rx, iface.rx);
 			add(sum.tx, iface.tx);
-			for (size_t i = 0; i < MILL_PUNT_CLASSES; i++)
+			for (size_t i = 0; i < MILL_PUNT_CLASSES; i++) {
 				add(sum.punt[i], iface.punt[i]);
+				sum.punt_full[i] += load(iface.punt_full[i]);
+				sum.punt_policed[i] += load(iface.punt_policed[i]);
+			}
 			for (size_t i = 0; i < MILL_DROP_COUNT; i++)
 				sum.drop[i] += load(iface.drop[i]);
 			for (size_t i = 0; i < MILL_SAID_COUNT; i++)
@@ -369,14 +380,10 @@ Napi::Value StateView::interface_counters(const Napi::CallbackInfo &info)
 		for (uint32_t i = 0; i < MILL_PUNT_CLASSES; i++)
 			punt.Set(i, js_counter(env, sum.punt[i]));
 		object.Set("punt", punt);
-		Napi::Array drops = Napi::Array::New(env, MILL_DROP_COUNT);
-		for (uint32_t i = 0; i < MILL_DROP_COUNT; i++)
-			drops.Set(i, js_u64(env, sum.drop[i]));
-		object.Set("drops", drops);
-		Napi::Array said = Napi::Array::New(env, MILL_SAID_COUNT);
-		for (uint32_t i = 0; i < MILL_SAID_COUNT; i++)
-			said.Set(i, js_u64(env, sum.said[i]));
-		object.Set("said", said);
+		object.Set("puntFull", js_u64s(env, sum.punt_full, MILL_PUNT_CLASSES));
+		object.Set("puntPoliced", js_u64s(env, sum.punt_policed, MILL_PUNT_CLASSES));
+		object.Set("drops", js_u64s(env, sum.drop, MILL_DROP_COUNT));
+		object.Set("said", js_u64s(env, sum.said, MILL_SAID_COUNT));
 		return object;
 	});
 }

@@ -8,6 +8,7 @@
 #pragma once
 #include <stdint.h>
 #include "shm/limits.h"
+#include "shm/state.h"
 
 #define MILL_CONFIG_MAGIC 0x4e4c494dU
 
@@ -76,7 +77,8 @@ struct mill_config {
 	uint32_t n_rules;
 	uint32_t n_sets;          /* that change at run time */
 	uint32_t neighbour_tries; /* requests without an answer before a neighbour counts as gone */
-	uint8_t policy_hash[32];  /* SHA-256, must equal the forwarder's own */
+	uint32_t punt_rate[MILL_PUNT_CLASSES]; /* packets a second for the host stack; 0: none */
+	uint8_t policy_hash[32];               /* SHA-256, must equal the forwarder's own */
 	struct mill_port_config port[MILL_MAX_PORTS];
 	struct mill_iface_config iface[MILL_MAX_IFACES];
 	struct mill_worker_config worker[MILL_MAX_WORKERS];

@@ -66,10 +66,13 @@ enum mill_said {
 
 /* Classes of packets for the host stack, strict priority, 0 first. */
 enum mill_punt_class {
-	MILL_PUNT_CONTROL,   /* BGP, BFD, OSPF, VRRP and the like */
-	MILL_PUNT_NEIGHBOUR, /* ARP, ND, MLD, IGMP */
+	MILL_PUNT_BGP,  /* BGP, BFD, LDP: sessions */
+	MILL_PUNT_OSPF, /* OSPF, RIP, PIM, VRRP: routers of the same link */
+	MILL_PUNT_ARP,
+	MILL_PUNT_ND,        /* Neighbour Discovery, and who listens to which group: MLD, IGMP */
 	MILL_PUNT_LOCAL,     /* everything else for the router itself */
-	MILL_PUNT_EXCEPTION, /* TTL expired, too big, options, no route: the kernel answers */
+	MILL_PUNT_TTL,       /* TTL expired: the kernel answers */
+	MILL_PUNT_EXCEPTION, /* too big, options, no route: the kernel answers */
 	MILL_PUNT_CLASSES
 };
 
@@ -77,6 +80,8 @@ struct mill_iface_counters {
 	struct mill_counter rx;
 	struct mill_counter tx;
 	struct mill_counter punt[MILL_PUNT_CLASSES]; /* handed to the host queue */
+	uint64_t punt_full[MILL_PUNT_CLASSES];       /* MILL_DROP_PUNT_FULL, by class */
+	uint64_t punt_policed[MILL_PUNT_CLASSES];    /* MILL_DROP_PUNT_POLICED, by class */
 	uint64_t drop[32];                           /* by enum mill_drop */
 	uint64_t said[16];                           /* by enum mill_said, where it left by */
 };

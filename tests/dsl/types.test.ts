@@ -90,6 +90,10 @@ test(
 );
 test(
   compiles,
+  `router('r', { interfaces: { a: { port: 'x' } }, engine: { punt: { ttl: 0, bgp: 20_000 } } })`,
+);
+test(
+  compiles,
   `router('r', { interfaces: { a: { port: 'x', qinq: { outer: 1, inner: { b: { id: 2 } } } } } })`,
 );
 test(

@@ -26,8 +26,8 @@ static uint16_t network_header(const uint8_t *frame)
 
 static enum mill_punt_class class_of(const uint8_t *frame)
 {
-	static const enum mill_punt_class classes[] = {MILL_PUNT_LOCAL, MILL_PUNT_CONTROL,
-	                                               MILL_PUNT_NEIGHBOUR, MILL_PUNT_EXCEPTION};
+	static const enum mill_punt_class classes[] = {MILL_PUNT_LOCAL, MILL_PUNT_BGP, MILL_PUNT_ND,
+	                                               MILL_PUNT_EXCEPTION};
 	return frame[12] == 0x08 && frame[13] == 0x00 ? classes[frame[15] >> 6] : MILL_PUNT_LOCAL;
 }
 

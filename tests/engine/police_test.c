@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "lib/engine_test.h"
+#include "punt_rate.h"
 
 #define THREADS 4u
 #define NS_MS   1000000ull
@@ -107,6 +108,29 @@ static void all_at_once(void)
 	printf("ok four workers share one bucket exactly\n");
 }
 
+/* How many of a packet each 100 µs conform in `seconds`, after a rest. */
+static uint32_t punted(uint32_t per_second, uint32_t seconds)
+{
+	struct mill_punt_bucket bucket = {0};
+	uint32_t n = 0;
+	for (uint64_t i = 0; i < seconds * 10000ull; i++)
+		n += mill_punt_conforms(&bucket, per_second, 3600 * MILL_NS_PER_S + i * NS_MS / 10);
+	return n;
+}
+
+static void host_stack(void)
+{
+	static const uint32_t rates[] = {1, 3, 9, 10, 11, 999, 9999};
+	CHECK(punted(0, 2) == 0, "none");
+	for (uint32_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		const uint32_t full = rates[i] < 10 ? 1 : rates[i] / 10, n = punted(rates[i], 4);
+		CHECK(n >= 4 * rates[i] && n <= 4 * rates[i] + full, "%u packets in four seconds, got %u",
+		      4 * rates[i], n);
+	}
+	CHECK(punted(1000000, 1) == 10000, "all that there are");
+	printf("ok classes of packets for the host stack conform by their rates\n");
+}
+
 int main(void)
 {
 	engine.state = calloc(1, sizeof(*engine.state));
@@ -117,6 +141,7 @@ int main(void)
 	bytes();
 	what_was_there();
 	all_at_once();
+	host_stack();
 	free(engine.state);
 	return 0;
 }

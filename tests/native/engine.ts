@@ -74,6 +74,7 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
     eventMode: 'poll',
     lookup: 'flat',
     neighbourTries: 3,
+    puntRates: [7, 6, 5, 4, 3, 2, 1],
     policyHash: '0'.repeat(64),
     ports: names.map((name, slot) => ({
       name,

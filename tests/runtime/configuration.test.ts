@@ -181,4 +181,5 @@ test('the configuration names ports by slot and rules by identity', (t) => {
     ],
   );
   t.deepEqual([config.ruleSlots, config.gatewaySlots], [[0, 1], [7]]);
+  t.deepEqual(config.puntRates, [10_000, 5000, 2500, 2500, 20_000, 1000, 7]);
 });

@@ -38,7 +38,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
     origin,
   });
   return {
-    version: 2,
+    version: 3,
     abi: 1,
     layout: 7,
     router: 'edge',
@@ -51,6 +51,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
     lookup: 'flat',
     lookupReason: 'policy',
     eventMode: 'adaptive',
+    punt: { bgp: 10_000, ospf: 5000, arp: 2500, nd: 2500, local: 20_000, ttl: 1000, exception: 7 },
     ports: [port(0, 'wan', 'xdp:eth0'), port(1, 'lan', 'eth1')],
     interfaces: [iface(0, 'wan', 0, []), iface(1, 'lan.office', 1, [100])],
     workers: [{}],

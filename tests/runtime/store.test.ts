@@ -25,7 +25,7 @@ test('a bundle without its code is refused', (t) => {
 
 test('a manifest of another shape is refused in one line', (t) => {
   const dir = writeBundle(join(scratch(t), 'b'));
-  writeFileSync(join(dir, 'forwarder.json'), '{"version":2}');
+  writeFileSync(join(dir, 'forwarder.json'), '{"version":3}');
   const error = t.throws<MillError>(() => readBundle(dir));
   t.regex(error?.message ?? '', /is no manifest of this netmill: abi: .* \(and \d+ more\)$/);
 });

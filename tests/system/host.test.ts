@@ -11,7 +11,11 @@ import { plain } from './policies.js';
 systemTest('a flood at the router itself does not stop forwarding, nor a ping of it for good', async (t) => {
   const line = await Line.create();
   try {
-    await Netmill.start(line.lab, line.router, plain);
+    const limited = plain.replace(
+      "router('line', {",
+      "router('line', {\n  engine: { punt: { local: 2_000 } },",
+    );
+    const netmill = await Netmill.start(line.lab, line.router, limited);
     await line.warm();
     const { client, server } = await line.traffic();
     await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: macs.r0 });
@@ -19,6 +23,13 @@ systemTest('a flood at the router itself does not stop forwarding, nor a ping of
     await client.send(40_000, { ms: 2000 });
     t.is((await settled(client, server, [1])).lost, 0);
     t.is(await line.client.pings(5, '10.0.1.1'), 5);
+    const { punt, drops } = (await netmill.counters()).interfaces.find((one) => one.name === 'client')!;
+    t.true(punt.local!.policed + punt.local!.full > 0, 'the flood is over its rate');
+    for (const one of ['bgp', 'ospf', 'arp', 'nd', 'ttl', 'exception'])
+      t.is(punt[one]!.policed + punt[one]!.full, 0, `${one} is not`);
+    t.is(punt.local!.policed, drops['punt-policed'] ?? 0);
+    t.is(punt.local!.full, drops['punt-full'] ?? 0);
+    t.regex((await netmill.run('counter')).stdout, /client +host local (policed|full) +[1-9]/);
   } finally {
     await line.close();
   }

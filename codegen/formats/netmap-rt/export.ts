@@ -4,6 +4,7 @@
  */
 import { type AclFields, parseFields } from '../../../dsl/formats/netmap-rt-acl.js';
 import type { LogicalInterface, Offload, PortConfig, Problem, Router } from '../../../dsl/model.js';
+import { usualPunt } from '../../../dsl/punt.js';
 import { splitSpec } from '../../check/ports.js';
 import { exportRule, printLine, type Refuse } from './export-rules.js';
 
@@ -184,6 +185,11 @@ function checkSettings({ engine, daemon, origin }: Router, refuse: Refuse): void
   say(engine.events === 'busy', "events: 'busy'", "'poll' or 'adaptive'");
   say(engine.flowHash !== 'directed', 'engine.flowHash', "'directed'");
   say(engine.aclMemory !== 256, 'engine.aclMemory', '256');
+  say(
+    JSON.stringify(engine.punt) !== JSON.stringify(usualPunt),
+    'engine.punt',
+    'the rates when nothing is said',
+  );
   say(daemon.socket.mode !== 0o660, 'daemon.socket.mode', '0o660');
   say(daemon.audit !== 60, 'daemon.audit', '60');
   say(daemon.fpm !== undefined, 'daemon.fpm', 'none');

@@ -2,7 +2,7 @@
  * The thread `host`: takes what workers punt, in strict priority of classes, polices each class (RFC 6192: protect the
  * router's control plane) and hands frames to the kernel one by one: by the port (as if received there) or through
  * the interface's tap. Sleeps on the queues' eventfd when there is nothing; see host_queue.h for the rules.
- * Refusals are counted with the worker that punted: it never writes those two counters itself.
+ * Refusals are counted with the worker that punted: it never writes those counters itself.
  */
 #include "host_inside.h"
 #include <errno.h>
@@ -15,35 +15,11 @@
 
 #define NS_PER_S 1000000000ull
 
-/* Packets a second that the kernel gets of each class, and for how many ns of rate a burst may last. */
-static const struct {
-	uint64_t per_second, depth_ns;
-} rates[MILL_PUNT_CLASSES] = {
-    [MILL_PUNT_CONTROL] = {10000, NS_PER_S / 10},
-    [MILL_PUNT_NEIGHBOUR] = {5000, NS_PER_S / 10},
-    [MILL_PUNT_LOCAL] = {40000, NS_PER_S / 10},
-    [MILL_PUNT_EXCEPTION] = {1000, NS_PER_S / 10},
-};
-
 static uint64_t now_ns(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-/* One packet costs NS_PER_S of credit, a nanosecond earns `per_second` of it. */
-static bool conforms(struct mill_police *police, enum mill_punt_class class, uint64_t now)
-{
-	const uint64_t passed = now - police->refilled_ns, depth = rates[class].depth_ns;
-	const uint64_t most = depth * rates[class].per_second;
-	const uint64_t earned = (passed < depth ? passed : depth) * rates[class].per_second;
-	police->refilled_ns = now;
-	police->credit = police->credit + earned < most ? police->credit + earned : most;
-	if (police->credit < NS_PER_S)
-		return false;
-	police->credit -= NS_PER_S;
-	return true;
 }
 
 static bool hand_over(struct mill_host *host, const struct mill_host_frame *frame)
@@ -62,10 +38,21 @@ static bool hand_over(struct mill_host *host, const struct mill_host_frame *fram
 	return taken;
 }
 
-static void refuse(struct mill_host *host, uint32_t worker, uint16_t iface, enum mill_drop why)
+/* The rate that the running generation gives the class. */
+static bool conforms(struct mill_host *host, enum mill_punt_class class)
 {
-	uint64_t *counter = &host->options.state->worker[worker].iface[iface].drop[why];
-	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+	const uint32_t per_second =
+	    atomic_load_explicit(&host->options.punt_rate[class], memory_order_relaxed);
+	return mill_punt_conforms(&host->police[class], per_second, now_ns());
+}
+
+static void refuse(struct mill_host *host, uint32_t worker, const struct mill_host_frame *frame,
+                   enum mill_drop why)
+{
+	struct mill_iface_counters *counters = &host->options.state->worker[worker].iface[frame->iface];
+	__atomic_fetch_add(&counters->drop[why], 1, __ATOMIC_RELAXED);
+	if (why == MILL_DROP_PUNT_POLICED)
+		__atomic_fetch_add(&counters->punt_policed[frame->punt_class], 1, __ATOMIC_RELAXED);
 }
 
 static void serve(struct mill_host *host, struct mill_host_ring *ring, uint32_t worker,
@@ -74,10 +61,10 @@ static void serve(struct mill_host *host, struct mill_host_ring *ring, uint32_t 
 	const uint32_t tail = ring->tail;
 	const struct mill_host_frame *frame = &ring->frame[tail % MILL_HOST_SLOTS];
 	if (frame->iface < MILL_MAX_IFACES) {
-		if (!conforms(&host->police[class], class, now_ns()))
-			refuse(host, worker, frame->iface, MILL_DROP_PUNT_POLICED);
+		if (!conforms(host, class))
+			refuse(host, worker, frame, MILL_DROP_PUNT_POLICED);
 		else if (!hand_over(host, frame))
-			refuse(host, worker, frame->iface, MILL_DROP_HOST_REFUSED);
+			refuse(host, worker, frame, MILL_DROP_HOST_REFUSED);
 	}
 	__atomic_store_n(&ring->tail, tail + 1, __ATOMIC_RELEASE);
 }

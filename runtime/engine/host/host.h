@@ -6,6 +6,7 @@
  * by the one worker that owns the TX ring of the tap's port, when tap_fd is readable.
  */
 #pragma once
+#include <stdatomic.h>
 #include "host_queue.h"
 #include "netmill/forwarder.h"
 #include "port/port.h"
@@ -15,7 +16,8 @@ struct mill_host;
 struct mill_host_options {
 	struct mill_host_queues *queues;
 	struct mill_state *state;
-	const struct mill_iface *ifaces; /* by interface slot */
+	const struct mill_iface *ifaces;   /* by interface slot */
+	const _Atomic uint32_t *punt_rate; /* packets a second, by class */
 };
 
 struct mill_host *mill_host_start(const struct mill_host_options *, struct mill_error *);

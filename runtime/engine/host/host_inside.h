@@ -3,16 +3,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "host.h"
+#include "punt_rate.h"
 
 struct mill_tap {
 	int fd;      /* -1: none */
 	int members; /* packet socket that keeps the parent in ALLMULTI, -1: none */
-};
-
-/* One token bucket: rate a second, at most one tenth of a second's worth at once. */
-struct mill_police {
-	uint64_t refilled_ns;
-	uint64_t credit; /* in ns × rate */
 };
 
 struct mill_host {
@@ -21,9 +16,9 @@ struct mill_host {
 	atomic_bool quit;
 	/* Guards `port` and `tap`: the host thread has it while it hands one frame over; control thread to change. */
 	pthread_mutex_t lock;
-	struct mill_port *port[MILL_MAX_PORTS];       /* by slot */
-	struct mill_tap tap[MILL_MAX_IFACES];         /* by interface slot */
-	struct mill_police police[MILL_PUNT_CLASSES]; /* host thread's */
+	struct mill_port *port[MILL_MAX_PORTS];            /* by slot */
+	struct mill_tap tap[MILL_MAX_IFACES];              /* by interface slot */
+	struct mill_punt_bucket police[MILL_PUNT_CLASSES]; /* host thread's */
 };
 
 /* Frame with its tags taken off to the kernel; l3 = offset of its network header. Host thread, lock held. */

@@ -1,6 +1,6 @@
 /*
  * own.h: which part is asked, timers, and what the control thread sets. Each class of
- * packets has a limit, as those for the kernel have (host/host.c).
+ * packets has a limit on each worker, the same as those for the kernel have (host/host.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,8 +9,7 @@
 #include "netmill/parse.h"
 #include "own/own.h"
 
-#define TICK_NS          (MILL_NS_PER_S / 20)
-#define CLASS_PER_SECOND 5000ull
+#define TICK_NS (MILL_NS_PER_S / 20)
 
 struct mill_own *mill_own_create(struct mill_engine *engine)
 {
@@ -64,19 +63,11 @@ void mill_own_transmit(struct mill_worker *worker, uint16_t slot, const uint8_t 
 
 /* --- receiving ---------------------------------------------------------------------------------------------- */
 
-/* A packet costs NS_PER_S of credit, a nanosecond earns so many. A tenth of a second's worth at once. */
 static bool conforms(struct mill_worker_thread *worker, enum mill_punt_class class)
 {
-	const uint64_t now = worker->base.now_ns, passed = now - worker->own_refilled_ns[class];
-	const uint64_t depth = MILL_NS_PER_S / 10, most = depth * CLASS_PER_SECOND;
-	uint64_t *credit = &worker->own_credit[class];
-	worker->own_refilled_ns[class] = now;
-	*credit += (passed < depth ? passed : depth) * CLASS_PER_SECOND;
-	*credit = *credit < most ? *credit : most;
-	if (*credit < MILL_NS_PER_S)
-		return false;
-	*credit -= MILL_NS_PER_S;
-	return true;
+	const uint32_t per_second =
+	    atomic_load_explicit(&worker->engine->punt_rate[class], memory_order_relaxed);
+	return mill_punt_conforms(&worker->own_police[class], per_second, worker->base.now_ns);
 }
 
 static bool is_discovery(const uint8_t *packet, uint32_t bytes) /* RFC 4861: types 133 to 137 */
@@ -100,15 +91,15 @@ static bool receive(struct mill_worker *worker, uint16_t slot, enum mill_punt_cl
 		pthread_mutex_unlock(&own->lock);
 		return understood;
 	}
-	if (class == MILL_PUNT_NEIGHBOUR && type == MILL_ETHER_IPV6) {
+	if (class == MILL_PUNT_ND && type == MILL_ETHER_IPV6) {
 		pthread_mutex_lock(&own->lock);
 		const bool understood = mill_mld_receive(worker, slot, frame, len, l3);
 		pthread_mutex_unlock(&own->lock);
 		return understood;
 	}
-	if (class == MILL_PUNT_NEIGHBOUR) /* IGMP: it listens to no group of IPv4 but all systems */
+	if (class == MILL_PUNT_ND) /* IGMP: it listens to no group of IPv4 but all systems */
 		return true;
-	if (class == MILL_PUNT_EXCEPTION)
+	if (class == MILL_PUNT_TTL || class == MILL_PUNT_EXCEPTION)
 		return mill_own_exception(worker, slot, frame, len, l3);
 	return mill_own_answer(worker, slot, frame, len, l3);
 }
@@ -116,11 +107,15 @@ static bool receive(struct mill_worker *worker, uint16_t slot, enum mill_punt_cl
 void mill_own_receive(struct mill_worker *worker, uint16_t slot, enum mill_punt_class class,
                       const uint8_t *frame, uint16_t len, uint16_t l3)
 {
-	uint64_t *drop = worker->if_counters[slot].drop;
-	if (l3 < 14 || l3 > len || !conforms((struct mill_worker_thread *)worker, class))
-		drop[MILL_DROP_PUNT_POLICED]++;
-	else if (!receive(worker, slot, class, frame, len, l3))
-		drop[MILL_DROP_HOST_REFUSED]++;
+	struct mill_iface_counters *counters = &worker->if_counters[slot];
+	if (l3 < 14 || l3 > len) {
+		counters->drop[MILL_DROP_HOST_REFUSED]++;
+	} else if (!conforms((struct mill_worker_thread *)worker, class)) {
+		counters->drop[MILL_DROP_PUNT_POLICED]++;
+		counters->punt_policed[class]++;
+	} else if (!receive(worker, slot, class, frame, len, l3)) {
+		counters->drop[MILL_DROP_HOST_REFUSED]++;
+	}
 }
 
 bool mill_own_wants(struct mill_worker *worker, uint16_t slot, const uint8_t *frame, uint16_t len,

@@ -63,7 +63,7 @@ function fateOf(ir: Ir, fate: Fate): string | undefined {
       if (fate.reason === 'acl') return 'denied';
       return fate.reason.startsWith('martian') ? 'martian' : undefined;
     case 'punt':
-      return fate.class === 'exception' ? undefined : 'host';
+      return fate.class === 'ttl' || fate.class === 'exception' ? undefined : 'host';
     case 'forward': {
       const mac = fate.frame[5]!;
       return mac === 200 ? 'routed' : `diverted ${ir.gateways[mac]!.text}`;

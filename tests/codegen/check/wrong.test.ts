@@ -600,6 +600,13 @@ test(
   "'trie'",
 );
 test(
+  'a rate of packets for the host',
+  wrong,
+  `export default router('r', { interfaces: { ${wan} }, engine: { punt: {\nbgp: -1 } } })`,
+  ['3:6 NM4014'],
+  'packets a second',
+);
+test(
   'FPM for anybody',
   wrong,
   `export default router('r', { interfaces: { ${wan} }, daemon: { fpm: {\nlisten: '0.0.0.0:2620' } } })`,

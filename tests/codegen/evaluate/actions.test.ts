@@ -121,7 +121,7 @@ const rows: Readonly<Record<string, readonly [change: Partial<FramePlan>, said: 
   'before the neighbour is asked': [{ ...to('10.1.2.9'), dport: 81 }, 'drop acl-out both in:0 to-lan out:0'],
   'before the size is looked at': [{ dport: 81, payload: 300 }, 'drop acl-out both in:0 to-lan out:0'],
   'before the TTL is looked at': [{ dport: 81, ttl: 1 }, 'drop acl-out both in:0 to-lan out:0'],
-  'an expired TTL is the kernel’s to answer': [{ ttl: 1 }, 'punt exception both in:0 to-lan out:1'],
+  'an expired TTL is the kernel’s to answer': [{ ttl: 1 }, 'punt ttl both in:0 to-lan out:1'],
   'options of what it judged are not the kernel’s to forward': [
     { options: 1 },
     'forward lan both in:0 to-lan out:1',

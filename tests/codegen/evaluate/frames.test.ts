@@ -150,8 +150,8 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'a frame of 13 bytes': [0, '020000000000020000000c0108', 'drop truncated-frame'],
   'a frame to another station': [0, `020000000099 020000000c01 ${web}`, 'drop other-mac'],
   'an unknown ethertype': [0, `${wan} 88cc 0207`, 'punt local'],
-  ARP: [0, `${wan} 0806 0001`, 'punt neighbour'],
-  'broadcast ARP': [0, 'ffffffffffff 020000000c01 0806 0001', 'punt neighbour'],
+  ARP: [0, `${wan} 0806 0001`, 'punt arp'],
+  'broadcast ARP': [0, 'ffffffffffff 020000000c01 0806 0001', 'punt arp'],
   'a tag where none is carried': [0, `${wan} 8100 0001 ${web}`, 'drop unknown-vlan'],
   'an unknown VLAN': [1, `020000000002 020000000c01 8100 0008 ${web}`, 'drop unknown-vlan'],
   'priority bits are not part of the id': [1, `${office} ${web}`, 'forward metro.a from-wan:2'],
@@ -183,7 +183,7 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
     `020000000001 020000000c01 8100 0000 8100 0000 8100 0000 8100 0000 8100 0007 ${web}`,
     'drop unknown-vlan',
   ],
-  'priority-tagged ARP': [0, `${wan} 8100 c000 0806 0001`, 'punt neighbour'],
+  'priority-tagged ARP': [0, `${wan} 8100 c000 0806 0001`, 'punt arp'],
   'a frame that ends in a tag': [0, `${wan} 8100 00`, 'drop truncated-frame'],
   'a frame that ends in its second tag': [1, `${office} 8100 0005 08`, 'drop truncated-frame'],
   'a frame that ends behind its tag': [1, `${office} 0800`, 'drop ip-header'],
@@ -228,7 +228,7 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'multicast goes to the host': [
     0,
     `${wan} ${v4(out, '224.0.0.9', { body: udp(520), protocol: '11' })}`,
-    'punt control from-wan:3',
+    'punt ospf from-wan:3',
   ],
   'OSPF is refused by the ACL': [
     0,
@@ -238,7 +238,7 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'OSPF where no ACL is': [
     2,
     `${metro} ${v4(out, '224.0.0.5', { body: '0000', protocol: '59' })}`,
-    'punt control',
+    'punt ospf',
   ],
   // ways back to sources
   ...Object.fromEntries(
@@ -291,10 +291,10 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'strict, from a link-local address': [
     3,
     `${strict} ${v6('fe80::9', 'ff02::1', '3a', '8700 0000')}`,
-    'punt neighbour',
+    'punt nd',
   ],
-  'strict, from ::': [3, `${strict} ${v6('::', 'ff02::1', '3a', '8700 0000')}`, 'punt neighbour'],
-  'strict, ARP': [3, `${strict} 0806 0001`, 'punt neighbour'],
+  'strict, from ::': [3, `${strict} ${v6('::', 'ff02::1', '3a', '8700 0000')}`, 'punt nd'],
+  'strict, ARP': [3, `${strict} 0806 0001`, 'punt arp'],
   // rules
   'the first rule that matches': [
     0,
@@ -379,7 +379,7 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
     'punt exception',
   ],
   'no IPv6 route': [2, `${metro} ${v6('2001:db8:7::1', '2001:db8:2::9', '11', udp(9))}`, 'punt exception'],
-  'TTL 1': [0, `${wan} ${v4(out, '10.1.9.9', { ttl: '01', body: tcp(80) })}`, 'punt exception from-wan:2'],
+  'TTL 1': [0, `${wan} ${v4(out, '10.1.9.9', { ttl: '01', body: tcp(80) })}`, 'punt ttl from-wan:2'],
   'TTL 2': [0, `${wan} ${v4(out, '10.1.9.9', { ttl: '02', body: tcp(80) })}`, 'forward metro.a from-wan:2'],
   options: [
     0,
@@ -461,9 +461,11 @@ const rows: Readonly<Record<string, readonly [port: number, frame: string, said:
   'Neighbour Discovery': [
     2,
     `${metro} ${v6('fe80::1', 'ff02::1:ff00:9', '3a', '8700 0000 00000000')}`,
-    'punt neighbour',
+    'punt nd',
   ],
-  BFD: [2, `${metro} ${v6('fe80::1', 'fe80::2', '11', udp(3784))}`, 'punt control'],
+  BGP: [2, `${metro} ${v6('fe80::1', 'fe80::2', '06', tcp(179))}`, 'punt bgp'],
+  RIPng: [2, `${metro} ${v6('fe80::1', 'ff02::9', '11', udp(521))}`, 'punt ospf'],
+  BFD: [2, `${metro} ${v6('fe80::1', 'fe80::2', '11', udp(3784))}`, 'punt bgp'],
   'a mapped source': [
     0,
     `${wan} ${v6('::ffff:10.0.0.1', '2001:db8:1::9', '06', tcp(80))}`,

@@ -355,6 +355,8 @@ struct mill_config *config_make(uint64_t generation, uint32_t n, const char *con
 	config->n_rules = n;
 	config->n_workers = 1;
 	config->worker[0].core = -1;
+	for (uint32_t i = 0; i < MILL_PUNT_CLASSES; i++)
+		config->punt_rate[i] = i >= MILL_PUNT_TTL ? 1000 : 20000;
 	for (uint32_t i = 0; i < n; i++) {
 		snprintf(config->port[i].name, MILL_NAME_SIZE, "p%u", i);
 		snprintf(config->port[i].spec, MILL_SPEC_SIZE, "%s", specs[i]);

@@ -58,7 +58,7 @@ static inline bool mill_not_ip(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_is_tag(p->ethertype))
 		return mill_drop(w, p, MILL_DROP_UNKNOWN_VLAN);
-	return mill_punt(w, p, p->ethertype == MILL_ETHER_ARP ? MILL_PUNT_NEIGHBOUR : MILL_PUNT_LOCAL);
+	return mill_punt(w, p, p->ethertype == MILL_ETHER_ARP ? MILL_PUNT_ARP : MILL_PUNT_LOCAL);
 }
 
 /* The frame came in on logical interface `local`. True: an IP packet in order, for rules and routes to decide. */

@@ -159,7 +159,7 @@ static inline bool mill_may_forward(struct mill_worker *w, struct mill_packet *p
 	if (p->link_group) /* RFC 1812 §5.3.4: what came by link broadcast is not forwarded */
 		return mill_drop(w, p, MILL_DROP_OTHER_MAC);
 	if (mill_ttl(p) <= 1) /* RFC 1812 §5.3.1 */
-		return mill_punt(w, p, MILL_PUNT_EXCEPTION);
+		return mill_punt(w, p, MILL_PUNT_TTL);
 	if (p->options && !diverted)
 		return mill_punt(w, p, MILL_PUNT_EXCEPTION);
 	if (p->family == 6 && (mill_link_local(&p->src6) || (p->src6.high | p->src6.low) == 0)) {
