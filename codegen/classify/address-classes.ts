@@ -11,12 +11,16 @@ interface Span {
   readonly class: number;
 }
 
+/** The class of a node, which is its number where nothing else is said. */
+export type ClassOf = (node: number) => number;
+
 /** Where the class changes, ascending, the first at address 0. */
-export function spans(tree: PrefixTree, width: number): readonly Span[] {
+function spans(tree: PrefixTree, width: number, classOf: ClassOf): readonly Span[] {
   const found: Span[] = [];
   const put = (from: bigint, node: number) => {
     if (found.at(-1)?.from === from) found.pop();
-    if (found.at(-1)?.class !== node) found.push({ from, class: node });
+    const one = classOf(node);
+    if (found.at(-1)?.class !== one) found.push({ from, class: one });
   };
   const open: number[] = [];
   const behind = (node: number) => tree.bits[node]! + (1n << BigInt(width - tree.length[node]!));
@@ -38,8 +42,8 @@ export interface Trie4 {
   readonly low: Uint16Array;
 }
 
-export function trie4(tree: PrefixTree): Trie4 {
-  const list = spans(tree, 32);
+export function trie4(tree: PrefixTree, classOf: ClassOf): Trie4 {
+  const list = spans(tree, 32, classOf);
   const from = Float64Array.from(list, (one) => Number(one.from));
   const low = new Level();
   const middle = new Level();
@@ -115,8 +119,8 @@ export interface Search6 {
 const node = 8;
 const half = (1n << 64n) - 1n;
 
-export function search6(tree: PrefixTree): Search6 {
-  const groups = byUpperHalf(spans(tree, 128));
+export function search6(tree: PrefixTree, classOf: ClassOf): Search6 {
+  const groups = byUpperHalf(spans(tree, 128, classOf));
   const lows: bigint[] = [];
   const uppers = groups.flatMap(({ high, changes }) => {
     const first = BigInt(lows.length / 2);

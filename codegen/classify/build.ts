@@ -13,13 +13,13 @@
  * destination and the others each get their own, whose products do not multiply; the first of their answers counts.
  */
 import type { Family } from '../../dsl/model.js';
-import { type Search6, search6, type Trie4, trie4 } from './address-classes.js';
+import { type ClassOf, type Search6, search6, type Trie4, trie4 } from './address-classes.js';
 import { type BundleAnswers, BundleRows, bundleAnswers, columnsOf } from './bundle-answers.js';
 import { bundle, layOut } from './bundles.js';
 import { containment } from './containment.js';
 import { type ClassifierInput, type Entry, mostClasses, type PortTest, TooLarge } from './input.js';
-import { Leaves } from './leaves.js';
-import { type PairTable, type Placed, pairTable } from './pairs.js';
+import { Leaves, lineBytes } from './leaves.js';
+import { leafOf, type PairTable, type Placed, pairTable } from './pairs.js';
 import { type PortClasses, pageBits, portClasses } from './ports.js';
 import { type PrefixTree, prefixTree } from './tree.js';
 
@@ -31,6 +31,8 @@ export interface Group {
   readonly source: boolean;
   readonly destination: boolean;
   readonly pairs: PairTable;
+  /** Classes of addresses are lines of leaves. */
+  readonly direct: boolean;
 }
 
 export interface Classifier {
@@ -98,13 +100,22 @@ export function buildClassifier(input: ClassifierInput): Classifier {
     source: groups.some((one) => one.source),
     destination: groups.some((one) => one.destination),
   };
+  // Where one address alone decides, its class is the line itself.
+  const direct =
+    groups.length === 1 && used.source !== used.destination && bytes.length / lineBytes <= mostClasses;
+  const { pairs } = groups[0] ?? {};
+  const sourceClass: ClassOf = (node) => (direct ? first[leafOf(pairs!, node, 0)]! : node);
+  const destinationClass: ClassOf = (node) => (direct ? first[leafOf(pairs!, 0, node)]! : node);
   return {
     family: input.family,
-    ...(used.source && { source: addressClasses(source, input.family) }),
-    ...(used.destination && { destination: addressClasses(destination, input.family) }),
+    ...(used.source && { source: addressClasses(source, input.family, sourceClass) }),
+    ...(used.destination && {
+      destination: addressClasses(destination, input.family, destinationClass),
+    }),
     ports,
     groups: groups.map((group) => ({
       ...group,
+      direct,
       pairs: { ...group.pairs, blocks: group.pairs.blocks.map((leaf) => first[leaf]!) },
     })),
     lines: bytes,
@@ -181,6 +192,8 @@ function place(entry: Entry, number: number, source: PrefixTree, destination: Pr
   };
 }
 
-function addressClasses(tree: PrefixTree, family: Family): AddressClasses {
-  return family === 4 ? { kind: 'trie4', trie: trie4(tree) } : { kind: 'search6', search: search6(tree) };
+function addressClasses(tree: PrefixTree, family: Family, classOf: ClassOf): AddressClasses {
+  return family === 4
+    ? { kind: 'trie4', trie: trie4(tree, classOf) }
+    : { kind: 'search6', search: search6(tree, classOf) };
 }

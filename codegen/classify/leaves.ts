@@ -9,7 +9,7 @@ import { pageBits } from './ports.js';
 
 /** Slots of a line; the last one says whether it is worth reading on. runtime/engine/include/netmill/classify.h */
 const slots = 15;
-const lineBytes = 64;
+export const lineBytes = 64;
 /** Marks an entry whose predicate is still to be asked. */
 const residualMark = 0x8000;
 

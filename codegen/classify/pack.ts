@@ -30,10 +30,10 @@ export function packClassifier(made: Classifier): Packed {
   const portRows = sources && sections.put(sources.rows);
   const lines = sections.put(made.lines);
   const { bundles } = made;
-  const pairs = made.groups.map(({ source, destination, pairs }) => {
-    const index = sections.put(pairs.index);
-    const blocks = sections.put(pairs.blocks);
-    return `{${[index, blocks, pairs.columns, pairs.shift, source, destination].join(', ')}}`;
+  const pairs = made.groups.map(({ source, destination, pairs, direct }) => {
+    const index = direct ? 0 : sections.put(pairs.index);
+    const blocks = direct ? 0 : sections.put(pairs.blocks);
+    return `{${[index, blocks, pairs.columns, pairs.shift, source, destination, direct].join(', ')}}`;
   });
   const members = {
     source: `{${source.at.join(', ')}}`,

@@ -57,6 +57,11 @@ export function pairTable(
   return { shift, columns: table.columns, index: table.index, blocks: table.blocks() };
 }
 
+export function leafOf({ shift, columns, index, blocks }: PairTable, row: number, column: number): number {
+  const block = index[row * columns + (column >>> shift)]!;
+  return blocks[(block << shift) | (column & ((1 << shift) - 1))]!;
+}
+
 function byNode(placed: readonly Placed[], size: number): Placed[][] {
   const own: Placed[][] = Array.from({ length: size }, () => []);
   for (const one of placed) for (const node of size === 1 ? [0] : one.from) own[node]!.push(one);

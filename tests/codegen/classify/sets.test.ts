@@ -43,6 +43,8 @@ const sets: Readonly<Record<string, () => readonly Filter[]>> = {
   'services of few networks': () => drawnFilters(styles.services, 3000, 3),
   // Bands of source ports.
   'ranges on both sides': () => drawnFilters(styles.ranges, 1500, 3),
+  // One address alone: its class is the line.
+  'destinations alone': () => drawnFilters(styles.destinations, 1000, 3),
   'one rule': () => readSet('acl1_1k').slice(0, 1),
   'no rule': () => [],
 };
@@ -62,6 +64,7 @@ const ipv6: Readonly<Record<string, () => readonly Filter[]>> = {
   // Hosts, so that upper halves have several lower ones.
   'a drawn set with hosts': () => drawnFilters(styles.ipc, 1500, 7, 6),
   'services of few networks': () => drawnFilters(styles.services, 1500, 3, 6),
+  'sources alone': () => drawnFilters(styles.sources, 1000, 3, 6),
   'one rule': () => asIpv6(readSet('acl1_1k').slice(0, 1)),
 };
 

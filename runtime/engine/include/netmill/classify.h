@@ -222,6 +222,12 @@ MILL_CLASSIFY_INLINE void mill_seek_pairs(const struct mill_classifier *c, const
 		const struct mill_pairs *pairs = &c->pairs[g];
 		if (!pairs->source && !pairs->destination)
 			continue; /* one leaf */
+		if (pairs->direct) {
+			s->line[g] = MILL_TABLE(c, struct mill_line, c->lines) +
+			             (pairs->source ? source : s->destination);
+			__builtin_prefetch(s->line[g]);
+			continue;
+		}
 		const size_t at = (pairs->source ? (size_t)source * pairs->columns : 0) +
 		                  (pairs->destination ? s->destination >> pairs->shift : 0);
 		s->index[g] = MILL_TABLE(c, uint32_t, pairs->index) + at;
@@ -233,6 +239,8 @@ MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, stru
 {
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		const struct mill_pairs *pairs = &c->pairs[g];
+		if (pairs->direct)
+			continue;
 		if (!pairs->source && !pairs->destination) {
 			const uint32_t block = *MILL_TABLE(c, uint32_t, pairs->index);
 			s->leaf[g] = MILL_TABLE(c, uint32_t, pairs->blocks) + ((size_t)block << pairs->shift);
@@ -248,6 +256,8 @@ MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, stru
 MILL_CLASSIFY_INLINE void mill_seek_lines(const struct mill_classifier *c, struct mill_sought *s)
 {
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
+		if (c->pairs[g].direct)
+			continue;
 		s->line[g] = MILL_TABLE(c, struct mill_line, c->lines) + *s->leaf[g];
 		__builtin_prefetch(s->line[g]);
 	}

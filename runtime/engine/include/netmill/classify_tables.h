@@ -45,6 +45,7 @@ struct mill_pairs {
 	uint32_t columns; /* blocks of a row of the index */
 	uint8_t shift;    /* log2 of a block's columns */
 	bool source, destination;
+	bool direct; /* one of them, whose class is the line */
 };
 
 struct mill_classifier {
