@@ -2,6 +2,7 @@
 import type { LogicalInterface, PortConfig, Router } from '../../dsl/model.js';
 import { inside } from '../../dsl/origin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { dpdkBesideKernel } from './dpdk-spec.js';
 import { netmapDevice } from './netmap-spec.js';
 import { splitSpec } from './ports.js';
 import { error } from './report.js';
@@ -49,7 +50,7 @@ function cannotBeKernel(port: PortConfig, carried: readonly LogicalInterface[]):
   if (port.fallback !== 'kernel') return [];
   const { kind, rest } = splitSpec(port.spec);
   const virtual =
-    kind === 'pipe' || kind === 'pcap' || (kind === 'netmap' && netmapDevice(rest) === undefined);
+    ['pipe', 'pcap', 'dpdk'].includes(kind) || (kind === 'netmap' && netmapDevice(rest) === undefined);
   const tap = carried.find((one) => one.host === 'tap' || one.encapsulation.kind !== 'untagged');
   const none = carried.find((one) => one.host === 'none');
   const why = virtual
@@ -70,14 +71,23 @@ function cannotBeKernel(port: PortConfig, carried: readonly LogicalInterface[]):
   ];
 }
 
-/** With the last process that has a netmap port open, its device is the kernel's again, which forwards. */
+/**
+ * With the last process that has a netmap port open, its device is the kernel's again, which forwards; what a DPDK port
+ * takes from beside the kernel, the kernel has all the time.
+ */
 function cannotBeDrop(port: PortConfig): readonly Diagnostic[] {
+  if (port.fallback !== 'drop') return [];
   const { kind, rest } = splitSpec(port.spec);
-  if (port.fallback !== 'drop' || kind !== 'netmap' || netmapDevice(rest) === undefined) return [];
+  const netmap = kind === 'netmap' ? netmapDevice(rest) : undefined;
+  const beside = kind === 'dpdk' ? dpdkBesideKernel(rest) : undefined;
+  const device = netmap ?? beside;
+  if (device === undefined) return [];
   return [
     error('NM4020', inside(port.origin, 'fallback'), `'${port.name}' cannot stay shut when nobody forwards`, {
-      expected: "fallback: 'kernel' on a netmap port of a device, which is the kernel's when netmill is dead",
-      fix: `say port: 'xdp:${netmapDevice(rest)}', or fallback: 'kernel'.`,
+      expected: netmap
+        ? "fallback: 'kernel' on a netmap port of a device, which is the kernel's when netmill is dead"
+        : `a port that takes packets from the kernel: this one gets copies of what '${device}' receives`,
+      fix: `say port: 'xdp:${device}'${netmap ? ", or fallback: 'kernel'" : ''}.`,
     }),
   ];
 }

@@ -2,6 +2,7 @@
 import type { Encapsulation, PortConfig, Router } from '../../dsl/model.js';
 import { inside } from '../../dsl/origin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { dpdkDevice, dpdkPattern } from './dpdk-spec.js';
 import { limits } from './limits.js';
 import { netmapPattern } from './netmap-spec.js';
 import { duplicates, error } from './report.js';
@@ -31,6 +32,10 @@ const patterns: Readonly<Record<string, readonly [RegExp, string]>> = {
     "an interface 'netmap:ix0', one ring 'netmap:ix0-2', a receive queue 'netmap:ix0-2/R', host rings 'netmap:ix0^', a monitor 'netmap:ix0/rt', a VALE port 'netmap:vale0:p' or a pipe 'netmap:x{1'",
   ],
   xdp: [/^(?!\.{1,2}$)[^\s/:,]{1,15}$/, "the name of a network device, at most 15 characters: 'xdp:eth0'"],
+  dpdk: [
+    dpdkPattern,
+    "DPDK's devargs, with rings=N for 1 to 16 pairs of queues: 'dpdk:0000:03:00.0,rings=2' or 'dpdk:net_tap0,iface=t0'",
+  ],
   pipe: [/^[A-Za-z0-9_.-]{1,64}$/, "a name of letters, digits, '.', '_' and '-': 'pipe:left'"],
   pcap: [/^[^,\s]*,[^,\s]*$/, "two files, either may be left out: 'pcap:in.pcap,out.pcap'"],
 };
@@ -80,7 +85,7 @@ export function busyPollOf(router: Router, port: PortConfig): boolean {
 function duplicateSpecs(router: Router): readonly Diagnostic[] {
   const key = (port: PortConfig) => {
     const { kind, rest } = splitSpec(port.spec);
-    return `${kind}:${rest}`;
+    return `${kind}:${kind === 'dpdk' ? dpdkDevice(rest) : rest}`;
   };
   return duplicates(
     router.ports.filter((port) => port.spec !== ''),

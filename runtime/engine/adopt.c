@@ -145,8 +145,11 @@ static void adopt_port(struct mill_engine *engine, const struct mill_port_config
 				    &engine->region,
 				    mill_region_find_ring(&engine->region, config->slot, kind, ring));
 	mill_region_free_kernel(&engine->region, config->slot);
-	if (!mill_port_start(engine, config, NULL, &error))
-		mill_log("port %s is lost: %s", config->name, error.text);
+	if (mill_port_start(engine, config, NULL, &error))
+		return;
+	mill_log("port %s is lost: %s", config->name, error.text);
+	engine->state->port[config->slot].flags = 0;
+	mill_fib_port_down(engine->fib, config->slot, true);
 }
 
 static void adopt_taps(struct mill_engine *engine, const struct mill_config *config)

@@ -12,15 +12,16 @@
 static const struct mill_port_ops *back_end(const struct mill_port_config *config, struct mill_error *error)
 {
 	const char *spec = config->spec;
-	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_xdp, &mill_port_pipe,
-	                                                  &mill_port_pcap};
+	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_xdp, &mill_port_dpdk,
+	                                                  &mill_port_pipe, &mill_port_pcap};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		const size_t n = strlen(all[i]->kind);
 		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
 			return all[i];
 	}
 	mill_fail(error, EINVAL,
-	          "port %s: '%s' names no back end of this engine: expected netmap:, xdp:, pipe: or pcap:",
+	          "port %s: '%s' names no back end of this engine: expected netmap:, xdp:, dpdk:, pipe: or "
+	          "pcap:",
 	          config->name, spec);
 	return NULL;
 }

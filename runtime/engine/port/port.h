@@ -94,4 +94,5 @@ struct mill_port_ops {
 	uint32_t (*held_fds)(struct mill_port *, struct mill_held_fd *, uint32_t max);
 };
 
-extern const struct mill_port_ops mill_port_netmap, mill_port_xdp, mill_port_pipe, mill_port_pcap;
+extern const struct mill_port_ops mill_port_netmap, mill_port_xdp, mill_port_dpdk, mill_port_pipe,
+    mill_port_pcap;

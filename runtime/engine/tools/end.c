@@ -18,7 +18,8 @@ void mill_log(const char *format, ...)
 
 static const struct mill_port_ops *back_end(const char *spec)
 {
-	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_xdp, &mill_port_pcap};
+	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_xdp, &mill_port_dpdk,
+	                                                  &mill_port_pcap};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		const size_t n = strlen(all[i]->kind);
 		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
@@ -59,7 +60,8 @@ bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *r
 	struct mill_port *port = &end->port;
 	port->ops = back_end(spec);
 	if (port->ops == NULL) {
-		mill_fail(error, EINVAL, "'%s' names no port: expected netmap:, xdp:, pipe: or pcap:", spec);
+		mill_fail(error, EINVAL,
+		          "'%s' names no port: expected netmap:, xdp:, dpdk:, pipe: or pcap:", spec);
 		return false;
 	}
 	if (strlen(spec) >= sizeof(port->config.spec)) {

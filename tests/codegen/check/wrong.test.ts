@@ -536,6 +536,34 @@ test(
   'stay shut',
 );
 test(
+  'fallback to the kernel of a DPDK port',
+  wrong,
+  ports("a: { port: 'dpdk:net_tap0,iface=t0', fallback: 'kernel' }"),
+  ['3:48 NM4010'],
+  'a dpdk port has no device',
+);
+test(
+  'fallback drop beside the kernel',
+  wrong,
+  ports("a: { port: 'dpdk:net_af_packet0,iface=eth0', fallback: 'drop' }"),
+  ['3:56 NM4020'],
+  'stay shut',
+);
+test(
+  'devargs that are none',
+  wrong,
+  ports("a: { port: 'dpdk:' }, b: { port: 'dpdk:net_tap0,' }, c: { port: 'dpdk:net_tap1,rings=17' }"),
+  ['3:12 NM4007', '3:34 NM4007', '3:65 NM4007'],
+  'is not a port specification',
+);
+test(
+  'a DPDK device twice',
+  wrong,
+  ports("a: { port: 'dpdk:net_tap0,iface=t0' }, b: { port: 'dpdk:vdev:net_tap0,iface=t1' }"),
+  ['3:51 NM4002'],
+  'are the same',
+);
+test(
   'busy polling of a pipe',
   wrong,
   ports("a: { port: 'pipe:x', busyPoll: true }"),

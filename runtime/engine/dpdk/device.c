@@ -1,0 +1,316 @@
+/*
+ * A device of DPDK's, from its devargs to its queues: found or made (rte_dev_probe), configured with as many pairs of
+ * queues as the port has rings and no offload but spreading flows, started, and all of that undone.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include "dpdk/dpdk.h"
+
+/* --- what is asked for ---------------------------------------------------------------------------------- */
+
+static bool is_one_of(const char *driver, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(driver, *names) == 0)
+			return true;
+	return false;
+}
+
+/* `net_tap` of `net_tap0` or `vdev:net_tap0`; nothing of an address on a bus. */
+static void find_driver(struct mill_dpdk_spec *spec)
+{
+	const char *name = spec->devargs;
+	if (strncmp(name, "vdev:", 5) == 0)
+		name += 5;
+	size_t n = strcspn(name, ",");
+	if (memchr(name, ':', n) != NULL || memchr(name, '.', n) != NULL)
+		return;
+	while (n > 0 && isdigit((unsigned char)name[n - 1]))
+		n--;
+	snprintf(spec->driver, sizeof(spec->driver), "%.*s", (int)n, name);
+}
+
+static bool has_key(const struct mill_dpdk_spec *spec, const char *key)
+{
+	const char *at = spec->devargs;
+	const size_t n = strlen(key);
+	while ((at = strchr(at, ',')) != NULL)
+		if (strncmp(++at, key, n) == 0 && at[n] == '=')
+			return true;
+	return false;
+}
+
+/* What follows from the driver. */
+static void complete(struct mill_dpdk_spec *spec)
+{
+	static const char *const without_address[] = {"net_tap", "net_memif", "net_ring", "net_null", NULL};
+	const bool af_packet = strcmp(spec->driver, "net_af_packet") == 0;
+	const bool pcap = strcmp(spec->driver, "net_pcap") == 0;
+	spec->keeps_mac =
+	    !is_one_of(spec->driver, without_address) || has_key(spec, "mac") || has_key(spec, "remote");
+	spec->beside_kernel =
+	    af_packet ||
+	    (pcap && (has_key(spec, "iface") || has_key(spec, "rx_iface") || has_key(spec, "rx_iface_in")));
+	/* Its default would be larger than a packet buffer. */
+	if (af_packet && !has_key(spec, "framesz")) {
+		const size_t n = strlen(spec->devargs);
+		snprintf(spec->devargs + n, sizeof(spec->devargs) - n, ",framesz=%u", MILL_DPDK_FRAME);
+	}
+}
+
+static bool take_rings(struct mill_dpdk_spec *spec, const char *value)
+{
+	char *end;
+	const unsigned long n = strtoul(value, &end, 10);
+	spec->rings = (uint16_t)n;
+	return *value != '\0' && *end == '\0' && n >= 1 && n <= MILL_MAX_RINGS;
+}
+
+bool mill_dpdk_parse(const struct mill_port_config *config, struct mill_dpdk_spec *spec,
+                     struct mill_error *error)
+{
+	char text[MILL_SPEC_SIZE], *rest = text;
+	size_t n = 0;
+	bool ok = true;
+	memset(spec, 0, sizeof(*spec));
+	snprintf(text, sizeof(text), "%s", config->spec + strlen("dpdk:"));
+	for (const char *word; (word = strsep(&rest, ",")) != NULL;) {
+		if (n > 0 && strncmp(word, "rings=", 6) == 0)
+			ok &= take_rings(spec, word + 6);
+		else
+			n += (size_t)snprintf(spec->devargs + n, sizeof(spec->devargs) - n, "%s%s",
+			                      n > 0 ? "," : "", word);
+	}
+	find_driver(spec);
+	complete(spec);
+	if (ok && n > 0 && spec->devargs[0] != ',')
+		return true;
+	mill_fail(error, EINVAL,
+	          "port %s: expected dpdk:DEVARGS, with rings=N for 1 to %u pairs of queues, as "
+	          "'dpdk:0000:03:00.0,rings=2' or 'dpdk:net_tap0,iface=t0', got '%s'",
+	          config->name, MILL_MAX_RINGS, config->spec);
+	return false;
+}
+
+/* --- finding it ----------------------------------------------------------------------------------------- */
+
+static bool said_no(const struct mill_port *port, struct mill_error *error, int code, const char *what)
+{
+	mill_fail(error, code > 0 ? code : EIO, "port %s (%s): %s: %s%s", port->config.name,
+	          port->config.spec, what, rte_strerror(code), mill_dpdk_said());
+	return false;
+}
+
+/* Those that were not there before; returns how many. */
+static uint32_t find_new(const bool *before, uint16_t *id)
+{
+	uint32_t n = 0;
+	uint16_t i;
+	RTE_ETH_FOREACH_DEV(i)
+	if (!before[i] && n++ == 0)
+		*id = i;
+	return n;
+}
+
+/* `net_tap0` of `vdev:net_tap0,iface=t0`. */
+static void name_of(const struct mill_dpdk_spec *spec, char name[RTE_ETH_NAME_MAX_LEN])
+{
+	const char *start = spec->devargs;
+	if (strncmp(start, "vdev:", 5) == 0)
+		start += 5;
+	else if (strncmp(start, "pci:", 4) == 0)
+		start += 4;
+	snprintf(name, RTE_ETH_NAME_MAX_LEN, "%.*s", (int)strcspn(start, ","), start);
+}
+
+bool mill_dpdk_probe(struct mill_port *port, struct mill_error *error)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	bool before[RTE_MAX_ETHPORTS] = {false};
+	struct rte_eth_dev_info info;
+	char name[RTE_ETH_NAME_MAX_LEN];
+	uint16_t i;
+	name_of(&dpdk->spec, name);
+	if (rte_eth_dev_get_port_by_name(name, &i) == 0)
+		return said_no(port, error, EBUSY, "another port has this device");
+	RTE_ETH_FOREACH_DEV(i)
+	before[i] = true;
+	const int code = -rte_dev_probe(dpdk->spec.devargs);
+	if (code != 0)
+		return said_no(port, error, code, "no device is made of these devargs");
+	const uint32_t n = find_new(before, &dpdk->id);
+	if (n == 0) {
+		if (dpdk->spec.driver[0] != '\0')
+			(void)rte_eal_hotplug_remove("vdev", name);
+		return said_no(port, error, ENODEV, "this is no network device, or another port's");
+	}
+	dpdk->probed = true;
+	if (n > 1)
+		return said_no(port, error, ENOTUNIQ,
+		               "these devargs make several ports; name one (representor=…)");
+	const int asked = -rte_eth_dev_info_get(dpdk->id, &info);
+	if (asked != 0)
+		return said_no(port, error, asked, "asking for the device");
+	dpdk->ifindex = info.if_index;
+	if (dpdk->ifindex != 0 && if_indextoname(dpdk->ifindex, dpdk->ifname) == NULL)
+		dpdk->ifindex = 0;
+	return true;
+}
+
+/* --- queues --------------------------------------------------------------------------------------------- */
+
+/* Drivers of which the devargs say how many queues there are; each of them receives, whether it is read or not. */
+static uint16_t default_rings(const struct mill_dpdk *dpdk, const struct rte_eth_dev_info *info)
+{
+	static const char *const exact[] = {"net_af_packet", "net_af_xdp", "net_pcap", NULL};
+	return is_one_of(dpdk->spec.driver, exact) ? info->max_rx_queues : 1;
+}
+
+static bool count_rings(struct mill_port *port, const struct rte_eth_dev_info *info, struct mill_error *error)
+{
+	const struct mill_dpdk *dpdk = port->backend;
+	const uint16_t wanted = dpdk->spec.rings != 0 ? dpdk->spec.rings : default_rings(dpdk, info);
+	if (wanted < 1 || wanted > info->max_rx_queues || wanted > MILL_MAX_RINGS ||
+	    info->max_tx_queues < 1) {
+		mill_fail(error, EINVAL,
+		          "port %s (%s): it would have %u rings: the device has %u queues to receive and %u "
+		          "to send, and a port 1 to %u rings; say rings=N",
+		          port->config.name, port->config.spec, wanted, info->max_rx_queues,
+		          info->max_tx_queues, MILL_MAX_RINGS);
+		return false;
+	}
+	port->rx_rings = wanted;
+	port->tx_rings = wanted < info->max_tx_queues ? wanted : info->max_tx_queues;
+	return true;
+}
+
+bool mill_dpdk_plan(struct mill_port *port, struct mill_error *error)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = {0};
+	int code = -rte_eth_dev_info_get(dpdk->id, &info);
+	if (code != 0)
+		return said_no(port, error, code, "asking for the device");
+	if (!count_rings(port, &info, error))
+		return false;
+	if (port->rx_rings > 1) {
+		conf.rx_adv_conf.rss_conf.rss_hf =
+		    info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+		if (conf.rx_adv_conf.rss_conf.rss_hf != 0)
+			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	}
+	code = -rte_eth_dev_configure(dpdk->id, port->rx_rings, port->tx_rings, &conf);
+	if (code != 0)
+		return said_no(port, error, code, "giving the device its queues");
+	dpdk->rx_descriptors = dpdk->tx_descriptors = MILL_DPDK_DESCRIPTORS;
+	code = -rte_eth_dev_adjust_nb_rx_tx_desc(dpdk->id, &dpdk->rx_descriptors, &dpdk->tx_descriptors);
+	return code == 0 || said_no(port, error, code, "sizing its queues");
+}
+
+/* What a real device reads and writes by itself. */
+static bool map_memory(struct mill_port *port, const struct rte_eth_dev_info *info, struct mill_error *error)
+{
+	const struct mill_dpdk *dpdk = port->backend;
+	const struct mill_region *region = port->region;
+	if (dpdk->spec.driver[0] != '\0' ||
+	    rte_dev_dma_map(info->device, region->buffers, (uint64_t)(uintptr_t)region->buffers,
+	                    (size_t)region->n_bufs * MILL_BUF_SIZE) == 0 ||
+	    rte_errno == EEXIST)
+		return true;
+	return said_no(port, error, rte_errno,
+	               "the device cannot reach the packet memory; bind it to vfio-pci, with an IOMMU");
+}
+
+static bool set_up_queues(struct mill_port *port, const struct rte_eth_dev_info *info,
+                          struct mill_error *error)
+{
+	const struct mill_dpdk *dpdk = port->backend;
+	const unsigned socket = (unsigned)rte_eth_dev_socket_id(dpdk->id);
+	int code = 0;
+	for (uint16_t q = 0; code == 0 && q < port->rx_rings; q++)
+		code = -rte_eth_rx_queue_setup(dpdk->id, q, dpdk->rx_descriptors, socket,
+		                               &info->default_rxconf, mill_dpdk_mempool);
+	for (uint16_t q = 0; code == 0 && q < port->tx_rings; q++)
+		code =
+		    -rte_eth_tx_queue_setup(dpdk->id, q, dpdk->tx_descriptors, socket, &info->default_txconf);
+	return code == 0 || said_no(port, error, code, "setting up its queues");
+}
+
+/* A device beside the kernel: frames must come as they were on the wire. */
+static bool switch_offloads(struct mill_port *port, struct mill_error *error)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	if (!dpdk->spec.beside_kernel || dpdk->ifindex == 0)
+		return true;
+	dpdk->device = (struct mill_netdev){.kind = "dpdk",
+	                                    .ifname = dpdk->ifname,
+	                                    .rundir = port->rundir,
+	                                    .ifindex = dpdk->ifindex,
+	                                    .changes = &dpdk->changes,
+	                                    .tags_may_hide = true};
+	mill_netdev_recall(&dpdk->device);
+	return mill_offloads_apply(&dpdk->device, port->config.offloads_off | MILL_OFF_GRO | MILL_OFF_LRO,
+	                           error);
+}
+
+bool mill_dpdk_run(struct mill_port *port, struct mill_error *error)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct rte_eth_dev_info info;
+	int code = -rte_eth_dev_info_get(dpdk->id, &info);
+	if (code != 0)
+		return said_no(port, error, code, "asking for the device");
+	if (!map_memory(port, &info, error) || !switch_offloads(port, error) ||
+	    !set_up_queues(port, &info, error))
+		return false;
+	code = -rte_eth_dev_start(dpdk->id);
+	if (code != 0)
+		return said_no(port, error, code, "starting the device");
+	dpdk->started = true;
+	/* Interfaces may have addresses of their own, and routers listen to groups. */
+	if (rte_eth_promiscuous_enable(dpdk->id) != 0)
+		(void)rte_eth_allmulticast_enable(dpdk->id);
+	return true;
+}
+
+void mill_dpdk_release(struct mill_port *port)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct rte_eth_dev_info info;
+	if (!dpdk->probed)
+		return;
+	struct rte_device *device = rte_eth_dev_info_get(dpdk->id, &info) == 0 ? info.device : NULL;
+	if (dpdk->started) {
+		(void)rte_eth_promiscuous_disable(dpdk->id);
+		mill_dpdk_drain(port);
+		(void)rte_eth_dev_stop(dpdk->id);
+	}
+	(void)rte_eth_dev_close(dpdk->id);
+	if (device != NULL)
+		(void)rte_dev_remove(device);
+	if (dpdk->device.changes != NULL)
+		mill_netdev_restore(&dpdk->device);
+	dpdk->probed = dpdk->started = false;
+}
+
+bool mill_dpdk_has_carrier(const struct mill_dpdk *dpdk)
+{
+	struct rte_eth_link link = {0};
+	struct ifreq ifr = {0};
+	char ifname[IF_NAMESIZE];
+	if (rte_eth_link_get_nowait(dpdk->id, &link) != 0 || link.link_status == RTE_ETH_LINK_DOWN)
+		return false;
+	if (dpdk->ifindex == 0)
+		return true;
+	/* Some drivers say "up" whatever the kernel's device does. */
+	return if_indextoname(dpdk->ifindex, ifname) != NULL &&
+	       mill_netdev_request(ifname, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) != 0 &&
+	       (ifr.ifr_flags & IFF_RUNNING) != 0;
+}

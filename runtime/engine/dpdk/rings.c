@@ -1,0 +1,234 @@
+/*
+ * Packets of dpdk: ports. A received mbuf's buffer goes into the RX ring and the slot's free one to the pool; what is sent goes
+ * by the mbuf of its buffer, and the slot has a free one of the pool at once: nothing is copied here. (Devices that are a
+ * socket or shared memory copy themselves.) An mbuf that is not one of ours, or is shared, is copied.
+ */
+#include <string.h>
+#include "dpdk/dpdk.h"
+#include "ring_sync.h"
+
+#define TAG_BYTES    4u
+#define DRAIN_ROUNDS 1024
+
+static uint32_t index_of(const struct mill_region *region, const struct rte_mbuf *mbuf)
+{
+	return (uint32_t)(((const uint8_t *)mbuf->buf_addr - region->buffers) / MILL_BUF_SIZE);
+}
+
+static bool is_ours(const struct rte_mbuf *mbuf)
+{
+	return mbuf->pool == mill_dpdk_mempool && rte_mbuf_refcnt_read(mbuf) == 1;
+}
+
+/* As the pool wants it, and as it is sent. */
+static void reset(struct rte_mbuf *mbuf)
+{
+	mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
+	mbuf->next = NULL;
+	mbuf->nb_segs = 1;
+	mbuf->tx_offload = 0;
+}
+
+/* A tag that the device, or the kernel behind it, has taken out of the frame: of a type that nobody knows any more. */
+static void put_tag_back(struct rte_mbuf *mbuf)
+{
+	const uint16_t tag[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(mbuf->vlan_tci)};
+	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *) - TAG_BYTES;
+	memmove(frame, frame + TAG_BYTES, 2 * RTE_ETHER_ADDR_LEN);
+	memcpy(frame + 2 * RTE_ETHER_ADDR_LEN, tag, sizeof(tag));
+	mbuf->data_off -= TAG_BYTES;
+	mbuf->data_len += TAG_BYTES;
+	mbuf->pkt_len += TAG_BYTES;
+}
+
+static bool is_frame(struct rte_mbuf *mbuf)
+{
+	if (mbuf->nb_segs != 1 || mbuf->data_len < RTE_ETHER_HDR_LEN)
+		return false;
+	if ((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) {
+		if (mbuf->data_off < TAG_BYTES)
+			return false;
+		put_tag_back(mbuf);
+	}
+	return mbuf->data_off + mbuf->data_len <= MILL_BUF_SIZE;
+}
+
+/* The packet into the slot. Returns the mbuf whose buffer is free now. */
+static struct rte_mbuf *take(const struct mill_port *port, const struct netmap_ring *rx,
+                             struct netmap_slot *slot, struct rte_mbuf *mbuf)
+{
+	struct rte_mbuf *freed = mbuf;
+	slot->len = mbuf->data_len;
+	if (is_ours(mbuf)) {
+		freed = mill_dpdk_mbuf[slot->buf_idx];
+		slot->buf_idx = index_of(port->region, mbuf);
+		slot->flags = NS_BUF_CHANGED;
+		mill_slot_set_offset(rx, slot, mbuf->data_off);
+		return freed;
+	}
+	slot->flags = 0;
+	mill_slot_set_offset(rx, slot, RTE_PKTMBUF_HEADROOM);
+	memcpy(mill_ring_buffer(rx, slot), rte_pktmbuf_mtod(mbuf, const void *), slot->len);
+	return freed;
+}
+
+/* A burst of the device's; returns how many came. */
+static uint32_t receive(struct mill_port *port, uint32_t index, struct netmap_ring *rx)
+{
+	const struct mill_dpdk *dpdk = port->backend;
+	struct rte_mbuf *mbuf[MILL_BURST], *freed[MILL_BURST];
+	const uint16_t n = rte_eth_rx_burst(dpdk->id, (uint16_t)index, mbuf, MILL_BURST);
+	uint32_t n_freed = 0, packets = 0;
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *none = mbuf[i];
+		if (is_frame(mbuf[i])) {
+			packets++;
+			bytes += mbuf[i]->data_len;
+			none = take(port, rx, &rx->slot[rx->tail], mbuf[i]);
+			rx->tail = mill_ring_next(rx, rx->tail);
+		}
+		if (none->nb_segs != 1 || !is_ours(none)) {
+			rte_pktmbuf_free(none);
+			continue;
+		}
+		reset(none);
+		freed[n_freed++] = none;
+	}
+	if (n_freed != 0)
+		rte_mempool_put_bulk(mill_dpdk_mempool, (void *const *)freed, n_freed);
+	if (n == 0)
+		return 0;
+	__atomic_fetch_add(&port->state->rx_packets, packets, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&port->state->rx_bytes, bytes, __ATOMIC_RELAXED);
+	if (packets != n)
+		__atomic_fetch_add(&port->state->rx_dropped, n - packets, __ATOMIC_RELAXED);
+	return n;
+}
+
+/* No more than is looked at soon: the rest waits with the device, whose queue is there for that. Always asks for a whole burst, since
+ * some drivers give nothing to who asks for less. */
+void mill_dpdk_rx_sync(struct mill_port *port, uint32_t index)
+{
+	struct netmap_ring *rx = port->rx[index];
+	while (mill_ring_space(rx) < MILL_BURST &&
+	       mill_ring_distance(rx, rx->tail, mill_ring_previous(rx, rx->head)) >= MILL_BURST)
+		if (receive(port, index, rx) < MILL_BURST)
+			return;
+}
+
+/* --- sending -------------------------------------------------------------------------------------------- */
+
+/* Free buffers for a burst: as many as there are, if fewer. */
+static uint32_t fill_spares(const struct mill_dpdk *dpdk, uint32_t index, struct rte_mbuf **spare, uint32_t n)
+{
+	if (n == MILL_BURST ||
+	    rte_mempool_get_bulk(mill_dpdk_mempool, (void **)spare + n, MILL_BURST - n) == 0)
+		return MILL_BURST;
+	(void)rte_eth_tx_done_cleanup(dpdk->id, (uint16_t)index, 0);
+	while (n < MILL_BURST && rte_mempool_get(mill_dpdk_mempool, (void **)&spare[n]) == 0)
+		n++;
+	return n;
+}
+
+/* The frame of a slot, ready to be sent. */
+static struct rte_mbuf *dress(const struct netmap_ring *tx, const struct netmap_slot *slot)
+{
+	struct rte_mbuf *mbuf = mill_dpdk_mbuf[slot->buf_idx];
+	reset(mbuf);
+	mbuf->data_off = (uint16_t)mill_slot_offset(tx, slot);
+	mbuf->data_len = slot->len;
+	mbuf->pkt_len = slot->len;
+	return mbuf;
+}
+
+/* At most a burst from slot *at on, which becomes the first that is not sent. False: the device takes no more now. */
+static bool send_burst(struct mill_port *port, uint32_t index, struct netmap_ring *tx, uint32_t *at,
+                       uint64_t *packets, uint64_t *bytes)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct rte_mbuf *mbuf[MILL_BURST], **spare = dpdk->tx[index].spare;
+	uint32_t place[MILL_BURST], n = 0, end = *at;
+	const uint32_t most = fill_spares(dpdk, index, spare, dpdk->tx[index].n_spare);
+	dpdk->tx[index].n_spare = most;
+	for (; end != tx->head && n < most; end = mill_ring_next(tx, end)) {
+		if (tx->slot[end].len == 0) /* a packet that lost its buffer when an engine died */
+			continue;
+		place[n] = end;
+		mbuf[n++] = dress(tx, &tx->slot[end]);
+	}
+	const uint32_t sent = n == 0 ? 0 : rte_eth_tx_burst(dpdk->id, (uint16_t)index, mbuf, (uint16_t)n);
+	for (uint32_t i = 0; i < sent; i++) {
+		struct netmap_slot *slot = &tx->slot[place[i]];
+		*bytes += slot->len;
+		slot->buf_idx = index_of(port->region, spare[--dpdk->tx[index].n_spare]);
+		slot->flags = NS_BUF_CHANGED;
+		mill_slot_set_offset(tx, slot, MILL_HEADROOM);
+	}
+	*packets += sent;
+	*at = sent == n ? end : place[sent];
+	return sent == n && most != 0;
+}
+
+void mill_dpdk_tx_sync(struct mill_port *port, uint32_t index)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct netmap_ring *tx = port->tx[index];
+	uint32_t at = mill_ring_next(tx, tx->tail);
+	uint64_t packets = 0, bytes = 0;
+	while (at != tx->head && send_burst(port, index, tx, &at, &packets, &bytes))
+		;
+	tx->tail = mill_ring_previous(tx, at);
+	if (packets == 0)
+		return;
+	__atomic_fetch_add(&dpdk->tx[index].accepted, packets, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&port->state->tx_packets, packets, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&port->state->tx_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+/* --- around --------------------------------------------------------------------------------------------- */
+
+/* The device's own numbers, which are of all queues: ring 0 tells them. Some drivers count as errors what they only did not take;
+ * such packets wait in the TX ring. Lost is what they took and did not send. */
+void mill_dpdk_count_drops(struct mill_port *port, uint32_t ring)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct rte_eth_stats stats;
+	uint64_t accepted = 0;
+	if (ring != 0 || rte_eth_stats_get(dpdk->id, &stats) != 0)
+		return;
+	for (uint32_t q = 0; q < port->tx_rings; q++)
+		accepted += __atomic_load_n(&dpdk->tx[q].accepted, __ATOMIC_RELAXED);
+	const uint64_t rx_lost = stats.imissed + stats.ierrors + stats.rx_nombuf;
+	const uint64_t missing = accepted > stats.opackets ? accepted - stats.opackets : 0;
+	const uint64_t tx_lost = missing < stats.oerrors ? missing : stats.oerrors;
+	if (rx_lost > dpdk->rx_lost) {
+		__atomic_fetch_add(&port->state->rx_dropped, rx_lost - dpdk->rx_lost, __ATOMIC_RELAXED);
+		dpdk->rx_lost = rx_lost;
+	}
+	if (tx_lost > dpdk->tx_lost) {
+		__atomic_fetch_add(&port->state->tx_full, tx_lost - dpdk->tx_lost, __ATOMIC_RELAXED);
+		dpdk->tx_lost = tx_lost;
+	}
+}
+
+void mill_dpdk_drain(struct mill_port *port)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct rte_mbuf *mbuf[MILL_BURST];
+	for (uint16_t q = 0; q < port->tx_rings; q++) {
+		mill_dpdk_tx_sync(port, q);
+		if (dpdk->tx[q].n_spare != 0)
+			rte_mempool_put_bulk(mill_dpdk_mempool, (void *const *)dpdk->tx[q].spare,
+			                     dpdk->tx[q].n_spare);
+		dpdk->tx[q].n_spare = 0;
+		(void)rte_eth_tx_done_cleanup(dpdk->id, q, 0);
+	}
+	for (uint16_t q = 0; q < port->rx_rings; q++)
+		for (uint32_t round = 0; round < DRAIN_ROUNDS; round++) {
+			const uint16_t n = rte_eth_rx_burst(dpdk->id, q, mbuf, MILL_BURST);
+			if (n == 0)
+				break;
+			rte_pktmbuf_free_bulk(mbuf, n);
+		}
+}

@@ -1,0 +1,266 @@
+/*
+ * dpdk: ports on devices of DPDK's that need no hardware: packets go out and come back by net_ring, by files, and from one
+ * port to another by net_memif; ports come and go without a buffer lost; what cannot be opened is refused with DPDK's own
+ * reason, and the old generation goes on; an engine that adopts opens them anew.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include "lib/engine_test.h"
+
+#define FRAMES   3000u
+#define REOPENED 70u /* deploys; each second one takes some 2,000 of the engine's 32,768 buffers */
+
+static struct test_engine engine;
+
+static bool has_plugin(void)
+{
+	char path[5000];
+	snprintf(path, sizeof(path), "%s/../netmill-dpdk.so", test_build_dir());
+	return access(path, F_OK) == 0;
+}
+
+static void deploy(uint64_t generation, uint32_t n, const char *const *specs)
+{
+	struct mill_config *config = config_make(generation, n, specs);
+	for (uint32_t i = 0; i < n; i++)
+		config_slot(config, i, (uint16_t)i);
+	engine_deploy(&engine, config, n == 2 ? "forwarder_swap2" : "forwarder_swap4");
+	free(config);
+}
+
+static void expect_carrier(uint32_t slot, bool up)
+{
+	const uint64_t start = test_now();
+	while (((__atomic_load_n(&engine.state->port[slot].flags, __ATOMIC_ACQUIRE) & MILL_PORT_UP) != 0) !=
+	       up) {
+		CHECK(test_now() - start < PATIENCE_NS, "port %u: carrier %s", slot, up ? "up" : "down");
+		engine_listen(&engine, 5);
+	}
+}
+
+static void run_flow(const char *name, struct mill_pipe_client *from, struct mill_pipe_client *to,
+                     uint32_t id, uint64_t packets)
+{
+	struct flow flow = {.name = name, .from = from, .to = to, .window = 200, .id = id};
+	flow_start(&flow);
+	const uint64_t start = test_now();
+	while (flow.received < packets)
+		CHECK(test_now() - start < PATIENCE_NS, "%s: %llu packets", name,
+		      (unsigned long long)flow.received);
+	flow_stop(&flow);
+}
+
+/* Out by the port and back by it, in the same buffers. */
+static void ring(uint64_t generation)
+{
+	static const char *const specs[] = {"pipe:a", "dpdk:net_ring0"};
+	struct mill_pipe_client a;
+	deploy(generation, 2, specs);
+	pipe_connect(&engine, &a, "a");
+	const struct mill_port_state *port = &engine.state->port[1];
+	CHECK((port->flags & MILL_PORT_UP) != 0 && port->rx_rings == 1 && port->ifindex == 0, "port");
+	CHECK((port->mac[0] & 3) == 2, "a MAC of its own");
+	run_flow("net_ring", &a, &a, 1, 200000);
+	CHECK(port->tx_packets >= 200000 && port->rx_packets == port->tx_packets, "counted: %llu, %llu",
+	      (unsigned long long)port->tx_packets, (unsigned long long)port->rx_packets);
+	CHECK(port->rx_bytes == port->tx_bytes, "bytes");
+	mill_pipe_close(&a);
+	printf("ok packets go out by net_ring and come back\n");
+}
+
+static void refuse(uint64_t generation, const char *spec, int code, const char *text)
+{
+	const char *const specs[] = {"pipe:a", spec};
+	struct mill_config *config = config_make(generation, 2, specs);
+	config_slot(config, 1, 5);
+	const int got = engine_prepare(&engine, config, "forwarder_swap2");
+	CHECK(got == code && strstr(engine.error, text) != NULL, "%s: %d: %s", spec, got, engine.error);
+	CHECK(engine.state->port[5].flags == 0, "%s: nothing of it is left", spec);
+	free(config);
+}
+
+static void refusals(uint64_t generation)
+{
+	const uint64_t running = engine.state->running;
+	struct mill_pipe_client a;
+	refuse(generation, "dpdk:", EINVAL, "expected dpdk:DEVARGS");
+	refuse(generation, "dpdk:net_ring5,rings=17", EINVAL, "rings=N for 1 to 16");
+	refuse(generation, "dpdk:net_ring5,rings=", EINVAL, "rings=N for 1 to 16");
+	refuse(generation, "dpdk:net_nothing0", EFAULT, "net_nothing0");
+	refuse(generation, "dpdk:0000:ff:1f.7", ENODEV, "Cannot find device");
+	refuse(generation, "dpdk:net_pcap5,rx_pcap=/nonexistent/x", EPERM, "No such file");
+	refuse(generation, "dpdk:net_pcap5,rx_pcap=/nonexistent/x", EPERM, "No such file");
+	refuse(generation, "dpdk:net_ring0", EBUSY, "another port has this device");
+	refuse(generation, "dpdk:crypto_null0", ENODEV, "no network device");
+	CHECK(engine.state->running == running, "the old generation runs");
+	pipe_connect(&engine, &a, "a");
+	run_flow("meanwhile", &a, &a, 2, 20000);
+	mill_pipe_close(&a);
+	printf("ok what DPDK cannot open is refused, with its reason\n");
+}
+
+/* The engine's log has no line with these words. */
+static void expect_silence(const char *words)
+{
+	char path[128], line[1000];
+	snprintf(path, sizeof(path), "%s/engine.log", engine.rundir);
+	FILE *file = fopen(path, "r");
+	CHECK(file != NULL, "%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), file) != NULL)
+		CHECK(strstr(line, words) == NULL, "%s", line);
+	fclose(file);
+}
+
+/* With packets on their way in the device, which are lost with it, and their buffers not. */
+static void come_and_go(uint64_t generation)
+{
+	static const char *const with[] = {"pipe:a", "dpdk:net_ring0"}, *const without[] = {"pipe:a",
+	                                                                                    "pipe:b"};
+	struct mill_pipe_client a;
+	pipe_connect(&engine, &a, "a");
+	for (uint32_t i = 0; i < REOPENED; i++) {
+		struct netmap_ring *tx = a.tx[0];
+		for (uint32_t k = 0; k < 100 && mill_ring_space(tx) > 0; k++) {
+			memset(mill_ring_buffer(tx, &tx->slot[tx->head]), 0, 60);
+			tx->slot[tx->head].len = 60;
+			tx->head = tx->cur = mill_ring_next(tx, tx->head);
+		}
+		mill_pipe_tx_sync(&a, 0);
+		deploy(generation + i, 2, i % 2 == 0 ? without : with);
+	}
+	mill_pipe_close(&a);
+	expect_silence("are still with");
+	printf("ok ports come and go\n");
+}
+
+/* --- files ---------------------------------------------------------------------------------------------- */
+
+static uint32_t length_of(uint32_t i)
+{
+	return 60 + (i * 7919) % 1455;
+}
+
+static void write_file(const char *path)
+{
+	FILE *file = fopen(path, "w");
+	const uint32_t header[6] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
+	uint8_t frame[4000];
+	CHECK(file != NULL && fwrite(header, sizeof(header), 1, file) == 1, "%s: %s", path, strerror(errno));
+	for (uint32_t i = 0; i < FRAMES; i++)
+		/* Every hundredth has one before it that is larger than a buffer. */
+		for (uint32_t part = i % 100 == 7 ? 0 : 1; part < 2; part++) {
+			const uint32_t length = part == 0 ? 3000 : length_of(i);
+			const uint32_t record[4] = {1700000000u + i, i, length, length};
+			memset(frame, (int)i, length);
+			memcpy(frame + 14, &i, sizeof(i));
+			CHECK(fwrite(record, sizeof(record), 1, file) == 1 &&
+			          fwrite(frame, length, 1, file) == 1,
+			      "%s", strerror(errno));
+		}
+	fclose(file);
+}
+
+static void read_file(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	uint32_t header[6], record[4], number;
+	uint8_t frame[4000];
+	CHECK(file != NULL && fread(header, sizeof(header), 1, file) == 1, "%s", path);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		CHECK(fread(record, sizeof(record), 1, file) == 1, "frame %u is missing", i);
+		CHECK(record[2] == length_of(i) && fread(frame, record[2], 1, file) == 1,
+		      "length of frame %u: %u", i, record[2]);
+		memcpy(&number, frame + 14, sizeof(number));
+		CHECK(number == i && frame[0] == (uint8_t)i && frame[record[2] - 1] == (uint8_t)i,
+		      "frame %u: %u", i, number);
+	}
+	CHECK(fgetc(file) == EOF, "nothing more in %s", path);
+	fclose(file);
+}
+
+/* In by a file of DPDK's and out by one of ours, then the other way round. */
+static void files(uint64_t generation, bool in)
+{
+	char from[100], to[100], first[200], second[200];
+	snprintf(from, sizeof(from), "%s/in.pcap", engine.rundir);
+	snprintf(to, sizeof(to), "%s/out.pcap", engine.rundir);
+	write_file(from);
+	snprintf(first, sizeof(first), in ? "dpdk:net_pcap0,rx_pcap=%s" : "pcap:%s,-", from);
+	snprintf(second, sizeof(second), in ? "pcap:,%s" : "dpdk:net_pcap0,tx_pcap=%s", to);
+	const char *const specs[] = {first, second}, *const none[] = {"pipe:a", "pipe:b"};
+	const uint64_t before = engine.state->port[1].tx_packets, dropped = engine.state->port[0].rx_dropped;
+	deploy(generation, 2, specs);
+	const uint64_t start = test_now();
+	while (engine.state->port[1].tx_packets - before < FRAMES)
+		CHECK(test_now() - start < PATIENCE_NS, "%llu frames came",
+		      (unsigned long long)(engine.state->port[1].tx_packets - before));
+	CHECK(engine.state->port[0].rx_dropped - dropped == FRAMES / 100, "what no buffer takes is counted");
+	deploy(generation + 1, 2, none); /* closed: all is in the file */
+	read_file(to);
+	printf("ok net_pcap %s a file\n", in ? "reads" : "writes");
+}
+
+/* --- two ports, carriers and a dead engine -------------------------------------------------------------- */
+
+static void connect_both(struct mill_pipe_client *a, struct mill_pipe_client *b)
+{
+	pipe_connect(&engine, a, "a");
+	pipe_connect(&engine, b, "c");
+	engine_listen(&engine, 20);
+}
+
+static void memif(uint64_t generation)
+{
+	char server[128], client[128];
+	struct mill_pipe_client a, b;
+	snprintf(server, sizeof(server), "dpdk:net_memif0,role=server,socket=%s/m.sock", engine.rundir);
+	snprintf(client, sizeof(client), "dpdk:net_memif1,role=client,socket=%s/m.sock", engine.rundir);
+	const char *const alone[] = {"pipe:a", server, "pipe:c", "pcap:,"};
+	const char *const both[] = {"pipe:a", server, "pipe:c", client};
+	deploy(generation, 4, alone);
+	CHECK((engine.state->port[1].flags & MILL_PORT_UP) == 0, "no peer, no carrier");
+	deploy(generation + 1, 4, both);
+	expect_carrier(1, true);
+	expect_carrier(3, true);
+	connect_both(&a, &b);
+	run_flow("net_memif there", &a, &b, 3, 50000);
+	run_flow("net_memif back", &b, &a, 4, 50000);
+	printf("ok packets go from port to port by net_memif\n");
+	const uint32_t links = engine.n_links;
+	deploy(generation + 2, 4, alone);
+	expect_carrier(1, false);
+	engine_listen_for(&engine, &engine.n_links, links + 1);
+	printf("ok a lost peer is a lost carrier\n");
+	deploy(generation + 3, 4, both);
+	expect_carrier(1, true);
+	for (uint32_t i = 0; i < 3; i++) {
+		kill(engine.pid, SIGKILL);
+		engine_adopt(&engine);
+		CHECK(engine.state->running == generation + 3, "adopted");
+		expect_carrier(1, true);
+		expect_carrier(3, true);
+		run_flow("adopted", &a, &b, 5 + i, 20000);
+	}
+	mill_pipe_close(&a);
+	mill_pipe_close(&b);
+	printf("ok an engine that adopts opens them anew\n");
+}
+
+int main(void)
+{
+	if (!has_plugin()) {
+		printf("skip DPDK is not installed (Debian: libdpdk-dev)\n");
+		return 0;
+	}
+	engine_start(&engine);
+	ring(1);
+	refusals(2);
+	come_and_go(100);
+	files(200, true);
+	files(300, false);
+	memif(400);
+	engine_stop(&engine);
+	return 0;
+}
