@@ -13,6 +13,7 @@ export const pathKinds = [
   'blackhole',
   'unreachable',
   'broadcast',
+  'prohibit',
 ] as const;
 
 export type PathKind = (typeof pathKinds)[number];

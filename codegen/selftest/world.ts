@@ -22,6 +22,8 @@ const kinds: readonly PathKind[] = [
   'forward',
   'unreachable',
   'forward',
+  'prohibit',
+  'forward',
   'none',
   'local',
 ];

@@ -15,7 +15,7 @@ export const dropReasons: readonly DropReason[] = [
   { name: 'martian-destination', text: 'destination address that may not be forwarded' },
   { name: 'acl', text: 'denied by an ACL' },
   { name: 'blackhole', text: 'blackhole route' },
-  { name: 'no-route', text: 'no route; the engine has told the source, if it may' },
+  { name: 'no-route', text: 'no route, or one that refuses; the engine has told the source, if it may' },
   { name: 'unresolved', text: 'the neighbour did not answer, or its queue was full' },
   { name: 'egress-down', text: 'the egress interface has no port or no carrier' },
   {

@@ -7,7 +7,7 @@ type Compiled = RouteGetReply['compiled'];
 
 /** What can become of a packet, in words that all three have. */
 interface Way {
-  readonly fate: 'forward' | 'local' | 'blackhole' | 'unreachable' | 'broadcast';
+  readonly fate: 'forward' | 'local' | 'blackhole' | 'unreachable' | 'prohibit' | 'broadcast';
   /** `gateway device`; the gateway is empty on a connected network. Sorted. */
   readonly legs: readonly string[];
 }
@@ -67,8 +67,9 @@ function wayOfRoute(route: RouteReply | undefined): Way {
       return { fate: 'broadcast', legs: [] };
     case 'blackhole':
       return { fate: 'blackhole', legs: [] };
-    case 'unreachable':
     case 'prohibit':
+      return { fate: 'prohibit', legs: [] };
+    case 'unreachable':
     case 'throw':
     case 'multicast':
     case 'other':
@@ -91,6 +92,7 @@ const fates: Readonly<Record<AdjacencyKind, Way['fate']>> = {
   blackhole: 'blackhole',
   unreachable: 'unreachable',
   broadcast: 'broadcast',
+  prohibit: 'prohibit',
 };
 
 function wayOfCompiled(compiled: Compiled): Way {

@@ -196,4 +196,5 @@ export type AdjacencyKind =
   | 'kernel'
   | 'blackhole'
   | 'unreachable'
-  | 'broadcast';
+  | 'broadcast'
+  | 'prohibit';

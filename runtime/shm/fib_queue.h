@@ -34,8 +34,10 @@ enum mill_adjacency_kind {
 	MILL_ADJ_LOCAL,       /* an address of the router */
 	MILL_ADJ_KERNEL,      /* egress is not one of our ports: policed punt */
 	MILL_ADJ_BLACKHOLE,   /* drop silently */
-	MILL_ADJ_UNREACHABLE, /* kernel answers: unreachable, prohibit, no route */
+	MILL_ADJ_UNREACHABLE, /* refused; the source is told that there is no way */
 	MILL_ADJ_BROADCAST, /* directed or limited broadcast of an interface: to the host, never forwarded */
+	MILL_ADJ_PROHIBIT,  /* refused; the source is told that an administrator forbids it */
+	MILL_ADJ_KINDS
 };
 
 struct mill_fib_leg {

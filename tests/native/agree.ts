@@ -61,7 +61,7 @@ export async function tables(router: Node, remote: Remote, family: 4 | 6): Promi
 function expected(answer: Answer, links: readonly Link[], neighbours: readonly Neighbour[]): string[] {
   const { rib, address } = answer;
   if (rib === undefined) return ['none'];
-  if (rib.type === 'throw' || rib.type === 'prohibit' || rib.type === 'unreachable') return ['unreachable'];
+  if (rib.type === 'throw' || rib.type === 'unreachable') return ['unreachable'];
   if (rib.type === 'anycast') return ['local'];
   if (rib.type !== 'unicast') return [rib.type];
   if (rib.nexthops.length === 0) return ['unreachable'];

@@ -69,7 +69,7 @@ static void join_iface(struct mill_adjacency *adjacency, const struct mill_iface
 static struct mill_adjacency from_record(const struct mill_fib_record *record)
 {
 	struct mill_adjacency adjacency = {
-	    .kind = record->kind <= MILL_ADJ_BROADCAST ? record->kind : MILL_ADJ_NONE,
+	    .kind = record->kind < MILL_ADJ_KINDS ? record->kind : MILL_ADJ_NONE,
 	    .family = record->family,
 	    .iface = record->iface < MILL_MAX_IFACES ? record->iface : MILL_NONE,
 	    .key = record->id,

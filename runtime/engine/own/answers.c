@@ -11,7 +11,15 @@
 
 enum { ECHO = 8, ECHO_REPLY = 0, ECHO6 = 128, ECHO_REPLY6 = 129 };
 enum { UNREACHABLE = 3, UNREACHABLE6 = 1, EXPIRED = 11, EXPIRED6 = 3, PARAMETER6 = 4 };
-enum { NO_PROTOCOL = 2, NO_PORT = 3, NO_PORT6 = 4, UNKNOWN_HEADER6 = 1, NO_HOST = 1 };
+enum {
+	NO_PROTOCOL = 2,
+	NO_PORT = 3,
+	NO_PORT6 = 4,
+	UNKNOWN_HEADER6 = 1,
+	NO_HOST = 1,
+	FILTERED = 13,
+	FILTERED6 = 1
+};
 enum { OUR_TTL = 64, LINK = 14 };
 
 static bool read_packet(struct mill_packet *p, const uint8_t *frame, uint16_t len, uint16_t l3)
@@ -198,7 +206,20 @@ bool mill_own_answer(struct mill_worker *worker, uint16_t slot, const uint8_t *f
 
 /* --- what could not be forwarded ---------------------------------------------------------------------------- */
 
-/* Routes that refuse say that the host cannot be reached; where there is none, or only the kernel's, the network cannot. */
+/* RFC 1812 §5.2.7.1, RFC 4443 §3.1, with the codes that Linux has: an unreachable route says that the host cannot be reached,
+ * a prohibiting one that an administrator forbids it; where there is none, or only the kernel's, the network cannot be. */
+static void tell_no_way(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p, uint8_t kind)
+{
+	if (p->family == 4)
+		tell(worker, slot, p, UNREACHABLE,
+		     kind == MILL_ADJ_PROHIBIT      ? FILTERED
+		     : kind == MILL_ADJ_UNREACHABLE ? NO_HOST
+		                                    : 0,
+		     0);
+	else
+		tell(worker, slot, p, UNREACHABLE6, kind == MILL_ADJ_PROHIBIT ? FILTERED6 : 0, 0);
+}
+
 bool mill_own_exception(struct mill_worker *worker, uint16_t slot, const uint8_t *frame, uint16_t len,
                         uint16_t l3)
 {
@@ -218,12 +239,10 @@ bool mill_own_exception(struct mill_worker *worker, uint16_t slot, const uint8_t
 	const uint8_t kind = way->kind;
 	if (p.options && mill_leaves(way))
 		return mill_own_send_on(worker, slot, &p, way);
-	if (kind != MILL_ADJ_NONE && kind != MILL_ADJ_UNREACHABLE && kind != MILL_ADJ_KERNEL)
+	if (kind != MILL_ADJ_NONE && kind != MILL_ADJ_UNREACHABLE && kind != MILL_ADJ_PROHIBIT &&
+	    kind != MILL_ADJ_KERNEL)
 		return false;
 	refuse(worker, slot, MILL_DROP_NO_ROUTE);
-	if (p.family == 4)
-		tell(worker, slot, &p, UNREACHABLE, kind == MILL_ADJ_UNREACHABLE ? NO_HOST : 0, 0);
-	else
-		tell(worker, slot, &p, UNREACHABLE6, 0, 0);
+	tell_no_way(worker, slot, &p, kind);
 	return true;
 }

@@ -54,6 +54,9 @@ AdjacencyState Rib::state_of(const Adjacency &adjacency) const
 	case AdjacencyClass::Blackhole:
 		state.kind = MILL_ADJ_BLACKHOLE;
 		return state;
+	case AdjacencyClass::Prohibit:
+		state.kind = MILL_ADJ_PROHIBIT;
+		return state;
 	case AdjacencyClass::Broadcast:
 		state.kind = MILL_ADJ_BROADCAST;
 		return state;

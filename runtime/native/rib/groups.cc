@@ -49,6 +49,8 @@ std::vector<GroupLeg> Rib::group_of(const Path &path)
 		    !legs.empty() && slots_.count(legs[0].ifindex) != 0 ? legs[0].ifindex : 0;
 		return {{&adjacency(AdjacencyClass::Broadcast, ifindex, none), 1}};
 	}
+	if (path.type == RTN_PROHIBIT)
+		return {{&adjacency(AdjacencyClass::Prohibit, 0, none), 1}};
 	if (path.type != RTN_UNICAST || legs.empty() || path.condemned)
 		return {{&adjacency(AdjacencyClass::Unreachable, 0, none), 1}};
 	const bool some_alive =

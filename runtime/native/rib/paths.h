@@ -17,7 +17,7 @@
 namespace mill
 {
 
-enum class AdjacencyClass : uint8_t { Neighbour, Glean, Local, Kernel, Blackhole, Unreachable, Broadcast };
+enum class AdjacencyClass : uint8_t { Neighbour, Glean, Local, Kernel, Blackhole, Unreachable, Prohibit, Broadcast };
 
 struct AdjacencyKey {
 	AdjacencyClass kind;

@@ -68,17 +68,26 @@ static void expect_error(uint8_t type, uint8_t code, const char *why)
 static void errors(void)
 {
 	static const uint8_t nowhere[4] = {172, 16, 0, 1}, refused[4] = {172, 17, 0, 1},
+	                     prohibited[4] = {172, 18, 0, 1}, hole[4] = {172, 19, 0, 1},
 	                     far[4] = {10, 9, 0, 1};
 	static const uint8_t nothing[4];
 	uint8_t frame[2048], payload[20] = {0};
 	feed_adjacency(&bed.feed, 5, MILL_ADJ_UNREACHABLE, MILL_NONE, 0, NULL);
 	feed_route(&bed.feed, 0xac110000, 16, 5);
+	feed_adjacency(&bed.feed, 8, MILL_ADJ_PROHIBIT, MILL_NONE, 0, NULL);
+	feed_route(&bed.feed, 0xac120000, 16, 8);
+	feed_adjacency(&bed.feed, 9, MILL_ADJ_BLACKHOLE, MILL_NONE, 0, NULL);
+	feed_route(&bed.feed, 0xac130000, 16, 9);
 	const uint64_t no_route = dropped(0, MILL_DROP_NO_ROUTE), expired = dropped(0, MILL_DROP_TTL_EXPIRED);
 	send_packet(nowhere, 100);
 	expect_error(3, 0, "no route");
 	send_packet(refused, 100);
 	expect_error(3, 1, "a route that refuses");
-	CHECK(dropped(0, MILL_DROP_NO_ROUTE) == no_route + 2, "both are counted");
+	send_packet(prohibited, 100);
+	expect_error(3, 13, "a route that an administrator forbids");
+	CHECK(dropped(0, MILL_DROP_NO_ROUTE) == no_route + 3, "all are counted");
+	send_packet(hole, 100);
+	no_answer(&bed.a, "a blackhole");
 	frames_send(&bed.a, frame, frames_udp(frame, mac_a, engine_mac(0), theirs, far, 1, 100));
 	expect_error(11, 0, "TTL expired");
 	CHECK(dropped(0, MILL_DROP_TTL_EXPIRED) == expired + 1, "it is counted");

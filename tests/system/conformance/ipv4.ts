@@ -163,12 +163,6 @@ const unreachable: readonly Clause[] = [
     'a route that says so tells that communication is prohibited',
     told({ type: 3, code: 13 }),
     named('IPv4 to 10.7.3.1, which the table forbids'),
-    {
-      faceless: {
-        meets: told({ type: 3, code: 1 }),
-        why: 'the tables know one kind of refusing route: the source is told that the host cannot be reached',
-      },
-    },
   ),
   clause(
     'RFC 1812 §5.2.7.1',

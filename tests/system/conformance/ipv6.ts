@@ -134,12 +134,6 @@ const errors: readonly Clause[] = [
     'a route that says so tells that communication is prohibited',
     told({ type: 1, code: 1 }),
     named('IPv6 to 2001:db8:7:3::1'),
-    {
-      faceless: {
-        meets: told({ type: 1, code: 0 }),
-        why: 'the tables know one kind of refusing route: the source is told that there is no route',
-      },
-    },
   ),
   clause(
     'RFC 4443 §3.1',
