@@ -3,8 +3,9 @@
  * socket without the cost of starting a process. Daemon and engine can be killed one by one; both go with the lab at
  * the latest.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
@@ -191,6 +192,28 @@ export async function writePolicy(lab: Lab, name: string, text: string): Promise
   const file = join(lab.directory, `${name}.ts`);
   await writeFile(file, text);
   return file;
+}
+
+const bundles = new Map<string, Promise<string>>();
+
+/**
+ * The bundle of a policy, for files whose tests all start from the same one: built once, it makes a start twice as fast.
+ * @param policy its text
+ */
+export function built(policy: string): Promise<string> {
+  const bundle = bundles.get(policy) ?? bundleOf(policy);
+  bundles.set(policy, bundle);
+  return bundle;
+}
+
+async function bundleOf(policy: string): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'nmbundle-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'policy.ts');
+  await writeFile(file, policy);
+  const result = await build(file, join(directory, 'bundle'));
+  if (result.code !== 0) throw new Error(`netmill build ended with ${result.code}: ${result.stderr}`);
+  return join(directory, 'bundle');
 }
 
 /** `netmill build FILE`, without a daemon. */

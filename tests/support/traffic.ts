@@ -257,13 +257,25 @@ export function tally(sender: SinkCount, sink: SinkCount, ids?: readonly number[
   };
 }
 
-/** The same, when all has arrived or nothing more comes: on a busy machine the last packets take a while. */
+/** The same, when all has arrived or nothing more comes. */
 export async function settled(from: Traffic, to: Traffic, ids?: readonly number[]): Promise<Tally> {
   const sent = await from.stats();
+  return atRest(
+    async () => tally(sent, await to.stats(), ids),
+    ({ received, lost }) => ({ received, all: lost <= 0 }),
+  );
+}
+
+/** What is seen when all has arrived, or nothing has for 300 ms: on a busy machine the last packets take a while. */
+export async function atRest<T>(
+  look: () => Promise<T>,
+  judge: (seen: T) => { readonly received: number; readonly all: boolean },
+): Promise<T> {
   for (let last = -1, same = 0; ; await sleep(20)) {
-    const seen = tally(sent, await to.stats(), ids);
-    same = seen.received === last ? same + 1 : 0;
-    last = seen.received;
-    if (seen.lost <= 0 || same === 15) return seen;
+    const seen = await look();
+    const { received, all } = judge(seen);
+    same = received === last ? same + 1 : 0;
+    last = received;
+    if (all || same === 15) return seen;
   }
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FibReply } from '../../runtime/control/types.js';
 import { behind, Line, macs, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
@@ -41,7 +41,7 @@ systemTest(
     const line = await Line.create();
     try {
       const { wrapper, jump } = movable(line.lab);
-      const netmill = await Netmill.start(line.lab, line.router, plain, wrapper);
+      const netmill = await Netmill.start(line.lab, line.router, await built(plain), wrapper);
       await line.warm();
       const { client, provider } = await line.traffic();
       await client.flow({ id: 1, src: own.client.v4, dst: behind.provider.v4, dmac: macs.r0 });
@@ -108,7 +108,7 @@ for (const seconds of [100_000, -10]) {
       const line = await Line.create();
       try {
         const wrapper = ['unshare', '--time', '--fork', '--kill-child', '--monotonic', String(seconds)];
-        const netmill = await Netmill.start(line.lab, line.router, plain, wrapper);
+        const netmill = await Netmill.start(line.lab, line.router, await built(plain), wrapper);
         await line.warm();
         const { client, server } = await line.traffic();
         await client.flow({ id: 1, src: own.client.v4, dst: behind.server.v4, dmac: macs.r0 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { FibReply } from '../../runtime/control/types.js';
 import { behind, Line, macs, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
 import { settled, Traffic } from '../support/traffic.js';
@@ -40,7 +40,7 @@ function faultTest(
     async (t) => {
       const line = await Line.create();
       try {
-        const netmill = await Netmill.start(line.lab, line.router, plain, wrapper(line));
+        const netmill = await Netmill.start(line.lab, line.router, await built(plain), wrapper(line));
         const { engine } = await netmill.status();
         await line.warm();
         await body(t, { line, netmill, ...(await line.traffic()) });

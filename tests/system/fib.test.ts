@@ -4,7 +4,7 @@
  */
 import type { ExecutionContext } from 'ava';
 import { Line, macs, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { nexthopGroup } from '../support/routes.js';
 import { systemTest } from '../support/system-test.js';
@@ -21,7 +21,7 @@ function fibTest(title: string, body: (t: ExecutionContext, bed: Bed) => Promise
   systemTest(title, async (t) => {
     const line = await Line.create();
     try {
-      const netmill = await Netmill.start(line.lab, line.router, plain);
+      const netmill = await Netmill.start(line.lab, line.router, await built(plain));
       await line.warm();
       await body(t, { line, netmill, ends: await line.traffic() });
     } finally {

@@ -5,7 +5,7 @@
 import type { ExecutionContext } from 'ava';
 import { outcome } from '../support/compare.js';
 import { behind, Line, type LineOptions, macs, mixedFlows, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { type Node, sleep } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
@@ -20,7 +20,7 @@ async function milled(
   const line = await Line.create(options);
   try {
     await line.router.ip(...craftedRoutes);
-    const netmill = await Netmill.start(line.lab, line.router, policy);
+    const netmill = await Netmill.start(line.lab, line.router, await built(policy));
     await line.warm();
     return { line, netmill };
   } catch (error) {

@@ -6,7 +6,7 @@ import type { ExecutionContext } from 'ava';
 import { sampleRoutes } from '../../examples/data/tables.js';
 import { acknowledged, frame, group, nexthop, nexthopGone, route, type Way } from '../support/fpm.js';
 import { Line, macs, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { type Lab, type Node, sleep, until } from '../support/netns.js';
 import { bird, frr } from '../support/routing.js';
 import { systemTest } from '../support/system-test.js';
@@ -44,7 +44,7 @@ systemTest(
     const line = await Line.create();
     try {
       const { lab, router } = line;
-      const netmill = await Netmill.start(lab, router, policy(3));
+      const netmill = await Netmill.start(lab, router, await built(policy(3)));
       const announcing = `${blackholes(4)}${blackholes(6)}
         protocol bgp upstream {
           local 10.0.3.2 as 65002; neighbor 10.0.3.1 as 65001; connect delay time 1; connect retry time 1; error wait time 1, 2;
@@ -139,7 +139,7 @@ async function withZebra(
 ): Promise<void> {
   const line = await Line.create();
   try {
-    const netmill = await Netmill.start(line.lab, line.router, policy(2));
+    const netmill = await Netmill.start(line.lab, line.router, await built(policy(2)));
     await line.warm();
     const ifindex = async (device: string) =>
       (await line.router.ipJson<{ ifindex: number }[]>('link', 'show', 'dev', device))[0]!.ifindex;

@@ -5,10 +5,10 @@
 import type { ExecutionContext } from 'ava';
 import type { TraceReply } from '../../runtime/control/types.js';
 import { Line, macs, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
-import { settled, type Traffic } from '../support/traffic.js';
+import { atRest, type Traffic } from '../support/traffic.js';
 
 const policy = (note: string) => `import { nets, nexthop, pbr, router, udp } from 'netmill'
 const shares = { '10.0.2.2': 3, '10.0.3.2': 1, '2001:db8:2::2': 3, '2001:db8:3::2': 1 } as const
@@ -58,7 +58,7 @@ async function makeBed(): Promise<Bed> {
         `route add 10.${each}.0.0/16 via ${own.client.v4}`,
         `route add 2001:db8:${each}::/48 via ${own.client.v6}`,
       );
-    const netmill = await Netmill.start(line.lab, line.router, policy('30000'));
+    const netmill = await Netmill.start(line.lab, line.router, await built(policy('30000')));
     await line.warm();
     return { line, netmill, traffic: await line.traffic() };
   } catch (error) {
@@ -68,6 +68,23 @@ async function makeBed(): Promise<Bed> {
 }
 
 const isSix = (flow: number) => flow > flows;
+
+/** The flows that came to each sink. */
+function arrived(traffic: Bed['traffic'], packets: number) {
+  return atRest(
+    () =>
+      Promise.all(
+        sinks.map(async (sink) => {
+          const { flows } = await traffic[sink].stats();
+          return [sink, flows.filter((flow) => flow.received > 0)] as const;
+        }),
+      ),
+    (came) => {
+      const received = came.flatMap(([, flows]) => flows).reduce((sum, flow) => sum + flow.received, 0);
+      return { received, all: received >= packets };
+    },
+  );
+}
 
 /** Two packets of each flow of both families; where each flow went. `lost`: nowhere. */
 async function whereTo(t: ExecutionContext, { netmill, traffic }: Bed, rule: Rule) {
@@ -82,9 +99,8 @@ async function whereTo(t: ExecutionContext, { netmill, traffic }: Bed, rule: Rul
   await client.flow({ ...common, id: 1 + flows, src: own.client.v6, dst: `2001:db8:${net[rule]}::1` });
   await client.send(4000, { count: 4 * flows });
   const went = new Map<number, Sink>();
-  for (const sink of sinks) {
-    if (sink !== 'client') await settled(client, traffic[sink]);
-    for (const flow of (await traffic[sink].stats()).flows.filter((one) => one.received > 0)) {
+  for (const [sink, received] of await arrived(traffic, 4 * flows)) {
+    for (const flow of received) {
       t.is(flow.received, 2, `flow ${flow.id} went more than one way`);
       t.false(went.has(flow.id), `flow ${flow.id} went more than one way`);
       went.set(flow.id, sink);

@@ -8,7 +8,7 @@
  */
 import type { ExecutionContext } from 'ava';
 import type { InterfaceReply, NeighbourReply, RouteGetReply } from '../../runtime/control/types.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { Lab, type Node, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 
@@ -74,7 +74,7 @@ async function build(lab: Lab): Promise<Bed> {
     'address add 10.9.0.1/32 dev lo',
     'address add 2001:db8:9::1/128 dev lo',
   );
-  const netmill = await Netmill.start(lab, router, policy);
+  const netmill = await Netmill.start(lab, router, await built(policy));
   await verified(netmill);
   return { lab, client, server, router, netmill };
 }
@@ -269,7 +269,7 @@ systemTest(
         'link set m1 type bridge_slave mcast_flood off', // groups that nobody asks for do not go there
         'link set br0 up',
       );
-      const netmill = await Netmill.start(lab, router, policy);
+      const netmill = await Netmill.start(lab, router, await built(policy));
       await verified(netmill);
       t.is(await client.pings(3, '2001:db8:1::1'), 3);
       const groups = await middle.run('bridge', 'mdb', 'show', 'dev', 'br0');

@@ -6,7 +6,7 @@
  */
 import type { ExecutionContext } from 'ava';
 import { Line, mixedFlows } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { scaled, systemTest } from '../support/system-test.js';
 import { settled, type Traffic } from '../support/traffic.js';
 import { numbered } from './policies.js';
@@ -23,7 +23,7 @@ interface Bed {
 async function build(): Promise<Bed> {
   const line = await Line.create();
   try {
-    const netmill = await Netmill.start(line.lab, line.router, numbered(0));
+    const netmill = await Netmill.start(line.lab, line.router, await built(numbered(0)));
     await line.warm();
     const { client, server } = await line.traffic();
     await mixedFlows(client, 'server');

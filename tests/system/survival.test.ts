@@ -5,7 +5,7 @@
 import type { ExecutionContext } from 'ava';
 import type { FibReply } from '../../runtime/control/types.js';
 import { Line, macs, mixedFlows, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { seeded } from '../support/packet.js';
 import { scaled, systemTest } from '../support/system-test.js';
@@ -31,7 +31,7 @@ function survivalTest(
     async (t) => {
       const line = await Line.create();
       try {
-        const netmill = await Netmill.start(line.lab, line.router, policy);
+        const netmill = await Netmill.start(line.lab, line.router, await built(policy));
         await line.warm();
         await body(t, { line, netmill, ends: await line.traffic() });
       } finally {

@@ -10,7 +10,7 @@
  *     S-tag 300.11 metroB   10.1.11.0/24   2001:db8:311::/64
  */
 import type { ExecutionContext } from 'ava';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { Lab, type Node, sleep } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 import { type SinkCount, settled, Traffic } from '../support/traffic.js';
@@ -86,7 +86,7 @@ async function build(lab: Lab): Promise<Bed> {
   );
   await serverNode.ip('route add 0.0.0.0/0 via 10.0.2.1', 'route add ::/0 via 2001:db8:2::1');
   await router.ip('route add 10.9.0.0/16 via 10.0.2.2', 'route add 2001:db8:9::/48 via 2001:db8:2::2');
-  const netmill = await Netmill.start(lab, router, policy);
+  const netmill = await Netmill.start(lab, router, await built(policy));
   const wire = await Traffic.on(lab, clients, 'c0');
   for (const { v4, v6, tags } of stations) {
     await wire.answer(v4, { tags });
