@@ -14,8 +14,12 @@ import { Lanes } from './lanes.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ava = resolve(root, 'node_modules/ava/entrypoints/cli.mjs');
 
-/** System tests that mind neither a lost packet nor a late one: they run two at a time, all others alone. */
-const patient = /\/(commands|daemons|harness|kernel-oracle|nftables|own-host|vlan|wrong-policies)\.test\.js$/;
+/**
+ * System tests that mind no packet that is late: they run two at a time. Those that send as much as the machine can carry, or
+ * hold times against a limit, run alone.
+ */
+const patient =
+  /\/(commands|conformance|daemons|devices|fib|fpm|gateways|harness|host|kernel-oracle|nftables|own-host|treatments|urpf|vlan|wrong-policies)\.test\.js$/;
 
 interface Counts {
   passed: number;

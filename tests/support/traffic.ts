@@ -266,6 +266,17 @@ export async function settled(from: Traffic, to: Traffic, ids?: readonly number[
   );
 }
 
+/** The counters of a sink when so many packets have come to it, or nothing more does. */
+export function counted(to: Traffic, packets: number): Promise<SinkCount> {
+  return atRest(
+    () => to.stats(),
+    ({ flows }) => {
+      const received = flows.reduce((sum, flow) => sum + flow.received, 0);
+      return { received, all: received >= packets };
+    },
+  );
+}
+
 /** What is seen when all has arrived, or nothing has for 300 ms: on a busy machine the last packets take a while. */
 export async function atRest<T>(
   look: () => Promise<T>,

@@ -8,7 +8,7 @@ import { built, Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { nexthopGroup } from '../support/routes.js';
 import { systemTest } from '../support/system-test.js';
-import type { Traffic } from '../support/traffic.js';
+import { atRest, type Traffic } from '../support/traffic.js';
 import { plain } from './policies.js';
 
 interface Bed {
@@ -54,10 +54,12 @@ async function whereTo(
   await Promise.all([client.clear(), server.reset(), provider.reset()]);
   await client.flow({ id: 1, src, dst, dmac: macs.r0, n: 100 });
   await client.send(10_000, { count: 200 });
-  await sleep(30);
   const sum = async (end: Traffic) =>
     (await end.stats()).flows.reduce((total, flow) => total + flow.unique, 0);
-  return { server: await sum(server), provider: await sum(provider) };
+  return atRest(
+    async () => ({ server: await sum(server), provider: await sum(provider) }),
+    (seen) => ({ received: seen.server + seen.provider, all: seen.server + seen.provider >= 200 }),
+  );
 }
 
 for (const [family, prefix, address, toServer, toProvider] of [

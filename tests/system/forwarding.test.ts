@@ -8,7 +8,7 @@ import { behind, Line, type LineOptions, macs, mixedFlows, own } from '../suppor
 import { built, Netmill } from '../support/netmill.js';
 import { type Node, sleep } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
-import { settled } from '../support/traffic.js';
+import { counted, settled } from '../support/traffic.js';
 import { type Crafted, craftedRoutes, large } from './crafted.js';
 import { diverted, plain } from './policies.js';
 
@@ -179,8 +179,7 @@ systemTest('a tag that the sender’s device keeps beside the frame is never tak
     await client.tagBeside(77);
     await client.flow({ id: 2, ...flow });
     await client.send(2000, { count: 1000 });
-    await sleep(50);
-    const counts = (await server.stats()).flows;
+    const counts = (await counted(server, 2000)).flows;
     t.is(counts.find((flow) => flow.id === 1)?.unique, 1000);
     t.is(
       counts.find((flow) => flow.id === 2),

@@ -9,11 +9,12 @@
  *     S-tag 300.10 metroA   10.1.10.0/24   2001:db8:310::/64     tpid 0x88a8
  *     S-tag 300.11 metroB   10.1.11.0/24   2001:db8:311::/64
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import { built, Netmill } from '../support/netmill.js';
-import { Lab, type Node, sleep } from '../support/netns.js';
+import { Lab, type Node, sleep, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
-import { type SinkCount, settled, Traffic } from '../support/traffic.js';
+import { counted, type SinkCount, settled, Traffic } from '../support/traffic.js';
 
 const policy = `import { router } from 'netmill'
 export default router('tags', {
@@ -132,8 +133,7 @@ vlanTest(
     await wire.reset();
     await wire.capture();
     await server.send(4000, { count: 4000 });
-    await sleep(50);
-    const sink = await wire.stats();
+    const sink = await counted(wire, 4000);
     for (const [i, { name }] of stations.entries()) {
       t.is(unique(sink, 10 + i), 500, `${name}, IPv4`);
       t.is(unique(sink, 20 + i), 500, `${name}, IPv6`);
@@ -166,8 +166,7 @@ vlanTest('from tag to tag over one wire', async (t, { wire, mac }) => {
   await sleep(300);
   await wire.reset();
   await wire.send(4800, { count: 4800 });
-  await sleep(50);
-  const sink = await wire.stats();
+  const sink = await counted(wire, 4800);
   for (const [i, [from, to]] of pairs.entries()) {
     t.is(unique(sink, 100 + i), 200, `${from.name} to ${to.name}, IPv4`);
     t.is(unique(sink, 200 + i), 200, `${from.name} to ${to.name}, IPv6`);
@@ -200,20 +199,23 @@ vlanTest('the router answers on its tagged interfaces: echo, and TTL expired', a
   await sleep(200);
   await wire.capture();
   await wire.send(100, { count: 40 });
-  await sleep(200);
-  const frames = (await wire.captured()).map((frame) => frame.toString('hex'));
   const header: Record<string, string> = {
     office: '81000064',
     guests: '810000c8',
     metroA: '88a8012c8100000a',
     metroB: '88a8012c8100000b',
   };
-  for (const { name } of stations) {
-    const mine = frames.filter((frame) => frame.slice(24).startsWith(`${header[name]}0800`));
-    const icmp = mine.map((frame) => frame.slice(24 + header[name]!.length + 4 + 40));
-    t.is(icmp.filter((message) => message.startsWith('0000')).length, 5, `echo replies to ${name}`);
-    t.is(icmp.filter((message) => message.startsWith('0b00')).length, 5, `time exceeded to ${name}`);
-  }
+  const answers = (frames: readonly Buffer[], name: string, type: string) =>
+    frames.filter((frame) => {
+      const text = frame.toString('hex', 12);
+      const tags = header[name]!.length;
+      return text.startsWith(`${header[name]}0800`) && text.startsWith(type, tags + 4 + 40);
+    }).length;
+  const told = (frames: readonly Buffer[]) =>
+    stations.map(({ name }) => [name, answers(frames, name, '0000'), answers(frames, name, '0b00')]);
+  const wanted = stations.map(({ name }) => [name, 5, 5]);
+  const frames = await wire.captured((some) => isDeepStrictEqual(told(some), wanted));
+  t.deepEqual(told(frames), wanted, 'echo replies, and time exceeded');
 });
 
 vlanTest('tags of VLAN 0 carry a priority alone', async (t, { wire, server, mac, router }) => {
@@ -228,8 +230,7 @@ vlanTest('tags of VLAN 0 carry a priority alone', async (t, { wire, server, mac,
     await wire.flow({ id: i + 1, src, dst: '10.9.0.1', dmac: mac, tags, size: 200 });
   await server.capture();
   await wire.send(4000, { count: 4000 });
-  await sleep(50);
-  const sink = await server.stats();
+  const sink = await counted(server, 4000);
   for (const [i, [tags]] of marked.entries()) t.is(unique(sink, i + 1), 1000, tags);
   const types = (await server.captured()).map((frame) => frame.readUInt16BE(12));
   t.false(types.includes(0x8100) || types.includes(0x88a8), 'a tag was left in a frame');
@@ -241,10 +242,11 @@ vlanTest('tags of VLAN 0 carry a priority alone', async (t, { wire, server, mac,
   await server.reset();
   await server.capture();
   await server.send(100, { count: 10 });
-  await sleep(200);
-  const answers = (await server.captured()).map((frame) => frame.toString('hex', 34, 36));
-  t.is(answers.filter((one) => one === '0000').length, 5, 'the router answers on the untagged port');
-  t.is(answers.filter((one) => one === '0b00').length, 5, 'and tells that the TTL has expired');
+  const of = (frames: readonly Buffer[], type: string) =>
+    frames.filter((frame) => frame.toString('hex', 34, 36) === type).length;
+  const answers = await server.captured((some) => of(some, '0000') + of(some, '0b00') >= 10);
+  t.is(of(answers, '0000'), 5, 'the router answers on the untagged port');
+  t.is(of(answers, '0b00'), 5, 'and tells that the TTL has expired');
 });
 
 vlanTest('tags that no interface has are dropped and counted', async (t, { wire, server, mac, netmill }) => {
@@ -260,7 +262,9 @@ vlanTest('tags that no interface has are dropped and counted', async (t, { wire,
     await wire.flow({ id: i + 1, src: '10.1.100.2', dst: '10.9.0.1', dmac: mac, tags, size: 120 });
   }
   await wire.send(1000, { count: 600 });
-  await sleep(50);
+  const dropped = async () =>
+    (await netmill.status()).drops.find((drop) => drop.reason === 'unknown-vlan')?.packets ?? 0;
+  await until('all to be dropped', async () => (await dropped()) >= 600);
+  t.is(await dropped(), 600);
   t.is((await server.stats()).flows.length, 0);
-  t.is((await netmill.status()).drops.find((drop) => drop.reason === 'unknown-vlan')?.packets, 600);
 });
