@@ -51,7 +51,7 @@ std::vector<GroupLeg> Rib::group_of(const Path &path)
 	}
 	if (path.type == RTN_PROHIBIT)
 		return {{&adjacency(AdjacencyClass::Prohibit, 0, none), 1}};
-	if (path.type != RTN_UNICAST || legs.empty() || path.condemned)
+	if (path.type != RTN_UNICAST || legs.empty() || path.condemned || lost(path))
 		return {{&adjacency(AdjacencyClass::Unreachable, 0, none), 1}};
 	const bool some_alive =
 	    std::any_of(legs.begin(), legs.end(), [&](const Leg &leg) { return leg_alive(path, leg); });

@@ -52,7 +52,7 @@ void Rib::add_route(const RouteMessage &route, Rank rank, bool from_dump)
 		doubt_ = true;
 	Node &node = trie(route.prefix.address.family).insert(route.prefix);
 	Candidate **known = route.retold ? find_candidate(node, wanted, &Candidate::same_route) : nullptr;
-	/* Told anew it takes no other's place, though it says so: it is gone here before its turn, with its link (take_alarm). */
+	/* Told anew it takes no other's place, though it says so: a dump may have said before that it is gone. */
 	const bool again = route.retold && known == nullptr;
 	const uint16_t flags = from_dump ? 0 : again ? NLM_F_APPEND : route.flags;
 	doubt_ |= again;

@@ -12,7 +12,42 @@ namespace mill
 bool Rib::leg_alive(const Path &path, const Leg &leg) const
 {
 	const auto link = links_.find(leg.ifindex);
-	return link != links_.end() && link->second.carrier() && !leg_gone(path, leg);
+	return link != links_.end() && link->second.carrier() && link->second.alarm == Alarm::None &&
+	       !leg_gone(path, leg);
+}
+
+Alarm Rib::alarm_of(uint32_t ifindex) const
+{
+	const auto link = links_.find(ifindex);
+	return link != links_.end() ? link->second.alarm : Alarm::None;
+}
+
+/* The kernel's nexthop objects go with the carrier, and groups with their last member. */
+bool Rib::object_lost(uint32_t id) const
+{
+	const auto found = nexthops_.find(id);
+	if (found == nexthops_.end() || (id & fpm_nexthop) != 0)
+		return false;
+	const NexthopMessage &object = found->second.message;
+	return object.group.empty()
+	           ? alarm_of(object.leg.ifindex) != Alarm::None
+	           : std::all_of(object.group.begin(), object.group.end(),
+	                         [&](const auto &member) { return object_lost(member.first); });
+}
+
+/* The kernel has taken its routes away, by an alarm of which no event has been read. */
+bool Rib::lost(const Path &path) const
+{
+	const auto here = [&](const Leg &leg) { return alarm_of(leg.ifindex) >= Alarm::Down; };
+	const auto removed = [&](const Leg &leg) { return alarm_of(leg.ifindex) == Alarm::Removed; };
+	const auto gone = [&](const Leg &leg) { return here(leg) || leg_gone(path, leg); };
+	const bool stays = path.family == 4 && path.apart.scope == RT_SCOPE_HOST;
+	if (path.nexthop_id != 0)
+		return object_lost(path.nexthop_id);
+	if (path.family == 4 && std::any_of(path.legs.begin(), path.legs.end(), removed))
+		return true;
+	return !stays && std::any_of(path.legs.begin(), path.legs.end(), here) &&
+	       std::all_of(path.legs.begin(), path.legs.end(), gone);
 }
 
 static Leg weighted(Leg leg, uint16_t weight)
@@ -36,7 +71,7 @@ std::vector<Leg> Rib::legs_of(const Path &path, bool &blackhole) const
 	std::vector<Leg> legs;
 	for (const auto &[id, weight] : object.group) {
 		const auto member = nexthops_.find(id);
-		if (member == nexthops_.end())
+		if (member == nexthops_.end() || object_lost(id))
 			continue;
 		blackhole = blackhole || member->second.message.blackhole;
 		if (member->second.message.leg.ifindex != 0)
@@ -77,8 +112,9 @@ bool Rib::ignores_linkdown(uint8_t family, uint32_t ifindex) const
 bool Rib::passed_over(const Path &path, const Leg &leg) const
 {
 	const auto link = links_.find(leg.ifindex);
-	return leg_gone(path, leg) || (link != links_.end() && !link->second.carrier() &&
-	                               ignores_linkdown(path.family, leg.ifindex));
+	return leg_gone(path, leg) ||
+	       (link != links_.end() && (!link->second.carrier() || link->second.alarm != Alarm::None) &&
+	        (link->second.alarm >= Alarm::Down || ignores_linkdown(path.family, leg.ifindex)));
 }
 
 /* The kernel does as if the route were not there. A route all of whose legs are dead is one such: IPv6 keeps the dead
@@ -96,7 +132,8 @@ bool Rib::ignored(const Path &path) const
 /* A path through a nexthop object that is not there is no way at all. */
 bool Rib::has_way(const Path &path) const
 {
-	return (path.nexthop_id == 0 || nexthops_.count(path.nexthop_id) != 0) && !ignored(path);
+	return (path.nexthop_id == 0 || nexthops_.count(path.nexthop_id) != 0) && !lost(path) &&
+	       !ignored(path);
 }
 
 /* Links or nexthop objects changed: routes whose way came or went are looked at again. */

@@ -186,7 +186,7 @@ void Rib::arrange_all6()
 
 /* Routes that the kernel leaves where they are when a link is set down: it goes from the first leg of a route that keeps some
  * to the last, and passes over what stands between (fib6_ifdown and fib6_clean_node in net/ipv6). */
-std::set<const Candidate *> Rib::left_between6() const
+std::set<const Candidate *> Rib::left_between6(uint32_t ifindex) const
 {
 	std::set<const Candidate *> left;
 	for (const auto &[key, remembered] : mixed6_) {
@@ -206,9 +206,13 @@ std::set<const Candidate *> Rib::left_between6() const
 			else if (c->same_class(one) && first < last && std::any_of(first, last, own))
 				between.push_back(c);
 		}
+		if (shared == nullptr)
+			continue;
+		const std::vector<Leg> &legs = shared->path->legs;
+		const auto here = [&](const Leg &leg) { return leg.ifindex == ifindex; };
 		const auto gone = [&](const Leg &leg) { return leg_gone(*shared->path, leg); };
-		if (shared != nullptr &&
-		    !std::all_of(shared->path->legs.begin(), shared->path->legs.end(), gone))
+		if (std::none_of(legs.begin(), legs.end(), here) ||
+		    !std::all_of(legs.begin(), legs.end(), gone))
 			left.insert(between.begin(), between.end());
 	}
 	return left;

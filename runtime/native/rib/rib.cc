@@ -75,7 +75,7 @@ void Rib::dispatch(const nlmsghdr *message, bool from_dump)
 	case RTM_DELLINK: {
 		LinkMessage link;
 		if (parse_link(message, link))
-			take_link(link);
+			take_link(link, from_dump);
 		return;
 	}
 	case RTM_NEWADDR:

@@ -50,7 +50,8 @@ class Rib
 
 	/* --- from the kernel (rib.cc, kernel_routes.cc, rib_events.cc) --- */
 	void take(const nlmsghdr *message, bool from_dump);
-	/* A link is gone, down or without carrier now, whatever events still say of it: that counts at once. */
+	/* A link is gone, down or without carrier now, though events do not say so yet: no packet goes by it from here on. What
+	 * becomes of its routes is left to the event, since others before it may name them. */
 	void take_alarm(const LinkMessage &link);
 	/* Around a dump: what of that kind was not confirmed in between is gone. */
 	void mark();
@@ -196,7 +197,7 @@ class Rib
 	Places6 places6(const Node &node, const Candidate &one) const;
 	void arrange6(Node &node, const Candidate &one, Places6 places);
 	void arrange_all6();
-	std::set<const Candidate *> left_between6() const;
+	std::set<const Candidate *> left_between6(uint32_t ifindex) const;
 
 	/* own_links.cc */
 	using OwnRoutes = std::map<std::pair<Prefix, Rank>, std::vector<Candidate>>;
@@ -210,7 +211,7 @@ class Rib
 	/* rib_events.cc */
 	void dispatch(const nlmsghdr *message, bool from_dump);
 	bool retold(const nlmsghdr *message, const RouteMessage &route) const;
-	void take_link(const LinkMessage &message);
+	void take_link(const LinkMessage &message, bool from_dump = false);
 	void take_address(const AddressMessage &message);
 	void take_neighbour(const NeighbourMessage &message);
 	void take_nexthop(const NexthopMessage &message);
@@ -233,6 +234,9 @@ class Rib
 
 	/* meaning.cc: what routes amount to */
 	bool leg_alive(const Path &path, const Leg &leg) const;
+	Alarm alarm_of(uint32_t ifindex) const;
+	bool object_lost(uint32_t id) const;
+	bool lost(const Path &path) const;
 	std::vector<Leg> legs_of(const Path &path, bool &blackhole) const;
 	bool ignores_linkdown(uint8_t family, uint32_t ifindex) const;
 	bool passed_over(const Path &path, const Leg &leg) const;

@@ -114,9 +114,18 @@ void Rib::set_dead(uint8_t family, uint32_t ifindex, bool dead)
 	});
 }
 
-/* A link is lost whenever that is told, also for the second time: what is older than the loss and came in between
- * (take_alarm, Resync) is gone as well. */
-void Rib::take_link(const LinkMessage &message)
+static Alarm severity(const LinkMessage &link)
+{
+	if (link.remove)
+		return Alarm::Removed;
+	if ((link.flags & IFF_UP) == 0)
+		return Alarm::Down;
+	return (link.flags & IFF_LOWER_UP) == 0 ? Alarm::Carrier : Alarm::None;
+}
+
+/* In a resync a link is lost whenever that is told, also for the second time: what is older than the loss and came in between
+ * is gone as well. An alarm stands until an event tells the same; a dump is newer than it. */
+void Rib::take_link(const LinkMessage &message, bool from_dump)
 {
 	if (message.remove) {
 		link_gone(message.ifindex);
@@ -124,15 +133,17 @@ void Rib::take_link(const LinkMessage &message)
 	}
 	LinkState &state = links_[message.ifindex];
 	const bool was_up = state.up(), had_carrier = state.carrier(), known = state.link.ifindex != 0;
-	const bool again = std::exchange(state.alarmed, false) || catching_up_;
+	const Alarm alarm = state.alarm;
 	state.stamp = stamp_;
 	state.link = message;
+	if (from_dump || severity(message) >= alarm)
+		state.alarm = Alarm::None;
 	if (state.up() && !was_up)
 		set_dead(4, message.ifindex, false);
 	if (state.up() && state.carrier())
 		set_dead(6, message.ifindex, false);
-	const bool down = known && (was_up || again) && !state.up();
-	const bool lost = known && (had_carrier || again) && !state.carrier();
+	const bool down = known && (was_up || catching_up_) && !state.up();
+	const bool lost = known && (had_carrier || catching_up_) && !state.carrier();
 	link_change_ = true;
 	if (down || lost) {
 		doubt_ = true;
@@ -142,7 +153,7 @@ void Rib::take_link(const LinkMessage &message)
 		set_dead(6, message.ifindex, true);
 		purge_down(message.ifindex);
 	}
-	if (!known || was_up != state.up() || had_carrier != state.carrier())
+	if (!known || was_up != state.up() || had_carrier != state.carrier() || alarm != state.alarm)
 		links_changed();
 }
 
@@ -151,14 +162,21 @@ void Rib::take_alarm(const LinkMessage &link)
 	const auto found = links_.find(link.ifindex);
 	if (found == links_.end())
 		return;
-	const bool up = (link.flags & IFF_UP) != 0, carrier = (link.flags & IFF_LOWER_UP) != 0;
-	if (!link.remove && (up || !found->second.up()) && (carrier || !found->second.carrier()))
+	LinkState &state = found->second;
+	const Alarm alarm = severity(link);
+	if (alarm <= std::max(state.alarm, severity(state.link)))
 		return;
+	state.alarm = alarm;
+	doubt_ = true; /* a dump ends it, should no event */
+	std::vector<Path *> sent;
+	paths_.all([&](Path &path) {
+		if (path.sent)
+			sent.push_back(&path);
+	});
+	send_groups_now(sent);
 	urgent_ = true;
-	take_link(link);
+	links_changed();
 	urgent_ = false;
-	if (!link.remove)
-		links_[link.ifindex].alarmed = true;
 }
 
 /* Administratively down: routes over it alone. What a dump told to have stayed is not doubted for an event of long ago. */
@@ -169,7 +187,7 @@ void Rib::purge_down(uint32_t ifindex)
 		return path.nexthop_id == 0 && std::any_of(path.legs.begin(), path.legs.end(), here);
 	};
 	paths_.all([&](Path &path) { path.kept = path.kept && (catching_up_ || !over_it(path)); });
-	const std::set<const Candidate *> left = left_between6();
+	const std::set<const Candidate *> left = left_between6(ifindex);
 	purge(
 	    [&](const Path &path) {
 		    const auto dead = [&](const Leg &leg) { return leg_gone(path, leg); };

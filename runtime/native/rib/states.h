@@ -8,11 +8,14 @@
 namespace mill
 {
 
+/* What an alarm says of a link ahead of the event: the worse, the later. */
+enum class Alarm : uint8_t { None, Carrier, Down, Removed };
+
 struct LinkState {
 	LinkMessage link;
 	uint32_t stamp = 0;
 	std::map<InterfaceAddress, uint32_t> addresses; /* → stamp */
-	bool alarmed = false;                           /* told ahead of its turn that it was lost */
+	Alarm alarm = Alarm::None;                      /* not read of as an event yet */
 	bool up() const;
 	bool carrier() const;
 };

@@ -2,8 +2,8 @@
  * resync_oracle SEED ROUNDS: the RIB taking over a dump while the kernel goes on changing, against a make-believe kernel. Its
  * events come late, by a queue; its dump goes prefix by prefix, and what it says comes late as well, by a queue of its own. Links
  * go down and come up, which takes routes without an event for each, and is heard of ahead of time by the other
- * socket now and then. The order in which all of this is read is drawn. At the end the RIB's table must be the kernel's, and
- * so must what the engine was told.
+ * socket now and then. The order in which all of this is read is drawn. Before the dump, when all is read, and at the end the
+ * RIB's table must be the kernel's, and so must what the engine was told.
  *
  * Of one prefix and metric there is one route, or there are several of IPv4, or of IPv6 those with a gateway, which are legs of one,
  * or those without, which are not, or both.
@@ -107,19 +107,21 @@ static Bytes route_message(Kind kind, uint16_t type, uint16_t flags, const Key &
 	return bytes_of(request, flags);
 }
 
-/* What the kernel calls a route: of IPv6, those with a gateway are one, where the first of them stands. */
-static std::vector<Ways> routes_of(Kind kind, const Ways &ways)
+/* What the kernel calls a route: of IPv6, those with a gateway are one, where the first of them stands whose link is up. */
+static std::vector<Ways> routes_of(Kind kind, const Ways &ways, const bool *up)
 {
+	const auto is_leg = [&](const Via &way) { return is_six(kind) && way.gateway != 0; };
+	const auto lives = [&](const Via &way) { return is_leg(way) && up[way.link]; };
+	auto place = std::find_if(ways.begin(), ways.end(), lives);
+	place = place != ways.end() ? place : std::find_if(ways.begin(), ways.end(), is_leg);
 	std::vector<Ways> routes;
-	size_t shared = SIZE_MAX;
-	for (const Via &way : ways) {
-		const bool leg = is_six(kind) && way.gateway != 0;
-		if (leg && shared != SIZE_MAX) {
-			routes[shared].push_back(way);
-			continue;
+	for (auto way = ways.begin(); way != ways.end(); ++way) {
+		if (way == place) {
+			routes.emplace_back();
+			std::copy_if(ways.begin(), ways.end(), std::back_inserter(routes.back()), is_leg);
+		} else if (!is_leg(*way)) {
+			routes.push_back({*way});
 		}
-		shared = leg ? routes.size() : shared;
-		routes.push_back({way});
 	}
 	return routes;
 }
@@ -143,6 +145,8 @@ struct Kernel {
 	const Kind kind;
 	Table table;
 	bool up[links + 1] = {false, true, true, true, true};
+	bool no_dump =
+	    true; /* so links may be lost also where several routes meet, of which a dump does not tell all */
 	std::deque<Bytes> events, alarms;
 
 	uint32_t draw(uint32_t below)
@@ -161,9 +165,33 @@ struct Kernel {
 		if (!on)
 			alarms.push_back(link_message(link, false));
 		for (auto &[key, ways] : table)
-			ways.erase(std::remove_if(ways.begin(), ways.end(),
-			                          [&](const Via &way) { return !on && way.link == link; }),
-			           ways.end());
+			if (!on)
+				lose(ways, link);
+	}
+	/* IPv6 keeps dead legs as long as others live, and what stands between the legs. */
+	void lose(Ways &ways, uint32_t link)
+	{
+		const auto is_leg = [&](const Via &way) { return is_six(kind) && way.gateway != 0; };
+		const auto lives = [&](const Via &way) { return is_leg(way) && up[way.link]; };
+		const auto here = [&](const Via &way) { return is_leg(way) && way.link == link; };
+		const bool keeps = std::none_of(ways.begin(), ways.end(), here) ||
+		                   std::any_of(ways.begin(), ways.end(), lives);
+		const auto [first, behind] = span(ways);
+		Ways left;
+		for (auto way = ways.begin(); way != ways.end(); ++way) {
+			const bool between = way - ways.begin() > first && way - ways.begin() < behind - 1;
+			if (is_leg(*way) ? keeps : way->link != link || (between && keeps))
+				left.push_back(*way);
+		}
+		ways = left;
+	}
+	/* From the first leg to behind the last. */
+	std::pair<long, long> span(const Ways &ways) const
+	{
+		const auto leg = [&](const Via &way) { return is_six(kind) && way.gateway != 0; };
+		const auto first = std::find_if(ways.begin(), ways.end(), leg);
+		const auto last = std::find_if(ways.rbegin(), ways.rend(), leg).base();
+		return {first - ways.begin(), std::max(last, first) - ways.begin()};
 	}
 	/* The new one takes the place of the first of its kind, or of the first; of legs, of all. */
 	static void replace6(Ways &ways, const Via &way)
@@ -191,7 +219,7 @@ struct Kernel {
 			ways.front() = way;
 		else
 			ways.insert(how == 1 ? ways.end() : ways.begin(), way);
-		const auto routes = routes_of(kind, ways);
+		const auto routes = routes_of(kind, ways, up);
 		const auto told = std::find_if(routes.begin(), routes.end(), [&](const Ways &route) {
 			return std::find(route.begin(), route.end(), way) != route.end();
 		});
@@ -207,7 +235,7 @@ struct Kernel {
 		const bool alone = kind == Alone6 || (kind == Both6 && draw(2));
 		const Via way = {1 + draw(links), alone ? 0 : 2 + draw(3)};
 		Ways &ways = table[key];
-		if (kind == Single4 && random() % 12 == 0) {
+		if ((kind == Single4 || no_dump) && random() % 12 == 0) {
 			set_link(way.link, random() % 2 == 0);
 		} else if (!ways.empty() && random() % 2) {
 			const auto old = ways.begin() + draw(static_cast<uint32_t>(ways.size()));
@@ -220,14 +248,12 @@ struct Kernel {
 	/* From the first leg the dump goes to the last, over what stands between. */
 	std::vector<Ways> dump(const Key &key)
 	{
-		std::vector<Ways> told = routes_of(kind, table[key]);
+		std::vector<Ways> told = routes_of(kind, table[key], up);
 		const Ways &ways = table[key];
-		const auto leg = [](const Via &way) { return way.gateway != 0; };
-		const auto first = std::find_if(ways.begin(), ways.end(), leg);
-		const auto last = std::find_if(ways.rbegin(), ways.rend(), leg).base();
-		const auto passed = [&](const Ways &route) {
-			const auto at = std::find(ways.begin(), ways.end(), route[0]);
-			return is_six(kind) && route[0].gateway == 0 && at > first && at < last;
+		const auto [first, last] = span(ways);
+		const auto passed = [&ways = ways, first = first, last = last](const Ways &route) {
+			const auto at = std::find(ways.begin(), ways.end(), route[0]) - ways.begin();
+			return route[0].gateway == 0 && at > first && at < last;
 		};
 		told.erase(std::remove_if(told.begin(), told.end(), passed), told.end());
 		return told;
@@ -272,14 +298,21 @@ class Oracle
 		for (uint32_t link = 1; link <= links; link++)
 			rib_.take(message_of(link_message(link, true)), false);
 		rib_.set_loaded();
-		for (int i = 0; i < 40; i++)
+		for (int i = 0; i < 60; i++)
+			step(nullptr);
+		read_all();
+		if (rib_table() != kernel_table())
+			return "events alone do not leave the kernel's routes";
+		if (!told_all())
+			return "the engine was told of events otherwise than a replay tells it";
+		kernel_.no_dump = kernel_.kind == Single4;
+		for (uint32_t link = 1; link <= links; link++)
+			kernel_.set_link(link, true);
+		for (int i = 0; i < 20; i++)
 			step(nullptr);
 		lose();
 		dump();
-		while (!kernel_.events.empty() || !kernel_.alarms.empty())
-			step(nullptr, false);
-		rib_.flush();
-		told_.drain(queue_);
+		read_all();
 		return judge();
 	}
 
@@ -296,14 +329,37 @@ class Oracle
 		for (uint32_t link = 1; link <= links; link++) /* their dump comes first */
 			rib_.take(message_of(link_message(link, kernel_.up[link])), true);
 	}
+	void read_all()
+	{
+		while (!kernel_.events.empty() || !kernel_.alarms.empty())
+			step(nullptr, false);
+		rib_.flush();
+		told_.drain(queue_);
+	}
+	/* Heard of ahead of its turn, a lost link has no route at once. */
+	void alarm()
+	{
+		LinkMessage link;
+		if (!parse_link(message_of(kernel_.alarms.front()), link) || kernel_.up[link.ifindex])
+			return;
+		const bool news = rib_.links().at(link.ifindex).up();
+		rib_.take_alarm(link);
+		for (uint32_t prefix = 0; news && prefix < prefixes; prefix++) {
+			const uint8_t bytes[16] = {static_cast<uint8_t>(is_six(kernel_.kind) ? 0xfd : 10), 9,
+			                           static_cast<uint8_t>(prefix)};
+			RouteView view;
+			if (!rib_.lookup(Address::of(is_six(kernel_.kind) ? 6 : 4, bytes), view))
+				continue;
+			goes_on_ |= std::all_of(view.hops.begin(), view.hops.end(),
+			                        [&](const auto &hop) { return hop.ifindex == link.ifindex; });
+		}
+	}
 	void step(Resync *resync, bool changes = true)
 	{
 		if (changes && random_() % 2)
 			kernel_.change();
 		if (!kernel_.alarms.empty() && random_() % 3 == 0) {
-			LinkMessage link;
-			if (parse_link(message_of(kernel_.alarms.front()), link) && !kernel_.up[link.ifindex])
-				rib_.take_alarm(link);
+			alarm();
 			kernel_.alarms.pop_front();
 		}
 		if (!kernel_.events.empty() && random_() % 2) {
@@ -363,7 +419,7 @@ class Oracle
 	{
 		std::map<Key, std::vector<Ways>> table;
 		for (const auto &[key, ways] : kernel_.table)
-			for (Ways &route : routes_of(kernel_.kind, ways)) {
+			for (Ways &route : routes_of(kernel_.kind, ways, kernel_.up)) {
 				std::sort(route.begin(), route.end());
 				table[key].push_back(route);
 			}
@@ -401,19 +457,24 @@ class Oracle
 			if (rib_table() != kernel_table())
 				return "a dump that verifies does not see that the routes are others";
 		}
+		if (goes_on_)
+			return "a route over a link counts, of which an alarm says that it is lost";
+		return told_all() ? nullptr : "the engine was told otherwise than a replay tells it";
+	}
+	bool told_all()
+	{
 		const auto told = told_.groups;
 		rib_.replay();
 		told_.groups.clear();
 		rib_.flush();
 		told_.drain(queue_);
-		return told == told_.groups ? nullptr
-		                            : "the engine was told otherwise than a replay tells it";
+		return told == told_.groups;
 	}
 
 	std::mt19937 random_;
 	Kernel kernel_;
 	Told told_;
-	bool doubtful_ = false;
+	bool doubtful_ = false, goes_on_ = false;
 	mill_fib_queue *queue_;
 	Rib rib_;
 };
