@@ -254,7 +254,6 @@ function passing(space: Space, checks: Checks, block: Block, acl: Decider, say: 
 
 /** What the rules that took it do with it besides. */
 export function treatmentIn({ fate, acl, pbr, out }: Judged): string {
-  if (fate.kind === 'martian') return '';
   const rules = [acl, pbr, out].flatMap((one) => (one === undefined || one === 'hidden' ? [] : [one]));
   return treatmentOf(rules, fate.kind === 'routed' || fate.kind === 'diverted');
 }

@@ -12,6 +12,7 @@ import {
   pbr,
   proto,
   type RuleDraft,
+  reject,
   router,
   service,
   set,
@@ -53,6 +54,46 @@ export const corners: Router = router('corners', {
         nexthop(['10.1.2.3', '198.18.0.2'], {
           when: onlyIf("p.src.within(inside) !== (p.l4 === 'udp')"),
         }).orDrop(),
+      ]),
+    },
+  },
+});
+
+const some = nets('10.64.0.0/10', '2001:db8:1::/48');
+
+/** Rules that do more than letting pass and dropping, on every list that a packet may meet. */
+export const treated: Router = router('treated', {
+  interfaces: {
+    wan: {
+      port: 'eth0',
+      address: ['198.18.0.1/30', '2001:db8::1/127'],
+      fallback: 'drop',
+      in: acl('inward', { default: 'deny', neighbourDiscovery: 'explicit' }, [
+        reject({ service: tcp(113) }).sample(4),
+        allow({ service: udp(53) })
+          .police('9 Mbit/s')
+          .dscp('ef'),
+        nexthop(['10.1.2.3', '2001:db8::9'], { to: some }).mirror('eth1', { oneIn: 2 }),
+        allow({ from: inside }).dscp('af11'),
+        deny({ fragment: 'any' }).mirror('eth1').police('7 packets/s', { burst: '3 packets' }),
+      ]),
+      pbr: pbr('inward-ways', [nexthop('10.1.2.3', { dscp: 'cs1' }).dscp('cs2').sample(3)]),
+      out: acl('outward', { default: 'allow', neighbourDiscovery: 'explicit' }, [
+        deny({ to: some, flags: ['syn', '!ack'] }).sample(5),
+        reject({ service: tcp(25) }, { tcp: 'icmp' }),
+        allow({ dscp: 'ef' }).dscp('cs0'),
+      ]),
+    },
+    lan: {
+      port: 'eth1',
+      address: ['10.2.0.1/24'],
+      fallback: 'drop',
+      out: acl('to-lan', { default: 'deny', neighbourDiscovery: 'explicit' }, [
+        allow({ from: some }).police('100 packets/s'),
+        allow({ service: udp(53) })
+          .dscp('cs3')
+          .mirror('eth0'),
+        reject({ to: inside }),
       ]),
     },
   },

@@ -6,22 +6,31 @@
 import test from 'ava';
 import { init, killThreads, type Z3_context } from 'z3-solver';
 import { budget, decisions, eachLive, makeFirstMatch } from '../../../codegen/analysis/first-match.js';
-import { makePipeline } from '../../../codegen/analysis/pipeline.js';
+import { type Judged, makePipeline, treatmentIn } from '../../../codegen/analysis/pipeline.js';
 import { makeRegions } from '../../../codegen/analysis/regions.js';
 import { type Block, everything } from '../../../codegen/analysis/sets.js';
 import { makeSpace } from '../../../codegen/analysis/space.js';
-import type { Ir, IrInterface, IrList } from '../../../codegen/ir.js';
+import type { Direction, Ir, IrInterface, IrList, IrRule } from '../../../codegen/ir.js';
 import { mutantsOf } from '../../../codegen/mutate/mutants.js';
 import { packetChanges } from '../../../codegen/plan/packet-changes.js';
 import type { PredicateExpr } from '../../../codegen/predicate/expr.js';
-import { acl, allow, deny, nets, nexthop, type RuleDraft, router, tcp } from '../../../dsl/index.js';
+import { treatmentOf } from '../../../codegen/treatment.js';
+import { acl, allow, deny, nets, nexthop, type RuleDraft, reject, router, tcp } from '../../../dsl/index.js';
 import type { Acl, Family, Pbr, Router } from '../../../dsl/model.js';
 import { randomPolicy } from '../../oracle/random-policy.js';
-import { corners } from './corners.js';
+import { corners, treated } from './corners.js';
 import { lowered, randomPredicates } from './random.js';
 import { isKnown } from './smt/match.js';
 import { packet } from './smt/packet.js';
-import { fateFormula, onWireOf, takerFormula } from './smt/router.js';
+import {
+  fateFormula,
+  forwardedFormula,
+  type Name,
+  onWireOf,
+  outFormula,
+  spelled,
+  takerFormula,
+} from './smt/router.js';
 import { SetFormulas } from './smt/sets.js';
 
 let predicates: readonly PredicateExpr[];
@@ -52,20 +61,18 @@ async function solve(text: string): Promise<string | undefined> {
   }
 }
 
-/** Of short lists: long ones say nothing else, and take a solver long. Rules only let pass, deny and divert. */
+/** Of short lists: long ones say nothing else, and take a solver long. */
 function drawn(seed: number, most = 7): Router {
   const router = randomPolicy(seed);
   const short = <L extends Acl | Pbr>(list: L): L => ({
     ...list,
-    rules: list.rules
-      .filter(isKnown)
-      .slice(0, most)
-      .map(({ treatment: _, ...rule }) => rule),
+    rules: list.rules.filter(isKnown).slice(0, most),
   });
-  const interfaces = router.interfaces.map(({ in: acl, pbr, out: _, ...one }) => ({
+  const interfaces = router.interfaces.map(({ in: acl, pbr, out, ...one }) => ({
     ...one,
     ...(acl && { in: short(acl) }),
     ...(pbr && { pbr: short(pbr) }),
+    ...(out && { out: short(out) }),
   }));
   return { ...router, interfaces };
 }
@@ -144,17 +151,30 @@ for (const family of families)
   );
 
 /** What becomes of every packet that comes in somewhere, by the analysis and by the formula. */
-async function fateDisagreement(ir: Ir, iface: IrInterface, family: Family): Promise<string | undefined> {
+async function fateDisagreement(
+  ir: Ir,
+  iface: IrInterface,
+  family: Family,
+  out?: IrInterface,
+): Promise<string | undefined> {
   const space = makeSpace(family);
   const pipe = makePipeline(ir, space);
-  const judged = pipe.judge(iface, pipe.arriving(iface), budget(100_000));
+  const judged = pipe.judge(iface, pipe.arriving(iface), budget(100_000), out);
   const codes = new Map<string, number>();
-  const fate = fateFormula(ir, iface, family, codes);
+  // Words are the analysis's own; of which rules, and whether a mark is seen, is said here.
+  const name: Name = (fate, rules) => {
+    const leaves = fate === 'routed' || fate.startsWith('via ');
+    const unmarked = ({ treatment: { dscp: _, ...rest } = {}, ...rule }: IrRule): IrRule => ({
+      ...rule,
+      treatment: rest,
+    });
+    return `${fate}: ${treatmentOf(leaves ? rules : rules.map(unmarked), true)}`;
+  };
+  const fate = fateFormula({ ir, family, codes, name }, iface, out);
   const formulas = new SetFormulas(space, family);
+  const wayOf = ({ fate }: Judged) => (fate.kind === 'diverted' ? `via ${fate.gateway}` : fate.kind);
   const wrong = [...codes].map(([name, code]) => {
-    const own = judged.filter(
-      (one) => (one.fate.kind === 'diverted' ? `via ${one.fate.gateway}` : one.fate.kind) === name,
-    );
+    const own = judged.filter((one) => `${wayOf(one)}: ${treatmentIn(one)}` === name);
     return `(distinct ${formulas.of(own.map((one) => one.block))} (= fate (_ bv${code} 32)))`;
   });
   return solve(
@@ -176,20 +196,44 @@ for (const family of families)
       t.is(await fateDisagreement(ir, iface, family), undefined, iface.name);
   });
 
+for (const family of families)
+  test.serial(`IPv${family}: what rules do besides, and what \`out\` ACLs refuse`, async (t) => {
+    t.timeout(180_000);
+    const ir = lowered(treated, predicates);
+    const [wan, lan] = ir.interfaces as [IrInterface, IrInterface];
+    t.is(await fateDisagreement(ir, wan, family, lan), undefined);
+    t.is(await fateDisagreement(ir, lan, family, wan), undefined);
+  });
+
 /** A packet that fares differently and is in no change, or the other way round. */
-async function missed(a: Ir, b: Ir, name: string, family: Family): Promise<string | undefined> {
+async function missed(
+  a: Ir,
+  b: Ir,
+  name: string,
+  family: Family,
+  direction: Direction = 'in',
+): Promise<string | undefined> {
   const { changes, undecided } = packetChanges(a, b);
   if (undecided.length > 0) return `not decided: ${JSON.stringify(undecided)}`;
-  const mine = changes.filter((one) => one.interface === name && one.family === family);
-  const face = ({ interfaces }: Ir): IrInterface => interfaces.find((one) => one.name === name)!;
+  const mine = changes.filter(
+    (one) => one.interface === name && one.family === family && one.direction === direction,
+  );
   const codes = new Map<string, number>();
-  const [one, other] = [fateFormula(a, face(a), family, codes), fateFormula(b, face(b), family, codes)];
+  const [one, other] = [a, b].map((ir) => {
+    const asked = { ir, family, codes, name: spelled };
+    const face = ir.interfaces.find((one) => one.name === name)!;
+    return direction === 'in' ? fateFormula(asked, face) : outFormula(asked, face);
+  });
+  const here =
+    direction === 'in'
+      ? onWireOf(a.interfaces.find((one) => one.name === name)!)
+      : forwardedFormula(b, family);
   const formulas = new SetFormulas(mine[0]?.space ?? makeSpace(family), family);
   const told = formulas.of(mine.flatMap(({ set }) => set));
   return solve(
     [
       packet(family),
-      `(assert (and valid ${onWireOf(face(a))}))`,
+      `(assert (and valid ${here}))`,
       ...formulas.definitions,
       `(assert (distinct ${told} (distinct ${one} ${other})))`,
     ].join('\n'),
@@ -221,6 +265,44 @@ const pairs: Readonly<Record<string, readonly [Router, Router]>> = {
   'who stands in': [small([to('192.0.2.9')]), small([to('192.0.2.9').or('192.0.2.10')])],
   'what comes when nobody answers': [small([to('192.0.2.9')]), small([to('192.0.2.9').orDrop()])],
 };
+const treatments: Readonly<Record<string, readonly [Router, Router]>> = {
+  'how the source is told': [small([reject({ from: some })]), small([deny({ from: some })])],
+  'whether TCP is reset': [small([reject({ from: some })]), small([reject({ from: some }, { tcp: 'icmp' })])],
+  'a meter': [
+    small([allow({ from: some }).police('5 Mbit/s')]),
+    small([allow({ from: some }).police('5000 packets/s')]),
+  ],
+  'what a meter lets through at once': [
+    small([allow({ from: some }).police('100 packets/s', { burst: '7 packets' })]),
+    small([allow({ from: some }).police('100 packets/s', { burst: '8 packets' })]),
+  ],
+  'a copy': [small([allow({ from: some }).mirror('eth0')]), small([second])],
+  'how many are copied': [
+    small([deny({ from: some }).mirror('eth0')]),
+    small([deny({ from: some }).mirror('eth0', { oneIn: 3 })]),
+  ],
+  'how many are logged': [small([first.sample(9)]), small([deny({ from: some }).sample(10)])],
+  'the DSCP of what leaves': [
+    small([allow({ from: some }).dscp('ef')]),
+    small([allow({ from: some }).dscp('af11')]),
+  ],
+};
+const outgoing = (rules: readonly RuleDraft[], fallback: 'allow' | 'deny' = 'allow') =>
+  router('outgoing', {
+    interfaces: {
+      lan: { port: 'eth1', fallback: 'drop', address: ['10.9.0.1/24'] },
+      wan: { port: 'eth0', fallback: 'drop', out: acl('outgoing', { default: fallback }, rules) },
+    },
+  });
+const pairsOut: Readonly<Record<string, readonly [Router, Router]>> = {
+  'a rule that reads ports': [outgoing([deny({ service: tcp(22) })]), outgoing([])],
+  'what the default does': [outgoing([second], 'allow'), outgoing([second], 'deny')],
+  'how the source is told': [outgoing([reject({ from: some })]), outgoing([deny({ from: some })])],
+  'a meter, and a mark': [
+    outgoing([allow({ from: some }).police('5 Mbit/s')]),
+    outgoing([allow({ from: some }).dscp('ef')]),
+  ],
+};
 for (const [what, [a, b]] of Object.entries(pairs))
   test.serial(`two policies differ in ${what}`, async (t) => {
     t.timeout(60_000);
@@ -228,6 +310,23 @@ for (const [what, [a, b]] of Object.entries(pairs))
     t.true(packetChanges(old, fresh).changes.length > 0);
     for (const family of families) t.is(await missed(old, fresh, 'wan', family), undefined);
   });
+// What is done besides knows no families: one of them is asked.
+Object.entries(treatments).forEach(([what, [a, b]], i) => {
+  test.serial(`two policies differ in ${what}`, async (t) => {
+    t.timeout(60_000);
+    const [old, fresh] = [lowered(a, predicates), lowered(b, predicates)];
+    t.true(packetChanges(old, fresh).changes.length > 0);
+    t.is(await missed(old, fresh, 'wan', families[i % 2]!), undefined);
+  });
+});
+Object.entries(pairsOut).forEach(([what, [a, b]], i) => {
+  test.serial(`two \`out\` ACLs differ in ${what}`, async (t) => {
+    t.timeout(60_000);
+    const [old, fresh] = [lowered(a, predicates), lowered(b, predicates)];
+    t.true(packetChanges(old, fresh).changes.some((one) => one.direction === 'out'));
+    t.is(await missed(old, fresh, 'wan', families[i % 2]!, 'out'), undefined);
+  });
+});
 
 test.serial('two policies are equal, or not', async (t) => {
   t.timeout(180_000);
@@ -236,16 +335,20 @@ test.serial('two policies are equal, or not', async (t) => {
     const router = drawn(seed);
     const policy = { router, predicates, files: [], policyHash: '', warnings: [], root: '/' };
     const ir = lowered(router, predicates);
-    // Formulas say where packets go, not what else is done with them.
-    const mutants = mutantsOf(policy).filter((one) => one.mutation !== 'treat');
+    const mutants = mutantsOf(policy);
     for (const mutant of mutants.filter((_, i) => i % Math.ceil(mutants.length / 6) === seed % 3)) {
       const fresh = lowered(mutant.policy.router, predicates);
       const { changes } = packetChanges(ir, fresh);
-      const { name } = ir.interfaces.find((one) => [one.acl?.name, one.pbr?.name].includes(mutant.list))!;
+      const has = (...lists: readonly (IrList | undefined)[]) =>
+        lists.some((list) => list?.name === mutant.list);
+      const face = ir.interfaces.find((one) => has(one.acl, one.pbr, one.out))!;
+      const direction = has(face.acl, face.pbr) ? 'in' : 'out';
       for (const family of families) {
-        const found = changes.some((one) => one.interface === name && one.family === family);
-        const about = `seed ${seed}, ${mutant.list} ${mutant.change}, ${name} IPv${family}`;
-        t.is(await missed(ir, fresh, name, family), undefined, about);
+        const found = changes.some(
+          (one) => one.interface === face.name && one.family === family && one.direction === direction,
+        );
+        const about = `seed ${seed}, ${mutant.list} ${mutant.change}, ${face.name} IPv${family}`;
+        t.is(await missed(ir, fresh, face.name, family, direction), undefined, about);
         counts[found ? 'different' : 'equal']++;
       }
     }

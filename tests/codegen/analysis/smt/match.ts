@@ -25,7 +25,7 @@ export function isKnown({ match, action }: Rule): boolean {
   return (
     Object.keys(match).every((key) => matches.includes(key)) &&
     Object.keys(match.header ?? {}).every((key) => headers.includes(key)) &&
-    ['allow', 'deny', 'nexthop'].includes(action.kind) &&
+    ['allow', 'deny', 'reject', 'nexthop'].includes(action.kind) &&
     (match.service?.alternatives ?? []).every(({ l4 }) => ['tcp', 'udp', 'icmp', 'ip'].includes(l4))
   );
 }

@@ -17,38 +17,126 @@ export function takerFormula(ir: Ir, list: IrList, family: Family): string {
   return `(ite ${refused} ${number(list.rules.length + 1)} ${first})`;
 }
 
-/** What becomes of a packet that comes in there, by codes that two policies share. */
-export function fateFormula(ir: Ir, iface: IrInterface, family: Family, codes: Map<string, number>): string {
-  const code = (fate: string) => {
-    if (!codes.has(fate)) codes.set(fate, codes.size);
-    return number(codes.get(fate)!);
-  };
-  const ruled = (list: IrList, effect: (rule: IrRule | undefined) => string) =>
-    list.rules.reduceRight(
-      (rest, rule) => `(ite ${ruleFormula(ir, rule, family)} ${effect(rule)} ${rest})`,
-      effect(list.fallback),
-    );
-  const gateway = (rule: IrRule | undefined) => {
-    const all = rule?.action.kind === 'nexthop' ? rule.action.gateways : [];
-    const mine = all.filter((one) => one.family === family);
-    const choices = [...new Set(mine.map(({ choice }) => choice))].map((choice) =>
-      mine
-        .filter((one) => one.choice === choice)
-        .map((one) => formatAddress(one) + (one.weight === 1 ? '' : `*${one.weight}`))
-        .join(' '),
-    );
-    const last = rule?.action.kind === 'nexthop' && rule.action.orDrop ? ['drop'] : [];
-    return choices.length === 0 ? undefined : code(`via ${[...choices, ...last].join(' or ')}`);
-  };
-  const routed = iface.pbr ? ruled(iface.pbr, (rule) => gateway(rule) ?? code('routed')) : code('routed');
-  const past = (way: string) => forHost(ir, family, code, way);
-  const { acl } = iface;
-  if (acl === undefined) return martian(family, code, past(routed));
-  const judged = ruled(acl, (rule) =>
-    rule?.action.kind === 'deny' ? code('denied') : past(gateway(rule) ?? routed),
+/** By which number the solver knows what becomes of a packet; two policies share them. */
+export type Codes = Map<string, number>;
+
+/** What becomes of a packet, and what the rules that took it, in order, do with it besides. */
+export type Name = (fate: string, rules: readonly IrRule[]) => string;
+
+interface Asked {
+  readonly ir: Ir;
+  readonly family: Family;
+  readonly codes: Codes;
+  readonly name: Name;
+}
+
+function coded({ codes, name }: Asked, fate: string, rules: readonly (IrRule | undefined)[]): string {
+  const text = name(
+    fate,
+    rules.flatMap((rule) => rule ?? []),
   );
-  const refused = acl.readsTransport[family] ? is('state', 2) : 'false';
-  return martian(family, code, `(ite ${refused} ${code('denied')} ${judged})`);
+  if (!codes.has(text)) codes.set(text, codes.size);
+  return number(codes.get(text)!);
+}
+
+/** Every rule by its words, in the order of rules: what is told, metered, copied, logged; the last DSCP of what leaves. */
+export const spelled: Name = (fate, rules) => {
+  const seen = rules.flatMap(({ action, treatment: { dscp: _, ...rest } = {} }) => {
+    const told = action.kind === 'reject' ? { icmp: action.icmp, tcp: action.tcp } : {};
+    const words = { ...told, ...rest };
+    return Object.keys(words).length === 0 ? [] : [words];
+  });
+  const leaves = fate === 'routed' || fate.startsWith('via ');
+  const dscp = leaves ? rules.flatMap(({ treatment }) => treatment?.dscp ?? []).at(-1) : undefined;
+  return JSON.stringify([fate, seen, dscp]);
+};
+
+/** By the list, whose taker `variable` is. */
+function ruled(
+  list: IrList,
+  variable: string,
+  effect: (rule: IrRule | undefined) => string,
+  refused: string,
+): string {
+  const which = (index: number, then: string, rest: string) =>
+    `(ite (= ${variable} ${number(index)}) ${then} ${rest})`;
+  const last = which(list.rules.length + 1, refused, effect(list.fallback));
+  return list.rules.reduceRight((rest, rule, index) => which(index, effect(rule), rest), last);
+}
+
+/** What becomes of a packet that comes in there; `out`: by which interface it would leave. */
+export function fateFormula(asked: Asked, iface: IrInterface, out?: IrInterface): string {
+  const { ir, family } = asked;
+  const say = (fate: string, ...rules: readonly (IrRule | undefined)[]) => coded(asked, fate, rules);
+  const { acl, pbr } = iface;
+  const onward = (fate: string, ...rules: readonly (IrRule | undefined)[]) =>
+    leaving(asked, out, fate, ...rules);
+  const routed = (taken: IrRule | undefined) =>
+    pbr
+      ? ruled(
+          pbr,
+          'diverting',
+          (rule) => onward(gatewayOf(rule, family) ?? 'routed', taken, rule),
+          onward('routed', taken),
+        )
+      : onward('routed', taken);
+  const past = (taken: IrRule | undefined) => {
+    const gateway = gatewayOf(taken, family);
+    return forHost(ir, family, (fate) => say(fate, taken), gateway ? onward(gateway, taken) : routed(taken));
+  };
+  const judged = acl
+    ? ruled(acl, 'judging', (rule) => (refuses(rule) ? say('denied', rule) : past(rule)), say('denied'))
+    : past(undefined);
+  const takers = [
+    ...(acl ? [`(judging ${takerFormula(ir, acl, family)})`] : []),
+    ...(pbr ? [`(diverting ${takerFormula(ir, pbr, family)})`] : []),
+    ...(out?.out ? [`(leaving ${takerFormula(ir, out.out, family)})`] : []),
+    '(nothing true)',
+  ];
+  return `(let (${takers.join(' ')}) ${martian(family, say, judged)})`;
+}
+
+const refuses = (rule: IrRule | undefined) => rule?.action.kind === 'deny' || rule?.action.kind === 'reject';
+
+function leaving(
+  asked: Asked,
+  out: IrInterface | undefined,
+  fate: string,
+  ...before: readonly (IrRule | undefined)[]
+): string {
+  if (out?.out === undefined) return coded(asked, fate, before);
+  return ruled(
+    out.out,
+    'leaving',
+    (rule) => coded(asked, refuses(rule) ? 'denied' : fate, [...before, rule]),
+    coded(asked, 'denied', before),
+  );
+}
+
+/** What would leave by an interface, judged by its `out` ACL alone. */
+export function outFormula(asked: Asked, out: IrInterface): string {
+  if (out.out === undefined) return coded(asked, 'routed', []);
+  const taker = takerFormula(asked.ir, out.out, asked.family);
+  return `(let ((leaving ${taker})) ${leaving(asked, out, 'routed')})`;
+}
+
+/** It may be forwarded at all, whatever ACLs say. */
+export function forwardedFormula(ir: Ir, family: Family): string {
+  const code = (fate: string) => (fate === 'routed' ? 'true' : 'false');
+  return and(or(...ir.interfaces.map(onWireOf)), martian(family, code, forHost(ir, family, code, 'true')));
+}
+
+function gatewayOf(rule: IrRule | undefined, family: Family): string | undefined {
+  const all = rule?.action.kind === 'nexthop' ? rule.action.gateways : [];
+  const mine = all.filter((one) => one.family === family);
+  const choices = [...new Set(mine.map(({ choice }) => choice))].map((choice) =>
+    mine
+      .filter((one) => one.choice === choice)
+      .map((one) => formatAddress(one) + (one.weight === 1 ? '' : `*${one.weight}`))
+      .join(' '),
+  );
+  const last = rule?.action.kind === 'nexthop' && rule.action.orDrop ? ['drop'] : [];
+  return choices.length === 0 ? undefined : `via ${[...choices, ...last].join(' or ')}`;
 }
 
 export function onWireOf(iface: IrInterface): string {
