@@ -54,7 +54,7 @@ static inline int mill_check_ipv6(struct mill_packet *p)
 }
 
 /* Anything but IP: ARP and what the router's own daemons may want. A tag here is one more than the port carries. */
-static inline bool mill_not_ip(struct mill_worker *w, struct mill_packet *p)
+MILL_COLD bool mill_not_ip(struct mill_worker *w, struct mill_packet *p)
 {
 	if (mill_is_tag(p->ethertype))
 		return mill_drop(w, p, MILL_DROP_UNKNOWN_VLAN);
@@ -62,7 +62,7 @@ static inline bool mill_not_ip(struct mill_worker *w, struct mill_packet *p)
 }
 
 /* The frame came in on logical interface `local`. True: an IP packet in order, for rules and routes to decide. */
-static inline bool mill_enter(struct mill_worker *w, struct mill_packet *p, uint16_t local)
+MILL_HOT bool mill_enter(struct mill_worker *w, struct mill_packet *p, uint16_t local)
 {
 	int reason;
 	p->local = local;
@@ -105,8 +105,8 @@ static inline bool mill_enter_urpf(struct mill_worker *w, struct mill_packet *p,
 #endif
 
 /* A frame that no interface of the port takes; `local` is the port's first, whose counters tell of it. */
-static inline bool mill_reject(struct mill_worker *w, struct mill_packet *p, uint16_t local,
-                               enum mill_drop reason)
+MILL_COLD bool mill_reject(struct mill_worker *w, struct mill_packet *p, uint16_t local,
+                           enum mill_drop reason)
 {
 	p->iface = w->bind->iface[local];
 	mill_count(&w->if_counters[p->iface].rx, p->len);
@@ -139,7 +139,7 @@ static inline struct mill_packet *mill_burst_judge(struct mill_burst *burst)
 }
 
 /* Rules have let the packet pass: what is for every host goes to ours, the rest is looked up together. */
-static inline void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p)
+MILL_HOT void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p)
 {
 	if (p->to_host) {
 #ifdef MILL_URPF

@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "netmill/inline.h"
 #include "shm/config.h"
 #include "shm/fib_queue.h"
 #include "shm/limits.h"
@@ -149,10 +150,10 @@ static inline uint32_t mill_fib_detour(uint32_t bucket, uint32_t i, uint32_t mas
 }
 
 /* The chosen leg's port is down: another bucket, so that only this leg's flows move. */
-static inline const struct mill_adjacency *mill_fib_select_other(const struct mill_fib *fib,
-                                                                 const uint32_t *bucket, uint32_t mask,
-                                                                 uint32_t hash,
-                                                                 const struct mill_adjacency *first)
+MILL_COLD const struct mill_adjacency *mill_fib_select_other(const struct mill_fib *fib,
+                                                             const uint32_t *bucket, uint32_t mask,
+                                                             uint32_t hash,
+                                                             const struct mill_adjacency *first)
 {
 	for (uint32_t i = 0; i <= mask + MILL_FIB_DETOURS; i++) {
 		const uint32_t at =
@@ -167,8 +168,8 @@ static inline const struct mill_adjacency *mill_fib_select_other(const struct mi
 
 /* Never NULL. Group 0 gives an adjacency of kind MILL_ADJ_NONE. `flow_hash` is used only where there is more than
  * one path; all its low 16 bits must be well mixed. Several paths: one whose port is up, if there is one. */
-static inline const struct mill_adjacency *mill_fib_select(const struct mill_fib *fib, uint32_t group,
-                                                           uint32_t flow_hash)
+MILL_HOT const struct mill_adjacency *mill_fib_select(const struct mill_fib *fib, uint32_t group,
+                                                      uint32_t flow_hash)
 {
 	const uint64_t word =
 	    __atomic_load_n(MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET) + group, __ATOMIC_ACQUIRE);

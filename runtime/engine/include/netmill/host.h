@@ -19,7 +19,7 @@ static inline enum mill_punt_class mill_port_class(uint16_t port)
 	}
 }
 
-static inline enum mill_punt_class mill_host_class(struct mill_packet *p)
+MILL_COLD enum mill_punt_class mill_host_class(struct mill_packet *p)
 {
 	mill_read_l4(p);
 	switch (p->proto) {
@@ -51,7 +51,7 @@ static inline void mill_punt_full(struct mill_worker *w, const struct mill_packe
 }
 
 /* Always false, like mill_drop. */
-static inline bool mill_punt(struct mill_worker *w, const struct mill_packet *p, enum mill_punt_class class)
+MILL_COLD bool mill_punt(struct mill_worker *w, const struct mill_packet *p, enum mill_punt_class class)
 {
 	bool taken =
 	    w->services->punt(w, p->iface, class, p->frame, (uint16_t)p->len, (uint16_t)(p->l3 - p->frame));
@@ -65,7 +65,7 @@ static inline bool mill_punt(struct mill_worker *w, const struct mill_packet *p,
 }
 
 /* For the router itself. */
-static inline bool mill_deliver(struct mill_worker *w, struct mill_packet *p)
+MILL_COLD bool mill_deliver(struct mill_worker *w, struct mill_packet *p)
 {
 	return mill_punt(w, p, mill_host_class(p));
 }

@@ -178,7 +178,7 @@ static inline void mill_count(struct mill_counter *counter, uint32_t bytes)
 }
 
 /* Always false, so that a check can end with it. */
-static inline bool mill_drop(struct mill_worker *w, const struct mill_packet *p, enum mill_drop reason)
+MILL_COLD bool mill_drop(struct mill_worker *w, const struct mill_packet *p, enum mill_drop reason)
 {
 	w->if_counters[p->iface].drop[reason]++;
 	return false;

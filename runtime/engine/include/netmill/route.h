@@ -7,8 +7,8 @@
 #include "netmill/flow.h"
 #include "netmill/transmit.h"
 
-static inline const struct mill_adjacency *mill_path(const struct mill_worker *w, struct mill_packet *p,
-                                                     uint32_t group)
+MILL_HOT const struct mill_adjacency *mill_path(const struct mill_worker *w, struct mill_packet *p,
+                                                uint32_t group)
 {
 	p->group = group;
 	return mill_fib_select(w->fib, group, mill_fib_wants_hash(w->fib, group) ? mill_flow_hash(p) : 0);
@@ -16,7 +16,7 @@ static inline const struct mill_adjacency *mill_path(const struct mill_worker *w
 
 /* RFC 1812 §5.3.8, of which the kernel asks this much without reverse path filtering: a packet from one of the
  * router's own addresses did not come from there. Most packets of a burst come by the same group: asked once. */
-static inline bool mill_from_myself4(const struct mill_worker *w, struct mill_burst *burst, uint32_t group)
+MILL_HOT bool mill_from_myself4(const struct mill_worker *w, struct mill_burst *burst, uint32_t group)
 {
 	if (group == burst->foreign4)
 		return false;
@@ -27,8 +27,8 @@ static inline bool mill_from_myself4(const struct mill_worker *w, struct mill_bu
 }
 
 /* False: dropped for its source. */
-static inline bool mill_credible4(struct mill_worker *w, struct mill_burst *burst,
-                                  const struct mill_packet *p, uint32_t from)
+MILL_HOT bool mill_credible4(struct mill_worker *w, struct mill_burst *burst, const struct mill_packet *p,
+                             uint32_t from)
 {
 	if (mill_from_myself4(w, burst, from))
 		return mill_drop(w, p, MILL_DROP_MARTIAN_SOURCE);
@@ -52,8 +52,8 @@ static inline bool mill_credible6(struct mill_worker *w, struct mill_burst *burs
 }
 
 /* The next kept packet and its path by the FIB, or NULL. */
-static inline struct mill_packet *mill_burst_route(struct mill_worker *w, struct mill_burst *burst,
-                                                   const struct mill_adjacency **path)
+MILL_HOT struct mill_packet *mill_burst_route(struct mill_worker *w, struct mill_burst *burst,
+                                              const struct mill_adjacency **path)
 {
 	while (burst->routed != burst->kept) {
 		struct mill_packet *p = &burst->packet[burst->routed++];
@@ -104,7 +104,7 @@ static inline const struct mill_adjacency *mill_gateway_path(struct mill_worker 
 }
 
 /* The source is told how large its packets may be: RFC 1191 §4, RFC 4443 §3.2. */
-static inline void mill_tell_mtu(struct mill_worker *w, struct mill_packet *p, uint32_t mtu)
+MILL_COLD void mill_tell_mtu(struct mill_worker *w, struct mill_packet *p, uint32_t mtu)
 {
 	const uint8_t type = p->family == 4 ? MILL_ICMP_UNREACHABLE : MILL_ICMPV6_TOO_BIG;
 	const uint8_t code = p->family == 4 ? MILL_ICMP_FRAG_NEEDED : 0;
@@ -115,8 +115,8 @@ static inline void mill_tell_mtu(struct mill_worker *w, struct mill_packet *p, u
 
 /* Larger than the egress MTU: RFC 791 §3.2, RFC 1812 §5.3.3 and RFC 8200 §4.5. The kernel answers, unless it would
  * judge by another route than the packet's, or is not there. */
-static inline void mill_too_big(struct mill_worker *w, struct mill_packet *p,
-                                const struct mill_adjacency *path, bool diverted)
+MILL_COLD void mill_too_big(struct mill_worker *w, struct mill_packet *p, const struct mill_adjacency *path,
+                            bool diverted)
 {
 	uint16_t l3 = (uint16_t)(p->l3 - p->frame);
 	if (p->family == 6 || (p->l3[6] & 0x40) != 0) {
@@ -132,7 +132,7 @@ static inline void mill_too_big(struct mill_worker *w, struct mill_packet *p,
 }
 
 /* The neighbour is not known yet: the engine keeps the packet, ready to be sent, and asks. */
-static inline void mill_defer(struct mill_worker *w, struct mill_packet *p, const struct mill_adjacency *path)
+MILL_COLD void mill_defer(struct mill_worker *w, struct mill_packet *p, const struct mill_adjacency *path)
 {
 	uint16_t l3 = (uint16_t)(p->l3 - p->frame);
 	const uint8_t *neighbour = path->address;
@@ -144,8 +144,7 @@ static inline void mill_defer(struct mill_worker *w, struct mill_packet *p, cons
 }
 
 /* Paths that end here. The kernel, or the engine in its place, answers for what it must: RFC 1812 §5.2.7.1. */
-static inline void mill_no_way(struct mill_worker *w, struct mill_packet *p,
-                               const struct mill_adjacency *path)
+MILL_COLD void mill_no_way(struct mill_worker *w, struct mill_packet *p, const struct mill_adjacency *path)
 {
 	if (path->kind == MILL_ADJ_BLACKHOLE)
 		mill_drop(w, p, MILL_DROP_BLACKHOLE);
@@ -154,7 +153,7 @@ static inline void mill_no_way(struct mill_worker *w, struct mill_packet *p,
 }
 
 /* Whatever the kernel must see or nobody may forward; false: the packet is dealt with. */
-static inline bool mill_may_forward(struct mill_worker *w, struct mill_packet *p, bool diverted)
+MILL_HOT bool mill_may_forward(struct mill_worker *w, struct mill_packet *p, bool diverted)
 {
 	if (p->link_group) /* RFC 1812 §5.3.4: what came by link broadcast is not forwarded */
 		return mill_drop(w, p, MILL_DROP_OTHER_MAC);
@@ -177,8 +176,8 @@ static inline bool mill_leaves(const struct mill_adjacency *path)
 	       path->kind == MILL_ADJ_GLEAN;
 }
 
-static inline void mill_go(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                           const struct mill_adjacency *path, bool diverted)
+MILL_HOT void mill_go(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                      const struct mill_adjacency *path, bool diverted)
 {
 	if (!mill_may_forward(w, p, diverted))
 		return;
@@ -192,8 +191,8 @@ static inline void mill_go(struct mill_worker *w, struct netmap_ring *rx, struct
 		mill_defer(w, p, path);
 }
 
-static inline void mill_send(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                             const struct mill_adjacency *path, bool diverted)
+MILL_HOT void mill_send(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                        const struct mill_adjacency *path, bool diverted)
 {
 	mill_use(w, p);
 	mill_go(w, rx, p, path, diverted);
@@ -230,7 +229,7 @@ static inline bool mill_is_local(const struct mill_adjacency *path)
 	return path->kind == MILL_ADJ_LOCAL || path->kind == MILL_ADJ_BROADCAST;
 }
 
-static inline void mill_deliver_routed(struct mill_worker *w, struct mill_packet *p)
+MILL_COLD void mill_deliver_routed(struct mill_worker *w, struct mill_packet *p)
 {
 	mill_use(w, p);
 	mill_deliver(w, p);

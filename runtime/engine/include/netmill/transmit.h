@@ -51,8 +51,8 @@ static inline bool mill_exchange(struct netmap_ring *rx, struct netmap_ring *tx,
 	return true;
 }
 
-static inline void mill_transmit(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                                 const struct mill_adjacency *adjacency)
+MILL_HOT void mill_transmit(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                            const struct mill_adjacency *adjacency)
 {
 	const struct mill_iface *out = &w->ifaces[adjacency->iface];
 	struct netmap_ring *tx = w->tx[adjacency->port];
