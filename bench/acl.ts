@@ -8,10 +8,11 @@ import { join } from 'node:path';
 import { generate } from '../codegen/compile.js';
 import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
 import { builtinPredicate } from '../codegen/predicate/builtin.js';
-import { acl, allow, nets, router, tcp, udp } from '../dsl/index.js';
+import { acl, allow, router } from '../dsl/index.js';
 import { buildProgram, compileSet, judge } from './acl-program.js';
 import { filterSets } from './acl-sets.js';
 import { type Filter, readSet, setNames } from './classbench.js';
+import { matchOf } from './policy-filters.js';
 import { type Bench, type Measured, median } from './result.js';
 
 const load = { packets: 1 << 18, runs: 9, checked: 20_000 };
@@ -107,23 +108,4 @@ async function secondsToBuild(directory: string, filters: readonly Filter[]): Pr
   const compiled = await runCompiler([...flags, source, '-o', join(directory, 'build.so')]);
   if (compiled.kind !== 'done') throw new Error(JSON.stringify(compiled));
   return (performance.now() - from) / 1e3;
-}
-
-function matchOf({ from, to, ports, proto }: Filter) {
-  const service = proto === 6 ? tcp : proto === 17 ? udp : undefined;
-  const range = `${ports.from}-${ports.to}` as const;
-  return {
-    ...(from.endsWith('/0') ? {} : { from: nets(network(from)) }),
-    ...(to.endsWith('/0') ? {} : { to: nets(network(to)) }),
-    ...(service && { service: service(range) }),
-  };
-}
-
-/** ClassBench leaves bits behind the prefix. */
-function network(text: string): '10.0.0.0/8' {
-  const [address, size] = text.split('/');
-  const length = Number(size);
-  const bits = address!.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
-  const whole = Math.floor(bits / 2 ** (32 - length)) * 2 ** (32 - length);
-  return `${[24, 16, 8, 0].map((shift) => (whole / 2 ** shift) & 255).join('.')}/${length}` as '10.0.0.0/8';
 }

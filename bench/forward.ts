@@ -1,17 +1,18 @@
 /**
- * Forwarding. In memory: 64-byte packets through pipes, one worker; between namespaces: netmill over AF_XDP and the
- * kernel's own routing on the same topology, from the same generator, with the same pinning, run by run in turn.
+ * Forwarding. In memory, one core: the forwarder's code alone, against DPDK, the limit and netmill without a policy; from
+ * process to process through pipes; between namespaces: netmill over AF_XDP and the kernel's own routing on the
+ * same topology, from the same generator, with the same pinning. All run by run in turn.
  */
 
 import { idle } from './idle.js';
-import { memory } from './memory.js';
+import { loop } from './loop.js';
+import { pipe } from './pipe.js';
 import type { Bench } from './result.js';
 import { vethLinux } from './veth.js';
 
 export const forward: Bench = async function* (wants, say) {
-  for (const table of ['small', 'full'] as const) {
-    if (wants(`memory.${table}`)) yield await memory(table, say);
-  }
+  yield* loop(wants, say);
+  if (wants('pipe')) yield await pipe(say);
   if (wants('veth.linux')) yield await vethLinux(say);
   if (wants('idle')) yield await idle(say);
 };

@@ -4,6 +4,8 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type SampleRoute, sampleRoutes } from '../examples/data/tables.js';
@@ -42,6 +44,17 @@ export async function settleNeighbours(line: Line): Promise<void> {
       }),
     ),
   );
+}
+
+/** A full view as a file of `prefix nexthop` lines, and its prefixes. */
+export async function fullTable(
+  directory: string,
+  family: 4 | 6,
+): Promise<{ readonly path: string; readonly prefixes: readonly string[] }> {
+  const routes = await view(family);
+  const path = join(directory, `v${family}.txt`);
+  await writeFile(path, routes.map(({ prefix, neighbour }) => `${prefix} ${neighbour}\n`).join(''));
+  return { path, prefixes: routes.map(({ prefix }) => prefix) };
 }
 
 /** Prefixes of both families. */

@@ -16,6 +16,8 @@ export interface Result {
   readonly runs: number;
   /** Why something was not measured. */
   readonly skipped: string | null;
+  /** What else was measured in the same runs. */
+  readonly more?: Readonly<Record<string, number>>;
 }
 
 /** A case as a bench measured it: the runs of both, interleaved. */
@@ -28,6 +30,7 @@ export interface Measured {
   readonly peerRuns?: readonly number[];
   readonly bar?: number;
   readonly skipped?: string;
+  readonly more?: Readonly<Record<string, number>>;
 }
 
 /** Yields its cases as they are measured; `wants` says which to measure. */
@@ -67,6 +70,7 @@ export function result(bench: string, measured: Measured): Result {
     ok: bar === null || judged === null ? null : reached(judged, bar),
     runs: measured.ours.length,
     skipped: measured.skipped ?? null,
+    ...(measured.more && { more: measured.more }),
   };
 }
 
@@ -76,7 +80,9 @@ function quantity(value: number | null, unit: string): string {
   return `${Number(value.toPrecision(4))} ${unit}`;
 }
 
-/** One line for people. */
+const short = (value: number) => (value >= 1e6 ? `${(value / 1e6).toFixed(2)} M` : value.toFixed(1));
+
+/** One line for people; a second one for what else was measured. */
 export function describe(one: Result): string {
   const name = `${one.bench}: ${one.case}`.padEnd(24);
   const ours = `netmill ${quantity(one.ours, one.unit)}`.padEnd(29);
@@ -85,5 +91,7 @@ export function describe(one: Result): string {
   const bar =
     one.bar === null ? '' : `bar ${one.bar} ${one.ok === null ? '' : one.ok ? 'reached' : 'MISSED'}`;
   const skipped = one.skipped ? ` (${one.skipped})` : '';
-  return `${name}${ours}${peer}${ratio}${bar}${skipped}`.trimEnd();
+  const more = Object.entries(one.more ?? {}).map(([what, value]) => `${what} ${short(value)}`);
+  const line = `${name}${ours}${peer}${ratio}${bar}${skipped}`.trimEnd();
+  return more.length === 0 ? line : `${line}\n    ${more.join(', ')}`;
 }

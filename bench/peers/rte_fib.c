@@ -1,54 +1,19 @@
 /*
  * The peer of the FIB bench: DPDK's rte_fib (DIR-24-8, next hops of 2 bytes) and rte_fib6 (trie, 4 bytes), looked up
- * with their AVX-512 functions. Without huge pages of the system: EAL's memory is collapsed into huge pages
- * (MADV_COLLAPSE) once a table is built, as netmill does with its own.
+ * with their AVX-512 functions.
  *
  *   rte-fib TABLE4 TABLE6          commands on standard input: fib.ts
  */
-#include <errno.h>
-#include <rte_eal.h>
 #include <rte_fib.h>
 #include <rte_fib6.h>
-#include <rte_memory.h>
 #include <rte_vect.h>
-#include <sys/mman.h>
 #include "../fib_table.h"
+#include "eal.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-#define CHUNK  (2ull << 20)
 #define UPDATE 20000u
-
-/* EAL without huge pages takes a memfd at an address that no huge page could have; private memory, which it takes
- * where there are no memfds, can be made of huge pages anywhere. */
-int memfd_create(const char *name, unsigned flags)
-{
-	(void)name;
-	(void)flags;
-	errno = ENOSYS;
-	return -1;
-}
 
 static struct rte_fib *fib4;
 static struct rte_fib6 *fib6;
-
-static int collapse(const struct rte_memseg_list *list, void *unused)
-{
-	(void)unused;
-	uint8_t *from = (uint8_t *)(((uintptr_t)list->base_va + CHUNK - 1) / CHUNK * CHUNK);
-	for (uint8_t *at = from; at + CHUNK <= (uint8_t *)list->base_va + list->len; at += CHUNK) {
-		unsigned char resident[CHUNK / 4096];
-		unsigned n = 0;
-		if (mincore(at, CHUNK, resident) != 0)
-			continue;
-		for (unsigned i = 0; i < sizeof(resident); i++)
-			n += resident[i] & 1;
-		if (n >= sizeof(resident) / 2)
-			madvise(at, CHUNK, MADV_COLLAPSE);
-	}
-	return 0;
-}
 
 static void forget(int family)
 {
@@ -101,7 +66,7 @@ static double build(const struct table *table)
 		if (set(table, &table->entry[i]) != 0)
 			table_fail("a prefix found no room", "rte_fib");
 	const double seconds = (double)(table_own_ns() - from) / 1e9;
-	rte_memseg_list_walk(collapse, NULL);
+	eal_collapse();
 	if (table->family == 4 ? rte_fib_select_lookup(fib4, RTE_FIB_LOOKUP_DIR24_8_VECTOR_AVX512)
 	                       : rte_fib6_select_lookup(fib6, RTE_FIB6_LOOKUP_TRIE_VECTOR_AVX512))
 		table_fail("this processor or build has no AVX-512 lookup", "rte_fib");

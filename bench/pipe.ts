@@ -2,8 +2,8 @@
  *   pipe-load ═══ pipe:in  engine, one worker  pipe:out ═══ pipe-load
  *
  * 64-byte packets from process to process through shared memory: the generator and sink are one process on one core,
- * the engine's worker has the other. What counts is what comes out. `small` has 256 routes; `full` has a table of a
- * full view's size, grown from the sample: each of its prefixes and the 17 that follow it in address order.
+ * the engine's worker has the other. What counts is what comes out. The table has a full view's size, grown from the
+ * sample: each of its prefixes and the 17 that follow it in address order.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -32,10 +32,6 @@ export default router('bench', {
   },
 })
 `;
-
-function smallTable(): string[] {
-  return Array.from({ length: 256 }, (_, i) => `10.9.${i}.0/24`);
-}
 
 function fullTable(): string[] {
   const all = new Set<string>();
@@ -81,36 +77,31 @@ async function measure(args: readonly string[]): Promise<number> {
   return (load.received / load.ns) * 1e9;
 }
 
-export async function memory(table: 'small' | 'full', say: (text: string) => void): Promise<Measured> {
-  const about = {
-    case: `memory.${table}`,
-    unit: 'packets/s',
-    better: 'higher',
-    ...(table === 'full' ? { peer: 'dpdk l3fwd', bar: 0.7 } : {}),
-  } as const;
+export async function pipe(say: (text: string) => void): Promise<Measured> {
+  const about = { case: 'pipe', unit: 'packets/s', better: 'higher' } as const;
   const reason = missing('taskset') ?? (existsSync(tool) ? undefined : 'bench/build/pipe-load is not built');
   if (reason) return { ...about, ours: [], skipped: reason };
   const lab = await Lab.create();
   try {
     const router = await lab.router('router');
-    say(`memory.${table}: routes`);
+    say('pipe: routes');
     const netmill = await Netmill.start(lab, router, policy);
     const faces = await netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' });
     const face = (name: string) => faces.find((one) => one.name === name)!;
     await router.ip(
       `neigh replace 10.0.2.2 lladdr 02:00:00:00:00:05 dev ${face('out').device} nud permanent`,
     );
-    const prefixes = table === 'small' ? smallTable() : fullTable();
+    const prefixes = fullTable();
     await install(lab, router, prefixes);
     await until('the routes', async () => (await netmill.status()).fib.routes4 >= prefixes.length, 60_000);
     const socket = (name: string) => join(netmill.rundir, 'pipe', `${name}.sock`);
     const args = [socket('in'), socket('out'), face('in').mac, await destinations(lab, prefixes)];
     const ours: number[] = [];
     for (let run = 0; run < runs; run++) {
-      say(`memory.${table}: run ${run + 1} of ${runs}`);
+      say(`pipe: run ${run + 1} of ${runs}`);
       ours.push(await measure(args));
     }
-    return { ...about, ours, ...(table === 'full' ? { skipped: 'DPDK is not installed: no peer' } : {}) };
+    return { ...about, ours };
   } finally {
     await lab.close();
   }

@@ -1,0 +1,418 @@
+/**
+ * Forwarding in memory, one core, nothing but rings: what the code itself costs. The forwarder that netmill makes of a
+ * policy, against DPDK's l3fwd, a loop by hand that knows everything beforehand, and netmill without a policy in it.
+ * All are given the same packets of 64 bytes (60 and the FCS that memory does not have) and the same routes, run by run in turn on
+ * core 1. Before anything is timed they have to send the same bytes, and netmill's to count the same.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { acl, allow, router } from '../dsl/index.js';
+import type { Router } from '../dsl/model.js';
+import { ethernet, ipv4, ipv6, seeded, udp } from '../tests/support/packet.js';
+import { type Filter, readSet } from './classbench.js';
+import { fullTable } from './full-view.js';
+import {
+  built,
+  type Checked,
+  type Counted,
+  LoopProgram,
+  make,
+  makeForwarder,
+  makePeer,
+  policyText,
+  type Rate,
+  writePackets,
+  writeSetup,
+} from './loop-program.js';
+import { matchOf } from './policy-filters.js';
+import { type Bench, type Measured, median } from './result.js';
+
+const runs = 9;
+const hot = 900; // packets of a round
+const whole = 64; // of a burst
+const station = '02:00:00:00:01:00';
+const behind = '02:00:00:00:02:00';
+
+type Random = () => number;
+const below = (random: Random, n: number) => Math.floor(random() * n);
+const dotted = (bits: number) => [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join('.');
+
+const bits4 = (address: string) => address.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+
+/** Any address of the prefix that is one host's; those that no host has are drawn from others. */
+function host4(random: Random, prefix: string): string {
+  const [address, length] = prefix.split('/') as [string, string];
+  const size = 2 ** (32 - Number(length));
+  const bits = Math.floor(bits4(address) / size) * size + below(random, size);
+  return ofHosts(bits) ? dotted(bits) : host4(random, '16.0.0.0/4');
+}
+
+function ofHosts(bits: number): boolean {
+  const first = Math.floor(bits / 2 ** 24);
+  return first >= 11 && first < 224 && first !== 127;
+}
+
+/** One of them, of which every address is a host's. */
+function drawFrom(random: Random, prefixes: readonly string[]): string {
+  const found = prefixes[below(random, prefixes.length)]!;
+  return found.includes(':') || ofHosts(bits4(found.split('/')[0]!)) ? found : drawFrom(random, prefixes);
+}
+
+function frame4(random: Random, from: string, to: string, tags: Parameters<typeof ethernet>[4] = []): Buffer {
+  const ends = { src: host4(random, from), dst: host4(random, to) };
+  const data = Buffer.alloc(18 - tags.length * 4);
+  return ethernet(station, '02:00:00:00:00:0c', 0x0800, ipv4(ends, udp(ends, 4096, 8192, data)), tags);
+}
+
+function host6(random: Random, prefix: string): string {
+  const head = prefix.split('/')[0]!.replace(/::$/, '');
+  const words = head.split(':').length;
+  return words >= 8 ? head : `${head}::${(1 + below(random, 65535)).toString(16)}`;
+}
+
+function frame6(random: Random, from: string, to: string): Buffer {
+  const ends = { src: host6(random, from), dst: host6(random, to) };
+  return ethernet(station, '02:00:00:00:00:0c', 0x86dd, ipv6(ends, udp(ends, 4096, 8192, Buffer.alloc(0))));
+}
+
+/** Uniform over rules, and inside each. */
+function frameOf(random: Random, { from, to, ports, proto }: Filter): Buffer {
+  const ends = { src: host4(random, from), dst: host4(random, to) };
+  const port = ports.from + below(random, ports.to - ports.from + 1);
+  const segment = udp(ends, 4096, port, Buffer.alloc(18));
+  return ethernet(
+    station,
+    '02:00:00:00:00:0c',
+    0x0800,
+    ipv4({ ...ends, protocol: proto ?? 17 }, proto === 6 ? tcpLike(segment) : segment),
+  );
+}
+
+/** Twenty bytes of header are there, and the ports. */
+function tcpLike(segment: Buffer): Buffer {
+  const header = Buffer.alloc(26);
+  segment.copy(header, 0, 0, 4);
+  header[12] = 5 << 4;
+  return header;
+}
+
+interface Bed {
+  readonly directory: string;
+  readonly say: (text: string) => void;
+}
+
+/** Everything that one policy's forwarders are compared by. */
+interface Trial {
+  readonly name: string;
+  readonly router: Router;
+  readonly packets: readonly Buffer[];
+  readonly table: string;
+  readonly tags?: string;
+  /** Names of bench/loop: they are compared with netmill's forwarder. */
+  readonly others: readonly string[];
+}
+
+async function open(bed: Bed, trial: Trial): Promise<LoopProgram> {
+  const { directory } = bed;
+  bed.say(`forward: ${trial.name}: forwarders`);
+  await make('forward-loop', ...trial.others.map((one) => `${one}.so`));
+  const made = await makeForwarder(directory, trial.name, trial.router);
+  const [setup, packets, policy] = ['setup', 'packets', 'policy'].map((one) =>
+    join(directory, `${trial.name}.${one}`),
+  ) as [string, string, string];
+  writeFileSync(policy, policyText(made.ir));
+  await writePackets(packets, trial.packets);
+  const faces = [
+    { port: 0, mac: station, ...(trial.tags && { tags: trial.tags }) },
+    { port: 1, mac: behind, ...(trial.tags && { tags: trial.tags }) },
+  ];
+  await writeSetup(setup, faces, [trial.table], policy);
+  const others = trial.others.map((one) => `${one}=${built(`${one}.so`)}`);
+  const program = new LoopProgram('forward-loop', [setup, packets, `netmill=${made.path}`, ...others]);
+  const ours = await program.ask<Checked>(`check netmill ${whole}`);
+  if (ours.packets !== ours.of)
+    throw new Error(`${trial.name}: expected ${ours.of} packets to be forwarded, got ${ours.packets}`);
+  for (const one of trial.others) {
+    const theirs = await program.ask<Checked>(`check ${one} ${whole}`);
+    if (theirs.sent !== ours.sent || theirs.counted !== ours.counted)
+      throw new Error(`${trial.name}: '${one}' sends or counts other than netmill's forwarder`);
+  }
+  return program;
+}
+
+interface Asked {
+  readonly program: LoopProgram;
+  readonly name: string;
+}
+
+/** Rates of all of them, run by run in turn. */
+async function inTurn(asked: readonly Asked[], burst: number): Promise<Rate[][]> {
+  const rates: Rate[][] = asked.map(() => []);
+  for (let run = 0; run < runs; run++)
+    for (const [i, { program, name }] of asked.entries())
+      rates[i]!.push(await program.ask<Rate>(`run ${name} ${burst}`));
+  return rates;
+}
+
+const ratesOf = (all: readonly Rate[]) => all.map(({ rate }) => rate);
+const ticksOf = (all: readonly Rate[]) => median(all.map(({ ticks }) => ticks))!;
+
+/** Ticks of the time stamp counter and instructions, for one packet. */
+async function costs(
+  { program, name }: Asked,
+  all: readonly Rate[],
+  prefix = '',
+): Promise<Record<string, number>> {
+  const { instructions, cycles } = await program.ask<Counted>(`count ${name} ${whole}`);
+  return {
+    [`${prefix}ticks`]: ticksOf(all),
+    [`${prefix}instructions`]: instructions,
+    ...(cycles > 0 && { [`${prefix}cycles`]: cycles }),
+  };
+}
+
+const plain = () =>
+  router('bench', {
+    engine: { lookup: 'flat' },
+    interfaces: { in: { port: 'pipe:in', fallback: 'drop' }, out: { port: 'pipe:out', fallback: 'drop' } },
+  });
+
+const about = { unit: 'packets/s', better: 'higher' } as const;
+
+/** `memory.full`, `memory.limit`, `memory.burst.N`. */
+async function* full(bed: Bed, wants: (name: string) => boolean): AsyncGenerator<Measured> {
+  const sizes = [1, 4, 16, 32, 64].filter((size) => wants(`memory.burst.${size}`));
+  if (!wants('memory.full') && !wants('memory.limit') && sizes.length === 0) return;
+  const table = await fullTable(bed.directory, 4);
+  const random = seeded(64);
+  const draw = () => drawFrom(random, table.prefixes);
+  const packets = Array.from({ length: hot }, () => frame4(random, draw(), draw()));
+  const program = await open(bed, {
+    name: 'memory',
+    router: plain(),
+    packets,
+    table: table.path,
+    others: ['limit', 'by-hand', 'generic'],
+  });
+  const skipped = await makePeer('l3fwd');
+  const peer = skipped
+    ? undefined
+    : new LoopProgram('l3fwd', [table.path, join(bed.directory, 'memory.packets')]);
+  try {
+    const ours = { program, name: 'netmill' };
+    if (peer) await sameBytes(program, peer);
+    const l3fwd = peer
+      ? [
+          { program: peer, name: 'l3fwd' },
+          { program: peer, name: 'bare' },
+        ]
+      : [];
+    if (wants('memory.full')) {
+      bed.say('forward: memory.full');
+      const [mine, theirs, bare] = await inTurn([ours, ...l3fwd], whole);
+      yield {
+        ...about,
+        case: 'memory.full',
+        peer: 'dpdk l3fwd',
+        bar: 0.7,
+        ours: ratesOf(mine!),
+        peerRuns: ratesOf(theirs ?? []),
+        ...(skipped && { skipped }),
+        more: {
+          ...(await costs(ours, mine!)),
+          ...(peer && {
+            ...(await costs(l3fwd[0]!, theirs!, 'peer_')),
+            peer_without_checks: median(ratesOf(bare!))!,
+          }),
+        },
+      };
+    }
+    if (wants('memory.limit')) {
+      bed.say('forward: memory.limit');
+      const limit = { program, name: 'limit' };
+      const [mine, theirs] = await inTurn([ours, limit], whole);
+      yield {
+        ...about,
+        case: 'memory.limit',
+        peer: 'by hand',
+        bar: 0.9,
+        ours: ratesOf(mine!),
+        peerRuns: ratesOf(theirs!),
+        more: { ...(await costs(ours, mine!)), ...(await costs(limit, theirs!, 'peer_')) },
+      };
+    }
+    for (const size of sizes) {
+      bed.say(`forward: memory.burst.${size}`);
+      const [mine, theirs] = await inTurn([ours, ...l3fwd.slice(0, 1)], size);
+      yield {
+        ...about,
+        case: `memory.burst.${size}`,
+        peer: 'dpdk l3fwd',
+        ours: ratesOf(mine!),
+        peerRuns: ratesOf(theirs ?? []),
+        ...(skipped && { skipped }),
+      };
+    }
+  } finally {
+    program.close();
+    peer?.close();
+  }
+}
+
+/** The bytes that leave are the same ones: next hops, TTL, checksums. */
+async function sameBytes(program: LoopProgram, peer: LoopProgram): Promise<void> {
+  const ours = await program.ask<Checked>(`check netmill ${whole}`);
+  for (const name of ['l3fwd', 'bare'])
+    if ((await peer.ask<Checked>(`check ${name} ${whole}`)).sent !== ours.sent)
+      throw new Error(`l3fwd (${name}) sends other bytes than netmill's forwarder`);
+}
+
+interface Listed {
+  readonly case: string;
+  readonly set: string;
+  readonly rules: number;
+  readonly bar?: number;
+}
+
+const lists: readonly Listed[] = [
+  { case: 'generic.0', set: 'acl1_1k', rules: 0, bar: 1.15 },
+  { case: 'generic.10', set: 'acl1_1k', rules: 10, bar: 1.8 },
+  { case: 'generic.100', set: 'acl1_1k', rules: 100, bar: 2.5 },
+  { case: 'generic.1000', set: 'acl1_1k', rules: 1000 },
+  { case: 'generic.10000', set: 'acl1_10k', rules: 10_000 },
+  { case: 'memory.acl', set: 'fw1_10k', rules: 3000 },
+];
+
+/** So many rules of a ClassBench set, other than each other. */
+function filtersOf(name: string, count: number): readonly Filter[] {
+  const set = readSet(name);
+  const known = new Map(set.map((one) => [JSON.stringify([one.from, one.to, one.ports, one.proto]), one]));
+  return [...known.values()].slice(0, count);
+}
+
+function listed(filters: readonly Filter[]): Router {
+  const list = acl(
+    'long',
+    { default: 'allow' },
+    filters.map((one) => allow(matchOf(one))),
+  );
+  return router('bench', {
+    engine: { lookup: 'flat' },
+    interfaces: {
+      in: { port: 'pipe:in', fallback: 'drop', ...(filters.length > 0 && { in: list }) },
+      out: { port: 'pipe:out', fallback: 'drop' },
+    },
+  });
+}
+
+/** `generic.N`, `memory.acl`: against netmill without a policy in it; beside, a generic loop by hand. */
+async function* generics(bed: Bed, wants: (name: string) => boolean): AsyncGenerator<Measured> {
+  for (const { set, rules, ...one } of lists) {
+    if (!wants(one.case)) continue;
+    const random = seeded(10);
+    const filters = filtersOf(set, rules);
+    const table = join(bed.directory, 'small.txt');
+    writeFileSync(
+      table,
+      ['0.0.0.0/0 0', ...Array.from({ length: 256 }, (_, i) => `16.${i}.0.0/16 ${i % 64}`)].join('\n'),
+    );
+    const packets = Array.from({ length: hot }, () =>
+      rules === 0
+        ? frame4(random, '16.0.0.0/4', '16.0.0.0/8')
+        : frameOf(random, filters[below(random, filters.length)]!),
+    );
+    const others = ['generic', 'by-hand'];
+    const program = await open(bed, {
+      name: one.case,
+      router: listed(filters),
+      packets,
+      table,
+      others,
+    });
+    try {
+      bed.say(`forward: ${one.case}`);
+      const asked = ['netmill', ...others].map((name) => ({ program, name }));
+      const [mine, theirs, hand] = await inTurn(asked, whole);
+      yield {
+        ...about,
+        peer: 'generic',
+        ...one,
+        ours: ratesOf(mine!),
+        peerRuns: ratesOf(theirs!),
+        more: {
+          ...(await costs(asked[0]!, mine!)),
+          ...(await costs(asked[1]!, theirs!, 'peer_')),
+          by_hand: median(ratesOf(hand!))!,
+        },
+      };
+    } finally {
+      program.close();
+    }
+  }
+}
+
+/** `memory.v6`, `memory.vlan`: other packets through the same tables. */
+async function* others(bed: Bed, wants: (name: string) => boolean): AsyncGenerator<Measured> {
+  const random = seeded(6);
+  for (const name of ['memory.v6', 'memory.vlan'] as const) {
+    if (!wants(name)) continue;
+    const family = name === 'memory.v6' ? 6 : 4;
+    const table = await fullTable(bed.directory, family);
+    const draw = () => drawFrom(random, table.prefixes);
+    const tags = [{ tpid: 0x8100, vid: 100 }];
+    const trial: Trial =
+      family === 6
+        ? {
+            name,
+            router: plain(),
+            packets: Array.from({ length: hot }, () => frame6(random, draw(), draw())),
+            table: table.path,
+            others: ['generic'],
+          }
+        : {
+            name,
+            router: trunks(),
+            packets: Array.from({ length: hot }, () => frame4(random, draw(), draw(), tags)),
+            table: table.path,
+            tags: '81000064',
+            others: ['generic', 'by-hand'],
+          };
+    const program = await open(bed, trial);
+    try {
+      bed.say(`forward: ${name}`);
+      const asked = ['netmill', 'generic'].map((one) => ({ program, name: one }));
+      const [mine, theirs] = await inTurn(asked, whole);
+      yield {
+        ...about,
+        case: name,
+        peer: 'generic',
+        ours: ratesOf(mine!),
+        peerRuns: ratesOf(theirs!),
+        more: { ...(await costs(asked[0]!, mine!)), ...(await costs(asked[1]!, theirs!, 'peer_')) },
+      };
+    } finally {
+      program.close();
+    }
+  }
+}
+
+const trunks = () =>
+  router('bench', {
+    engine: { lookup: 'flat' },
+    interfaces: {
+      in: { port: 'pipe:in', fallback: 'drop', vlans: { a: { id: 100 } } },
+      out: { port: 'pipe:out', fallback: 'drop', vlans: { b: { id: 100 } } },
+    },
+  });
+
+export const loop: Bench = async function* (wants, say) {
+  const bed = { directory: mkdtempSync(join(tmpdir(), 'netmill-loop-')), say };
+  try {
+    yield* full(bed, wants);
+    yield* generics(bed, wants);
+    yield* others(bed, wants);
+  } finally {
+    rmSync(bed.directory, { recursive: true, force: true });
+  }
+};
