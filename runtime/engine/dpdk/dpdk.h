@@ -28,8 +28,7 @@ struct mill_dpdk_spec {
 	char driver[32];                   /* `net_tap` of `net_tap0`; empty: an address on a bus */
 	uint16_t rings;                    /* 0: as many as the device is made for */
 	bool keeps_mac;                    /* the devargs say whose MAC it has */
-	bool
-	    beside_kernel; /* it gets copies of what a device of the kernel's receives: the kernel has them, too */
+	bool beside_kernel;                /* what it receives are copies: the kernel has the frames, too */
 };
 
 struct mill_dpdk {

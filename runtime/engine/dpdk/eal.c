@@ -18,8 +18,8 @@
 #include "dpdk/dpdk.h"
 
 #define MBUF_BYTES 256u /* an mbuf with what DPDK puts around it */
-#define NO_DEVICE                                                                                            \
-	"ffff:ff:1f.7" /* of a PCI bus: one that is allowed forbids all others, until a port names one */
+/* One device of a PCI bus that is allowed forbids all others, until a port names one. */
+#define NO_DEVICE "ffff:ff:1f.7"
 #define POOL_KIND "lf_stack" /* threads of ours share processors: nobody may wait for one that holds a lock */
 #define BASE_MIB  64u        /* for all else that DPDK keeps */
 

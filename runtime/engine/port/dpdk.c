@@ -44,15 +44,12 @@ static const struct mill_dpdk_plugin *load(const char *name, struct mill_error *
 	if (plugin != NULL && is_ours(plugin))
 		return plugin;
 	const char *why = dlerror();
-	mill_fail(
-	    error, ELIBACC,
-	    "port %s: %s cannot be loaded: %s; install DPDK's libraries (Debian: libdpdk-dev), then 'npm "
-	    "run "
-	    "build:engine'",
-	    name, path,
-	    plugin != NULL ? "it is of another version"
-	    : why != NULL  ? why
-	                   : "");
+	if (plugin != NULL || why == NULL)
+		why = "it is of another version";
+	mill_fail(error, ELIBACC,
+	          "port %s: %s cannot be loaded: %s; install DPDK's libraries (Debian: libdpdk-dev), "
+	          "then 'npm run build:engine'",
+	          name, path, why);
 	if (library != NULL)
 		dlclose(library);
 	return NULL;
