@@ -29,6 +29,7 @@ export interface Checked {
 }
 
 export interface Counted {
+  /** 0 where they cannot be counted. */
   readonly instructions: number;
   /** Of the core; 0 where they cannot be counted. */
   readonly cycles: number;

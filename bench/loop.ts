@@ -167,7 +167,7 @@ async function costs(
   const { instructions, cycles } = await program.ask<Counted>(`count ${name} ${whole}`);
   return {
     [`${prefix}ticks`]: ticksOf(all),
-    [`${prefix}instructions`]: instructions,
+    ...(instructions > 0 && { [`${prefix}instructions`]: instructions }),
     ...(cycles > 0 && { [`${prefix}cycles`]: cycles }),
   };
 }

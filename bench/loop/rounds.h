@@ -8,7 +8,7 @@
  * A round is all packets of the list once, so they stay in the caches, as the rings of a busy router do. Time is the
  * processor's time stamp counter; of the rounds of a run the median counts, since a round in which the thread
  * lost its core says nothing. Instructions are counted where the kernel lets a program do that; elsewhere a child goes
- * through one round step by step.
+ * through a short one step by step.
  */
 #pragma once
 #include <linux/perf_event.h>
@@ -26,9 +26,13 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#define ROUNDS_FRAME 128u /* bytes of a record: length in the first two, then the frame */
-#define ROUNDS_MOST  1023u
-#define ROUNDS_RUN   1500u
+#define ROUNDS_FRAME   128u /* bytes of a record: length in the first two, then the frame */
+#define ROUNDS_MOST    1023u
+#define ROUNDS_RUN     1500u
+#define ROUNDS_LEAST   15u
+#define ROUNDS_TIME    0.1     /* seconds that a run takes at most, when it has had the least */
+#define ROUNDS_STEPPED 64u     /* packets of a round that is gone through step by step */
+#define ROUNDS_STEPS   300000u /* of which it has at most */
 
 struct rounds_frame {
 	uint16_t len;
@@ -46,7 +50,7 @@ struct rounds_program {
 	void (*forward)(void *, uint32_t burst);
 	uint64_t (*drain)(void *, bool look); /* with `look`: a number that differs when any byte sent does */
 	void *of;
-	uint32_t n;
+	uint32_t *n; /* packets of a round */
 };
 
 static inline void rounds_fail(const char *what, const char *where)
@@ -115,12 +119,13 @@ static inline uint64_t rounds_once(const struct rounds_program *program, uint32_
 static inline double rounds_run(const struct rounds_program *program, uint32_t burst)
 {
 	static uint64_t took[ROUNDS_RUN];
-	for (uint32_t i = 0; i < ROUNDS_RUN / 10; i++)
-		rounds_once(program, burst);
-	for (uint32_t i = 0; i < ROUNDS_RUN; i++)
-		took[i] = rounds_once(program, burst);
-	qsort(took, ROUNDS_RUN, sizeof(*took), rounds_by_value);
-	return (double)took[ROUNDS_RUN / 2] / program->n;
+	const uint64_t most = (uint64_t)(rounds_hz() * ROUNDS_TIME), from = __rdtsc();
+	uint32_t n = 0;
+	rounds_once(program, burst);
+	while (n < ROUNDS_RUN && (n < ROUNDS_LEAST || __rdtsc() - from < most))
+		took[n++] = rounds_once(program, burst);
+	qsort(took, n, sizeof(*took), rounds_by_value);
+	return (double)took[n / 2] / *program->n;
 }
 
 static inline uint64_t rounds_check(const struct rounds_program *program, uint32_t burst)
@@ -141,13 +146,15 @@ static inline int rounds_counter(uint64_t what, int group)
 	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, group, 0);
 }
 
-/* Instructions of one round, by a child that is stopped after each. 0: not allowed. */
-static inline uint64_t rounds_step(const struct rounds_program *program, uint32_t burst)
+/* Instructions for a packet, by a child that is stopped after each, in a short round. 0: not allowed, or too many. */
+static inline double rounds_step(const struct rounds_program *program, uint32_t burst)
 {
+	const uint32_t n = *program->n < ROUNDS_STEPPED ? *program->n : ROUNDS_STEPPED;
 	uint64_t steps = 0;
 	int status;
 	const pid_t child = fork();
 	if (child == 0) {
+		*program->n = n;
 		rounds_check(program, burst);
 		program->fill(program->of);
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
@@ -159,7 +166,7 @@ static inline uint64_t rounds_step(const struct rounds_program *program, uint32_
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		return 0;
-	while (WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1) {
+	while (WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1 && steps < ROUNDS_STEPS) {
 		steps++;
 		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 || waitpid(child, &status, 0) != child)
 			break;
@@ -169,7 +176,7 @@ static inline uint64_t rounds_step(const struct rounds_program *program, uint32_
 		kill(child, SIGKILL);
 		waitpid(child, &status, 0);
 	}
-	return whole ? steps : 0;
+	return whole && steps < ROUNDS_STEPS ? (double)steps / n : 0;
 }
 
 /* For one packet: instructions, and cycles of the core where they can be counted, else 0. */
@@ -180,11 +187,11 @@ static inline void rounds_count(const struct rounds_program *program, uint32_t b
 	const int cycle_fd = rounds_counter(PERF_COUNT_HW_CPU_CYCLES, -1);
 	const int instruction_fd = cycle_fd < 0 ? -1 : rounds_counter(PERF_COUNT_HW_INSTRUCTIONS, cycle_fd);
 	if (instruction_fd < 0) {
-		*instructions = (double)rounds_step(program, burst) / program->n;
+		*instructions = rounds_step(program, burst);
 		*cycles = 0;
 		return;
 	}
-	for (uint32_t i = 0; i < ROUNDS_RUN; i++) {
+	for (uint32_t i = 0; i < ROUNDS_LEAST; i++) {
 		program->fill(program->of);
 		ioctl(cycle_fd, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP);
 		program->forward(program->of, burst);
@@ -195,8 +202,8 @@ static inline void rounds_count(const struct rounds_program *program, uint32_t b
 		value[0] = value[1] = 0;
 	close(instruction_fd);
 	close(cycle_fd);
-	*cycles = (double)value[0] / ROUNDS_RUN / program->n;
-	*instructions = (double)value[1] / ROUNDS_RUN / program->n;
+	*cycles = (double)value[0] / ROUNDS_LEAST / *program->n;
+	*instructions = (double)value[1] / ROUNDS_LEAST / *program->n;
 }
 
 /* One command of standard input, answered with one line of JSON.
