@@ -24,7 +24,12 @@ async function main(): Promise<number> {
     return exits.ok;
   }
   const { options } = parsed;
-  if (!existsSync(options.source)) throw new MillError('not-found', `${options.source} does not exist`);
+  if (!existsSync(options.source))
+    throw new MillError(
+      'not-found',
+      `${options.source} does not exist`,
+      'name a policy file, or the directory of a bundle',
+    );
   if (process.getuid?.() !== 0) throw new MillError('permission', 'netmilld needs to be started by root');
   if (options.foreground || process.env[CHILD] !== undefined) return serve(options);
   return daemonise(options);

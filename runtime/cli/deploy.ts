@@ -37,7 +37,12 @@ export class DeployCommand extends NetmillCommand {
 
   async run(): Promise<number> {
     const path = resolve(this.source);
-    if (!existsSync(path)) throw new MillError('not-found', `${path} does not exist`);
+    if (!existsSync(path))
+      throw new MillError(
+        'not-found',
+        `${path} does not exist`,
+        'name a policy file, or the directory of a bundle',
+      );
     if (this.watch) return this.deployAgain(path);
     const expect = this.plan === undefined ? undefined : readPlan(requireFile(resolve(this.plan)));
     const result = await this.ask<DeployResult>({ op: 'deploy', path, ...(expect && { expect }) });

@@ -16,7 +16,7 @@ import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { categories, NetmillCommand } from './command.js';
 import { type Explained, explainedLine, explanationText } from './explain-text.js';
-import { requireFile } from './files.js';
+import { aPolicy, requireFile } from './files.js';
 import { withContents } from './set-contents.js';
 
 export class ExplainCommand extends NetmillCommand {
@@ -63,7 +63,7 @@ export class ExplainCommand extends NetmillCommand {
 
   private async load(): Promise<CheckedPolicy> {
     const { loadAndCheck } = await import('../../codegen/front.js');
-    const result = await loadAndCheck(requireFile(resolve(this.policy)), { expired: 'warning' });
+    const result = await loadAndCheck(requireFile(resolve(this.policy), aPolicy), { expired: 'warning' });
     if (result.ok) return result.policy;
     const details = renderText(result.diagnostics, { root: result.root, files: result.files, colour: false });
     throw new MillError('policy', `${this.policy} is refused`, 'correct the policy', details);

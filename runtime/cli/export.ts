@@ -15,7 +15,7 @@ import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { makeWritable } from '../folders.js';
 import { categories, NetmillCommand } from './command.js';
-import { requireFile } from './files.js';
+import { aPolicy, requireFile } from './files.js';
 import { refusalText } from './refusal-text.js';
 
 export class ExportCommand extends NetmillCommand {
@@ -28,7 +28,7 @@ export class ExportCommand extends NetmillCommand {
     examples: [['To netmap-rt.conf and netmap-rt-acl.conf', '$0 export --format netmap-rt border.ts -o out']],
   });
 
-  format = Option.String('--format', { required: true, description: 'netmap-rt' });
+  format = Option.String('--format', { description: 'of what: netmap-rt; must be said' });
   policy = Option.String({ name: 'POLICY' });
   out = Option.String('-o,--out', { description: 'directory for the files; else they are printed' });
   fields = Option.String('--fields', { description: 'what the fields of an ACL line are; else netmap-rt' });
@@ -38,6 +38,7 @@ export class ExportCommand extends NetmillCommand {
   });
 
   async run(): Promise<number> {
+    if (this.format === undefined) throw new UsageError('say for what: --format netmap-rt');
     if (this.format !== 'netmap-rt') throw new UsageError(`netmill writes netmap-rt, not '${this.format}'`);
     const fields = this.fields === undefined ? exportedFields : parseFields(this.fields);
     if (typeof fields === 'string') throw new UsageError(`--fields: ${fields}`);
@@ -52,7 +53,7 @@ export class ExportCommand extends NetmillCommand {
 
   private async load(): Promise<CheckedPolicy> {
     const { loadAndCheck } = await import('../../codegen/front.js');
-    const result = await loadAndCheck(requireFile(resolve(this.policy)));
+    const result = await loadAndCheck(requireFile(resolve(this.policy), aPolicy));
     if (result.ok) return result.policy;
     const details = renderText(result.diagnostics, { root: result.root, files: result.files, colour: false });
     throw new MillError('policy', `${this.policy} is refused`, 'correct the policy', details);

@@ -44,7 +44,7 @@ export class ImportCommand extends NetmillCommand {
     ],
   });
 
-  from = Option.String('--from', { required: true, description: formats.join(', ') });
+  from = Option.String('--from', { description: `of what: ${formats.join(', ')}; must be said` });
   files = Option.Rest({ name: 'FILE', required: 1 });
   out = Option.String('-o,--out', { description: 'write the policy to this file, which must not exist' });
   name = Option.String('--name', { description: 'name of the router; else that of the first file' });
@@ -93,6 +93,8 @@ export class ImportCommand extends NetmillCommand {
 
   async run(): Promise<number> {
     const format = formats.find((one) => one === this.from);
+    if (this.from === undefined)
+      throw new UsageError(`say of what the files are: --from ${formats.join(', ')}`);
     if (format === undefined) throw new UsageError(`netmill reads ${formats.join(', ')}, not '${this.from}'`);
     if (this.out !== undefined && existsSync(this.out))
       throw new MillError('usage', `${this.out} exists`, 'name another file, or remove it');

@@ -71,7 +71,8 @@ function requireEmpty(directory: string): void {
     makeWritable(directory, 'the repository', 'name another directory');
     return;
   }
-  if (!kind.isDirectory()) throw new MillError('usage', `${directory} is no directory`);
+  if (!kind.isDirectory())
+    throw new MillError('usage', `${directory} is no directory`, 'name a new directory');
   const [first] = readdirSync(directory).filter((name) => name !== '.git');
   if (first !== undefined)
     throw new MillError('usage', `${directory} is not empty: it has ${first}`, 'name a new directory');

@@ -33,7 +33,11 @@ export async function atRevision<T>(
   const git = (...args: readonly string[]) => execa('git', ['-C', dirname(real), ...args]);
   const refuse = (error: unknown): never => {
     const text = (error as { stderr?: string }).stderr?.trim().split('\n')[0];
-    throw new MillError('not-found', `git knows no '${revision}' of ${policy}: ${text ?? String(error)}`);
+    throw new MillError(
+      'not-found',
+      `git knows no '${revision}' of ${policy}: ${text ?? String(error)}`,
+      'name a commit, a branch or a tag of the repository that has the policy',
+    );
   };
   const top = (await git('rev-parse', '--show-toplevel').catch(refuse)).stdout;
   // `--` and an option-like revision must not become an option of git.
@@ -49,7 +53,12 @@ export async function atRevision<T>(
     if (existsSync(packages) && !existsSync(join(scratch, 'node_modules')))
       symlinkSync(packages, join(scratch, 'node_modules'));
     const path = join(scratch, relative(realpathSync(top), real));
-    if (!existsSync(path)) throw new MillError('not-found', `${policy} does not exist in '${revision}'`);
+    if (!existsSync(path))
+      throw new MillError(
+        'not-found',
+        `${policy} does not exist in '${revision}'`,
+        'name a revision that has it',
+      );
     return await use(path);
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -9,13 +9,16 @@ import type { GenerationReply } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { categories } from './command.js';
-import { requireFile } from './files.js';
+import { aPolicy, requireFile } from './files.js';
 import { atRevision, isDirectory, policyOfBundle } from './plan-against.js';
 import { writePlan } from './plan-file.js';
 import { planKinds, planSuite } from './plan-report.js';
 import { type Built, planText } from './plan-text.js';
 import { ReportCommand } from './report-command.js';
 import { readToday, todayOption } from './today.js';
+
+/** What `--against` takes. */
+const against = "say running, git:REV, a bundle's directory, or another policy file";
 
 export class PlanCommand extends ReportCommand {
   static override paths = [['plan']];
@@ -41,7 +44,7 @@ export class PlanCommand extends ReportCommand {
 
   async run(): Promise<number> {
     const format = this.chosenFormat;
-    const path = requireFile(resolve(this.policy));
+    const path = requireFile(resolve(this.policy), aPolicy);
     const fresh = await this.load(path, readToday(this.today));
     const old = await this.oldPolicy(path);
     const { makePlan } = await import('../../codegen/plan/plan.js');
@@ -65,7 +68,7 @@ export class PlanCommand extends ReportCommand {
     if (this.against.startsWith('git:'))
       return atRevision(path, this.against.slice('git:'.length), (file) => this.load(file));
     const other = resolve(this.against);
-    return isDirectory(other) ? policyOfBundle(other) : this.load(requireFile(other));
+    return isDirectory(other) ? policyOfBundle(other) : this.load(requireFile(other, against));
   }
 
   /** @throws MillError `policy` with what is wrong */

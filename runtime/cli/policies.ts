@@ -25,7 +25,8 @@ export function policiesOf(paths: readonly string[], only: readonly string[] = [
 }
 
 function ofPath(path: string): readonly string[] {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [requireFile(path)];
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    return [requireFile(path, 'name a policy file, or a directory with routers/')];
   const routers = join(path, 'routers');
   const directory = existsSync(routers) ? routers : path;
   const found = readdirSync(directory)

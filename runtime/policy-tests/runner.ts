@@ -27,7 +27,12 @@ const passedOver = new Set(['node_modules', 'dist', 'generated']);
 export function testFilesOf(paths: readonly string[]): readonly string[] {
   const found = paths.flatMap((path) => {
     const kind = statSync(path, { throwIfNoEntry: false });
-    if (kind === undefined) throw new MillError('not-found', `${path} does not exist`);
+    if (kind === undefined)
+      throw new MillError(
+        'not-found',
+        `${path} does not exist`,
+        'name a test file, or a directory that has some',
+      );
     return kind.isDirectory() ? below(path) : [path];
   });
   if (found.length > 0) return [...new Set(found)];

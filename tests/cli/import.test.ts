@@ -80,7 +80,17 @@ const refuses = test.macro(async (t, code: number, expected: RegExp, argv: () =>
 test('a format that is not known', refuses, 64, /reads netmap-rt, nftables/, () => [
   ...['import', '--from', 'ipfw', file('')],
 ]);
-test('a file that is not there', refuses, 66, /is no file/, () => [...netmapRt, '/nonexistent']);
+test('no format', refuses, 64, /say of what the files are: --from netmap-rt, nftables/, () => [
+  ...['import', file('')],
+]);
+test('a file that is not there', refuses, 66, /does not exist\n {2}fix: name a file/, () => [
+  ...netmapRt,
+  '/nonexistent',
+]);
+test('an ACL file in place of the configuration', refuses, 65, /Fix: give netmap-rt.conf first/, () => [
+  ...netmapRt,
+  file(';;;;udp;0-19;drop log'),
+]);
 test(
   'an ACL file that is not here',
   refuses,

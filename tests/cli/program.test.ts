@@ -125,8 +125,14 @@ test(
   69,
   /no netmilld listens.*\n.*fix: start one/,
 );
-test('a policy that does not exist is no input', refuses, 'check /nonexistent.ts', 66, /is no file/);
-test('a policy to build that does not exist is no input', refuses, 'build /nonexistent.ts', 66, /is no file/);
+test('a policy that does not exist is no input', refuses, 'check /nonexistent.ts', 66, /does not exist/);
+test(
+  'a policy to build that does not exist is no input',
+  refuses,
+  'build /nonexistent.ts',
+  66,
+  /does not exist/,
+);
 test(
   'a policy to deploy that does not exist is no input',
   refuses,

@@ -113,7 +113,11 @@ function notASetting(text: string, from: number, file: string, line: number): Pr
     message: `${show(rest)} is not a setting`,
     expected: 'key = "value";',
     got: show(rest),
-    fix: 'correct the line.',
+    // Where fields stand side by side, the files were given in the other order, or one of them alone.
+    fix:
+      (rest.match(/;/g)?.length ?? 0) > 1
+        ? 'give netmap-rt.conf first, ACL files behind it.'
+        : 'correct the line.',
   };
 }
 
