@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "engine.h"
+#include "os/events.h"
 
 #define MAX_HELD 4096u
 
@@ -198,7 +198,7 @@ static bool map_memory(struct mill_engine *engine, struct mill_error *error)
 	    !mill_region_reclaim(&engine->region, error))
 		return false;
 	if (engine->events_fd < 0)
-		engine->events_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		engine->events_fd = mill_bell_create(false);
 	/* The dead workers will pass no quiescent point any more. */
 	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
 		engine->state->worker[w].epoch = (engine->state->worker[w].epoch + 1) & ~1ull;

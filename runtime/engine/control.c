@@ -1,5 +1,5 @@
 /*
- * The control thread: one epoll loop over the control socket (shm/engine_control.h), signals, notices of other threads
+ * The control thread: one loop over the control socket (shm/engine_control.h), signals, notices of other threads
  * and control events of ports. It alone changes what runs; a request is answered when it is done, and what it does is
  * bounded, so a slow daemon waits and a dead one is forgotten: forwarding never knows.
  */
@@ -9,25 +9,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "engine.h"
+#include "os/events.h"
+#include "os/system.h"
 
 #define HEADER      offsetof(struct mill_msg, payload)
 #define PATIENCE_MS 1000
 #define SEND_BUFFER (1 << 20)
 
-/* epoll data: what << 32 | port slot */
+/* tags: what << 32 | port slot */
 enum source { SOURCE_PORT = 1, SOURCE_LISTEN, SOURCE_DAEMON, SOURCE_NOTICE, SOURCE_SIGNAL };
 
 static void watch(struct mill_engine *engine, int fd, enum source source)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)source << 32};
-	epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+	mill_wait_add(engine->wait_fd, fd, MILL_READY_IN, (uint64_t)source << 32);
 }
 
 static void forget_daemon(struct mill_engine *engine)
@@ -43,9 +42,9 @@ static void forget_daemon(struct mill_engine *engine)
 /* Waits for the socket to be writable as long as, and only when, something is to be sent. */
 static void watch_output(struct mill_engine *engine)
 {
-	struct epoll_event event = {.events = mill_outbox_empty() ? EPOLLIN : EPOLLIN | EPOLLOUT,
-	                            .data.u64 = (uint64_t)SOURCE_DAEMON << 32};
-	epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, engine->daemon_fd, &event);
+	mill_wait_change(engine->wait_fd, engine->daemon_fd,
+	                 mill_outbox_empty() ? MILL_READY_IN : MILL_READY_IN | MILL_READY_OUT,
+	                 (uint64_t)SOURCE_DAEMON << 32);
 }
 
 static void give_up(struct mill_engine *engine)
@@ -328,20 +327,16 @@ static void receive(struct mill_engine *engine)
 
 static void accept_daemon(struct mill_engine *engine)
 {
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-	const int buffer = SEND_BUFFER;
+	uid_t uid = (uid_t)-1;
 	const int fd = accept4(engine->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
-	    (peer.uid != 0 && peer.uid != geteuid())) {
-		mill_log("control connection: refused to uid %d", (int)peer.uid);
+	if (!mill_peer_uid(fd, &uid) || (uid != 0 && uid != geteuid())) {
+		mill_log("control connection: refused to uid %d", (int)uid);
 		close(fd);
 		return;
 	}
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) != 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+	mill_socket_send_room(fd, SEND_BUFFER);
 	forget_daemon(engine);
 	engine->daemon_fd = fd;
 	watch(engine, fd, SOURCE_DAEMON);
@@ -392,10 +387,10 @@ static void serve_port(struct mill_engine *engine, uint16_t slot)
 
 static void serve_signal(struct mill_engine *engine, int fd)
 {
-	struct signalfd_siginfo info;
-	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+	const int number = mill_signals_take(fd);
+	if (number == 0)
 		return;
-	mill_log("signal %u: stopping", info.ssi_signo);
+	mill_log("signal %d: stopping", number);
 	mill_deploy_stop(engine);
 	engine->stopping = true;
 }
@@ -406,23 +401,23 @@ void mill_control_run(struct mill_engine *engine)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
-	const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	const int signal_fd = mill_signals_open(&signals);
 	watch(engine, signal_fd, SOURCE_SIGNAL);
 	while (!engine->stopping) {
-		struct epoll_event event;
-		if (epoll_wait(engine->epoll_fd, &event, 1, -1) != 1)
+		struct mill_ready ready;
+		if (mill_wait_for(engine->wait_fd, &ready, 1, -1) != 1)
 			continue;
-		switch ((enum source)(event.data.u64 >> 32)) {
+		switch ((enum source)(ready.tag >> 32)) {
 		case SOURCE_PORT:
-			serve_port(engine, (uint16_t)event.data.u64);
+			serve_port(engine, (uint16_t)ready.tag);
 			break;
 		case SOURCE_LISTEN:
 			accept_daemon(engine);
 			break;
 		case SOURCE_DAEMON:
-			if ((event.events & EPOLLOUT) != 0)
+			if ((ready.what & MILL_READY_OUT) != 0)
 				send_waiting(engine);
-			if ((event.events & ~(uint32_t)EPOLLOUT) != 0 && engine->daemon_fd >= 0)
+			if ((ready.what & ~MILL_READY_OUT) != 0 && engine->daemon_fd >= 0)
 				receive(engine);
 			break;
 		case SOURCE_NOTICE:

@@ -78,11 +78,13 @@ struct mill_inbound {
 	uint16_t port;
 };
 
+#define MILL_TAG_WAKE 1u
+
 struct mill_worker_plan {
 	bool active;
 	bool must_poll; /* some ring has no descriptor to wait for */
 	uint32_t event_mode;
-	int epoll_fd; /* wake-up, RX descriptors, taps */
+	int wait_fd; /* os/events.h: wake-up (MILL_TAG_WAKE), RX descriptors, taps */
 	uint32_t n_rings, n_inbound, n_taps;
 	struct mill_owned_ring *ring;
 	struct mill_inbound *inbound;
@@ -109,7 +111,7 @@ struct mill_worker_thread {
 	struct mill_worker_state *state;
 	uint32_t number;
 	pthread_t thread;
-	int wake; /* eventfd */
+	int wake; /* a bell */
 	_Atomic uint32_t
 	    asleep; /* seq_cst before sleeping; whoever gives it work clears it and writes `wake` */
 	_Atomic(const struct mill_plan *) taken;
@@ -136,7 +138,7 @@ struct mill_packet;
 
 struct mill_engine {
 	const char *rundir;
-	int state_fd, events_fd, listen_fd, epoll_fd;
+	int state_fd, events_fd, listen_fd, wait_fd;
 	struct mill_state *state;
 	struct mill_region region;
 	struct mill_host_queues queues;
@@ -162,7 +164,7 @@ struct mill_engine {
 	bool adopting, stopping;
 
 	/* any thread → control thread */
-	int notice_fd; /* eventfd */
+	int notice_fd; /* a bell */
 	pthread_mutex_t notice_lock;
 	uint32_t n_wants;
 	struct mill_resolve want[MILL_WANTS];

@@ -1,7 +1,7 @@
 /*
  * Loading a generation: its configuration and its code, each copied into a sealed memfd of the engine's own, so that
  * nothing that happens to the daemon's files afterwards matters, and so that an adopting engine loads the same bytes.
- * The code is opened as /proc/self/fd/N: a name that no other mapped generation has (N stays open as long as the
+ * The code is opened by its descriptor's path: a name that no other mapped generation has (N stays open as long as the
  * library is mapped), because dlopen returns the old library for a name it knows. Control thread only.
  */
 #include <dlfcn.h>
@@ -11,13 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "engine.h"
+#include "os/memory.h"
 
 #define MAX_CODE (1088ll << 20) /* the most that engine.aclMemory grants, and code */
-#define SEALS    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* -1 and an error, or a sealed copy. */
 static int sealed_copy(int from, const char *name, long long minimum, long long maximum,
@@ -29,20 +28,10 @@ static int sealed_copy(int from, const char *name, long long minimum, long long 
 		          (long long)st.st_size);
 		return -1;
 	}
-	const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	off_t offset = 0;
-	while (fd >= 0 && offset < st.st_size) {
-		const ssize_t n = sendfile(fd, from, &offset, (size_t)(st.st_size - offset));
-		if (n <= 0)
-			break;
-	}
-	if (fd < 0 || offset != st.st_size || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
+	const int fd = mill_memory_copy(name, from, (size_t)st.st_size);
+	if (fd < 0)
 		mill_fail(error, errno, "%s: copying %lld bytes: %s", name, (long long)st.st_size,
 		          strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
 	return fd;
 }
 
@@ -114,8 +103,8 @@ static bool check_forwarder(const struct mill_generation *generation, struct mil
 
 static bool load_code(struct mill_generation *generation, struct mill_error *error)
 {
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", generation->code_fd);
+	char path[MILL_FD_PATH];
+	mill_fd_path(generation->code_fd, path);
 	generation->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (generation->library == NULL) {
 		mill_fail(error, ENOEXEC, "loading the forwarder: %s", dlerror());

@@ -6,7 +6,7 @@
  * counted by the worker (MILL_DROP_PUNT_FULL) and never waited for. Consumer: the host thread: reads head with acquire,
  * then writes tail with release. The consumer sets `asleep` (seq_cst) before it waits on `wake`, looks at the rings
  * once more, then sleeps; the producer looks at `asleep` (seq_cst fence before) at the end of a burst that punted
- * and writes the eventfd if it is set.
+ * and rings the bell if it is set.
  * Rings live in the engine's own memory: frames in them die with the engine.
  */
 #pragma once
@@ -32,7 +32,7 @@ struct mill_host_ring {
 };
 
 struct mill_host_queues {
-	int wake;        /* eventfd, non-blocking */
+	int wake;        /* a bell */
 	uint32_t asleep; /* host thread: 1 while it waits on `wake` */
 	/* by worker number and class; NULL until that worker first starts (published with release), never freed */
 	struct mill_host_ring *ring[MILL_MAX_WORKERS][MILL_PUNT_CLASSES];

@@ -12,10 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -23,6 +20,8 @@
 #include <unistd.h>
 #include "engine.h"
 #include "host/guard.h"
+#include "os/events.h"
+#include "os/threads.h"
 
 #define LOCK_PATIENCE_NS (2 * MILL_NS_PER_S)
 
@@ -86,9 +85,9 @@ static bool lock_rundir(const char *rundir, struct mill_error *error)
 bool mill_threads_start(struct mill_engine *engine, const struct mill_fib_thread_options *fib,
                         struct mill_error *error)
 {
-	engine->queues.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	engine->queues.wake = mill_bell_create(false);
 	if (engine->queues.wake < 0) {
-		mill_fail(error, errno, "eventfd: %s", strerror(errno));
+		mill_fail(error, errno, "a bell for the host thread: %s", strerror(errno));
 		return false;
 	}
 	if ((engine->fib = mill_fib_thread_start(fib, error)) == NULL)
@@ -106,7 +105,7 @@ static bool make_memory(struct mill_engine *engine, uint32_t buffers, struct mil
 {
 	const struct mill_fib_thread_options fib = {
 	    .tables_fd = -1, .queue_fd = -1, .wake_fd = -1, .done_fd = -1};
-	engine->events_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	engine->events_fd = mill_bell_create(false);
 	if (!mill_state_create(engine, error) || !mill_region_create(&engine->region, buffers, error))
 		return false;
 	struct mill_fib_thread_options with_state = fib;
@@ -125,7 +124,7 @@ static void set_up_process(void)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	prctl(PR_SET_NAME, "controlplane");
+	mill_thread_name("controlplane");
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
@@ -147,7 +146,7 @@ int main(int argc, char **argv)
 	engine.rundir = options.rundir;
 	engine.adopting = options.adopt;
 	engine.daemon_fd = engine.link_fd = engine.state_fd = engine.events_fd = -1;
-	engine.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	engine.wait_fd = mill_wait_create();
 	if ((mkdir(options.rundir, 0755) != 0 && errno != EEXIST) || !lock_rundir(options.rundir, &error) ||
 	    !mill_notices_create(&engine, &error) || (engine.own = mill_own_create(&engine)) == NULL ||
 	    (!options.adopt && !make_memory(&engine, options.buffers, &error)) ||

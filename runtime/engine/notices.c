@@ -1,13 +1,13 @@
 /*
  * What other threads have to say to the control thread, and it to the daemon: neighbours that workers want resolved,
- * carriers and devices that changed. A short list under a mutex and a bit mask, with one eventfd; nobody waits for anybody, and the
+ * carriers and devices that changed. A short list under a mutex and a bit mask, with one bell; nobody waits for anybody, and the
  * daemon hears of a neighbour at most once a second.
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "engine.h"
+#include "os/events.h"
 
 #define RECENT 1024u /* power of two */
 
@@ -26,10 +26,10 @@ static void ring(struct mill_engine *engine)
 bool mill_notices_create(struct mill_engine *engine, struct mill_error *error)
 {
 	pthread_mutex_init(&engine->notice_lock, NULL);
-	engine->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	engine->notice_fd = mill_bell_create(false);
 	if (engine->notice_fd >= 0)
 		return true;
-	mill_fail(error, errno, "eventfd: %s", strerror(errno));
+	mill_fail(error, errno, "a bell for the control thread: %s", strerror(errno));
 	return false;
 }
 

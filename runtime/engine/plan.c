@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 #include "engine.h"
+#include "os/events.h"
 
 static uint32_t rings_of(const struct mill_port *port)
 {
@@ -107,14 +107,12 @@ static void add_inbound(struct mill_engine *engine, struct mill_worker_plan *pla
 			    (struct mill_inbound){.ring = engine->handoff[slot][from], .port = slot};
 }
 
-static bool open_epoll(struct mill_engine *engine, struct mill_worker_plan *plan, uint16_t worker,
-                       struct mill_error *error)
+static bool open_set(struct mill_engine *engine, struct mill_worker_plan *plan, uint16_t worker,
+                     struct mill_error *error)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 1}; /* 1: the worker's own wake-up */
-	plan->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	bool ok = plan->epoll_fd >= 0 &&
-	          epoll_ctl(plan->epoll_fd, EPOLL_CTL_ADD, engine->worker[worker]->wake, &event) == 0;
-	event.data.u64 = 0;
+	plan->wait_fd = mill_wait_create();
+	bool ok = plan->wait_fd >= 0 && mill_wait_add(plan->wait_fd, engine->worker[worker]->wake,
+	                                              MILL_READY_IN, MILL_TAG_WAKE) == 0;
 	for (uint32_t i = 0; ok && i < plan->n_rings; i++) {
 		const struct mill_owned_ring *ring = &plan->ring[i];
 		if (ring->rx == NULL || ring->port->ops->watch != NULL)
@@ -123,13 +121,13 @@ static bool open_epoll(struct mill_engine *engine, struct mill_worker_plan *plan
 		if (fd < 0)
 			plan->must_poll = true;
 		/* EEXIST: rings of one port may share a descriptor. */
-		ok = fd < 0 || epoll_ctl(plan->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
+		ok = fd < 0 || mill_wait_add(plan->wait_fd, fd, MILL_READY_IN, 0) == 0 || errno == EEXIST;
 	}
 	for (uint32_t i = 0; ok && i < plan->n_taps; i++)
-		ok = epoll_ctl(plan->epoll_fd, EPOLL_CTL_ADD, mill_host_tap_fd(engine->host, plan->tap[i]),
-		               &event) == 0;
+		ok = mill_wait_add(plan->wait_fd, mill_host_tap_fd(engine->host, plan->tap[i]), MILL_READY_IN,
+		                   0) == 0;
 	if (!ok)
-		mill_fail(error, errno, "worker %u: setting up epoll: %s", worker, strerror(errno));
+		mill_fail(error, errno, "worker %u: what it waits for: %s", worker, strerror(errno));
 	return ok;
 }
 
@@ -164,7 +162,7 @@ static bool build_worker(struct mill_engine *engine, const struct mill_generatio
 	}
 	part->event_mode = config->event_mode;
 	part->active = true;
-	return open_epoll(engine, part, worker, error);
+	return open_set(engine, part, worker, error);
 }
 
 struct mill_plan *mill_plan_build(struct mill_engine *engine, const struct mill_generation *generation,
@@ -177,7 +175,7 @@ struct mill_plan *mill_plan_build(struct mill_engine *engine, const struct mill_
 	}
 	plan->generation = generation;
 	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
-		plan->worker[w].epoll_fd = -1;
+		plan->worker[w].wait_fd = -1;
 	for (uint16_t w = 0; w < generation->config->n_workers; w++)
 		if (!build_worker(engine, generation, ownership, plan, w, error)) {
 			mill_plan_free(plan);
@@ -198,8 +196,8 @@ void mill_plan_free(const struct mill_plan *plan)
 	if (plan == NULL)
 		return;
 	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++) {
-		if (plan->worker[w].epoll_fd >= 0)
-			close(plan->worker[w].epoll_fd);
+		if (plan->worker[w].wait_fd >= 0)
+			close(plan->worker[w].wait_fd);
 		free(plan->worker[w].ring);
 		free(plan->worker[w].inbound);
 		free(plan->worker[w].tap);

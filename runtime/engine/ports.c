@@ -6,23 +6,23 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include "engine.h"
+#include "os/events.h"
+#include "os/system.h"
 
 static const struct mill_port_ops *back_end(const struct mill_port_config *config, struct mill_error *error)
 {
-	const char *spec = config->spec;
-	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_xdp, &mill_port_dpdk,
-	                                                  &mill_port_pipe, &mill_port_pcap};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		const size_t n = strlen(all[i]->kind);
-		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
-			return all[i];
-	}
-	mill_fail(error, EINVAL,
-	          "port %s: '%s' names no back end of this engine: expected netmap:, xdp:, dpdk:, pipe: or "
-	          "pcap:",
-	          config->name, spec);
+	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_dpdk, &mill_port_pipe,
+	                                                  &mill_port_pcap, NULL};
+	const struct mill_port_ops *found = mill_port_kind(all, config->spec);
+	if (found == NULL)
+		found = mill_port_kind(mill_system_ports, config->spec);
+	if (found != NULL)
+		return found;
+	mill_fail(
+	    error, EINVAL,
+	    "port %s: '%s' names no back end of this engine: expected netmap:, xdp:, dpdk:, pipe: or pcap:",
+	    config->name, config->spec);
 	return NULL;
 }
 
@@ -34,14 +34,15 @@ const struct mill_port_config *mill_config_port(const struct mill_config *config
 	return NULL;
 }
 
-static void watch(struct mill_engine *engine, struct mill_port *port, int operation)
+static void watch(struct mill_engine *engine, struct mill_port *port, bool is_new)
 {
 	if (port->ops->control_fd == NULL)
 		return;
 	const int fd = port->ops->control_fd(port);
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (1ull << 32) | port->config.slot};
-	if (fd >= 0)
-		epoll_ctl(engine->epoll_fd, operation, fd, &event);
+	if (fd >= 0 && is_new)
+		mill_wait_add(engine->wait_fd, fd, MILL_READY_IN, (1ull << 32) | port->config.slot);
+	else if (fd >= 0)
+		mill_wait_remove(engine->wait_fd, fd);
 }
 
 /* Ports of a configuration that are not open yet. */
@@ -78,7 +79,7 @@ bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *
 	mill_pulse_lock();
 	engine->port[config->slot] = port;
 	mill_pulse_unlock();
-	watch(engine, port, EPOLL_CTL_ADD);
+	watch(engine, port, true);
 	if (engine->host != NULL)
 		mill_host_set_port(engine->host, config->slot, port);
 	mill_hold_port(engine, port, true);
@@ -100,7 +101,7 @@ static void stop_port(struct mill_engine *engine, uint16_t slot, bool keep_hando
 	if (engine->host != NULL)
 		mill_host_set_port(engine->host, slot, NULL);
 	mill_hold_port(engine, port, false);
-	watch(engine, port, EPOLL_CTL_DEL);
+	watch(engine, port, false);
 	mill_pulse_lock();
 	engine->port[slot] = NULL;
 	mill_pulse_unlock();

@@ -19,10 +19,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include "engine.h"
+#include "os/threads.h"
 
 #define MAX_PULSES   2u
 #define MILL_HUNG_NS 50000000ull /* of processor time without the end of a turn */
@@ -32,7 +31,7 @@ static struct {
 	uint32_t n;
 	pthread_mutex_t lock;
 	atomic_bool quit;
-	uint64_t shift_ns; /* of this process's CLOCK_MONOTONIC against the kernel's; modulo 2^64 */
+	uint64_t shift_ns; /* of this process's CLOCK_MONOTONIC against the kernel's: mill_clock_shift */
 	struct {
 		uint64_t loops, processor_ns;
 	} seen[MILL_MAX_WORKERS];
@@ -104,7 +103,7 @@ static void *run(void *argument)
 {
 	const struct mill_engine *engine = argument;
 	const struct timespec pause = {.tv_nsec = MILL_TICK_NS};
-	prctl(PR_SET_NAME, "pulse");
+	mill_thread_name("pulse");
 	while (!atomic_load(&pulse.quit)) {
 		mill_pulse_beat(engine);
 		nanosleep(&pause, NULL);
@@ -112,42 +111,12 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* 0 where the kernel has no time namespaces. */
-static uint64_t clock_shift(void)
-{
-	long long seconds, ns, shift = 0;
-	FILE *file = fopen("/proc/self/timens_offsets", "re");
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "monotonic %lld %lld", &seconds, &ns) == 2)
-		shift = seconds * (long long)MILL_NS_PER_S + ns;
-	fclose(file);
-	return (uint64_t)shift;
-}
-
-/* The processors that this process may run on. Returns how many; the first and the last of them are in `ends`. */
-static uint32_t processors(size_t ends[2])
-{
-	cpu_set_t set;
-	uint32_t n = 0;
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 0;
-	for (size_t i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &set))
-			ends[n++ == 0 ? 0 : 1] = i;
-	return n;
-}
-
-static int start_one(const struct mill_engine *engine, const size_t *processor)
+static int start_one(const struct mill_engine *engine, const uint32_t *processor)
 {
 	pthread_attr_t attributes;
-	cpu_set_t set;
 	pthread_attr_init(&attributes);
-	if (processor != NULL) {
-		CPU_ZERO(&set);
-		CPU_SET(*processor, &set);
-		pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
-	}
+	if (processor != NULL)
+		mill_thread_attr_pin(&attributes, *processor);
 	const int code = pthread_create(&pulse.thread[pulse.n], &attributes, run, (void *)engine);
 	pulse.n += code == 0;
 	pthread_attr_destroy(&attributes);
@@ -157,9 +126,9 @@ static int start_one(const struct mill_engine *engine, const size_t *processor)
 bool mill_pulse_start(struct mill_engine *engine, struct mill_error *error)
 {
 	const struct sched_param priority = {.sched_priority = 1};
-	size_t ends[2];
-	pulse.shift_ns = clock_shift();
-	const bool several = processors(ends) > 1;
+	uint32_t ends[2];
+	pulse.shift_ns = mill_clock_shift();
+	const bool several = mill_processors(ends) > 1;
 	int code = 0;
 	for (uint32_t i = 0; code == 0 && i < (several ? 2u : 1u); i++)
 		code = start_one(engine, several ? &ends[i] : NULL);

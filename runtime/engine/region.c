@@ -5,7 +5,6 @@
  */
 #include "region.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,14 +12,11 @@
 #include <unistd.h>
 #include "port/port.h"
 #include "ring_sync.h"
+#include "os/memory.h"
 
 #define PAGE       4096ull
 #define PLACES     (MILL_MAX_PORTS * MILL_RING_KINDS * MILL_MAX_RINGS)
 #define RING_BYTES (sizeof(struct netmap_ring) + MILL_RING_MAX_SLOTS * sizeof(struct netmap_slot))
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 static uint64_t page_align(uint64_t n)
 {
@@ -75,12 +71,9 @@ bool mill_region_create(struct mill_region *region, uint32_t n_bufs, struct mill
 {
 	struct mill_region_header layout;
 	lay_out(&layout, n_bufs);
-	const int fd = memfd_create("netmill-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, (off_t)layout.size) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
+	const int fd = mill_memory_create("netmill-region", layout.size);
+	if (fd < 0) {
 		mill_fail(error, errno, "making %u packet buffers: %s", n_bufs, strerror(errno));
-		if (fd >= 0)
-			close(fd);
 		return false;
 	}
 	if (!map(region, fd, layout.size, error)) {
@@ -94,7 +87,7 @@ bool mill_region_create(struct mill_region *region, uint32_t n_bufs, struct mill
 	}
 	/* First touch now, not for a packet. Failure (old kernel, limits) only costs time later. A region that is
 	 * adopted has its pages already; to map them all at once would only lengthen the gap. */
-	(void)madvise(region->buffers, (size_t)n_bufs * MILL_BUF_SIZE, MADV_POPULATE_WRITE);
+	mill_memory_touch(region->buffers, (size_t)n_bufs * MILL_BUF_SIZE);
 	for (uint32_t i = n_bufs - 1; i >= 1; i--)
 		region->free_list[region->n_free++] = i;
 	return true;

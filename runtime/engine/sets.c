@@ -4,7 +4,6 @@
  * every worker has passed a quiescent point. A set has its slot by its name as long as it is there.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,10 +11,10 @@
 #include <unistd.h>
 #include "engine.h"
 #include "shm/set.h"
+#include "os/memory.h"
 
 #define PATIENCE_MS 1000u
 #define MOST_BYTES  (1ull << 31)
-#define SEALS       (F_SEAL_SHRINK | F_SEAL_WRITE)
 
 static void unmap(void *image, uint64_t bytes)
 {
@@ -90,13 +89,13 @@ static const struct mill_set_image *map(int fd, struct mill_error *error)
 {
 	struct stat st;
 	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < sizeof(struct mill_set_image) ||
-	    (uint64_t)st.st_size > MOST_BYTES || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS) {
+	    (uint64_t)st.st_size > MOST_BYTES || !mill_memory_is_sealed(fd)) {
 		mill_fail(error, EINVAL, "a set: expected a sealed memfd of %zu to %llu bytes",
 		          sizeof(struct mill_set_image), MOST_BYTES);
 		return NULL;
 	}
-	void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
-	if (image == MAP_FAILED) {
+	void *image = mill_memory_read(fd, (size_t)st.st_size);
+	if (image == NULL) {
 		mill_fail(error, errno, "mapping a set: %s", strerror(errno));
 		return NULL;
 	}

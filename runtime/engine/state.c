@@ -3,13 +3,13 @@
  * thread only.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "engine.h"
+#include "os/memory.h"
 
 #define STATE_SIZE ((sizeof(struct mill_state) + 4095) & ~(size_t)4095)
 
@@ -34,9 +34,8 @@ static bool map(struct mill_engine *engine, int fd, struct mill_error *error)
 
 bool mill_state_create(struct mill_engine *engine, struct mill_error *error)
 {
-	const int fd = memfd_create("netmill-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, (off_t)STATE_SIZE) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0 || !map(engine, fd, error)) {
+	const int fd = mill_memory_create("netmill-state", STATE_SIZE);
+	if (fd < 0 || !map(engine, fd, error)) {
 		if (error->code == 0)
 			mill_fail(error, errno, "making the state: %s", strerror(errno));
 		if (fd >= 0)

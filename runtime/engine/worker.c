@@ -14,13 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "engine.h"
 #include "ring_sync.h"
+#include "os/events.h"
+#include "os/threads.h"
 
 #define TAP_INTERVAL_NS   200000ull
 #define ADAPTIVE_SPIN_NS  100000ull
@@ -299,7 +297,7 @@ static void watch_rings(struct mill_worker_thread *worker)
 	for (uint32_t i = 0; i < plan->n_rings; i++) {
 		const struct mill_owned_ring *ring = &plan->ring[i];
 		if (ring->rx == NULL || ring->port->ops->watch == NULL ||
-		    ring->port->ops->watch(ring->port, ring->ring, plan->epoll_fd))
+		    ring->port->ops->watch(ring->port, ring->ring, plan->wait_fd))
 			continue;
 		mill_log("worker %u: port %s cannot be waited for (%s) and is looked at every millisecond",
 		         worker->number, ring->port->config.name, strerror(errno));
@@ -309,7 +307,7 @@ static void watch_rings(struct mill_worker_thread *worker)
 
 static void take_plan(struct mill_worker_thread *worker, const struct mill_plan *plan)
 {
-	static const struct mill_worker_plan nothing = {.epoll_fd = -1};
+	static const struct mill_worker_plan nothing = {.wait_fd = -1};
 	const struct mill_worker_plan *before = worker->plan;
 	const struct mill_worker_plan *part =
 	    plan != NULL && plan->worker[worker->number].active ? &plan->worker[worker->number] : &nothing;
@@ -363,22 +361,22 @@ static bool has_news(const struct mill_worker_thread *worker)
 static void nap(struct mill_worker_thread *worker)
 {
 	const struct mill_worker_plan *plan = worker->plan;
-	struct epoll_event event[8];
+	struct mill_ready ready[8];
 	const bool idle = worker->tx_low == 0 && worker->base.now_ns - worker->last_work_ns > IDLE_NS;
 	const uint64_t longest = worker->must_poll || worker->deferred != 0 ? 1000000
 	                         : idle                                     ? IDLE_NS
 	                                                                    : MILL_TICK_NS;
 	const int timeout = (int)(longest / 1000000);
-	if (plan->epoll_fd < 0) {
+	if (plan->wait_fd < 0) {
 		/* No part in the plan: rest until the control thread says otherwise. */
 		uint64_t value;
 		const ssize_t got = read(worker->wake, &value, sizeof(value));
 		(void)got;
 		return;
 	}
-	const int n = epoll_wait(plan->epoll_fd, event, 8, timeout);
+	const int n = mill_wait_for(plan->wait_fd, ready, 8, timeout);
 	for (int i = 0; i < n; i++)
-		if (event[i].data.u64 == 1) {
+		if (ready[i].tag == MILL_TAG_WAKE) {
 			uint64_t value;
 			const ssize_t got = read(worker->wake, &value, sizeof(value));
 			(void)got;
@@ -395,7 +393,7 @@ static void set_epoch(struct mill_worker_thread *worker, uint64_t epoch)
 static void sleep_if_idle(struct mill_worker_thread *worker)
 {
 	const uint32_t mode = worker->plan->event_mode;
-	const bool resting = worker->plan->epoll_fd < 0;
+	const bool resting = worker->plan->wait_fd < 0;
 	if (!resting &&
 	    (mode == MILL_EVENTS_BUSY ||
 	     (mode == MILL_EVENTS_ADAPTIVE && worker->base.now_ns - worker->last_work_ns < ADAPTIVE_SPIN_NS)))
@@ -414,8 +412,8 @@ static void *run(void *argument)
 	struct mill_worker_thread *worker = argument;
 	char name[16];
 	snprintf(name, sizeof(name), "dataplane-%u", worker->number);
-	prctl(PR_SET_NAME, name);
-	worker->state->tid = (uint32_t)syscall(SYS_gettid);
+	mill_thread_name(name);
+	worker->state->tid = mill_thread_number();
 	set_epoch(worker, worker->state->epoch | 1);
 	take_plan(worker, atomic_load(&worker->engine->plan));
 	while (!atomic_load_explicit(&worker->quit, memory_order_relaxed)) {
@@ -472,7 +470,7 @@ bool mill_worker_start(struct mill_engine *engine, uint32_t number, struct mill_
 	worker->state = &engine->state->worker[number];
 	worker->state->core = UINT32_MAX;
 	worker->random = mill_now() << 8 | (number + 1);
-	worker->wake = eventfd(0, EFD_CLOEXEC);
+	worker->wake = mill_bell_create(true);
 	worker->defer = mill_defer_create();
 	worker->base = (struct mill_worker){
 	    .fib = engine->fib != NULL ? mill_fib_thread_fib(engine->fib) : NULL,
@@ -500,17 +498,9 @@ bool mill_worker_start(struct mill_engine *engine, uint32_t number, struct mill_
 
 void mill_worker_pin(struct mill_worker_thread *worker, int32_t core)
 {
-	cpu_set_t set;
-	CPU_ZERO(&set);
 	if (worker->state->core == (uint32_t)core)
 		return;
-	if (core >= 0) {
-		CPU_SET((size_t)core, &set);
-	} else {
-		for (size_t i = 0; i < CPU_SETSIZE; i++)
-			CPU_SET(i, &set);
-	}
-	const int code = pthread_setaffinity_np(worker->thread, sizeof(set), &set);
+	const int code = mill_thread_pin(worker->thread, core);
 	if (code != 0)
 		mill_log("worker %u cannot run on core %d: %s", worker->number, core, strerror(code));
 	worker->state->core = (uint32_t)core;

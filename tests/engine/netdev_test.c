@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "lib/engine_test.h"
 #include "lib/spaces.h"
-#include "port/netdev.h"
+#include "port/netdev_linux.h"
 #include "port/port.h"
 
 static char rundir[] = "/tmp/netmill-netdev-XXXXXX";

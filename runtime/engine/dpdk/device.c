@@ -4,7 +4,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,14 +302,12 @@ void mill_dpdk_release(struct mill_port *port)
 bool mill_dpdk_has_carrier(const struct mill_dpdk *dpdk)
 {
 	struct rte_eth_link link = {0};
-	struct ifreq ifr = {0};
+	struct mill_netdev_facts facts;
 	char ifname[IF_NAMESIZE];
 	if (rte_eth_link_get_nowait(dpdk->id, &link) != 0 || link.link_status == RTE_ETH_LINK_DOWN)
 		return false;
 	if (dpdk->ifindex == 0)
 		return true;
 	/* Some drivers say "up" whatever the kernel's device does. */
-	return if_indextoname(dpdk->ifindex, ifname) != NULL &&
-	       mill_netdev_request(ifname, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) != 0 &&
-	       (ifr.ifr_flags & IFF_RUNNING) != 0;
+	return if_indextoname(dpdk->ifindex, ifname) != NULL && mill_netdev_facts(ifname, &facts) && facts.up;
 }

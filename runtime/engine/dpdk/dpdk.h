@@ -10,6 +10,7 @@
  * Control thread, but for the syncs (the ring's worker).
  */
 #pragma once
+#include <net/if.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include "port/netdev.h"

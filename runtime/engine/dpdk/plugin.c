@@ -5,10 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
-#include <linux/sockios.h>
 #include "dpdk/dpdk.h"
+#include "os/events.h"
 #include "port/dpdk.h"
 
 #define MTU             1500u
@@ -27,11 +26,10 @@ static void describe(struct mill_port *port)
 {
 	const struct mill_dpdk *dpdk = port->backend;
 	struct rte_ether_addr mac = {0};
-	struct ifreq ifr = {0};
+	struct mill_netdev_facts facts;
 	port->mtu = MTU;
-	if (dpdk->ifindex != 0 && mill_netdev_request(dpdk->ifname, SIOCGIFMTU, &ifr) == 0 &&
-	    ifr.ifr_mtu > 0 && ifr.ifr_mtu < (int)MTU)
-		port->mtu = (uint16_t)ifr.ifr_mtu;
+	if (dpdk->ifindex != 0 && mill_netdev_facts(dpdk->ifname, &facts) && facts.mtu > 0 && facts.mtu < MTU)
+		port->mtu = (uint16_t)facts.mtu;
 	if (dpdk->spec.keeps_mac && rte_eth_macaddr_get(dpdk->id, &mac) == 0 && !rte_is_zero_ether_addr(&mac))
 		memcpy(port->state->mac, mac.addr_bytes, sizeof(port->state->mac));
 	else
@@ -110,12 +108,11 @@ static void close_port(struct mill_port *port)
 static bool open_steps(struct mill_port *port, struct mill_error *error)
 {
 	struct mill_dpdk *dpdk = port->backend;
-	const struct itimerspec often = {.it_interval.tv_nsec = LOOK_NS, .it_value.tv_nsec = LOOK_NS};
 	if (!mill_dpdk_probe(port, error) || !mill_dpdk_plan(port, error) || !make_rings(port, error) ||
 	    !mill_dpdk_run(port, error))
 		return false;
-	dpdk->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (dpdk->timer >= 0 && timerfd_settime(dpdk->timer, 0, &often, NULL) == 0)
+	dpdk->timer = mill_timer_create(LOOK_NS);
+	if (dpdk->timer >= 0)
 		return true;
 	mill_fail(error, errno, "port %s: a timer: %s", port->config.name, strerror(errno));
 	return false;

@@ -1,8 +1,8 @@
 /* compact.h. Blocks are immutable: a slice that changes gets another one, and the old one waits for its grace period. */
 #include <string.h>
-#include <sys/mman.h>
 #include "fib/compact.h"
 #include "fib/dir.h"
+#include "os/memory.h"
 
 #define UNIT      8u
 #define MAX_SLICE 256u
@@ -242,7 +242,7 @@ static void clear(void *owner, uint64_t value)
 {
 	struct mill_compact *compact = owner;
 	(void)value;
-	madvise(compact->index, MILL_COMPACT_BYTES, MADV_REMOVE);
+	mill_memory_discard(compact->index, MILL_COMPACT_BYTES);
 	compact->dropping = false;
 }
 

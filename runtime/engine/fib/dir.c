@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include "fib/dir.h"
+#include "os/memory.h"
 
 #define ROOT        UINT32_MAX
 #define ROOT_LENGTH 24u
@@ -214,7 +215,7 @@ static bool room(const struct mill_dir *dir, uint32_t n)
 static void drop_narrow(void *owner, uint64_t family)
 {
 	const struct tables tables = tables_of((int)family);
-	madvise((uint8_t *)owner + tables.narrow_root, tables.narrow_end - tables.narrow_root, MADV_REMOVE);
+	mill_memory_discard((uint8_t *)owner + tables.narrow_root, tables.narrow_end - tables.narrow_root);
 }
 
 /* All that the depths had left goes into the first one, which had the lowest numbers. */
@@ -369,7 +370,7 @@ static void expect_many(struct mill_dir *dir, uint32_t index)
 	mill_fib_enlarge(entry_of(dir, ROOT, part * PART));
 	if (dir->near != NULL)
 		mill_fib_enlarge(dir->near + part * PART);
-	madvise(dir->root_length, MILL_FIB_ROOT, MADV_HUGEPAGE);
+	mill_memory_enlarge(dir->root_length, MILL_FIB_ROOT);
 }
 
 bool mill_dir_set(struct mill_dir *dir, const uint8_t *address, unsigned length, uint32_t group, bool known)

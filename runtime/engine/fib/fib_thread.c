@@ -1,5 +1,5 @@
 /*
- * fib_thread.h. The thread sleeps on the wake eventfd; it applies what is committed in slices, so that the control
+ * fib_thread.h. The thread sleeps on the wake bell; it applies what is committed in slices, so that the control
  * thread's own changes (interfaces, lookups) never wait long for `lock`, and raises `applied` after each slice.
  * While something waits for its grace period it looks again every millisecond. Idle, after many changes, it moves
  * the tables into huge pages bit by bit.
@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +21,8 @@
 #include "fib/fib_thread.h"
 #include "fib/fib_writer.h"
 #include "fib/tables.h"
+#include "os/events.h"
+#include "os/memory.h"
 
 #define AHEAD         8u /* records: their cache misses overlap */
 #define SLICE         1024u
@@ -203,10 +204,10 @@ static bool map_queue(struct mill_fib_thread *self, int fd, struct mill_error *e
 		fd = -1;
 	}
 	if (fd < 0)
-		fd = memfd_create("netmill-fib-queue", MFD_CLOEXEC);
+		fd = mill_memory_create("netmill-fib-queue", sizeof(struct mill_fib_queue));
 	self->queue_fd = fd;
-	if (fd < 0 || ftruncate(fd, sizeof(struct mill_fib_queue)) != 0) {
-		mill_fail(error, errno, "FIB queue: no memfd: %s", strerror(errno));
+	if (fd < 0) {
+		mill_fail(error, errno, "FIB queue: no memory: %s", strerror(errno));
 		return false;
 	}
 	void *p = mmap(NULL, sizeof(struct mill_fib_queue), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -235,7 +236,7 @@ static bool open_tables(struct mill_fib_thread *self, int fd, struct mill_error 
 
 static int take_event(int fd)
 {
-	return fd >= 0 ? fd : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return fd >= 0 ? fd : mill_bell_create(false);
 }
 
 /* Everything but the thread. What is half done is undone by release(). */
@@ -247,7 +248,7 @@ static bool prepare(struct mill_fib_thread *self, const struct mill_fib_thread_o
 	if (!map_queue(self, options->queue_fd, error) || !open_tables(self, options->tables_fd, error))
 		return false;
 	if (self->wake_fd < 0 || self->done_fd < 0) {
-		mill_fail(error, errno, "FIB: no eventfd: %s", strerror(errno));
+		mill_fail(error, errno, "FIB: no bell: %s", strerror(errno));
 		return false;
 	}
 	mill_qsbr_init(&self->qsbr, options->state);

@@ -3,9 +3,9 @@
  * more begin with a cache line. A prefix longer than /32 makes only its own keys (bits 32..47) of its cell's runs anew.
  */
 #include <string.h>
-#include <sys/mman.h>
 #include "fib/dir.h"
 #include "fib/flat6.h"
+#include "os/memory.h"
 
 #define KEYS         65536u
 #define CHUNK        32u /* units */
@@ -356,7 +356,7 @@ static void clear(void *owner, uint64_t unused)
 {
 	struct mill_flat6 *flat = owner;
 	(void)unused;
-	madvise(flat->lead, MILL_FLAT6_BYTES, MADV_REMOVE);
+	mill_memory_discard(flat->lead, MILL_FLAT6_BYTES);
 	flat->dropping = false;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "fib/prefixes.h"
 #include "fib/slots.h"
+#include "os/memory.h"
 
 #define META_GROUP   0x00ffffffull
 #define META_LENGTH4 24 /* 6 bits */
@@ -133,8 +134,8 @@ static void use_huge_pages(void *p, size_t bytes)
 {
 	const uintptr_t from = ((uintptr_t)p + MILL_HUGE_PAGE - 1) / MILL_HUGE_PAGE * MILL_HUGE_PAGE;
 	if (from + MILL_HUGE_PAGE <= (uintptr_t)p + bytes)
-		madvise((void *)from, ((uintptr_t)p + bytes - from) / MILL_HUGE_PAGE * MILL_HUGE_PAGE,
-		        MADV_HUGEPAGE);
+		mill_memory_enlarge((void *)from,
+		                    ((uintptr_t)p + bytes - from) / MILL_HUGE_PAGE * MILL_HUGE_PAGE);
 }
 
 static bool grow(struct mill_prefixes *prefixes)

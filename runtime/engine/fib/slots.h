@@ -9,12 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include "os/memory.h"
 
 #define MILL_SLOT_NONE UINT32_MAX
 #define MILL_HUGE_PAGE (2ul << 20)
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 struct mill_slots {
 	uint32_t *free;
@@ -35,10 +33,10 @@ static inline void mill_fib_unreserve(void *p, size_t bytes)
 		munmap(p, bytes);
 }
 
-/* One huge page for the 2 MB around an address, whatever the system's setting (Linux 6.1): 512 faults fewer. */
+/* One huge page for the 2 MB around an address, whatever the system's setting: 512 faults fewer. */
 static inline void mill_fib_enlarge(const void *at)
 {
-	madvise((void *)((uintptr_t)at / MILL_HUGE_PAGE * MILL_HUGE_PAGE), MILL_HUGE_PAGE, MADV_COLLAPSE);
+	(void)mill_memory_collapse((void *)((uintptr_t)at / MILL_HUGE_PAGE * MILL_HUGE_PAGE), MILL_HUGE_PAGE);
 }
 
 /* Numbers from `first` on. `limit` may be raised later, up to `capacity`. */

@@ -7,6 +7,7 @@
 #include "fib/fib_writer.h"
 #include "fib/tables.h"
 #include "shm/fib_use.h"
+#include "os/memory.h"
 
 #define CHUNK       MILL_HUGE_PAGE
 #define FIRST_PLACE CHUNK
@@ -57,14 +58,14 @@ static bool map(struct mill_fib_tables *tables, int fd)
 	if (aligned < space + CHUNK)
 		munmap(aligned + tables->size, (size_t)(space + CHUNK - aligned));
 	tables->base = aligned;
-	madvise(tables->base, tables->size, MADV_DONTDUMP); /* a core dump of a crash needs none of it */
+	mill_memory_leave_undumped(tables->base, tables->size); /* a core dump of a crash needs none of it */
 	return true;
 }
 
 bool mill_fib_tables_create(struct mill_fib_tables *tables, struct mill_error *error)
 {
-	const int fd = memfd_create("netmill-fib", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)(FIRST_PLACE + 2 * mill_fib_bytes())) != 0 || !map(tables, fd)) {
+	const int fd = mill_memory_create("netmill-fib", FIRST_PLACE + 2 * mill_fib_bytes());
+	if (fd < 0 || !map(tables, fd)) {
 		mill_fail(error, errno, "FIB tables: expected %zu MB of address space in a memfd: %s",
 		          (size_t)(FIRST_PLACE + 2 * mill_fib_bytes()) >> 20, strerror(errno));
 		if (fd >= 0)
@@ -115,7 +116,7 @@ void mill_fib_tables_flip(struct mill_fib_tables *tables)
 
 void mill_fib_tables_clear(struct mill_fib *fib)
 {
-	madvise(fib, mill_fib_bytes(), MADV_REMOVE);
+	mill_memory_discard(fib, mill_fib_bytes());
 }
 
 /* At least half of it is in use. */
@@ -134,7 +135,7 @@ bool mill_fib_tables_condense(struct mill_fib *fib, uint32_t *chunk)
 {
 	while (*chunk < mill_fib_bytes() / CHUNK) {
 		uint8_t *at = (uint8_t *)fib + (*chunk)++ * CHUNK;
-		if (dense(at) && madvise(at, CHUNK, MADV_COLLAPSE) == 0)
+		if (dense(at) && mill_memory_collapse(at, CHUNK))
 			return true;
 	}
 	*chunk = 0;

@@ -1,7 +1,7 @@
 /*
  * The thread `host`: takes what workers punt, in strict priority of classes, polices each class (RFC 6192: protect the
  * router's control plane) and hands frames to the kernel one by one: by the port (as if received there) or through
- * the interface's tap. Sleeps on the queues' eventfd when there is nothing; see host_queue.h for the rules.
+ * the interface's tap. Sleeps on the queues' bell when there is nothing; see host_queue.h for the rules.
  * Refusals are counted with the worker that punted: it never writes those counters itself.
  */
 #include "host_inside.h"
@@ -9,9 +9,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+#include "os/threads.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -92,7 +92,7 @@ static void *run(void *argument)
 	struct mill_host *host = argument;
 	struct mill_host_queues *queues = host->options.queues;
 	uint32_t turn = 0;
-	prctl(PR_SET_NAME, "host");
+	mill_thread_name("host");
 	while (!atomic_load(&host->quit)) {
 		if (serve_one(host, &turn))
 			continue;

@@ -9,14 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "os/system.h"
 
 /* Beside the program that runs. */
 static bool plugin_path(char *path, size_t size)
 {
-	const ssize_t n = readlink("/proc/self/exe", path, size - 1);
-	if (n <= 0)
+	if (!mill_program_path(path, size))
 		return false;
-	path[n] = '\0';
 	char *name = strrchr(path, '/');
 	const size_t room = name != NULL ? size - (size_t)(name + 1 - path) : 0;
 	return room > sizeof(MILL_DPDK_PLUGIN) && strcpy(name + 1, MILL_DPDK_PLUGIN) != NULL;

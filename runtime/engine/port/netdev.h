@@ -1,10 +1,9 @@
 /*
- * What back ends over a netdev have in common: its offloads, switched off by the policy's names for them through
- * ETHTOOL_SFEATURES (netdev.c), and how long its interrupts rest (netdev_napi.c); both are put back by whoever closes the
- * port. And where sysfs has it (netdev_sysfs.c). Control thread, where nothing else is said.
+ * What back ends over a netdev have in common: its offloads, switched off by the policy's names for them which a driver
+ * that netmap or AF_XDP works on cannot follow, and how long its interrupts rest; both are put back by whoever closes the port.
+ * os/ has how it is done. Control thread.
  */
 #pragma once
-#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,16 +34,14 @@ struct mill_netdev {
 	    tags_may_hide; /* a driver that cannot be told to leave tags in the frame is taken all the same */
 };
 
-/* ioctl(2) of netdevice(7) or ethtool on a device. */
-int mill_netdev_request(const char *ifname, unsigned long what, struct ifreq *);
-int mill_netdev_ethtool(const char *ifname, void *command);
+struct mill_netdev_facts {
+	uint8_t mac[6];
+	uint32_t mtu;
+	bool up; /* and has a carrier */
+};
 
-/* The folder of a device in sysfs, for openat(2); what is opened in it stays that device's. -1, with errno: there is no such
- * device, or no sysfs to be had, which takes CAP_SYS_ADMIN. Any thread, as the two below. */
-int mill_netdev_folder(uint32_t ifindex);
-/* A number in that folder, or in a file of it that is open. */
-bool mill_netdev_read(int folder, const char *attribute, uint64_t *number);
-bool mill_netdev_read_open(int fd, uint64_t *number);
+/* False: there is no Ethernet interface of this name. */
+bool mill_netdev_facts(const char *ifname, struct mill_netdev_facts *);
 
 /* Brings the device to "these offloads are off, and nothing else that we ever switched off". */
 bool mill_offloads_apply(const struct mill_netdev *, uint32_t off, struct mill_error *);

@@ -9,14 +9,14 @@
  */
 #include "port/netmap.h"
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "os/events.h"
+#include "os/memory.h"
 
 #define SHARED_MAGIC 0x4d4e4d4cu
 #define VIRTUAL_MTU  1500u
@@ -34,7 +34,7 @@ static struct mill_netmap *create(struct mill_port *port, struct mill_error *err
 	netmap->host.fd = netmap->shared_fd = -1;
 	for (uint32_t r = 0; r < MILL_MAX_RINGS; r++)
 		netmap->pair[r].fd = -1;
-	netmap->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	netmap->event = mill_bell_create(false);
 	port->backend = netmap;
 	return netmap;
 }
@@ -71,28 +71,24 @@ static bool read_device(struct mill_port *port, struct mill_error *error)
 {
 	const struct mill_netmap *netmap = port->backend;
 	const char *ifname = netmap->spec.ifname;
-	struct ifreq ifr = {0};
-	if (mill_netdev_request(ifname, SIOCGIFHWADDR, &ifr) != 0 ||
-	    ifr.ifr_hwaddr.sa_family != 1 /* ARPHRD_ETHER */) {
+	struct mill_netdev_facts facts;
+	if (!mill_netdev_facts(ifname, &facts)) {
 		mill_fail(error, ENODEV,
 		          "netmap:%s: there is no Ethernet interface of this name here; see 'ip link'",
 		          ifname);
 		return false;
 	}
-	memcpy(port->state->mac, ifr.ifr_hwaddr.sa_data, 6);
-	if (mill_netdev_request(ifname, SIOCGIFMTU, &ifr) != 0 ||
-	    (uint32_t)ifr.ifr_mtu > MILL_NETMAP_MAX_MTU) {
+	if (facts.mtu > MILL_NETMAP_MAX_MTU) {
 		mill_fail(
 		    error, EMSGSIZE,
-		    "netmap:%s: its MTU is %d, and netmill's packet buffers take at most %u: ip link set %s "
+		    "netmap:%s: its MTU is %u, and netmill's packet buffers take at most %u: ip link set %s "
 		    "mtu 1500",
-		    ifname, ifr.ifr_mtu, MILL_NETMAP_MAX_MTU, ifname);
+		    ifname, facts.mtu, MILL_NETMAP_MAX_MTU, ifname);
 		return false;
 	}
-	port->mtu = (uint16_t)ifr.ifr_mtu;
-	const bool up = mill_netdev_request(ifname, SIOCGIFFLAGS, &ifr) == 0 &&
-	                (ifr.ifr_flags & IFF_UP) != 0 && (ifr.ifr_flags & IFF_RUNNING) != 0;
-	port->state->flags = up ? MILL_PORT_UP : 0;
+	memcpy(port->state->mac, facts.mac, 6);
+	port->mtu = (uint16_t)facts.mtu;
+	port->state->flags = facts.up ? MILL_PORT_UP : 0;
 	port->state->ifindex = netmap->shared->ifindex;
 	return true;
 }
@@ -160,16 +156,6 @@ static bool share(struct mill_netmap *netmap, int fd, struct mill_error *error)
 	return true;
 }
 
-static int new_shared(void)
-{
-	const int fd = memfd_create("netmill-netmap", MFD_CLOEXEC);
-	if (fd >= 0 && ftruncate(fd, sizeof(struct mill_netmap_shared)) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static bool may_fall_back(const struct mill_netmap *netmap, const struct mill_port_config *config,
                           struct mill_error *error)
 {
@@ -229,7 +215,8 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	struct mill_netmap *netmap = port->backend;
 	struct mill_netmap_info info;
 	if (!mill_netmap_spec_parse(&port->config, &netmap->spec, error) ||
-	    !may_fall_back(netmap, &port->config, error) || !share(netmap, new_shared(), error) ||
+	    !may_fall_back(netmap, &port->config, error) ||
+	    !share(netmap, mill_memory_create("netmill-netmap", sizeof(*netmap->shared)), error) ||
 	    !find_device(netmap, &netmap->shared->ifindex, error) || !describe(port, error) ||
 	    !mill_netmap_count_rings(port, &info, error))
 		return false;
@@ -353,12 +340,11 @@ static int no_fd(struct mill_port *port, uint32_t ring)
 	return -1;
 }
 
-static bool netmap_watch(struct mill_port *port, uint32_t ring, int epoll_fd)
+static bool netmap_watch(struct mill_port *port, uint32_t ring, int set)
 {
 	const struct mill_netmap *netmap = port->backend;
-	return mill_netmap_sys->watch(epoll_fd, netmap->pair[ring].fd) == 0 &&
-	       (ring != 0 || netmap->n_host_rx == 0 ||
-	        mill_netmap_sys->watch(epoll_fd, netmap->host.fd) == 0);
+	return mill_netmap_sys->watch(set, netmap->pair[ring].fd) == 0 &&
+	       (ring != 0 || netmap->n_host_rx == 0 || mill_netmap_sys->watch(set, netmap->host.fd) == 0);
 }
 
 static int netmap_control_fd(struct mill_port *port)

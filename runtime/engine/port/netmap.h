@@ -94,7 +94,7 @@ struct mill_netmap {
 	_Atomic uint64_t looked_ns; /* when it was last looked for */
 	uint32_t n_bufs;
 	uint32_t queues;    /* receive rings of the device, whichever of them are ours */
-	int event;          /* eventfd: `broken` has become true */
+	int event;          /* a bell: `broken` has become true */
 	atomic_bool broken; /* the kernel took the rings away, or set them anew: open the port again */
 	char why[96];       /* written before `broken` */
 	struct mill_netdev device;

@@ -2,10 +2,10 @@
 #include "port/netmap_sys.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "os/events.h"
 
 static int sys_open(void)
 {
@@ -33,11 +33,10 @@ static void sys_close(int fd)
 	close(fd);
 }
 
-static int sys_watch(int epoll_fd, int fd)
+static int sys_watch(int set, int fd)
 {
 	/* Edge triggered: a stopped ring answers POLLERR for as long as it is stopped. */
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+	return mill_wait_add(set, fd, MILL_READY_IN | MILL_READY_EDGE, 0);
 }
 
 static const struct mill_netmap_sys kernel = {.open = sys_open,

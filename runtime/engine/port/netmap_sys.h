@@ -11,9 +11,9 @@ struct mill_netmap_sys {
 	void *(*map)(int fd, size_t size); /* NULL and errno */
 	void (*unmap)(void *base, size_t size);
 	void (*close)(int fd);
-	/* The calling thread's epoll set hears when the descriptor's rings have packets. Asking a netmap descriptor for its
+	/* The calling thread's set (os/events.h) hears when the descriptor's rings have packets. Asking a netmap descriptor for its
 	 * readiness syncs its RX rings: only their owner may. */
-	int (*watch)(int epoll_fd, int fd);
+	int (*watch)(int set, int fd);
 };
 
 extern const struct mill_netmap_sys *mill_netmap_sys;

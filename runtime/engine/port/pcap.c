@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 #include "port/port.h"
 #include "region.h"
 #include "ring_sync.h"
+#include "os/events.h"
 
 #define SLOTS         512u
 #define MTU           1500u
@@ -41,7 +41,7 @@ struct record_header {
 
 struct pcap {
 	int in, out;
-	int ready; /* eventfd, readable while there is something to replay */
+	int ready; /* a bell, readable while there is something to replay */
 	bool swapped, failed;
 	off_t at; /* file offset of buffer[start] */
 	uint32_t start, end;
@@ -237,7 +237,7 @@ static struct pcap *make(struct mill_port *port, struct mill_error *error)
 	}
 	port->backend = pcap;
 	pcap->in = pcap->out = -1;
-	pcap->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pcap->ready = mill_bell_create(false);
 	pcap->buffer = malloc(BUFFER);
 	pcap->sending = malloc(BUFFER);
 	if (pcap->ready >= 0 && pcap->buffer != NULL && pcap->sending != NULL)

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,6 +19,7 @@
 #include "port/port.h"
 #include "region.h"
 #include "ring_sync.h"
+#include "os/events.h"
 
 #define SLOTS 512u
 #define MTU   1500u
@@ -29,7 +28,7 @@
 enum { HELD_LISTENER, HELD_PEER, HELD_WAKE_PEER, HELD_WAKE_ENGINE };
 
 struct pipe {
-	int listener, peer, epoll_fd;
+	int listener, peer, wait_fd;
 	int wake_peer, wake_engine[MILL_MAX_RINGS];
 	uint32_t rings;
 	struct netmap_ring *peer_tx[MILL_MAX_RINGS], *peer_rx[MILL_MAX_RINGS];
@@ -156,8 +155,7 @@ static void set_carrier(struct mill_port *port, bool up)
 
 static void watch(struct pipe *pipe, int fd)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.fd = fd};
-	epoll_ctl(pipe->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+	mill_wait_add(pipe->wait_fd, fd, MILL_READY_IN | MILL_READY_END, (uint64_t)fd);
 }
 
 static bool send_attach(const struct mill_port *port, int fd, int32_t error)
@@ -199,7 +197,7 @@ static void detach(struct mill_port *port)
 	struct pipe *pipe = port->backend;
 	set_carrier(port, false);
 	/* The daemon holds a copy of it, so closing ours would not end the watch. */
-	epoll_ctl(pipe->epoll_fd, EPOLL_CTL_DEL, pipe->peer, NULL);
+	mill_wait_remove(pipe->wait_fd, pipe->peer);
 	close(pipe->peer);
 	pipe->peer = -1;
 }
@@ -226,11 +224,11 @@ static void welcome(struct mill_port *port)
 static void control(struct mill_port *port)
 {
 	struct pipe *pipe = port->backend;
-	struct epoll_event event[2];
-	const int n = epoll_wait(pipe->epoll_fd, event, 2, 0);
+	struct mill_ready ready[2];
+	const int n = mill_wait_for(pipe->wait_fd, ready, 2, 0);
 	for (int i = 0; i < n; i++) {
 		char byte;
-		if (event[i].data.fd != pipe->peer)
+		if ((int)ready[i].tag != pipe->peer)
 			continue;
 		const ssize_t got = recv(pipe->peer, &byte, 1, MSG_DONTWAIT);
 		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
@@ -239,13 +237,13 @@ static void control(struct mill_port *port)
 		}
 	}
 	for (int i = 0; i < n; i++)
-		if (event[i].data.fd == pipe->listener)
+		if ((int)ready[i].tag == pipe->listener)
 			welcome(port);
 }
 
 static int control_fd(struct mill_port *port)
 {
-	return ((struct pipe *)port->backend)->epoll_fd;
+	return ((struct pipe *)port->backend)->wait_fd;
 }
 
 static uint32_t held_fds(struct mill_port *port, struct mill_held_fd *held, uint32_t max)
@@ -277,7 +275,7 @@ static void free_pipe(struct mill_port *port)
 		if (pipe->wake_engine[i] >= 0)
 			close(pipe->wake_engine[i]);
 	}
-	const int fds[] = {pipe->listener, pipe->peer, pipe->epoll_fd, pipe->wake_peer};
+	const int fds[] = {pipe->listener, pipe->peer, pipe->wait_fd, pipe->wake_peer};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -324,7 +322,7 @@ static struct pipe *make(struct mill_port *port, struct mill_error *error)
 	pipe->listener = pipe->peer = pipe->wake_peer = -1;
 	for (uint32_t i = 0; i < MILL_MAX_RINGS; i++)
 		pipe->wake_engine[i] = -1;
-	pipe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	pipe->wait_fd = mill_wait_create();
 	port->backend = pipe;
 	return pipe;
 }
@@ -357,7 +355,7 @@ static bool make_rings(struct mill_port *port, struct pipe *pipe, struct mill_er
 		port->tx[i] = mill_region_alloc_ring(region, slot, MILL_RING_TX, i, SLOTS);
 		pipe->peer_tx[i] = mill_region_alloc_ring(region, slot, MILL_RING_PEER_TX, i, SLOTS);
 		pipe->peer_rx[i] = mill_region_alloc_ring(region, slot, MILL_RING_PEER_RX, i, SLOTS);
-		pipe->wake_engine[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		pipe->wake_engine[i] = mill_bell_create(false);
 		if (port->rx[i] == NULL || port->tx[i] == NULL || pipe->peer_tx[i] == NULL ||
 		    pipe->peer_rx[i] == NULL || pipe->wake_engine[i] < 0) {
 			mill_fail(error, ENOBUFS,
@@ -385,7 +383,7 @@ static bool open_pipe(struct mill_port *port, struct mill_error *error)
 	struct pipe *pipe = make(port, error);
 	if (pipe == NULL)
 		return false;
-	pipe->wake_peer = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pipe->wake_peer = mill_bell_create(false);
 	if (!parse(port, pipe, error) || !make_rings(port, pipe, error) || !listen_at(port, pipe, error)) {
 		free_pipe(port);
 		return false;

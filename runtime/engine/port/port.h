@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include "netmill/netmap_abi.h"
 #include "shm/config.h"
 #include "shm/engine_control.h"
@@ -67,9 +68,9 @@ struct mill_port_ops {
 	/* The ring's owner is about to sleep: arm whatever makes rx_fd readable; true: packets are there after all.
 	 * NULL where rx_fd needs nothing. */
 	bool (*rx_arm)(struct mill_port *, uint32_t ring);
-	/* Ring's owner: the epoll set, its own, hears when there are packets. NULL: rx_fd is enough. For descriptors that
+	/* Ring's owner: its own set (os/events.h) hears when there are packets. NULL: rx_fd is enough. For descriptors that
 	 * only the ring's owner may ask for their readiness; rx_fd is not asked then. False: it must look by rx_sync. */
-	bool (*watch)(struct mill_port *, uint32_t ring, int epoll_fd);
+	bool (*watch)(struct mill_port *, uint32_t ring, int set);
 	/* Descriptor whose readability makes the control thread call `control`; NULL: none. One call may close a held
 	 * descriptor or open one, not both. */
 	int (*control_fd)(struct mill_port *);
@@ -93,6 +94,18 @@ struct mill_port_ops {
 	/* Writes descriptors to hold, returns how many; at most `max`. */
 	uint32_t (*held_fds)(struct mill_port *, struct mill_held_fd *, uint32_t max);
 };
+
+/* The one of a list, which ends with NULL, that a spec names; NULL: none of them. */
+static inline const struct mill_port_ops *mill_port_kind(const struct mill_port_ops *const *list,
+                                                         const char *spec)
+{
+	for (; *list != NULL; list++) {
+		const size_t n = strlen((*list)->kind);
+		if (strncmp(spec, (*list)->kind, n) == 0 && spec[n] == ':')
+			return *list;
+	}
+	return NULL;
+}
 
 extern const struct mill_port_ops mill_port_netmap, mill_port_xdp, mill_port_dpdk, mill_port_pipe,
     mill_port_pcap;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include "os/system.h"
 
 /* A program that is gone takes its ports along, so only one that hangs needs to be noticed: that may take a second.
  * Beaten for no longer than the engine's, a port would give its packets to the kernel whenever a busy machine kept
@@ -18,14 +19,10 @@ void mill_log(const char *format, ...)
 
 static const struct mill_port_ops *back_end(const char *spec)
 {
-	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_xdp, &mill_port_dpdk,
-	                                                  &mill_port_pcap};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		const size_t n = strlen(all[i]->kind);
-		if (strncmp(spec, all[i]->kind, n) == 0 && spec[n] == ':')
-			return all[i];
-	}
-	return NULL;
+	static const struct mill_port_ops *const all[] = {&mill_port_netmap, &mill_port_dpdk, &mill_port_pcap,
+	                                                  NULL};
+	const struct mill_port_ops *found = mill_port_kind(all, spec);
+	return found != NULL ? found : mill_port_kind(mill_system_ports, spec);
 }
 
 static bool attach(struct mill_end *end, const char *rundir, struct mill_error *error)

@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "port/netdev.h"
+#include "port/netdev_linux.h"
 
 static struct {
 	pthread_once_t once;

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "host_inside.h"
+#include "host/host_inside.h"
 
 #define MACS 12u
 #define TAG  4u

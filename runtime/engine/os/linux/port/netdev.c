@@ -3,7 +3,7 @@
  * RUNDIR/device-IFNAME, so that whoever closes the port can put it back: this engine, one that adopts the port, or one
  * that starts with nothing after everybody died. ethtool(8), linux/ethtool.h.
  */
-#include "port/netdev.h"
+#include "port/netdev_linux.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
@@ -59,6 +59,21 @@ int mill_netdev_ethtool(const char *ifname, void *command)
 {
 	struct ifreq ifr = {.ifr_data = command};
 	return mill_netdev_request(ifname, SIOCETHTOOL, &ifr);
+}
+
+bool mill_netdev_facts(const char *ifname, struct mill_netdev_facts *facts)
+{
+	struct ifreq ifr = {0};
+	if (mill_netdev_request(ifname, SIOCGIFHWADDR, &ifr) != 0 ||
+	    ifr.ifr_hwaddr.sa_family != 1 /* ARPHRD_ETHER */)
+		return false;
+	memcpy(facts->mac, ifr.ifr_hwaddr.sa_data, sizeof(facts->mac));
+	if (mill_netdev_request(ifname, SIOCGIFMTU, &ifr) != 0)
+		return false;
+	facts->mtu = (uint32_t)ifr.ifr_mtu;
+	facts->up = mill_netdev_request(ifname, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) != 0 &&
+	            (ifr.ifr_flags & IFF_RUNNING) != 0;
+	return true;
 }
 
 static bool matches(const char *feature, const char *pattern)

@@ -1,7 +1,7 @@
 /* What engine and guard say to each other: one request a connection, one answer. guard.h says what for. */
 #pragma once
 #include <stdint.h>
-#include "guard.h"
+#include "host/guard.h"
 
 #define MILL_GUARD_FDS 3 /* link, program, map */
 

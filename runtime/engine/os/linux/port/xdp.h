@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <net/if.h>
 #include <linux/if_xdp.h>
-#include "port/netdev.h"
+#include "port/netdev_linux.h"
 #include "port/port.h"
 #include "region.h"
 

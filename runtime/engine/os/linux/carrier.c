@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "engine.h"
-#include "port/netdev.h"
+#include "port/netdev_linux.h"
 
 static struct {
 	uint32_t ifindex; /* 0: none is open */

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
-#include "port/netdev.h"
+#include "port/netdev_linux.h"
 
 #define DEFER_HARD_IRQS   2u
 #define GRO_FLUSH_TIMEOUT 200000u /* ns: two of these pass before a dead poller's interrupts are on again */

@@ -2,7 +2,7 @@
  * Both sides of the guard of guard.h: what the engine's control thread asks, and the process that answers. The guard
  * is this same program, started anew (fork and exec, so that it shares nothing with the engine but what it is sent).
  */
-#include "guard.h"
+#include "host/guard.h"
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
