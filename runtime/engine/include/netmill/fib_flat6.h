@@ -161,6 +161,13 @@ mill_flat6_vector(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t
 }
 #endif
 
+/* For processors without AVX-512; a function of its own: gcc takes a tenth less time for the whole. */
+static __attribute__((noinline, unused)) void
+mill_flat6_plain(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group, unsigned n)
+{
+	mill_flat6_batch(fib, dst, group, n, (struct mill_flat6_how){mill_flat6_list, mill_flat6_find});
+}
+
 static inline void mill_flat6_any(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
                                   unsigned n)
 {
@@ -170,7 +177,7 @@ static inline void mill_flat6_any(const struct mill_fib *fib, const uint8_t (*ds
 		return;
 	}
 #endif
-	mill_flat6_batch(fib, dst, group, n, (struct mill_flat6_how){mill_flat6_list, mill_flat6_find});
+	mill_flat6_plain(fib, dst, group, n);
 }
 
 /* Addresses in network order → group of the longest matching prefix, 0 for no route. Any n. */

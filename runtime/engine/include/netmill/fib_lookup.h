@@ -186,8 +186,8 @@ mill_fib_batch6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *
 }
 
 /* Down the trie from its root: as mill_fib_lookup6 (netmill/fib_flat6.h), for when that has nothing faster. */
-static inline void mill_fib_trie6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
-                                  unsigned n)
+MILL_COLD void mill_fib_trie6(const struct mill_fib *fib, const uint8_t (*dst)[16], uint32_t *group,
+                              unsigned n)
 {
 	const bool wide = __atomic_load_n(&fib->wide6, __ATOMIC_ACQUIRE);
 	while (n > 0) {
