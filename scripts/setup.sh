@@ -3,12 +3,12 @@
 # npm packages, builds. Quiet and quick when there is nothing to do.
 #
 #   scripts/setup.sh          what the build and the demo need
-#   scripts/setup.sh --test   also what the tests run against: bird2, frr, iperf3, tcpdump, clang-format, nftables
+#   scripts/setup.sh --test   also what the tests run against: bird2, frr, iperf3, tcpdump, clang-format, nftables, DPDK
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc g++ make python3 pkg-config libmnl-dev libbpf-dev iproute2 ethtool iputils-ping traceroute xz-utils)
-[ "${1:-}" = --test ] && packages+=(bird2 frr iperf3 tcpdump clang-format procps nftables)
+[ "${1:-}" = --test ] && packages+=(bird2 frr iperf3 tcpdump clang-format procps nftables libdpdk-dev)
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

@@ -7,9 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include "dpdk/dpdk.h"
+
+#define FRAMES_A_BLOCK 32u
+_Static_assert(MILL_DPDK_FRAME *FRAMES_A_BLOCK % 4096 == 0, "blocks of packet(7) are pages");
 
 /* --- what is asked for ---------------------------------------------------------------------------------- */
 
@@ -35,14 +41,20 @@ static void find_driver(struct mill_dpdk_spec *spec)
 	snprintf(spec->driver, sizeof(spec->driver), "%.*s", (int)n, name);
 }
 
-static bool has_key(const struct mill_dpdk_spec *spec, const char *key)
+/* What stands behind `key=`; NULL: nothing does. It ends with a comma or the string. */
+static const char *value_of(const struct mill_dpdk_spec *spec, const char *key)
 {
 	const char *at = spec->devargs;
 	const size_t n = strlen(key);
 	while ((at = strchr(at, ',')) != NULL)
 		if (strncmp(++at, key, n) == 0 && at[n] == '=')
-			return true;
-	return false;
+			return at + n + 1;
+	return NULL;
+}
+
+static bool has_key(const struct mill_dpdk_spec *spec, const char *key)
+{
+	return value_of(spec, key) != NULL;
 }
 
 /* What follows from the driver. */
@@ -56,10 +68,11 @@ static void complete(struct mill_dpdk_spec *spec)
 	spec->beside_kernel =
 	    af_packet ||
 	    (pcap && (has_key(spec, "iface") || has_key(spec, "rx_iface") || has_key(spec, "rx_iface_in")));
-	/* Its default would be larger than a packet buffer. */
-	if (af_packet && !has_key(spec, "framesz")) {
+	/* Its frames would be larger than a packet buffer; and it takes blocks for full to the last byte. */
+	if (af_packet && !has_key(spec, "framesz") && !has_key(spec, "blocksz")) {
 		const size_t n = strlen(spec->devargs);
-		snprintf(spec->devargs + n, sizeof(spec->devargs) - n, ",framesz=%u", MILL_DPDK_FRAME);
+		snprintf(spec->devargs + n, sizeof(spec->devargs) - n, ",framesz=%u,blocksz=%u",
+		         MILL_DPDK_FRAME, MILL_DPDK_FRAME * FRAMES_A_BLOCK);
 	}
 }
 
@@ -106,6 +119,24 @@ static bool said_no(const struct mill_port *port, struct mill_error *error, int 
 	return false;
 }
 
+/* A memif server's socket with a name in the file system outlives an engine that was killed, and would be in the way. */
+static void remove_dead_socket(const struct mill_dpdk_spec *spec)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = value_of(spec, "socket"), *abstract = value_of(spec, "socket-abstract"),
+	           *role = value_of(spec, "role");
+	if (strcmp(spec->driver, "net_memif") != 0 || path == NULL || abstract == NULL || role == NULL ||
+	    strncmp(abstract, "no", 2) != 0 || strncmp(role, "server", 6) != 0)
+		return;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s", (int)strcspn(path, ","), path);
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 && errno == ECONNREFUSED)
+		unlink(address.sun_path);
+	close(fd);
+}
+
 /* Those that were not there before; returns how many. */
 static uint32_t find_new(const bool *before, uint16_t *id)
 {
@@ -140,6 +171,7 @@ bool mill_dpdk_probe(struct mill_port *port, struct mill_error *error)
 		return said_no(port, error, EBUSY, "another port has this device");
 	RTE_ETH_FOREACH_DEV(i)
 	before[i] = true;
+	remove_dead_socket(&dpdk->spec);
 	const int code = -rte_dev_probe(dpdk->spec.devargs);
 	if (code != 0)
 		return said_no(port, error, code, "no device is made of these devargs");

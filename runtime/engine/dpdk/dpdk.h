@@ -25,7 +25,7 @@
 #define MILL_DPDK_FRAME (MILL_BUF_SIZE - RTE_PKTMBUF_HEADROOM)
 
 struct mill_dpdk_spec {
-	char devargs[MILL_SPEC_SIZE + 32]; /* without netmill's own keys, with what it adds */
+	char devargs[MILL_SPEC_SIZE + 40]; /* without netmill's own keys, with what it adds */
 	char driver[32];                   /* `net_tap` of `net_tap0`; empty: an address on a bus */
 	uint16_t rings;                    /* 0: as many as the device is made for */
 	bool keeps_mac;                    /* the devargs say whose MAC it has */
