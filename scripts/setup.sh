@@ -3,12 +3,17 @@
 # npm packages, builds. Quiet and quick when there is nothing to do.
 #
 #   scripts/setup.sh          what the build and the demo need
-#   scripts/setup.sh --test   also what the tests run against: bird2, frr, iperf3, tcpdump, clang-format, nftables, DPDK
+#   scripts/setup.sh --test   also what the tests run against: bird2, frr, iperf3, tcpdump, clang-format, nftables; and DPDK,
+#                             without which its tests are skipped
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc g++ make python3 pkg-config libmnl-dev libbpf-dev iproute2 ethtool iputils-ping traceroute xz-utils)
-[ "${1:-}" = --test ] && packages+=(bird2 frr iperf3 tcpdump clang-format procps nftables libdpdk-dev)
+extras=()
+if [ "${1:-}" = --test ]; then
+	packages+=(bird2 frr iperf3 tcpdump clang-format procps nftables)
+	extras+=(libdpdk-dev)
+fi
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -24,17 +29,22 @@ step() {
 	if [ $((SECONDS - start)) -ge 2 ]; then printf 'setup: %s (%ss)\n' "$name" $((SECONDS - start)) >&2; fi
 }
 
-missing=()
-for package in "${packages[@]}"; do
-	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-	if [ "$(id -u)" != 0 ]; then
-		printf 'setup: these Debian packages are missing and installing them needs root: %s\n' "${missing[*]}" >&2
-		exit 77
-	fi
+# lacking PACKAGE…: those that are not installed
+lacking() {
+	for package in "$@"; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || printf '%s\n' "$package"
+	done
+}
+update() { apt-get -o DPkg::Lock::Timeout=120 update -qq; }
+install() { apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "$@"; }
+mapfile -t missing < <(lacking "${packages[@]}")
+mapfile -t useful < <(lacking "${extras[@]}")
+if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" != 0 ]; then
+	printf 'setup: these Debian packages are missing and installing them needs root: %s\n' "${missing[*]}" >&2
+	exit 77
+fi
+if [ $((${#missing[@]} + ${#useful[@]})) -gt 0 ] && [ "$(id -u)" = 0 ]; then
 	export DEBIAN_FRONTEND=noninteractive
-	step 'package lists' apt-get -o DPkg::Lock::Timeout=120 update -qq
 	# The routing daemons are only run by tests, in namespaces of their own: they must not start on the machine.
 	policy=/usr/sbin/policy-rc.d
 	if [ ! -e "$policy" ]; then
@@ -42,8 +52,13 @@ if [ ${#missing[@]} -gt 0 ]; then
 		chmod +x "$policy"
 		trap 'rm -rf "$logs" "$policy"' EXIT
 	fi
-	step "Debian packages ${missing[*]}" \
-		apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "${missing[@]}"
+	if [ ${#missing[@]} -gt 0 ]; then
+		step 'package lists' update
+		step "Debian packages ${missing[*]}" install "${missing[@]}"
+	fi
+	if [ ${#useful[@]} -gt 0 ] && ! { update && install "${useful[@]}"; } >"$logs/useful" 2>&1; then
+		printf 'setup: %s cannot be installed, and what needs it is left out\n' "${useful[*]}" >&2
+	fi
 fi
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
