@@ -17,7 +17,16 @@
 namespace mill
 {
 
-enum class AdjacencyClass : uint8_t { Neighbour, Glean, Local, Kernel, Blackhole, Unreachable, Prohibit, Broadcast };
+enum class AdjacencyClass : uint8_t {
+	Neighbour,
+	Glean,
+	Local,
+	Kernel,
+	Blackhole,
+	Unreachable,
+	Prohibit,
+	Broadcast
+};
 
 struct AdjacencyKey {
 	AdjacencyClass kind;

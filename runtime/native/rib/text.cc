@@ -74,7 +74,7 @@ uint16_t neighbour_state_of(const std::string &text)
 
 std::string adjacency_kind_name(uint8_t kind)
 {
-	static const char *const names[] = {"none",   "forward",   "resolve",     "glean",    "local",
+	static const char *const names[] = {"none",   "forward",   "resolve",     "glean",     "local",
 	                                    "kernel", "blackhole", "unreachable", "broadcast", "prohibit"};
 	return names[kind < std::size(names) ? kind : 0];
 }
