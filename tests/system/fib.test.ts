@@ -167,7 +167,7 @@ fibTest(
       'nexthop add id 9 group 1/2',
       'route add 10.77.0.0/16 nhid 9',
     );
-    const large = await nexthopGroup(line.router, 9, { 1: 600, 2: 3000 }); // in their low bytes 88 and 184
+    const large = await nexthopGroup(line.router, 9, { 1: 511, 2: 2561 }); // in their low bytes 255 and 1
     if (!large) await nexthopGroup(line.router, 9, { 1: 40, 2: 200 });
     t.deepEqual([...(await agreed(t, netmill, '10.77.1.1'))].sort(), ['provider', 'server']);
     const { server, provider } = await whereTo(bed, '10.77.1.1');

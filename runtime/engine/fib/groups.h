@@ -32,10 +32,9 @@ struct mill_groups {
 	struct mill_adjacencies *adjacencies;
 	struct mill_group *group; /* by slot */
 	struct mill_slots slots;
-	struct mill_id_map map; /* key → slot, of this session */
-	uint32_t
-	    bucket_free[MILL_BUCKET_CLASSES]; /* first free block + 1; each begins with the next one + 1 */
-	uint32_t bucket_next;                 /* never used from here on */
+	struct mill_id_map map;                    /* key → slot, of this session */
+	uint32_t bucket_free[MILL_BUCKET_CLASSES]; /* first free block + 1; blocks are chained likewise */
+	uint32_t bucket_next;                      /* never used from here on */
 	uint32_t session, n;
 };
 

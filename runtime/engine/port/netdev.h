@@ -30,8 +30,7 @@ struct mill_netdev {
 	const char *rundir; /* where the changes are written down; NULL: nowhere */
 	uint32_t ifindex;
 	struct mill_changes *changes;
-	bool
-	    tags_may_hide; /* a driver that cannot be told to leave tags in the frame is taken all the same */
+	bool tags_may_hide; /* a driver that cannot be told to leave tags in the frame is taken, too */
 };
 
 struct mill_netdev_facts {

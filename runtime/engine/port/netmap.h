@@ -64,8 +64,7 @@ struct mill_netmap_shared {
 	uint32_t memory_id, shares_memory;
 	uint32_t ifindex;
 	uint16_t rx_rings, tx_rings;
-	uint64_t
-	    offset[MILL_MAX_RINGS + 1]; /* of each descriptor's struct netmap_if; the last is the host's */
+	uint64_t offset[MILL_MAX_RINGS + 1]; /* of each descriptor's struct netmap_if; last, the host's */
 	struct mill_changes changes;
 };
 

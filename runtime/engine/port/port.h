@@ -39,8 +39,7 @@ struct mill_port {
 	struct netmap_ring *rx[MILL_MAX_RINGS];
 	struct netmap_ring *tx[MILL_MAX_RINGS];
 	uint16_t mtu; /* largest IP packet that it carries */
-	bool
-	    refused; /* by tx_sync: the device took a frame no longer, perhaps for want of a carrier (monitor.c) */
+	bool refused; /* by tx_sync: the device takes no more, perhaps for want of a carrier (monitor.c) */
 	const char *rundir;
 	void *backend; /* its own */
 };

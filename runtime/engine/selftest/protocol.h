@@ -78,10 +78,9 @@ enum mill_selftest_kind {
 
 struct mill_selftest_action {
 	uint8_t kind;
-	uint8_t class; /* of a punt */
-	uint16_t slot; /* of the port for SENT and MIRROR; of the interface for others */
-	uint32_t
-	    number; /* daemon's number of the adjacency for DEFER and FRAGMENT; rule slot for LOG, POLICE, SAMPLE */
+	uint8_t class;       /* of a punt */
+	uint16_t slot;       /* of the port for SENT and MIRROR; of the interface for others */
+	uint32_t number;     /* DEFER, FRAGMENT: number of the adjacency; LOG, POLICE, SAMPLE: rule slot */
 	uint32_t per_second; /* one_in for MIRROR and SAMPLE, amount for POLICE */
 	uint16_t len, l3;
 	uint8_t neighbour[16]; /* for DEFER */

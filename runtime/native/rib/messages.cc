@@ -316,8 +316,8 @@ constexpr uint32_t reserved_are_set = 1u << 31; /* NHA_OP_FLAG_RESP_GRP_RESVD_0 
 
 struct GroupMember {
 	uint32_t id;
-	uint8_t weight,
-	    weight_high; /* the latter reserved before Linux 6.11, which left it as it happened to be */
+	uint8_t weight;
+	uint8_t weight_high; /* reserved before Linux 6.11, which left it as it happened to be */
 	uint16_t reserved;
 };
 

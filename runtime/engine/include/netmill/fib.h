@@ -78,8 +78,7 @@ struct mill_fib {
 	uint64_t checksum; /* FNV-1a of the four above without `complete` */
 	_Alignas(64) uint64_t ports_down; /* bit p: port slot p has no carrier */
 	uint32_t wide4, wide6;            /* 1: root and nodes are the 32-bit ones */
-	uint32_t
-	    ready[2]; /* IPv4, IPv6: bit m is set while the structure of enum mill_fib_method m answers */
+	uint32_t ready[2]; /* IPv4, IPv6: bit m says that the structure of enum mill_fib_method m answers */
 	uint32_t default4; /* group of 0.0.0.0/0, 0 for none */
 	uint32_t default6;
 	uint32_t vector;     /* enum mill_vector; 0: no AVX-512 */

@@ -45,9 +45,8 @@ struct mill_packet {
 	uint32_t entry;      /* what a long list has found for it */
 	uint16_t iface;      /* interface slot */
 	uint16_t local;      /* interface number in the policy */
-	uint16_t
-	    gateway;   /* what the ACL named: a local number, perhaps with MILL_OR_DROP, or MILL_NO_GATEWAY */
-	uint16_t vlan; /* id of the innermost of them, 0 untagged */
+	uint16_t gateway;    /* of the ACL: a local number, perhaps with MILL_OR_DROP, or MILL_NO_GATEWAY */
+	uint16_t vlan;       /* id of the innermost of them, 0 untagged */
 	uint16_t ethertype;
 	uint16_t sport, dport;
 	uint16_t l4_offset; /* from l3 */
