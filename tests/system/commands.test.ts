@@ -83,7 +83,7 @@ systemTest('the running forwarder answers for a packet, and no worker notices', 
     );
     t.is(
       (await trace(`in client tcp ${own.client.v4}:1 > ${own.server.v4}:80 ttl 1`)).fate,
-      'to host of client (exception)',
+      'to host of client (ttl)',
     );
     t.deepEqual(await counted(), before);
     t.is((await netmill.run('acl', 'disable')).code, 0);

@@ -22,17 +22,21 @@ Alarm Rib::alarm_of(uint32_t ifindex) const
 	return link != links_.end() ? link->second.alarm : Alarm::None;
 }
 
-/* The kernel's nexthop objects go with the carrier, and groups with their last member. */
+/* The kernel's nexthop objects go with the carrier, and groups with their last member. A group is no member of another. */
 bool Rib::object_lost(uint32_t id) const
 {
+	const auto gone = [&](uint32_t one) {
+		const auto found = nexthops_.find(one);
+		return found != nexthops_.end() && (one & fpm_nexthop) == 0 &&
+		       found->second.message.group.empty() &&
+		       alarm_of(found->second.message.leg.ifindex) != Alarm::None;
+	};
 	const auto found = nexthops_.find(id);
-	if (found == nexthops_.end() || (id & fpm_nexthop) != 0)
-		return false;
-	const NexthopMessage &object = found->second.message;
-	return object.group.empty()
-	           ? alarm_of(object.leg.ifindex) != Alarm::None
-	           : std::all_of(object.group.begin(), object.group.end(),
-	                         [&](const auto &member) { return object_lost(member.first); });
+	if (found == nexthops_.end() || found->second.message.group.empty())
+		return gone(id);
+	const auto &group = found->second.message.group;
+	return std::all_of(group.begin(), group.end(),
+	                   [&](const auto &member) { return gone(member.first); });
 }
 
 /* The kernel has taken its routes away, by an alarm of which no event has been read. */
