@@ -1,7 +1,8 @@
 /*
  * What of a forwarder is inlined. A policy of several ports has a loop for each, and the compiler inlines what is called
  * once; left to itself it makes functions of the steps that every packet takes, and moves what few packets need in
- * between. Forced the other way round a packet takes a seventh less time, and compiling takes as long.
+ * between. Forced the other way round a packet takes a seventh less time; compiling takes as long
+ * for two ports, and up to a quarter longer for many interfaces.
  */
 #pragma once
 
