@@ -13,7 +13,7 @@ import { keepInterfaces } from './interfaces.js';
 import { openJournal } from './journal.js';
 import type { Logger } from './log.js';
 import type { EngineLink, Native, Rib } from './native.js';
-import { buffersFor } from './packet-memory.js';
+import { packetMemory } from './packet-memory.js';
 import type { RunPaths } from './paths.js';
 import { openSets, type Sets } from './sets/sets.js';
 import { supervise } from './supervisor.js';
@@ -51,7 +51,7 @@ export function composeCore(parts: CoreParts): Core {
   const interfaces = keepInterfaces({ kernel: native.kernel, rib, journal: openJournal(paths.journal), log });
   const supervisor = supervise(parts.first, {
     engines: parts.engines,
-    buffers: () => buffersFor(deployer.active?.bundle.plan ?? bundle.plan),
+    memory: () => packetMemory(deployer.active?.bundle.plan ?? bundle.plan),
     log,
     signal,
     onEngine: (next, adopted) => serve(next, adopted),

@@ -21,7 +21,7 @@ import { type Fpm, startFpm } from './fpm.js';
 import { removePidfile, takeLock, writePidfile } from './lock.js';
 import type { Logger } from './log.js';
 import type { EngineLink, Native, Rib } from './native.js';
-import { buffersFor } from './packet-memory.js';
+import { packetMemory } from './packet-memory.js';
 import { makeRundir, type RunPaths, runPaths } from './paths.js';
 import { watchRules } from './rule-log.js';
 import { version } from './version.js';
@@ -121,7 +121,7 @@ async function run(
   const settings = bundle.plan.daemon;
   const rib = startRib(native, settings, log);
   stops.push(() => rib.stop());
-  const first = found ?? (await startup.engines.start(signal, buffersFor(bundle.plan)));
+  const first = found ?? (await startup.engines.start(signal, packetMemory(bundle.plan)));
   const running = { engine: first.pid, generation: first.running };
   log.info(running, found ? 'engine found running' : 'engine started');
 

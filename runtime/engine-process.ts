@@ -2,19 +2,20 @@
  * The engine as a process: found running, started detached, or started to adopt a dead one's descriptors. The
  * engine outlives the daemon on purpose, so it is no child in the usual sense: own session, own log file.
  */
+
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, MillError, messageOf } from './errors.js';
 import type { EngineLink, Native } from './native.js';
+import type { PacketMemory } from './packet-memory.js';
 import { engineBinary, type RunPaths } from './paths.js';
 
 export interface EngineProcesses {
   /** The engine that listens in the run directory; undefined: none does. */
   find(): Promise<EngineLink | undefined>;
-  /** @param buffers packet buffers that it starts with */
-  start(signal: AbortSignal, buffers: number): Promise<EngineLink>;
+  start(signal: AbortSignal, memory: PacketMemory): Promise<EngineLink>;
   /** A new engine goes on with what `dead` held: ports, FIB, generations. */
   adopt(dead: EngineLink, signal: AbortSignal): Promise<EngineLink>;
 }
@@ -43,8 +44,12 @@ export function engineProcesses(options: EngineProcessOptions): EngineProcesses 
         throw new MillError('engine', `an engine listens on ${paths.engineSocket}, but: ${messageOf(error)}`);
       }
     },
-    start: async (signal, buffers) => {
-      const child = launch(binary, ['--rundir', paths.dir, '--buffers', String(buffers)], paths);
+    start: async (signal, { buffers, jumbo }) => {
+      const child = launch(
+        binary,
+        ['--rundir', paths.dir, '--buffers', String(buffers), ...(jumbo ? ['--jumbo'] : [])],
+        paths,
+      );
       return untilListening(child, paths, signal, () => native.connectEngine(paths.engineSocket));
     },
     adopt: async (dead, signal) => {

@@ -3,16 +3,18 @@
  * links never flap; a generation whose engine dies twice within a minute is rolled back. While none can be started, the
  * daemon goes on trying.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineProcesses } from './engine-process.js';
 import { messageOf } from './errors.js';
 import type { Logger } from './log.js';
 import type { EngineLink, EngineNotice } from './native.js';
+import type { PacketMemory } from './packet-memory.js';
 
 export interface SupervisorOptions {
   readonly engines: Pick<EngineProcesses, 'adopt' | 'start'>;
-  /** Packet buffers for an engine that starts with nothing. */
-  readonly buffers: () => number;
+  /** For an engine that starts with nothing. */
+  readonly memory: () => PacketMemory;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** Another engine serves from now on; `adopted` is false when it starts with nothing. */
@@ -82,7 +84,7 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
   const fresh = async (): Promise<EngineLink> => {
     for (;;) {
       try {
-        return await options.engines.start(signal, options.buffers());
+        return await options.engines.start(signal, options.memory());
       } catch (error) {
         log.error({ error: messageOf(error) }, `no engine can be started: tried again in ${RETRY_MS} ms`);
         await sleep(RETRY_MS, undefined, { signal });

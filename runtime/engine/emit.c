@@ -16,7 +16,7 @@ bool mill_emit(struct mill_worker *worker, const struct mill_adjacency *adjacenc
 	const uint32_t payload = len - l3;
 	const uint32_t total = adjacency->rewrite_len + 2u + payload;
 	*why = MILL_DROP_TOO_BIG;
-	if (total > MILL_BUF_SIZE - MILL_HEADROOM)
+	if (total > tx->nr_buf_size - MILL_HEADROOM)
 		return false;
 	*why = MILL_DROP_TX_FULL;
 	if (mill_ring_space(tx) == 0)

@@ -1,5 +1,5 @@
 /*
- * netmill-engine --rundir DIR [--adopt] [--buffers N] [--name NAME]
+ * netmill-engine --rundir DIR [--adopt] [--buffers N] [--jumbo] [--name NAME]
  * netmill-engine --guard DIR (host/guard.h; started by the engine itself)
  *
  * Opens ports, runs workers, loads generations of the forwarder; knows nothing of policies. Started by the daemon,
@@ -28,23 +28,24 @@
 struct options {
 	const char *rundir, *name;
 	bool adopt;
-	uint32_t buffers;
+	uint32_t buffers, buffer_size;
 };
 
 static bool parse(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {{"rundir", required_argument, NULL, 'r'},
-	                                      {"adopt", no_argument, NULL, 'a'},
-	                                      {"buffers", required_argument, NULL, 'b'},
-	                                      {"name", required_argument, NULL, 'n'},
-	                                      {NULL, 0, NULL, 0}};
-	*options = (struct options){.buffers = MILL_DEFAULT_BUFS};
+	static const struct option known[] = {
+	    {"rundir", required_argument, NULL, 'r'},  {"adopt", no_argument, NULL, 'a'},
+	    {"buffers", required_argument, NULL, 'b'}, {"jumbo", no_argument, NULL, 'j'},
+	    {"name", required_argument, NULL, 'n'},    {NULL, 0, NULL, 0}};
+	*options = (struct options){.buffers = MILL_DEFAULT_BUFS, .buffer_size = MILL_BUF_SIZE};
 	for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
 		char *end = NULL;
 		if (c == 'r')
 			options->rundir = optarg;
 		else if (c == 'a')
 			options->adopt = true;
+		else if (c == 'j')
+			options->buffer_size = MILL_BUF_SIZE_JUMBO;
 		else if (c == 'n')
 			options->name = optarg;
 		else if (c == 'b')
@@ -101,12 +102,13 @@ bool mill_threads_start(struct mill_engine *engine, const struct mill_fib_thread
 	return mill_monitor_start(engine, error) && mill_pulse_start(engine, error);
 }
 
-static bool make_memory(struct mill_engine *engine, uint32_t buffers, struct mill_error *error)
+static bool make_memory(struct mill_engine *engine, const struct options *options, struct mill_error *error)
 {
 	const struct mill_fib_thread_options fib = {
 	    .tables_fd = -1, .queue_fd = -1, .wake_fd = -1, .done_fd = -1};
 	engine->events_fd = mill_bell_create(false);
-	if (!mill_state_create(engine, error) || !mill_region_create(&engine->region, buffers, error))
+	if (!mill_state_create(engine, error) ||
+	    !mill_region_create(&engine->region, options->buffers, options->buffer_size, error))
 		return false;
 	struct mill_fib_thread_options with_state = fib;
 	with_state.state = engine->state;
@@ -149,7 +151,7 @@ int main(int argc, char **argv)
 	engine.wait_fd = mill_wait_create();
 	if ((mkdir(options.rundir, 0755) != 0 && errno != EEXIST) || !lock_rundir(options.rundir, &error) ||
 	    !mill_notices_create(&engine, &error) || (engine.own = mill_own_create(&engine)) == NULL ||
-	    (!options.adopt && !make_memory(&engine, options.buffers, &error)) ||
+	    (!options.adopt && !make_memory(&engine, &options, &error)) ||
 	    !mill_control_listen(&engine, &error)) {
 		fprintf(stderr, "netmill-engine: %s\n", error.code != 0 ? error.text : strerror(errno));
 		return error.code == EBUSY ? EX_TEMPFAIL : EX_OSERR;

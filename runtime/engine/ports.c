@@ -123,11 +123,31 @@ void mill_ports_close(struct mill_engine *engine, uint64_t slots)
 			stop_port(engine, slot, false);
 }
 
+/* What the policy says of an interface, for ports whose device does not say it. */
+static bool packets_fit(const struct mill_engine *engine, const struct mill_config *config,
+                        struct mill_error *error)
+{
+	const uint32_t most = mill_region_mtu(&engine->region);
+	for (uint32_t i = 0; i < config->n_ifaces; i++) {
+		if (config->iface[i].mtu <= most)
+			continue;
+		mill_fail(error, EMSGSIZE,
+		          "interface %s: an MTU of %u, and the engine's packet buffers take at most %u; "
+		          "their size is "
+		          "chosen when it starts: netmill shutdown, then start netmilld with this policy",
+		          config->iface[i].name, config->iface[i].mtu, most);
+		return false;
+	}
+	return true;
+}
+
 bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *generation, uint64_t *opened,
                      struct mill_error *error)
 {
 	*opened = 0;
 	const struct mill_config *config = generation->config;
+	if (!packets_fit(engine, config, error))
+		return false;
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		const uint16_t slot = config->port[i].slot;
 		/* A port of another spec in that slot is exchanged at the swap: mill_ports_reopen. */

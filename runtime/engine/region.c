@@ -23,18 +23,18 @@ static uint64_t page_align(uint64_t n)
 	return (n + PAGE - 1) & ~(PAGE - 1);
 }
 
-static void lay_out(struct mill_region_header *header, uint32_t n_bufs)
+static void lay_out(struct mill_region_header *header, uint32_t n_bufs, uint32_t buf_size)
 {
 	memset(header, 0, sizeof(*header));
 	header->magic = MILL_REGION_MAGIC;
 	header->abi = MILL_ABI_VERSION;
 	header->n_bufs = n_bufs;
-	header->buf_size = MILL_BUF_SIZE;
+	header->buf_size = buf_size;
 	header->ring_bytes = (uint32_t)page_align(RING_BYTES);
 	header->owner_offset = PAGE;
 	header->ring_offset = page_align(header->owner_offset + n_bufs);
 	header->buf_offset = header->ring_offset + (uint64_t)MILL_RING_PLACES * header->ring_bytes;
-	header->size = header->buf_offset + (uint64_t)n_bufs * MILL_BUF_SIZE;
+	header->size = header->buf_offset + (uint64_t)n_bufs * buf_size;
 }
 
 static bool map(struct mill_region *region, int fd, uint64_t size, struct mill_error *error)
@@ -59,6 +59,8 @@ static bool attach(struct mill_region *region, struct mill_error *error)
 	region->owner = region->base + header->owner_offset;
 	region->buffers = region->base + header->buf_offset;
 	region->n_bufs = header->n_bufs;
+	region->buf_size = header->buf_size;
+	region->buf_shift = (uint32_t)__builtin_ctz(header->buf_size);
 	region->free_list = malloc(sizeof(uint32_t) * header->n_bufs);
 	if (region->free_list == NULL) {
 		mill_fail(error, ENOMEM, "no memory for a free list of %u buffers", header->n_bufs);
@@ -67,10 +69,11 @@ static bool attach(struct mill_region *region, struct mill_error *error)
 	return true;
 }
 
-bool mill_region_create(struct mill_region *region, uint32_t n_bufs, struct mill_error *error)
+bool mill_region_create(struct mill_region *region, uint32_t n_bufs, uint32_t buf_size,
+                        struct mill_error *error)
 {
 	struct mill_region_header layout;
-	lay_out(&layout, n_bufs);
+	lay_out(&layout, n_bufs, buf_size);
 	const int fd = mill_memory_create("netmill-region", layout.size);
 	if (fd < 0) {
 		mill_fail(error, errno, "making %u packet buffers: %s", n_bufs, strerror(errno));
@@ -87,7 +90,7 @@ bool mill_region_create(struct mill_region *region, uint32_t n_bufs, struct mill
 	}
 	/* First touch now, not for a packet. Failure (old kernel, limits) only costs time later. A region that is
 	 * adopted has its pages already; to map them all at once would only lengthen the gap. */
-	mill_memory_touch(region->buffers, (size_t)n_bufs * MILL_BUF_SIZE);
+	mill_memory_touch(region->buffers, (size_t)n_bufs * buf_size);
 	for (uint32_t i = n_bufs - 1; i >= 1; i--)
 		region->free_list[region->n_free++] = i;
 	return true;
@@ -101,8 +104,9 @@ bool mill_region_map(struct mill_region *region, int fd, struct mill_error *erro
 		mill_fail(error, EINVAL, "the packet memory to adopt cannot be read");
 		return false;
 	}
-	lay_out(&expected, found.n_bufs);
-	if (memcmp(&found, &expected, offsetof(struct mill_region_header, used)) != 0 ||
+	lay_out(&expected, found.n_bufs, found.buf_size);
+	if ((found.buf_size != MILL_BUF_SIZE && found.buf_size != MILL_BUF_SIZE_JUMBO) ||
+	    memcmp(&found, &expected, offsetof(struct mill_region_header, used)) != 0 ||
 	    (uint64_t)st.st_size != expected.size) {
 		mill_fail(error, EINVAL,
 		          "the packet memory to adopt has another layout: expected ABI %u, got %u",
@@ -196,10 +200,10 @@ struct netmap_ring *mill_region_alloc_ring(struct mill_region *region, uint16_t 
 		return NULL;
 	const bool fills = kind == MILL_RING_TX || kind == MILL_RING_HANDOFF || kind == MILL_RING_PEER_TX;
 	*(int64_t *)(uintptr_t)&ring->buf_ofs = region->buffers - (uint8_t *)ring;
-	set_u32(&ring->nr_buf_size, MILL_BUF_SIZE);
+	set_u32(&ring->nr_buf_size, region->buf_size);
 	set_u16(&ring->ringid, (uint16_t)index);
 	set_u16(&ring->dir, fills ? 1 : 0);
-	*(uint64_t *)(uintptr_t)&ring->offset_mask = MILL_BUF_SIZE - 1;
+	*(uint64_t *)(uintptr_t)&ring->offset_mask = region->buf_size - 1;
 	ring->tail = fills ? slots - 1 : 0;
 	set_u32(&ring->num_slots, slots); /* last: a ring with slots is complete */
 	return ring;
@@ -283,7 +287,8 @@ static bool sane(const struct mill_region *region, const struct netmap_ring *rin
 {
 	return ring->num_slots >= 2 && ring->num_slots <= MILL_RING_MAX_SLOTS &&
 	       ring->head < ring->num_slots && ring->tail < ring->num_slots &&
-	       ring->nr_buf_size == MILL_BUF_SIZE && ring->buf_ofs == region->buffers - (const uint8_t *)ring;
+	       ring->nr_buf_size == region->buf_size &&
+	       ring->buf_ofs == region->buffers - (const uint8_t *)ring;
 }
 
 /* Gives each slot a buffer of its own; `seen` marks buffers that a slot has. Slots to mend get index 0. */

@@ -59,15 +59,16 @@ struct mill_region {
 	uint8_t *base;
 	struct mill_region_header *header;
 	uint8_t *owner;   /* by buffer index */
-	uint8_t *buffers; /* buffer 0; n_bufs × MILL_BUF_SIZE bytes, page-aligned: what a UMEM registers */
+	uint8_t *buffers; /* buffer 0; n_bufs × buf_size bytes, page-aligned: what a UMEM registers */
 	uint32_t n_bufs;  /* index 0 is never handed out */
+	uint32_t buf_size, buf_shift; /* MILL_BUF_SIZE or MILL_BUF_SIZE_JUMBO; its logarithm */
 	uint32_t n_free;
 	uint32_t *free_list; /* stack */
 	pthread_mutex_t lock;
 };
 
 /* A new region; huge or locked pages where the system allows. */
-bool mill_region_create(struct mill_region *, uint32_t n_bufs, struct mill_error *);
+bool mill_region_create(struct mill_region *, uint32_t n_bufs, uint32_t buf_size, struct mill_error *);
 /* Maps a region that another engine left. Takes the descriptor. The free list stays empty until reclaim. */
 bool mill_region_map(struct mill_region *, int fd, struct mill_error *);
 void mill_region_unmap(struct mill_region *);
@@ -97,5 +98,12 @@ bool mill_region_reclaim(struct mill_region *, struct mill_error *);
 
 static inline uint8_t *mill_region_buf(const struct mill_region *region, uint32_t index)
 {
-	return region->buffers + (size_t)index * MILL_BUF_SIZE;
+	return region->buffers + ((size_t)index << region->buf_shift);
+}
+
+/* The largest IP packet of a port: with Ethernet and two tags it fits behind the headroom, and (of a page) it is what the
+ * kernel takes by BPF_PROG_RUN for its own stack: frames of 3,400 bytes, less 22 of ours in generic mode. */
+static inline uint32_t mill_region_mtu(const struct mill_region *region)
+{
+	return region->buf_size == MILL_BUF_SIZE ? 1770 : 3360;
 }

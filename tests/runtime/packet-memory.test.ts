@@ -1,5 +1,5 @@
 import test from 'ava';
-import { buffersFor } from '../../runtime/packet-memory.js';
+import { packetMemory } from '../../runtime/packet-memory.js';
 
 const GIB = 2 ** 30;
 
@@ -12,14 +12,20 @@ function ports(n: number, spec: (i: number) => string = (i) => `xdp:eth${i}`) {
       offloadsOff: [],
       busyPoll: false,
     })),
+    interfaces: [],
   };
 }
 
 const row = test.macro(
   (t, plan: ReturnType<typeof ports>, queues: number, memory: number, buffers: number) => {
-    t.is(
-      buffersFor(plan, () => queues, memory),
-      buffers,
+    t.deepEqual(
+      packetMemory(
+        plan,
+        () => queues,
+        memory,
+        () => 1770,
+      ),
+      { buffers, jumbo: false },
     );
   },
 );
@@ -37,3 +43,25 @@ test('64 ports take what they use', row, ports(64), 1, 8 * GIB, 65 * 2048);
 test('and so do many queues', row, ports(4), 16, 8 * GIB, 65 * 2048);
 test('at most a quarter of the memory', row, ports(64), 4, GIB, 131_072);
 test('but never less than the default', row, ports(64), 4, GIB / 8, 32_768);
+
+test('a device whose packets are larger makes buffers of a page', (t) => {
+  const mtu = (device: string) => (device === 'eth1' ? 1771 : 1500);
+  t.deepEqual(
+    packetMemory(ports(64), () => 4, GIB, mtu),
+    { buffers: 65_536, jumbo: true },
+  );
+  t.false(packetMemory(ports(1), () => 1, GIB, mtu).jumbo);
+});
+test('and so does a policy', (t) => {
+  const lan = (mtu: number) => ({
+    name: 'lan',
+    port: 'p0',
+    tags: [],
+    addresses: [],
+    mtu,
+    host: 'none' as const,
+    guarded: false,
+  });
+  const jumbo = (mtu: number) => packetMemory({ ...ports(1, () => 'pipe:a'), interfaces: [lan(mtu)] }).jumbo;
+  t.deepEqual([jumbo(1770), jumbo(1771)], [false, true]);
+});

@@ -41,7 +41,7 @@ test('while no engine can be started, the daemon goes on trying', async (t) => {
           return second.link;
         },
       },
-      buffers: () => 1024,
+      memory: () => ({ buffers: 1024, jumbo: false }),
       log: pino({ level: 'silent' }),
       signal: new AbortController().signal,
       onEngine: async (link, adopted) => resolve([link, adopted]),
@@ -67,7 +67,7 @@ test('a daemon that ends stops trying', async (t) => {
         throw new Error('no memory');
       },
     },
-    buffers: () => 1024,
+    memory: () => ({ buffers: 1024, jumbo: false }),
     log: pino({ level: 'silent' }),
     signal: ending.signal,
     onEngine: unused,

@@ -33,7 +33,9 @@ export const own = {
 } as const;
 
 export interface LineOptions {
-  /** Bytes of IP packet on the wire between router and server. */
+  /** Bytes of IP packet on all wires; 1500 when not said. */
+  readonly mtu?: number;
+  /** The same on the wire between router and server. */
   readonly serverMtu?: number;
   /** The same between router and provider. */
   readonly providerMtu?: number;
@@ -76,9 +78,8 @@ export class Line {
       provider: await lab.node('provider'),
     };
     for (const [name, device, port, net] of pairs) {
-      const mtu = { client: 1500, server: options.serverMtu ?? 1500, provider: options.providerMtu ?? 1500 }[
-        name
-      ];
+      const own = { client: undefined, server: options.serverMtu, provider: options.providerMtu }[name];
+      const mtu = own ?? options.mtu ?? 1500;
       await lab.link(
         {
           node: peers[name],

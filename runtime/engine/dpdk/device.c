@@ -252,7 +252,7 @@ static bool map_memory(struct mill_port *port, const struct rte_eth_dev_info *in
 	const struct mill_region *region = port->region;
 	if (dpdk->spec.driver[0] != '\0' ||
 	    rte_dev_dma_map(info->device, region->buffers, (uint64_t)(uintptr_t)region->buffers,
-	                    (size_t)region->n_bufs * MILL_BUF_SIZE) == 0 ||
+	                    (size_t)region->n_bufs << region->buf_shift) == 0 ||
 	    rte_errno == EEXIST)
 		return true;
 	return said_no(port, error, rte_errno,

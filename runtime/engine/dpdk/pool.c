@@ -24,7 +24,7 @@ static uint32_t ports;
 
 static uint32_t index_of(const struct rte_mbuf *mbuf)
 {
-	return (uint32_t)(((const uint8_t *)mbuf->buf_addr - pooled->buffers) / MILL_BUF_SIZE);
+	return (uint32_t)(((const uint8_t *)mbuf->buf_addr - pooled->buffers) >> pooled->buf_shift);
 }
 
 static void note(struct rte_mempool *pool, void *argument, void *object, unsigned number)
@@ -46,11 +46,11 @@ static bool empty(struct rte_mempool *pool)
 
 static bool make(struct mill_region *region, struct mill_error *error)
 {
-	const size_t size = (size_t)region->n_bufs * MILL_BUF_SIZE;
+	const size_t size = (size_t)region->n_bufs << region->buf_shift;
 	const struct rte_pktmbuf_extmem memory = {.buf_ptr = region->buffers,
 	                                          .buf_iova = (rte_iova_t)(uintptr_t)region->buffers,
 	                                          .buf_len = size,
-	                                          .elt_size = MILL_BUF_SIZE};
+	                                          .elt_size = (uint16_t)region->buf_size};
 	if (rte_extmem_register(region->buffers, size, NULL, 0, PAGE) != 0) {
 		mill_fail(error, rte_errno, "telling DPDK of the packet memory: %s%s",
 		          rte_strerror(rte_errno), mill_dpdk_said());
@@ -58,8 +58,9 @@ static bool make(struct mill_region *region, struct mill_error *error)
 	}
 	mill_dpdk_mbuf = calloc(region->n_bufs, sizeof(struct rte_mbuf *));
 	if (mill_dpdk_mbuf != NULL)
-		mill_dpdk_mempool = rte_pktmbuf_pool_create_extbuf(
-		    "netmill", region->n_bufs, 0, 0, MILL_BUF_SIZE, (int)rte_socket_id(), &memory, 1);
+		mill_dpdk_mempool = rte_pktmbuf_pool_create_extbuf("netmill", region->n_bufs, 0, 0,
+		                                                   (uint16_t)region->buf_size,
+		                                                   (int)rte_socket_id(), &memory, 1);
 	if (mill_dpdk_mempool == NULL) {
 		mill_fail(error, ENOMEM, "no memory for %u mbufs: %s%s", region->n_bufs,
 		          rte_strerror(rte_errno), mill_dpdk_said());

@@ -12,7 +12,7 @@
 
 static uint32_t index_of(const struct mill_region *region, const struct rte_mbuf *mbuf)
 {
-	return (uint32_t)(((const uint8_t *)mbuf->buf_addr - region->buffers) / MILL_BUF_SIZE);
+	return (uint32_t)(((const uint8_t *)mbuf->buf_addr - region->buffers) >> region->buf_shift);
 }
 
 static bool is_ours(const struct rte_mbuf *mbuf)
@@ -50,7 +50,7 @@ static bool is_frame(struct rte_mbuf *mbuf)
 			return false;
 		put_tag_back(mbuf);
 	}
-	return mbuf->data_off + mbuf->data_len <= MILL_BUF_SIZE;
+	return mbuf->data_off + mbuf->data_len <= mbuf->buf_len;
 }
 
 /* The packet into the slot. Returns the mbuf whose buffer is free now. */

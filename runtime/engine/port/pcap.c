@@ -25,7 +25,6 @@
 #define LINK_ETHERNET 1u
 #define MAX_RECORD    262144u
 #define BUFFER        (1u << 19)
-#define MAX_FRAME     (MILL_BUF_SIZE - MILL_HEADROOM)
 
 enum { HELD_IN, HELD_OUT };
 
@@ -102,7 +101,7 @@ static const uint8_t *next_frame(struct mill_port *port, struct pcap *pcap, uint
 			return NULL;
 		const uint8_t *frame = pcap->buffer + pcap->start + sizeof(record);
 		skip(pcap, (uint32_t)sizeof(record) + captured);
-		if (captured >= 14 && captured <= MAX_FRAME) {
+		if (captured >= 14 && captured <= port->region->buf_size - MILL_HEADROOM) {
 			*length = (uint16_t)captured;
 			return frame;
 		}

@@ -49,7 +49,8 @@ static bool sound(const struct mill_region *region, const struct netmap_ring *ri
                   const struct netmap_slot *slot)
 {
 	return slot->buf_idx != 0 && slot->buf_idx < region->n_bufs && slot->len >= 14 &&
-	       slot->len + mill_slot_offset(ring, slot) <= MILL_BUF_SIZE && (slot->flags & NS_MOREFRAG) == 0;
+	       slot->len + mill_slot_offset(ring, slot) <= region->buf_size &&
+	       (slot->flags & NS_MOREFRAG) == 0;
 }
 
 static void rx_sync(struct mill_port *port, uint32_t index)

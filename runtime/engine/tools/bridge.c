@@ -49,16 +49,16 @@ static void copy(const struct netmap_ring *from, const struct netmap_slot *in, s
 }
 
 /* Can a frame of this length be copied behind the headroom of a buffer? */
-static bool fits(const struct netmap_slot *slot)
+static bool fits(const struct netmap_ring *to, const struct netmap_slot *slot)
 {
-	return slot->len <= MILL_BUF_SIZE - MILL_HEADROOM;
+	return slot->len <= to->nr_buf_size - MILL_HEADROOM;
 }
 
 static void pass(struct way *way, struct netmap_ring *from, struct netmap_ring *to)
 {
 	struct netmap_slot *in = &from->slot[from->cur], *out = &to->slot[to->head];
 	const bool one_memory = mill_same_memory(from, to);
-	if (!one_memory && !fits(in)) {
+	if (!one_memory && !fits(to, in)) {
 		way->refused++;
 		return;
 	}
@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 	const bool host = strcmp(argv[2], HOST) == 0;
 	signal(SIGINT, interrupt);
 	signal(SIGTERM, interrupt);
-	bool ok = mill_region_create(&region, BUFFERS, &error) &&
+	bool ok = mill_region_create(&region, BUFFERS, MILL_BUF_SIZE, &error) &&
 	          mill_end_open(&one, argv[1], &region, 0, argv[4], &error);
 	ok = ok && (host ? to_host(&one, &error) : mill_end_open(&two, argv[2], &region, 1, argv[4], &error));
 	if (ok) {

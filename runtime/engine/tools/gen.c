@@ -323,7 +323,7 @@ static void watch(struct run *run)
 static bool open_ends(struct run *run, struct mill_error *error)
 {
 	const struct orders *orders = &run->orders;
-	if (!mill_region_create(&run->region, BUFFERS, error))
+	if (!mill_region_create(&run->region, BUFFERS, MILL_BUF_SIZE, error))
 		return false;
 	if (orders->receive != NULL &&
 	    !mill_end_open(&run->to, orders->receive, &run->region, 0, orders->rundir, error))

@@ -17,7 +17,6 @@
 #include "region.h"
 
 #define MILL_XDP_STALE_NS      50000000 /* no heartbeat for that long: the program falls back by itself */
-#define MILL_XDP_MAX_MTU       1770u /* + Ethernet + two tags fits a buffer behind XDP's 256 bytes of headroom */
 #define MILL_XDP_INJECT_HEADER 22u /* generic mode: Ethernet header and nonce in front of an injected frame */
 
 /*

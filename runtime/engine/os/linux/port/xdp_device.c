@@ -66,11 +66,16 @@ bool mill_xdp_device_read(struct mill_port *port, struct mill_error *error)
 	}
 	memcpy(port->state->mac, ifr.ifr_hwaddr.sa_data, 6);
 	if (mill_netdev_request(xdp->ifname, SIOCGIFMTU, &ifr) != 0 ||
-	    (uint32_t)ifr.ifr_mtu > MILL_XDP_MAX_MTU) {
-		mill_fail(error, EMSGSIZE,
-		          "xdp:%s: its MTU is %d, and netmill's packet buffers take at most %u: ip link set "
-		          "%s mtu 1500",
-		          xdp->ifname, ifr.ifr_mtu, MILL_XDP_MAX_MTU, xdp->ifname);
+	    (uint32_t)ifr.ifr_mtu > mill_region_mtu(port->region)) {
+		mill_fail(
+		    error, EMSGSIZE,
+		    "xdp:%s: its MTU is %d, and the engine's packet buffers take at most %u%s: ip link set "
+		    "%s mtu 1500",
+		    xdp->ifname, ifr.ifr_mtu, mill_region_mtu(port->region),
+		    port->region->buf_size == MILL_BUF_SIZE
+		        ? " (3360 when netmill starts anew, after netmill shutdown)"
+		        : "",
+		    xdp->ifname);
 		return false;
 	}
 	port->mtu = (uint16_t)ifr.ifr_mtu;

@@ -26,8 +26,8 @@ static uint16_t wrap(uint8_t *out, const struct mill_xdp *xdp, const uint8_t *fr
 bool mill_xdp_inject(struct mill_port *port, const uint8_t *frame, uint16_t len)
 {
 	const struct mill_xdp *xdp = port->backend;
-	uint8_t wrapped[MILL_BUF_SIZE + MILL_XDP_INJECT_HEADER];
-	if (len < 14 || len > MILL_BUF_SIZE)
+	uint8_t wrapped[MILL_BUF_SIZE_JUMBO + MILL_XDP_INJECT_HEADER];
+	if (len < 14 || len > MILL_BUF_SIZE_JUMBO)
 		return false;
 	if (xdp->shared->generic != 0) {
 		len = wrap(wrapped, xdp, frame, len);

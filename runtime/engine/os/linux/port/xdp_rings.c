@@ -66,7 +66,7 @@ static void count(uint64_t *counter, uint64_t n)
 /* Index of the buffer that an address names, if the kernel has it from us as `owner`; else 0. */
 static uint32_t take_back(const struct mill_region *region, uint64_t address, uint8_t owner)
 {
-	const uint64_t index = address / MILL_BUF_SIZE;
+	const uint64_t index = address >> region->buf_shift;
 	return index < region->n_bufs && region->owner[index] == owner ? (uint32_t)index : 0;
 }
 
@@ -79,7 +79,7 @@ bool mill_xdp_fill(struct mill_port *port, uint32_t ring, uint32_t n)
 		    mill_region_buf_alloc(port->region, (uint8_t)(MILL_BUF_KERNEL_FILL | port->config.slot));
 		if (index == 0)
 			break;
-		*address_at(fill, producer++) = (uint64_t)index * MILL_BUF_SIZE;
+		*address_at(fill, producer++) = (uint64_t)index << port->region->buf_shift;
 	}
 	store_index(fill->producer, producer);
 	return done == n;
@@ -92,15 +92,15 @@ static bool receive(struct mill_region *region, struct netmap_slot *slot, const 
                     uint8_t owner, struct mill_xsk_ring *fill, uint32_t *fill_producer)
 {
 	const uint32_t index = take_back(region, desc->addr, owner);
-	if (index == 0 && slot->buf_idx != desc->addr / MILL_BUF_SIZE)
+	if (index == 0 && slot->buf_idx != desc->addr >> region->buf_shift)
 		return false;
 	if (index != 0) {
 		region->owner[slot->buf_idx] = owner;
-		*address_at(fill, (*fill_producer)++) = (uint64_t)slot->buf_idx * MILL_BUF_SIZE;
+		*address_at(fill, (*fill_producer)++) = (uint64_t)slot->buf_idx << region->buf_shift;
 		slot->buf_idx = index;
 		region->owner[index] = MILL_BUF_SLOT;
 	}
-	slot->ptr = desc->addr % MILL_BUF_SIZE;
+	slot->ptr = desc->addr & (region->buf_size - 1);
 	slot->len = (uint16_t)desc->len;
 	slot->flags = NS_BUF_CHANGED;
 	return true;
@@ -187,7 +187,8 @@ static bool sendable(const struct mill_region *region, const struct netmap_ring 
                      const struct netmap_slot *slot)
 {
 	return slot->buf_idx != 0 && slot->buf_idx < region->n_bufs && slot->len >= 14 &&
-	       mill_slot_offset(ring, slot) + slot->len <= MILL_BUF_SIZE && (slot->flags & NS_MOREFRAG) == 0;
+	       mill_slot_offset(ring, slot) + slot->len <= region->buf_size &&
+	       (slot->flags & NS_MOREFRAG) == 0;
 }
 
 static void post(struct mill_port *port, uint32_t number)
@@ -206,9 +207,10 @@ static void post(struct mill_port *port, uint32_t number)
 			continue;
 		}
 		port->region->owner[slot.buf_idx] = (uint8_t)(MILL_BUF_KERNEL_TX | port->config.slot);
-		*desc_at(tx, producer++) = (struct xdp_desc){.addr = (uint64_t)slot.buf_idx * MILL_BUF_SIZE +
-		                                                     mill_slot_offset(ring, &slot),
-		                                             .len = slot.len};
+		*desc_at(tx, producer++) =
+		    (struct xdp_desc){.addr = ((uint64_t)slot.buf_idx << port->region->buf_shift) +
+		                              mill_slot_offset(ring, &slot),
+		                      .len = slot.len};
 		packets++;
 		bytes += slot.len;
 	}

@@ -75,8 +75,8 @@ static bool set_size(int fd, int option, uint32_t size)
 static bool register_umem(int fd, const struct mill_region *region)
 {
 	const struct xdp_umem_reg umem = {.addr = (uint64_t)(uintptr_t)region->buffers,
-	                                  .len = (uint64_t)region->n_bufs * MILL_BUF_SIZE,
-	                                  .chunk_size = MILL_BUF_SIZE};
+	                                  .len = (uint64_t)region->n_bufs << region->buf_shift,
+	                                  .chunk_size = region->buf_size};
 	return setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)) == 0;
 }
 

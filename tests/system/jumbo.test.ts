@@ -1,0 +1,74 @@
+/*
+ * Packets larger than half a page: the engine starts with buffers of a whole one where a device or the policy needs them.
+ * Topology: support/line.ts, with 3,360 bytes on each wire but the provider's.
+ */
+import { Line } from '../support/line.js';
+import { Netmill } from '../support/netmill.js';
+import { until } from '../support/netns.js';
+import { systemTest } from '../support/system-test.js';
+import { plain } from './policies.js';
+
+const most = 3360;
+/** What ping puts behind the headers of a packet of this size. */
+const payload = { 4: most - 28, 6: most - 48 } as const;
+
+systemTest(
+  'packets of 3,360 bytes are forwarded, cut up, and answered, and go on when the engine is killed',
+  async (t) => {
+    const line = await Line.create({ mtu: most, providerMtu: 1280 });
+    try {
+      const netmill = await Netmill.start(line.lab, line.router, plain);
+      const { client } = line;
+      const all = async (when: string) => {
+        for (const [target, size] of [
+          ['10.0.2.2', payload[4]],
+          ['2001:db8:2::2', payload[6]],
+          ['10.0.1.1', payload[4]],
+          ['2001:db8:1::1', payload[6]],
+        ] as const)
+          t.is(await client.pings(5, target, '-M', 'do', '-s', `${size}`), 5, `${target} ${when}`);
+        t.is(await client.pings(5, '10.0.3.2', '-M', 'dont', '-s', `${payload[4]}`), 5, `in pieces ${when}`);
+      };
+      await line.warm();
+      await all('at first');
+      const said = await client.try('ping', '-c1', '-W2', '-M', 'do', '-s', `${payload[4]}`, '10.0.3.2');
+      t.regex(said.stdout + said.stderr, /mtu ?= ?1280/);
+
+      const engine = await netmill.enginePid();
+      process.kill(engine, 'SIGKILL');
+      await until('another engine', async () => (await netmill.enginePid()) !== engine);
+      await netmill.ready();
+      await all('afterwards');
+
+      await line.lab.link(
+        { node: line.provider, device: 'p9', mtu: 3400 },
+        { node: line.router, device: 'r9', mtu: 3400 },
+      );
+      const larger = plain.replace(
+        '    client:',
+        "    more: { port: 'xdp:r9', fallback: 'kernel' },\n    client:",
+      );
+      await t.throwsAsync(netmill.deploy(larger), {
+        message: /its MTU is 3400, and the engine's packet buffers take at most 3360: ip link set r9 mtu/,
+      });
+      await all('after a deploy that was refused');
+    } finally {
+      await line.close();
+    }
+  },
+  { seconds: 90 },
+);
+
+systemTest('an engine with buffers of half a page says what it takes, and what to do', async (t) => {
+  const line = await Line.create();
+  try {
+    const netmill = await Netmill.start(line.lab, line.router, plain);
+    const larger = plain.replace("'xdp:r1',", "'xdp:r1', mtu: 3000,");
+    await t.throwsAsync(netmill.deploy(larger), {
+      message: /interface server: an MTU of 3000, .* at most 1770; .* netmill shutdown, then start netmilld/,
+    });
+    t.is(await line.client.pings(3, '10.0.2.2'), 3);
+  } finally {
+    await line.close();
+  }
+});
