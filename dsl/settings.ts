@@ -188,9 +188,9 @@ function readTables(spec: unknown, origin: Origin): readonly number[] {
   });
   const tables = [tableNumbers.local, ...numbers];
   if (given.length < 1 || given.length > mostTables || new Set(tables).size !== tables.length)
-    note('NM4014', origin, `${show(spec)} are not tables to follow`, {
+    note('NM4014', origin, 'these are not tables to follow', {
       expected: `1 to ${mostTables} tables, each once, without the local one, which is always asked first`,
-      got: show(spec),
+      got: Array.isArray(spec) ? `[${spec.map(show).join(', ')}]` : show(spec),
     });
   return Object.freeze(tables);
 }

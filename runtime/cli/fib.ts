@@ -5,7 +5,7 @@ import type { AuditReport } from '../native.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
 import { fibText, rulesFacts } from './status.js';
-import { count, facts, time } from './text.js';
+import { count, facts, plural, time } from './text.js';
 
 const actions = ['couple', 'decouple', 'recouple', 'audit', 'status'] as const;
 
@@ -43,38 +43,44 @@ export function fibFacts(fib: FibReply, paint: Painter): string {
   const found =
     fib.divergences === 0
       ? 'nothing wrong'
-      : `${count(fib.divergences)} prefixes wrong, ${count(fib.repaired)} of them repaired`;
+      : `${plural(fib.divergences, 'prefix', 'prefixes')} wrong, ${count(fib.repaired)} of them repaired`;
   return facts([
     ['FIB', fibText(fib, paint)],
     [
       'netlink',
-      `${count(fib.messages)} messages, ${count(fib.overruns)} overruns, ${count(fib.resyncs)} resyncs, ${count(fib.corrections)} corrections`,
+      [
+        plural(fib.messages, 'message'),
+        plural(fib.overruns, 'overrun'),
+        plural(fib.resyncs, 'resync'),
+        plural(fib.corrections, 'correction'),
+      ].join(', '),
     ],
     ...rulesFacts(fib, paint),
     ...(fib.fpm === undefined ? [] : [['FPM', fpmText(fib.fpm, paint)] as const]),
-    ['engine', `${count(fib.batches)} batches`],
+    ['engine', plural(fib.batches, 'batch', 'batches')],
     ['audits', fib.audits === 0 ? 'none yet' : `${count(fib.audits)}: ${found}`],
-    ...(fib.audit === undefined ? [] : auditFacts(fib.audit, paint)),
+    ...(fib.audit === undefined ? [] : auditFacts(fib.audit, fib.coupled, paint)),
   ]);
 }
 
 function fpmText(fpm: FpmStatus, paint: Painter): string {
   const state = fpm.connected ? paint.good('zebra is connected') : paint.warn('zebra is not connected');
-  return `${state}, since ${time(fpm.since)}; ${count(fpm.routes)} routes; ${fpm.listen}`;
+  return `${state}, since ${time(fpm.since)}; ${plural(fpm.routes, 'route')}; ${fpm.listen}`;
 }
 
-function auditFacts(audit: AuditReport, paint: Painter): (readonly [string, string])[] {
+function auditFacts(audit: AuditReport, coupled: boolean, paint: Painter): (readonly [string, string])[] {
+  const why = coupled ? 'changes did not pause, or the engine is not in sync yet' : 'it is decoupled';
   const asked = audit.compiled
-    ? `${count(audit.addresses)} addresses asked of the compiled FIB`
-    : paint.warn('the compiled FIB was not asked: nothing is fed, or changes did not pause');
+    ? `${plural(audit.addresses, 'address', 'addresses')} asked of the compiled FIB`
+    : paint.warn(`the compiled FIB was not asked: ${why}`);
   const verdict =
     audit.divergences === 0
-      ? paint.good('all agree')
+      ? paint.good(audit.compiled ? 'all agree' : 'kernel and RIB agree')
       : paint.bad(`${count(audit.divergences)} differ, ${count(audit.repaired)} repaired`);
   return [
     [
       'this audit',
-      `${count(audit.prefixes)} prefixes, ${asked}, ${count(Math.round(audit.milliseconds))} ms`,
+      `${plural(audit.prefixes, 'prefix', 'prefixes')}, ${asked}, ${count(Math.round(audit.milliseconds))} ms`,
     ],
     ['verdict', verdict],
     ...audit.last.map(

@@ -43,8 +43,8 @@ export function count(value: number): string {
 }
 
 /** 1 rule, 2 rules */
-export function plural(value: number, one: string): string {
-  return `${count(value)} ${one}${value === 1 ? '' : 's'}`;
+export function plural(value: number, one: string, several = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : several}`;
 }
 
 /** 1.23 M */

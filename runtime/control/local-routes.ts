@@ -12,7 +12,7 @@ import { writeWhole } from '../write-whole.js';
 const localRoute = z.strictObject({
   prefix: z.string(),
   gateway: z.string().optional(),
-  /** Name of the kernel's device, when the route has no gateway. */
+  /** Name of the kernel's device: there is no gateway, or it is there. */
   device: z.string().optional(),
 });
 
@@ -20,8 +20,12 @@ export type LocalRoute = z.infer<typeof localRoute>;
 
 export interface LocalRoutes {
   list(): readonly LocalRoute[];
-  /** Adds it, or puts it in the place of the one with this prefix. @throws what the RIB or the disk refuses */
-  add(route: LocalRoute): void;
+  /**
+   * Adds it, or puts it in the place of the one with this prefix.
+   * @returns false while there is no way to its gateway: then it waits for one
+   * @throws what the RIB or the disk refuses
+   */
+  add(route: LocalRoute): boolean;
   /** False when there is none. */
   delete(prefix: string): boolean;
   /** Tells the RIB what it does not know yet: at the start, and when devices have changed. */
@@ -36,7 +40,7 @@ export interface LocalRoutesOptions {
 
 export function openLocalRoutes({ path, rib, log }: LocalRoutesOptions): LocalRoutes {
   let routes = load(path, log);
-  /** What the RIB was told, by prefix: an ifindex, 0 for a gateway. */
+  /** What the RIB was told, by prefix: an ifindex, 0 for a gateway alone. */
   const told = new Map<string, number>();
 
   const save = (next: readonly LocalRoute[]): void => {
@@ -47,15 +51,17 @@ export function openLocalRoutes({ path, rib, log }: LocalRoutesOptions): LocalRo
     rib.deleteLocal(prefix);
     told.delete(prefix);
   };
-  const tell = ({ prefix, gateway, device }: LocalRoute): void => {
-    const ifindex = device === undefined ? 0 : rib.links().find((link) => link.name === device)?.ifindex;
-    if (ifindex === told.get(prefix)) return;
+  const indexOf = (device: string | undefined): number | undefined =>
+    device === undefined ? 0 : rib.links().find((link) => link.name === device)?.ifindex;
+  const tell = ({ prefix, gateway, device }: LocalRoute): boolean => {
+    const ifindex = indexOf(device);
     if (ifindex === undefined) {
       forget(prefix);
-      return;
+      return false;
     }
-    rib.addLocal(prefix, gateway, ifindex === 0 ? undefined : ifindex);
+    const hasWay = rib.addLocal(prefix, gateway, ifindex === 0 ? undefined : ifindex);
     told.set(prefix, ifindex);
+    return hasWay;
   };
   /** A device that has another name now is still the one that was meant. */
   const followNames = (): void => {
@@ -71,9 +77,9 @@ export function openLocalRoutes({ path, rib, log }: LocalRoutesOptions): LocalRo
     list: () => routes,
     add: (route) => {
       const others = routes.filter(({ prefix }) => prefix !== route.prefix);
-      told.delete(route.prefix);
-      tell(route);
+      const hasWay = tell(route);
       save([...others, route]);
+      return hasWay;
     },
     delete: (prefix) => {
       const rest = routes.filter((route) => route.prefix !== prefix);
@@ -86,7 +92,7 @@ export function openLocalRoutes({ path, rib, log }: LocalRoutesOptions): LocalRo
       followNames();
       for (const route of routes) {
         try {
-          tell(route);
+          if (indexOf(route.device) !== told.get(route.prefix)) tell(route);
         } catch (error) {
           log.warn({ prefix: route.prefix, error: messageOf(error) }, 'local route refused');
         }

@@ -12,7 +12,7 @@ import type { LocalRoute } from './local-routes.js';
 import { deviceNames, namedHops } from './names.js';
 import { interfaceByDevice } from './read-interfaces.js';
 import { readUse, type Use, unused } from './read-use.js';
-import { compareRoutes, isForwardable } from './route-compare.js';
+import { compareRoutes, isForwardable, isLinkLocal } from './route-compare.js';
 import type { RouteGetReply, RouteReply } from './types.js';
 
 /** Routes a page: about 100 KB of JSON. */
@@ -110,35 +110,48 @@ function compiledLeg(
   return { kind: leg.kind, interface: iface?.name ?? '', device, nexthop: leg.nexthop, mac: leg.mac };
 }
 
-export function addRoute(
-  context: ControlContext,
-  body: {
-    readonly prefix: string;
-    readonly gateway?: string | undefined;
-    readonly iface?: string | undefined;
-  },
-): { added: string } {
+interface NewRoute {
+  readonly prefix: string;
+  readonly gateway?: string | undefined;
+  readonly iface?: string | undefined;
+}
+
+/** @returns inForce: false while there is no way to the gateway */
+export function addRoute(context: ControlContext, body: NewRoute): { added: string; inForce: boolean } {
   const prefix = checkPrefix(body.prefix);
-  if ((body.gateway === undefined) === (body.iface === undefined)) {
-    throw new MillError(
-      'usage',
-      'expected a gateway or an interface',
-      'route add DEST GATEWAY | DEST --iface IF',
-    );
-  }
-  if (body.gateway !== undefined && isIP(body.gateway) !== isIP(prefix.split('/')[0]!)) {
-    throw new MillError('usage', `expected a gateway of the family of ${prefix}, got '${body.gateway}'`);
-  }
-  if (body.gateway !== undefined && context.rib.lookup(body.gateway)?.type === 'local')
-    throw new MillError('usage', `${body.gateway} is an address of the router itself`, "name a neighbour's");
-  const device = body.iface === undefined ? undefined : findDevice(context, body.iface);
-  context.localRoutes.add({
+  const { gateway, iface } = body;
+  if (!isForwardable(prefix))
+    throw new MillError('usage', `no router forwards to ${prefix} (RFC 6890)`, 'name another network');
+  if (gateway === undefined && iface === undefined)
+    throw new MillError('usage', 'expected a gateway or an interface', 'route add DEST GATEWAY [--iface IF]');
+  if (gateway !== undefined) checkGateway(context, prefix, gateway, iface);
+  const device = iface === undefined ? undefined : findDevice(context, iface);
+  const inForce = context.localRoutes.add({
     prefix,
-    ...(body.gateway !== undefined && { gateway: body.gateway }),
+    ...(gateway !== undefined && { gateway }),
     ...(device !== undefined && { device }),
   });
-  context.log.info({ prefix, gateway: body.gateway, iface: body.iface }, 'local route added');
-  return { added: prefix };
+  context.log.info({ prefix, gateway, iface, inForce }, 'local route added');
+  return { added: prefix, inForce };
+}
+
+function checkGateway(
+  context: ControlContext,
+  prefix: string,
+  gateway: string,
+  iface: string | undefined,
+): void {
+  const refuse = (message: string, fix?: string) => new MillError('usage', message, fix);
+  if (isIP(gateway) !== isIP(prefix.split('/')[0]!))
+    throw refuse(`expected a gateway of the family of ${prefix}, got '${gateway}'`);
+  if (context.rib.lookup(gateway)?.type === 'local')
+    throw refuse(`${gateway} is an address of the router itself`, "name a neighbour's");
+  if (isLinkLocal(gateway)) {
+    if (iface === undefined)
+      throw refuse(`${gateway} means something on one link only`, 'say which: --iface IF');
+  } else if (!isForwardable(gateway)) {
+    throw refuse(`${gateway} is no neighbour's address`, "name a neighbour's");
+  }
 }
 
 export function deleteRoute(context: ControlContext, destination: string): { deleted: string } {

@@ -23,9 +23,17 @@ const unforwardable = [
   'ff00::/8',
 ].map((text) => parseInterfaceAddress(text)!);
 
+/** @param text an address, or a network all of which is meant */
 export function isForwardable(text: string): boolean {
+  const given = parseAddress(text) ?? parseInterfaceAddress(text);
+  return given !== undefined && !unforwardable.some((prefix) => contains(prefix, given));
+}
+
+const linkLocal = parseInterfaceAddress('fe80::/10')!;
+
+export function isLinkLocal(text: string): boolean {
   const address = parseAddress(text);
-  return address !== undefined && !unforwardable.some((prefix) => contains(prefix, address));
+  return address !== undefined && contains(linkLocal, address);
 }
 
 /**
@@ -75,9 +83,11 @@ function wayOfRoute(route: RouteReply | undefined): Way {
     case 'other':
       return { fate: 'unreachable', legs: [] };
     case 'unicast': {
+      // Dead ones are left out while others live: a route that counts with none alive goes by them all the same.
       const alive = route.nexthops.filter((hop) => !hop.dead);
-      if (alive.length === 0) return { fate: 'unreachable', legs: [] };
-      return { fate: 'forward', legs: alive.map((hop) => `${hop.gateway ?? ''} ${hop.device}`).sort() };
+      const legs = alive.length > 0 ? alive : route.nexthops;
+      if (legs.length === 0) return { fate: 'unreachable', legs: [] };
+      return { fate: 'forward', legs: legs.map((hop) => `${hop.gateway ?? ''} ${hop.device}`).sort() };
     }
   }
 }

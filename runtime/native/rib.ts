@@ -146,7 +146,8 @@ export interface Rib {
   couple(): void;
   decouple(): void;
   recouple(): Promise<void>;
-  addLocal(prefix: string, gateway: string | undefined, ifindex: number | undefined): void;
+  /** By a gateway, an interface, or both. @returns false while there is no way to the gateway: then it waits for one */
+  addLocal(prefix: string, gateway: string | undefined, ifindex: number | undefined): boolean;
   deleteLocal(prefix: string): boolean;
   /** A new connection of zebra's module dplane_fpm_nl: what it does not tell goes with the next `fpmSweep`. */
   fpmOpen(): void;

@@ -144,7 +144,7 @@ Napi::Value RibObject::decouple(const Napi::CallbackInfo &info)
 
 Napi::Value RibObject::add_local(const Napi::CallbackInfo &info)
 {
-	return change(info, [&] {
+	return guarded(info.Env(), [&]() -> Napi::Value {
 		const Prefix prefix = Prefix::parse(as_string(info[0], "prefix"));
 		Address gateway;
 		uint32_t ifindex = 0;
@@ -157,7 +157,10 @@ Napi::Value RibObject::add_local(const Napi::CallbackInfo &info)
 		if (gateway.family != 0 && gateway.family != prefix.address.family)
 			throw bad_argument("prefix and gateway of one family, got " + prefix.text() +
 			                   " via " + gateway.text());
-		rib_->locked([&](Rib &rib) { rib.add_operator_route(prefix, gateway, ifindex); });
+		const bool has_way =
+		    rib_->locked([&](Rib &rib) { return rib.add_operator_route(prefix, gateway, ifindex); });
+		rib_->wake();
+		return Napi::Boolean::New(info.Env(), has_way);
 	});
 }
 

@@ -4,7 +4,7 @@
  */
 import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RibRoute, RibStatus } from '../../runtime/native.js';
+import type { Link, RibRoute, RibStatus } from '../../runtime/native.js';
 import { until } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
 import { type Answer, agree, differences } from './agree.js';
@@ -60,7 +60,9 @@ systemTest('a frozen FIB keeps what it has, and coupling applies the difference'
     await scene.router.ip('route del 10.9.8.0/24');
     await remote.call('rib', 'recouple');
     t.true(await agree(t, remote, ['10.9.8.1', '10.10.1.1'], 'after recouple'));
-    t.is((await remote.call<RibStatus>('rib', 'status')).pending, 0);
+    await remote.call('rib', 'decouple');
+    await remote.call('rib', 'audit');
+    t.is((await remote.call<RibStatus>('rib', 'status')).pending, 0, 'to look is no change');
   }),
 );
 
@@ -68,7 +70,7 @@ systemTest("the operator's routes win, follow their gateway and go when told", (
   inPlace(async (scene) => {
     const remote = await connected(scene, 'engine');
     await scene.router.ip('route add 10.9.8.0/24 via 10.1.0.2', 'route add 10.20.0.0/16 via 10.1.2.2');
-    await remote.call('rib', 'addLocal', '10.9.8.0/24', '10.20.1.1');
+    t.true(await remote.call('rib', 'addLocal', '10.9.8.0/24', '10.20.1.1'));
     t.true(await agree(t, remote, ['10.9.8.1'], 'recursive'));
     const rib = await remote.call<RibRoute>('rib', 'lookup', '10.9.8.1');
     t.is(rib.source, 'local');
@@ -82,6 +84,18 @@ systemTest("the operator's routes win, follow their gateway and go when told", (
     t.false(await remote.call('rib', 'deleteLocal', '10.9.8.0/24'));
     t.true(await agree(t, remote, ['10.9.8.1'], 'deleted'));
     t.is((await remote.call<RibRoute>('rib', 'lookup', '10.9.8.1')).source, 'kernel');
+
+    t.true(await remote.call('rib', 'addLocal', '10.30.0.0/16', '10.20.1.1'));
+    t.false(await remote.call('rib', 'addLocal', '10.31.0.0/16', '10.30.0.1'), 'by another of the operator');
+    await scene.router.ip('route del 10.20.0.0/16');
+    await remote.call('rib', 'settled');
+    t.is(await remote.call('rib', 'lookup', '10.30.0.1'), undefined, 'no way to the gateway any more');
+    const { ifindex } = (await remote.call<Link[]>('rib', 'links')).find(({ name }) => name === 'v1')!;
+    t.false(await remote.call('rib', 'addLocal', 'fd77::/32', 'fe80::77'), 'on no link');
+    t.true(await remote.call('rib', 'addLocal', 'fd77::/32', 'fe80::77', ifindex));
+    t.true(await agree(t, remote, ['fd77::1'], 'a gateway on a link'));
+    const [hop] = (await remote.call<RibRoute>('rib', 'lookup', 'fd77::1')).nexthops;
+    t.like(hop, { gateway: 'fe80::77', ifindex });
   }),
 );
 

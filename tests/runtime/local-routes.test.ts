@@ -38,7 +38,8 @@ function bed(path = join(directory, `routes-${++files}.json`)): Bed {
           links: () => made.links,
           addLocal: (prefix, gateway, ifindex) => {
             if (prefix === 'bad') throw new Error('not a prefix');
-            rib.set(prefix, gateway ?? `#${ifindex}`);
+            rib.set(prefix, [gateway, ifindex && `#${ifindex}`].filter(Boolean).join(' '));
+            return gateway !== '192.0.2.99';
           },
           deleteLocal: (prefix) => rib.delete(prefix),
         },
@@ -75,6 +76,16 @@ test('a route takes the place of the one with its prefix', (t) => {
   routes.add({ ...byGateway, gateway: '192.0.2.9' });
   t.deepEqual([...rib], [['10.1.0.0/16', '192.0.2.9']]);
   t.is(routes.list().length, 1);
+});
+
+test('a route that has no way to its gateway waits, and its adder hears of it', (t) => {
+  const { rib, open } = bed();
+  const routes = open();
+  t.true(routes.add(byGateway));
+  t.false(routes.add({ ...byGateway, gateway: '192.0.2.99' }));
+  t.true(routes.add({ prefix: 'fd01::/16', gateway: 'fe80::1', device: 'wan' }));
+  t.is(rib.get('fd01::/16'), 'fe80::1 #4');
+  t.is(routes.list().length, 2);
 });
 
 test('a route leaves with its device, and comes back with a new one of that name', (t) => {

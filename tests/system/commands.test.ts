@@ -104,7 +104,12 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
   try {
     const netmill = await Netmill.start(line.lab, line.router, plain);
     await line.warm();
-    t.is((await netmill.run('route', 'add', '10.66.0.0/16', '10.0.3.2')).code, 0);
+    const said = async (...args: string[]) => {
+      const { stdout, stderr } = await netmill.run('route', 'add', ...args);
+      return (stdout + stderr).split('\n')[0] ?? '';
+    };
+    t.is(await said('10.66.0.0/16', '10.0.3.2'), 'added 10.66.0.0/16 via 10.0.3.2');
+    const added = Date.now();
     const legs = async (address: string) =>
       (await netmill.route(address)).compiled.legs.map((leg) => leg.interface);
     await until('the route', async () => (await legs('10.66.1.1'))[0] === 'provider');
@@ -124,6 +129,11 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     await client.start(2000);
     const top = await netmill.json<TopReply>('route', 'top');
     await client.stop();
+    await until('seconds', () => Date.now() - added > 2500);
+    await line.router.ip('route add 10.70.0.0/16 via 10.0.2.2');
+    await netmill.call({ op: 'fib', action: 'couple' });
+    const since = Date.parse((await netmill.route('10.66.1.1')).rib!.since!);
+    t.true(Math.abs(since - added) < 2000, "a change of the kernel's routes is none of this one");
     const [first] = top.rows;
     // With the route to what is behind the provider, and the neighbour's own.
     t.like(first, { prefix: '10.66.0.0/16', uses: 3, type: 'unicast' });
@@ -136,7 +146,18 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     t.is((await netmill.run('route', 'add', '10.67.0.0/16', '--iface', 'server')).code, 0);
     await until('the route', async () => (await legs('10.67.1.1'))[0] === 'server');
     t.is((await netmill.run('route', 'add', '10.66.0.0/16', '10.0.3.2')).code, 0);
-    t.is((await netmill.run('route', 'add', '2001:DB8:66:0::/48', '2001:db8:99::1')).code, 0);
+    const waits = '; not in force: there is no way to the gateway';
+    const far = '2001:db8:99::1';
+    t.is(await said('2001:DB8:66:0::/48', far), `added 2001:db8:66::/48 via ${far}${waits}`);
+    t.is(await said('fd67::/16', 'fe80::2', '--iface', 'r1'), 'added fd67::/16 via fe80::2 on r1');
+    const refused = async (prefix: string, gateway: string | undefined, message: RegExp) =>
+      t.throwsAsync(netmill.call({ op: 'route.add', prefix, gateway }), { message });
+    await refused('fd68::/16', 'fe80::2', /one link only/);
+    await refused('224.0.0.0/8', '10.0.3.2', /no router forwards to 224/);
+    await refused('10.68.0.0/16', '127.0.0.1', /address of the router/);
+    await refused('10.68.0.0/16', '10.0.1.1', /address of the router/);
+    await refused('10.68.0.0/16', '224.0.0.5', /no neighbour's address/);
+    await refused('10.68.0.0/16', undefined, /expected a gateway or an interface/);
     const ours = async () =>
       (await netmill.run('route')).stdout
         .split('\n')
@@ -145,6 +166,7 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     const expected = [
       '10.66.0.0/16 via 10.0.3.2 dev r2 proto netmill',
       '10.67.0.0/16 dev r1 proto netmill',
+      'fd67::/16 via fe80::2 dev r1 proto netmill',
       '2001:db8:66::/48 via 2001:db8:99::1 proto netmill (not in force: no way there)',
     ];
     t.deepEqual(await ours(), expected);
@@ -154,16 +176,16 @@ systemTest('static routes are added and deleted, by gateway and by interface', a
     t.true(audited.audit!.prefixes > 20 && audited.audit!.addresses > 20, JSON.stringify(audited));
     t.regex((await netmill.run('fib', 'audit')).stdout, /addresses asked of the compiled FIB.*\n.*all agree/);
     t.deepEqual(await ours(), expected, 'after the kernel was read afresh');
+    t.is((await netmill.run('fib', 'decouple')).code, 0);
+    const frozen = (await netmill.run('fib', 'audit')).stdout;
+    t.regex(frozen, /, 0 changes wait;(.*\n)*.*not asked: it is decoupled.*\nverdict +kernel and RIB agree/);
+    t.is((await netmill.run('fib', 'couple')).code, 0);
     await netmill.killDaemon();
     await netmill.startDaemon();
     t.deepEqual(await ours(), expected, 'with the next daemon');
     t.deepEqual(await legs('10.66.1.1'), ['provider']);
     t.is((await netmill.run('route', 'delete', '2001:db8:66::/48')).code, 0);
     t.regex((await netmill.run('route', 'delete', '10.9.0.0/16')).stderr, /was not added by netmill/);
-    t.regex(
-      (await netmill.run('route', 'add', '10.68.0.0/16', '10.0.1.1')).stderr,
-      /is an address of the router/,
-    );
     t.is((await netmill.run('route', 'add', '10.9.0.0/16', '10.0.3.2')).code, 0);
     t.regex((await netmill.run('route', 'get', '10.9.0.1')).stdout, /verdict .*the route is netmill's alone/);
     t.regex((await netmill.run('route', 'get', 'fe80::1')).stdout, /verdict .*not compared/);

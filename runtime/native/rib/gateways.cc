@@ -1,6 +1,6 @@
 /*
- * Where people and policies point: the operator's own routes, and the gateways of ACLs and PBR, both resolved through
- * the kernel's routes, anew whenever those change.
+ * Where people and policies point: the operator's own routes, resolved through everybody else's, and the gateways of ACLs
+ * and PBR, resolved through all, anew whenever those change.
  */
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -40,12 +40,15 @@ void Rib::set_gateways(const std::map<uint32_t, Way> &ways)
 	gateways_changed_ = true;
 }
 
-void Rib::add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex)
+bool Rib::add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex)
 {
-	OperatorRoute &route = operator_routes_[prefix];
-	route.gateway = gateway;
-	route.ifindex = ifindex;
+	operator_routes_[prefix] = {gateway, ifindex};
 	check_operator_routes();
+	const Node *node = trie(prefix.address.family).find(prefix);
+	const Candidate *c = node != nullptr ? node->first : nullptr;
+	while (c != nullptr && source_of(c->rank) != Source::Operator)
+		c = c->next;
+	return c != nullptr;
 }
 
 bool Rib::delete_operator_route(const Prefix &prefix)
@@ -56,10 +59,12 @@ bool Rib::delete_operator_route(const Prefix &prefix)
 	return true;
 }
 
-/* The path to a gateway, through the kernel's routes. Null: there is no way. */
+/* The path to a gateway of the operator's, through others' routes alone: so none leads to itself, whatever the order in which
+ * they came. Null: there is no way. */
 Path *Rib::resolve(const Address &gateway)
 {
-	const Candidate *route = gateway.is_link_local() ? nullptr : match(gateway);
+	const Candidate *route =
+	    gateway.is_link_local() ? nullptr : match(gateway, gateway.bits(), false).candidate;
 	if (route == nullptr)
 		return nullptr;
 	Path *path = route->path;
@@ -86,9 +91,7 @@ void Rib::check_operator_routes()
 {
 	for (auto &[prefix, route] : operator_routes_) {
 		Path *path = nullptr;
-		if (route.gateway.family != 0 && route.ifindex == 0) {
-			put_single(prefix, beside_main(Source::Operator),
-			           nullptr); /* it must not lead to itself */
+		if (route.ifindex == 0) {
 			path = resolve(route.gateway);
 		} else if (links_.count(route.ifindex) != 0) {
 			Leg leg;

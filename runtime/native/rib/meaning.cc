@@ -181,13 +181,16 @@ static const Candidate *preferred(const Candidate *first)
 
 /* The kernel's or operator's route for the addresses of a prefix: tables are asked one after the other, each for its
  * longest match, and one that throws passes on to the next. When all do, the last throw is the answer. */
-Rib::Found Rib::match(const Address &address, unsigned length) const
+Rib::Found Rib::match(const Address &address, unsigned length, bool operators_too) const
 {
 	Found matches[max_tables], thrown;
 	const size_t levels = tables_.size();
+	const auto asked = [&](const Candidate &c) {
+		return eligible(c) && (operators_too || source_of(c.rank) != Source::Operator);
+	};
 	trie(address.family).covering(address, length, [&](const Node &node) {
 		for (const Candidate *c = node.first; c != nullptr; c = c->next)
-			if (eligible(*c) && matches[level_of(c->rank)].node != &node)
+			if (asked(*c) && matches[level_of(c->rank)].node != &node)
 				matches[level_of(c->rank)] = {&node, preferred(c)};
 	});
 	for (size_t level = 0; level < levels; level++) {

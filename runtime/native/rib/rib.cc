@@ -82,7 +82,7 @@ void Rib::dispatch(const nlmsghdr *message, bool from_dump)
 	case RTM_DELADDR: {
 		AddressMessage address;
 		if (parse_address(message, address))
-			take_address(address);
+			take_address(address, from_dump);
 		return;
 	}
 	case RTM_NEWNEIGH:

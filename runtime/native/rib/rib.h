@@ -97,7 +97,8 @@ class Rib
 	void set_own_neighbours(const std::vector<NeighbourMessage> &neighbours);
 	/* By gateway slot. */
 	void set_gateways(const std::map<uint32_t, Way> &ways);
-	void add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex);
+	/* By a gateway, an interface, or both. False: it waits, there is no way yet. */
+	bool add_operator_route(const Prefix &prefix, const Address &gateway, uint32_t ifindex);
 	bool delete_operator_route(const Prefix &prefix);
 
 	/* --- to the engine (engine_feed.cc, groups.cc, adjacencies.cc) --- */
@@ -212,7 +213,7 @@ class Rib
 	void dispatch(const nlmsghdr *message, bool from_dump);
 	bool retold(const nlmsghdr *message, const RouteMessage &route) const;
 	void take_link(const LinkMessage &message, bool from_dump = false);
-	void take_address(const AddressMessage &message);
+	void take_address(const AddressMessage &message, bool from_dump);
 	void take_neighbour(const NeighbourMessage &message);
 	void take_nexthop(const NexthopMessage &message);
 	void take_netconf(const NetconfMessage &message);
@@ -247,7 +248,7 @@ class Rib
 		const Node *node = nullptr;
 		const Candidate *candidate = nullptr;
 	};
-	Found match(const Address &address, unsigned length) const;
+	Found match(const Address &address, unsigned length, bool operators_too = true) const;
 	const Candidate *match(const Address &address) const
 	{
 		return match(address, address.bits()).candidate;

@@ -239,19 +239,23 @@ void Rib::sweep_links()
 		link_gone(ifindex);
 }
 
-void Rib::take_address(const AddressMessage &message)
+void Rib::take_address(const AddressMessage &message, bool from_dump)
 {
-	link_change_ = true;
 	const auto link = links_.find(message.ifindex);
 	if (link == links_.end())
 		return;
 	auto &addresses = link->second.addresses;
 	if (message.remove) {
+		link_change_ = true;
 		addresses.erase(message);
 		address_gone(message.ifindex, message.address);
 		return;
 	}
-	addresses[message] = stamp_;
+	const auto [at, fresh] = addresses.emplace(message, stamp_);
+	at->second = stamp_;
+	if (!fresh && from_dump)
+		return; /* an audit looks: nothing changed */
+	link_change_ = true;
 	if (message.address.family == 4) {
 		set_dead(4, message.ifindex, false);
 		links_changed();

@@ -54,7 +54,6 @@ struct OwnLink {
 struct OperatorRoute {
 	Address gateway; /* family 0: none */
 	uint32_t ifindex = 0;
-	Path *path = nullptr; /* while it resolves */
 };
 
 struct Gateway {
