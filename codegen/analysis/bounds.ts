@@ -60,6 +60,13 @@ function onlyWay(diagrams: Diagrams, set: Diagram, level: number): Diagram | und
 export interface Overlaps {
   readonly meets: (index: number, bounds: Bounds) => boolean;
   readonly within: (bounds: Bounds, from: number, before: number) => readonly number[];
+  /** The first of them of which it is so. */
+  readonly first: (
+    bounds: Bounds,
+    from: number,
+    before: number,
+    isSo: (index: number) => boolean,
+  ) => number | undefined;
 }
 
 export function makeOverlaps(space: Space, sets: readonly PacketSet[]): Overlaps {
@@ -72,6 +79,10 @@ export function makeOverlaps(space: Space, sets: readonly PacketSet[]): Overlaps
       const found: number[] = [];
       for (let i = from; i < before; i++) if (meets(table, i * 2 * sides, bounds)) found.push(i);
       return found;
+    },
+    first: (bounds, from, before, isSo) => {
+      for (let i = from; i < before; i++) if (meets(table, i * 2 * sides, bounds) && isSo(i)) return i;
+      return undefined;
     },
   };
 }

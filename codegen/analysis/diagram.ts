@@ -3,7 +3,7 @@
  * Boolean Function Manipulation", IEEE Transactions on Computers C-35(8), 1986). A set is a number: `none`, `all`, or
  * the index of a node that tests one bit (its level) and goes on to two others. Equal sets are equal numbers.
  *
- * Nodes live in typed arrays and are never freed: a table lives as long as one analysis.
+ * Nodes live in typed arrays. A table lives as long as one analysis; what single questions need besides is freed (scratch).
  */
 
 /** A set: an index into the tables of the Diagrams that made it. */
@@ -17,6 +17,8 @@ const leaf = 0xffff;
 const firstCapacity = 1 << 14;
 const largestCache = 1 << 20;
 const mostNodes = 4_000_000;
+/** Fewer nodes of questions than this stay: later ones may ask for the same sets. */
+const idleNodes = 1_000_000;
 
 const operations = { and: 1, or: 2, minus: 3, xor: 4 } as const;
 type Operation = (typeof operations)[keyof typeof operations];
@@ -36,6 +38,8 @@ export class Diagrams {
   #used = 2;
   #most = mostNodes;
   #room = mostNodes;
+  /** Nodes from here on belong to questions alone. */
+  #kept = 2;
   /** Open addressing over node numbers; 0 is free. At most half full. */
   #unique = new Int32Array(2 * firstCapacity);
   /** Results, direct mapped: a later one takes the place of an earlier one. Four words: operation, left, right, result. */
@@ -58,6 +62,23 @@ export class Diagrams {
     } finally {
       this.#most = most;
       this.#room = room;
+    }
+  }
+
+  /** All sets that there are now outlive questions. */
+  keep(): void {
+    this.#kept = this.#used;
+  }
+
+  /**
+   * An answer that has no set in it, found by at most so many new nodes. Sets that were made since `keep` do not outlive
+   * it. @throws TooComplex
+   */
+  scratch<T>(nodes: number, ask: () => T): T {
+    try {
+      return this.within(nodes, ask);
+    } finally {
+      if (this.#used - this.#kept > idleNodes) this.#forget();
     }
   }
 
@@ -189,6 +210,19 @@ export class Diagrams {
     if (this.#unique[slot] === 0) this.#unique[slot] = added;
     if (2 * this.#used > this.#unique.length) this.#rehash();
     return added;
+  }
+
+  /** The last first: where a node was not found, probing went on by older ones alone, so none of them becomes lost. */
+  #forget(): void {
+    const mask = this.#unique.length - 1;
+    for (let one = this.#used - 1; one >= this.#kept; one--) {
+      let slot = scatter(this.#level[one]!, this.#low[one]!, this.#high[one]!) & mask;
+      while (this.#unique[slot] !== one) slot = (slot + 1) & mask;
+      this.#unique[slot] = 0;
+    }
+    this.#used = this.#kept;
+    this.#cache.fill(0);
+    this.#counts.clear();
   }
 
   #grow(): void {

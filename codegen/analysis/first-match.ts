@@ -4,7 +4,7 @@
  * that one packet answers is answered by the first one found.
  */
 import type { IrList, IrRule } from '../ir.js';
-import { type Bounds, boundsOf, makeOverlaps } from './bounds.js';
+import { boundsOf, makeOverlaps, type Overlaps } from './bounds.js';
 import type { Regions } from './regions.js';
 import { type Block, common, everything, type PacketSet, without } from './sets.js';
 
@@ -50,8 +50,8 @@ export interface FirstMatch {
   readonly meeting: (block: Block, from: number, before: number) => readonly number[];
   /** Those of `indices` from position `at` on that may meet it. */
   readonly still: (block: Block, indices: readonly number[], at: number) => readonly number[];
-  /** Like meeting, by bounds alone. */
-  readonly within: (bounds: Bounds, from: number, before: number) => readonly number[];
+  /** Of the rules that may meet something within bounds, the first of which it is so. */
+  readonly first: Overlaps['first'];
   /** What an ACL that reads transport headers refuses before its first rule, or nothing. */
   readonly hidden: Block | undefined;
 }
@@ -81,7 +81,7 @@ export function makeFirstMatch(list: IrList, regions: Regions): FirstMatch {
       const bounds = boundsOf(space, block);
       return indices.filter((one, i) => i >= at && overlaps.meets(one, bounds));
     },
-    within: overlaps.within,
+    first: overlaps.first,
     hidden: refuses ? { ...everything, rest: space.hidden } : undefined,
   };
 }

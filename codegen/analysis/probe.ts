@@ -1,7 +1,9 @@
 /**
- * Two packets of a block, its first and its last in the order of the bits: looking them up in a list is quick, and often
- * answers what would take all of the block otherwise. A probe can show that something is so, never that nothing is.
+ * Some packets of a block, its first and its last in the order of the bits and a few that are drawn: looking them up in a
+ * list is quick, and often answers what would take all of the block otherwise. A probe can show that something is so, never
+ * that nothing is.
  */
+import { type Random, randomOf } from '../selftest/random.js';
 import { addressLevels, holds, levelsOf, restBits } from './bits.js';
 import type { Bounds } from './bounds.js';
 import { all, type Diagram, type Diagrams, none } from './diagram.js';
@@ -17,14 +19,45 @@ export interface Probe {
   readonly bounds: Bounds;
 }
 
-export function probesOf(space: Space, block: Block): readonly Probe[] {
-  return [corner(space, block, 0), corner(space, block, 1)];
+const drawn = 8;
+
+/** The same at every call. */
+export function* probesOf(space: Space, block: Block): Generator<Probe> {
+  yield probe(space, block, always(0));
+  yield probe(space, block, always(1));
+  const random = randomOf(block.src ^ (block.dst << 8) ^ (block.rest << 16));
+  for (let i = 0; i < drawn; i++) yield probe(space, block, uniform(random));
 }
 
-function corner({ diagrams, width, members }: Space, block: Block, wanted: 0 | 1): Probe {
-  const src = oneOf(diagrams, block.src, width, wanted);
-  const dst = oneOf(diagrams, block.dst, width, wanted);
-  const rest = oneOf(diagrams, block.rest, restBits + members.all().length, wanted);
+/** Where a set leaves it open what a bit is. */
+interface Choice {
+  /** Of a bit that is not tested. */
+  readonly free: () => 0 | 1;
+  /** Of one that is, by the shares of what follows. */
+  readonly branch: (low: number, high: number) => 0 | 1;
+}
+
+function always(bit: 0 | 1): Choice {
+  return { free: () => bit, branch: () => bit };
+}
+
+/** Each packet of a set as likely as any other. */
+function uniform(random: Random): Choice {
+  let [word, left] = [0, 0];
+  return {
+    free: () => {
+      if (left === 0) [word, left] = [random.below(2 ** 31), 31];
+      left--;
+      return ((word >> left) & 1) as 0 | 1;
+    },
+    branch: (low, high) => (random.below(2 ** 31) * (low + high) < high * 2 ** 31 ? 1 : 0),
+  };
+}
+
+function probe({ diagrams, width, members }: Space, block: Block, choice: Choice): Probe {
+  const src = oneOf(diagrams, block.src, width, choice);
+  const dst = oneOf(diagrams, block.dst, width, choice);
+  const rest = oneOf(diagrams, block.rest, restBits + members.all().length, choice);
   const address = addressLevels(Math.min(width, 52));
   const numbers = [
     numberOf(src, address),
@@ -35,12 +68,13 @@ function corner({ diagrams, width, members }: Space, block: Block, wanted: 0 | 1
   return { src, dst, rest, bounds: numbers.flatMap((one) => [one, one]) };
 }
 
-function oneOf(diagrams: Diagrams, set: Diagram, width: number, wanted: 0 | 1): Uint8Array {
-  const bits = new Uint8Array(width).fill(wanted);
+function oneOf(diagrams: Diagrams, set: Diagram, width: number, { free, branch }: Choice): Uint8Array {
+  const bits = Uint8Array.from({ length: width }, free);
   for (let at = set; at !== all; ) {
-    const bit = diagrams.child(at, wanted === 1) === none ? 1 - wanted : wanted;
+    const [low, high] = [diagrams.child(at, false), diagrams.child(at, true)];
+    const bit = low === none ? 1 : high === none ? 0 : branch(diagrams.density(low), diagrams.density(high));
     bits[diagrams.level(at)] = bit;
-    at = diagrams.child(at, bit === 1);
+    at = bit === 1 ? high : low;
   }
   return bits;
 }
@@ -58,18 +92,19 @@ export function taker(
   skip?: ReadonlySet<number>,
 ): number | undefined {
   const { diagrams } = match.regions.space;
-  return match
-    .within(bounds, from, before)
-    .find(
-      (index) =>
-        !skip?.has(index) &&
-        match
-          .region(index)
-          .some(
-            (block) =>
-              holds(diagrams, block.rest, (level) => rest[level] === 1) &&
-              holds(diagrams, block.src, (level) => src[level] === 1) &&
-              holds(diagrams, block.dst, (level) => dst[level] === 1),
-          ),
-    );
+  return match.first(
+    bounds,
+    from,
+    before,
+    (index) =>
+      !skip?.has(index) &&
+      match
+        .region(index)
+        .some(
+          (block) =>
+            holds(diagrams, block.src, (level) => src[level] === 1) &&
+            holds(diagrams, block.dst, (level) => dst[level] === 1) &&
+            holds(diagrams, block.rest, (level) => rest[level] === 1),
+        ),
+  );
 }

@@ -48,7 +48,11 @@ function unlessTooComplex(
   } catch (thrown) {
     if (!(thrown instanceof TooComplex)) throw thrown;
     const message = `${what} could not be analysed: ${thrown.message}`;
-    return [warning('NM3022', origin, message, { fix: 'make the arithmetic of predicates simpler.' })];
+    return [
+      warning('NM3022', origin, message, {
+        fix: 'let predicates compute less with several fields, and rules test fewer fields at once.',
+      }),
+    ];
   }
 }
 
@@ -71,14 +75,32 @@ function codeOf(found: Idle): 'NM3001' | 'NM3018' | 'NM3019' | 'NM3020' {
   return found.like.length > 0 ? 'NM3019' : 'NM3020';
 }
 
+interface Places {
+  /** How many rules stand there, by place. */
+  readonly rules: ReadonlyMap<string, number>;
+  readonly builtin: number;
+}
+
+const placesOfLists = new WeakMap<IrList, Places>();
+const placeKey = ({ file, line, column }: IrRule['origin']) => `${file}:${line}:${column}`;
+
+function placesOf(list: IrList): Places {
+  const known = placesOfLists.get(list);
+  if (known) return known;
+  const rules = new Map<string, number>();
+  for (const { origin } of list.rules) {
+    const key = placeKey(origin);
+    rules.set(key, (rules.get(key) ?? 0) + 1);
+  }
+  const builtin = list.rules.filter((one) => one.name?.startsWith('builtin:')).length;
+  placesOfLists.set(list, { rules, builtin });
+  return { rules, builtin };
+}
+
 /** Rules that a loop makes stand at one place: then their number says which is meant. */
 function nameOf(list: IrList, rule: IrRule): string {
-  const { file, line, column } = rule.origin;
-  const alone = list.rules.every(
-    ({ origin, position }) =>
-      position === rule.position || origin.line !== line || origin.column !== column || origin.file !== file,
-  );
-  const builtin = list.rules.filter((one) => one.name?.startsWith('builtin:')).length;
+  const { rules, builtin } = placesOf(list);
+  const alone = rules.get(placeKey(rule.origin)) === 1;
   return alone ? `this rule of "${list.name}"` : `rule ${rule.position - builtin} of "${list.name}"`;
 }
 

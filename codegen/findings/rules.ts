@@ -3,6 +3,7 @@
  * "Discovery of Policy Anomalies in Distributed Firewalls", INFOCOM 2004: shadowed, here by unions of rules), and that
  * could go without any packet noticing (redundant). Exact: a rule that is named here does nothing for every packet.
  */
+import { TooComplex } from '../analysis/diagram.js';
 import {
   budget,
   eachLive,
@@ -28,18 +29,22 @@ export interface IdleRules {
   readonly undecided: readonly IrRule[];
 }
 
+/** Of one question: some tenths of a second. */
+const mostNodes = 500_000;
+
 export function idleRules({ list, matches }: AnalysedList): IdleRules {
+  for (const { regions } of matches) regions.space.diagrams.keep();
   const idle: Idle[] = [];
   const undecided: IrRule[] = [];
   const gone = new Set<number>();
   const decide = (rule: IrRule, question: () => Idle | undefined, index: number) => {
     try {
-      const found = question();
+      const found = byItself(matches, question);
       if (found === undefined) return;
       idle.push(found);
       gone.add(index);
     } catch (error) {
-      if (!(error instanceof TooManySteps)) throw error;
+      if (!(error instanceof TooManySteps || error instanceof TooComplex)) throw error;
       undecided.push(rule);
     }
   };
@@ -49,6 +54,15 @@ export function idleRules({ list, matches }: AnalysedList): IdleRules {
     if (!gone.has(index) && !undecided.includes(rule) && isSilent(rule))
       decide(rule, () => redundantRule(matches, index, rule, gone), index);
   return { idle: idle.sort((a, b) => a.rule.position - b.rule.position), undecided };
+}
+
+function byItself<T>(matches: readonly FirstMatch[], question: () => T): T {
+  return matches.reduce<() => T>(
+    (ask, { regions }) =>
+      () =>
+        regions.space.diagrams.scratch(mostNodes, ask),
+    question,
+  )();
 }
 
 /** Nobody notices that it takes a packet rather than another rule. */
@@ -61,19 +75,19 @@ function isSilent(rule: IrRule): boolean {
 function deadRule(matches: readonly FirstMatch[], index: number, rule: IrRule): Idle | undefined {
   if (matches.every((match) => match.region(index).length === 0)) return { kind: 'empty', rule };
   const isAlive = matches.some(
-    (match) => liveProbes(match, index).length > 0 || eachLive(match, index, () => true),
+    (match) => someProbe(match, index, () => true) || eachLive(match, index, () => true),
   );
   return isAlive ? undefined : { kind: 'dead', rule };
 }
 
-/** Packets that the rule decides, if looking at a few finds some. */
-function liveProbes(match: FirstMatch, index: number): readonly Probe[] {
-  return match
-    .region(index)
-    .slice(0, 4)
-    .flatMap((block) => withoutHidden(match, block))
-    .flatMap((block) => probesOf(match.regions.space, block))
-    .filter((one) => taker(match, one, 0, index) === undefined);
+/** Among a few packets that the rule decides, is there one of which it is so? */
+function someProbe(match: FirstMatch, index: number, isSo: (probe: Probe) => boolean): boolean {
+  const { space } = match.regions;
+  for (const region of match.region(index).slice(0, 4))
+    for (const block of withoutHidden(match, region))
+      for (const probe of probesOf(space, block))
+        if (taker(match, probe, 0, index) === undefined && isSo(probe)) return true;
+  return false;
 }
 
 function redundantRule(
@@ -91,7 +105,7 @@ function redundantRule(
       const later = taker(match, probe, index + 1, list.rules.length, gone);
       return isOther(later === undefined ? list.fallback : list.rules[later]);
     };
-    if (liveProbes(match, index).some(probeDiffers)) return true;
+    if (someProbe(match, index, probeDiffers)) return true;
     const spent = budget();
     const laterDiffers = (block: Block) => {
       const after = match.meeting(block, index + 1, list.rules.length).filter((one) => !gone.has(one));
