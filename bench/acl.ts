@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from '../codegen/compile.js';
-import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
+import { compilerFlags, includeFlags, linkFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
 import { builtinPredicate } from '../codegen/predicate/builtin.js';
 import { acl, allow, router } from '../dsl/index.js';
 import { buildProgram, compileSet, judge } from './acl-program.js';
@@ -105,7 +105,7 @@ async function secondsToBuild(directory: string, filters: readonly Filter[]): Pr
   writeFileSync(source, made.source);
   writeFileSync(tables, made.tables);
   const flags = [...compilerFlags(), ...includeFlags(), tablesFlag(tables)];
-  const compiled = await runCompiler([...flags, source, '-o', join(directory, 'build.so')]);
+  const compiled = await runCompiler([...flags, source, ...linkFlags(), '-o', join(directory, 'build.so')]);
   if (compiled.kind !== 'done') throw new Error(JSON.stringify(compiled));
   return (performance.now() - from) / 1e3;
 }

@@ -6,7 +6,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { generate } from '../codegen/compile.js';
-import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
+import { compilerFlags, includeFlags, linkFlags, runCompiler, tablesFlag } from '../codegen/compiler.js';
 import type { Ir, IrList, IrRule } from '../codegen/ir.js';
 import { builtinPredicate } from '../codegen/predicate/builtin.js';
 import type { Router } from '../dsl/model.js';
@@ -104,7 +104,7 @@ export async function makeForwarder(
   await writeFile(at('c'), made.source);
   await writeFile(at('tables'), made.tables);
   const flags = [...compilerFlags(), ...includeFlags(), tablesFlag(at('tables'))];
-  const compiled = await runCompiler([...flags, at('c'), '-o', at('so')]);
+  const compiled = await runCompiler([...flags, at('c'), ...linkFlags(), '-o', at('so')]);
   if (compiled.kind !== 'done') throw new Error(`${name}: ${JSON.stringify(compiled)}`);
   return { path: at('so'), ir: made.ir };
 }

@@ -1,8 +1,7 @@
 /** A C compiler that refuses our C, told so that it can be reported: the C line, and the policy line it came from. */
-
+import { existsSync } from 'node:fs';
 import type { Origin } from '../dsl/model.js';
-import type { CompilerResult } from './compiler.js';
-import { compilerName } from './compiler.js';
+import { type CompilerResult, compilerName, lookupsObject } from './compiler.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import type { Ir } from './ir.js';
 
@@ -31,6 +30,12 @@ export function bugReport(result: CompilerResult, source: string, ir: Ir): reado
 }
 
 function refused(errors: string, source: string, ir: Ir): readonly Diagnostic[] {
+  if (!existsSync(lookupsObject))
+    return [
+      report('NM5007', ir.router.origin, `what a forwarder is linked with is not there: ${lookupsObject}`, {
+        fix: 'build the engine: npm run build.',
+      }),
+    ];
   const lines = source.split('\n');
   const found = [...errors.matchAll(/forwarder\.c:(\d+):\d+: (?:fatal )?error: (.*)/g)];
   if (found.length === 0)

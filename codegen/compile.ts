@@ -27,6 +27,7 @@ import {
   compilerName,
   compilerVersion,
   includeFlags,
+  linkFlags,
   runCompiler,
   tablesFlag,
 } from './compiler.js';
@@ -186,7 +187,7 @@ function startCompiler(
   const at = (name: string) => join(directory, name);
   writeFileSync(at('forwarder.c'), source);
   writeFileSync(at(tablesFile), tables);
-  const files = [at('forwarder.c'), '-o', at('forwarder.so')];
+  const files = [at('forwarder.c'), ...linkFlags(), '-o', at('forwarder.so')];
   const flags = [...compilerFlags(options), ...includeFlags(), tablesFlag(at(tablesFile))];
   const stopped = new AbortController();
   const result = runCompiler([...flags, ...files], options, stopped.signal);

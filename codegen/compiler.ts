@@ -37,6 +37,14 @@ export function includeFlags(): readonly string[] {
   return ['runtime', 'runtime/engine/include'].flatMap((path) => ['-I', join(packageRoot, path)]);
 }
 
+/** What every forwarder is linked with, made with the engine: runtime/engine/forwarder/lookups.c */
+export const lookupsObject = join(packageRoot, 'runtime/engine/build/forwarder/lookups.o');
+
+/** Behind the C file: the FIB's lookups come from there, and are not compiled with it. */
+export function linkFlags(): readonly string[] {
+  return ['-DMILL_LINKED_LOOKUPS', lookupsObject];
+}
+
 /** Where the assembler finds the tables of long lists. runtime/engine/include/netmill/classify_packet.h */
 export function tablesFlag(path: string): string {
   return `-DMILL_TABLES="${path.replaceAll(/["\\]/g, '\\$&')}"`;

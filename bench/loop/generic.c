@@ -52,9 +52,10 @@ static void receive_port(struct mill_worker *w, struct netmap_ring *rx, uint16_t
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify(w, p, port))
 			mill_burst_keep(w, &burst, p);

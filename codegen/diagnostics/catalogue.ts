@@ -91,7 +91,7 @@ export const catalogue = {
   NM5004: 'The policy uses something that is not the same at every build.',
   NM5005: 'The C compiler refused what netmill generated: a bug of netmill.',
   NM5006: 'The forwarder and the policy disagree about a packet: a bug of netmill.',
-  NM5007: 'The C compiler is missing, or did not finish in time.',
+  NM5007: 'The C compiler, or what it links a forwarder with, is missing; or it did not finish in time.',
   NM5008: 'The compiled forwarder could not be tested.',
   NM5009: 'The tables of a long list would be too large: it is searched in parts, or rule by rule.',
 

@@ -5,9 +5,10 @@ static void receive_on(struct mill_worker *w, struct netmap_ring *rx, uint16_t l
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (mill_read_ethernet(p, 0) && mill_enter(w, p, local))
 			mill_burst_keep(w, &burst, p);

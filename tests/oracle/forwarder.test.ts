@@ -12,7 +12,7 @@ import fc from 'fast-check';
 import { check } from '../../codegen/check/check.js';
 import type { CheckedPolicy } from '../../codegen/checked.js';
 import { generate } from '../../codegen/compile.js';
-import { compilerFlags, includeFlags, runCompiler, tablesFlag } from '../../codegen/compiler.js';
+import { compilerFlags, includeFlags, linkFlags, runCompiler, tablesFlag } from '../../codegen/compiler.js';
 import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
 import type { Ir } from '../../codegen/ir.js';
 import { packageRoot } from '../../codegen/load/compiler.js';
@@ -78,7 +78,7 @@ async function build(
   writeFileSync(`${c}.tables`, tables);
   // Not -O2: gcc's time is what this test costs.
   const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags(), tablesFlag(`${c}.tables`)];
-  const compiled = await runCompiler([...flags, c, '-o', forwarder]);
+  const compiled = await runCompiler([...flags, c, ...linkFlags(), '-o', forwarder]);
   if (compiled.kind !== 'done') throw new Error(JSON.stringify(compiled));
   return { ir, forwarder };
 }

@@ -770,9 +770,10 @@ static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_wan(w, p))
 			mill_burst_keep(w, &burst, p);
@@ -815,9 +816,10 @@ static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_lan(w, p))
 			mill_burst_keep(w, &burst, p);
@@ -843,9 +845,10 @@ static void receive_ids(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_ids(w, p))
 			mill_burst_keep(w, &burst, p);
@@ -888,9 +891,10 @@ static void receive_metro(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_metro(w, p))
 			mill_burst_keep(w, &burst, p);

@@ -170,9 +170,10 @@ static void receive_outside(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_outside(w, p))
 			mill_burst_keep(w, &burst, p);
@@ -198,9 +199,10 @@ static void receive_inside(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
 	struct mill_burst burst;
+	struct mill_keys keys;
 	struct mill_packet *p;
 
-	mill_burst_begin(&burst, rx);
+	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_inside(w, p))
 			mill_burst_keep(w, &burst, p);

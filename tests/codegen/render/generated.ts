@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compilerFlags, includeFlags, tablesFlag } from '../../../codegen/compiler.js';
+import { compilerFlags, includeFlags, linkFlags, tablesFlag } from '../../../codegen/compiler.js';
 import { packageRoot } from '../../../codegen/load/compiler.js';
 
 /** What gcc says of it with the flags of a build; '' when it is content. */
@@ -14,7 +14,7 @@ export function gccSays(source: string, tables: Uint8Array = new Uint8Array()): 
     writeFileSync(file, source);
     writeFileSync(`${file}.tables`, tables);
     const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags(), tablesFlag(`${file}.tables`)];
-    const run = spawnSync('gcc', [...flags, file, '-o', join(directory, 'forwarder.so')], {
+    const run = spawnSync('gcc', [...flags, file, ...linkFlags(), '-o', join(directory, 'forwarder.so')], {
       encoding: 'utf8',
     });
     return run.status === 0 ? '' : run.stderr || String(run.error);

@@ -150,13 +150,13 @@ MILL_HOT void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, s
 		return;
 	}
 	if (p->family == 4) {
-		burst->src4[burst->n4] = p->src4;
-		burst->dst4[burst->n4++] = p->dst4;
+		burst->keys->src4[burst->n4] = p->src4;
+		burst->keys->dst4[burst->n4++] = p->dst4;
 	} else {
-		memcpy(burst->dst6[burst->n6++], p->l3 + 24, 16);
+		memcpy(burst->keys->dst6[burst->n6++], p->l3 + 24, 16);
 #ifdef MILL_URPF
 		if (mill_needs_way_back(p))
-			memcpy(burst->src6[burst->m6++], p->l3 + 8, 16);
+			memcpy(burst->keys->src6[burst->m6++], p->l3 + 8, 16);
 #endif
 	}
 	burst->kept++;

@@ -202,6 +202,10 @@ static inline uint32_t mill_fib_gateway(const struct mill_fib *fib, uint32_t gat
 	return __atomic_load_n(&fib->gateway[gateway_slot], __ATOMIC_RELAXED);
 }
 
+#ifdef MILL_LINKED_LOOKUPS
+#include "netmill/fib_linked.h"
+#else
 #include "netmill/fib_lookup.h"
 #include "netmill/fib_flat6.h"
 #include "netmill/fib_compact.h"
+#endif

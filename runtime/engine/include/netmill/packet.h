@@ -77,21 +77,28 @@ struct mill_way_back {
 };
 #endif
 
-struct mill_burst {
-	struct netmap_ring *rx;
-	uint32_t at, left;        /* next slot, and how many are still to take */
-	uint32_t entered, judged; /* where rules judge all of them at once */
-	uint32_t kept, routed;
-	uint32_t foreign4; /* path group known to lead away from the router */
-	uint32_t n4, n6;   /* of either family: kept, then routed */
+/* What a burst asks the FIB, and is answered. By itself: what a lookup gets to see, the compiler cannot keep in registers. */
+struct mill_keys {
 	uint32_t dst4[MILL_BURST], group4[MILL_BURST];
 	uint32_t src4[MILL_BURST], from4[MILL_BURST]; /* from4: path groups back to the sources */
 	uint8_t dst6[MILL_BURST][16];
 	uint32_t group6[MILL_BURST];
 #ifdef MILL_URPF
-	uint32_t m6; /* sources that are asked for, then those that have been answered */
 	uint8_t src6[MILL_BURST][16];
 	uint32_t from6[MILL_BURST];
+#endif
+};
+
+struct mill_burst {
+	struct netmap_ring *rx;
+	struct mill_keys *keys;
+	uint32_t at, left;        /* next slot, and how many are still to take */
+	uint32_t entered, judged; /* where rules judge all of them at once */
+	uint32_t kept, routed;
+	uint32_t foreign4; /* path group known to lead away from the router */
+	uint32_t n4, n6;   /* of either family: kept, then routed */
+#ifdef MILL_URPF
+	uint32_t m6; /* sources that are asked for, then those that have been answered */
 	struct mill_way_back way_back;
 #endif
 	struct mill_packet packet[MILL_BURST + 1]; /* the kept ones; one more to write the next into */
@@ -104,10 +111,11 @@ static inline void mill_prefetch_slot(const struct netmap_ring *rx, uint32_t ind
 	__builtin_prefetch(mill_ring_buffer(rx, &rx->slot[index]), 1);
 }
 
-static inline void mill_burst_begin(struct mill_burst *burst, struct netmap_ring *rx)
+static inline void mill_burst_begin(struct mill_burst *burst, struct mill_keys *keys, struct netmap_ring *rx)
 {
 	uint32_t waiting = mill_ring_space(rx);
 	burst->rx = rx;
+	burst->keys = keys;
 	burst->at = rx->cur;
 	burst->left = waiting < MILL_BURST ? waiting : MILL_BURST;
 	burst->kept = burst->n4 = burst->n6 = 0;
@@ -136,7 +144,16 @@ static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
 }
 
 /* The method that the policy names: `engine.lookup`. */
-#if defined(MILL_LOOKUP_RADIX)
+#if defined(MILL_LINKED_LOOKUPS) && defined(MILL_LOOKUP_RADIX)
+#define MILL_LOOKUP4 mill_linked_radix4
+#define MILL_LOOKUP6 mill_linked_radix6
+#elif defined(MILL_LINKED_LOOKUPS) && defined(MILL_LOOKUP_DXR)
+#define MILL_LOOKUP4 mill_linked_dxr4
+#define MILL_LOOKUP6 mill_linked_dxr6
+#elif defined(MILL_LINKED_LOOKUPS)
+#define MILL_LOOKUP4 mill_linked_flat4
+#define MILL_LOOKUP6 mill_linked_flat6
+#elif defined(MILL_LOOKUP_RADIX)
 #define MILL_LOOKUP4 mill_radix_lookup4
 #define MILL_LOOKUP6 mill_radix_lookup6
 #elif defined(MILL_LOOKUP_DXR)
@@ -149,15 +166,16 @@ static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
 
 static inline void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
 {
+	struct mill_keys *keys = burst->keys;
 	if (burst->n4 != 0) {
-		MILL_LOOKUP4(w->fib, burst->dst4, burst->group4, burst->n4);
-		MILL_LOOKUP4(w->fib, burst->src4, burst->from4, burst->n4);
+		MILL_LOOKUP4(w->fib, keys->dst4, keys->group4, burst->n4);
+		MILL_LOOKUP4(w->fib, keys->src4, keys->from4, burst->n4);
 	}
 	if (burst->n6 != 0)
-		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])burst->dst6, burst->group6, burst->n6);
+		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])keys->dst6, keys->group6, burst->n6);
 #ifdef MILL_URPF
 	if (burst->m6 != 0)
-		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])burst->src6, burst->from6, burst->m6);
+		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])keys->src6, keys->from6, burst->m6);
 	burst->m6 = 0;
 #endif
 	burst->n4 = burst->n6 = burst->routed = 0;

@@ -44,7 +44,7 @@ static inline bool mill_credible6(struct mill_worker *w, struct mill_burst *burs
 {
 #ifdef MILL_URPF
 	return !mill_needs_way_back(p) ||
-	       mill_has_way_back(w, &burst->way_back, burst->from6[burst->m6++], p);
+	       mill_has_way_back(w, &burst->way_back, burst->keys->from6[burst->m6++], p);
 #else
 	(void)w, (void)burst, (void)p;
 	return true;
@@ -59,13 +59,13 @@ MILL_HOT struct mill_packet *mill_burst_route(struct mill_worker *w, struct mill
 		struct mill_packet *p = &burst->packet[burst->routed++];
 		uint32_t group;
 		if (p->family == 6) {
-			group = burst->group6[burst->n6++];
+			group = burst->keys->group6[burst->n6++];
 			if (!mill_credible6(w, burst, p))
 				continue;
 		} else {
 			const uint32_t at = burst->n4++;
-			group = burst->group4[at];
-			if (!mill_credible4(w, burst, p, burst->from4[at]))
+			group = burst->keys->group4[at];
+			if (!mill_credible4(w, burst, p, burst->keys->from4[at]))
 				continue;
 		}
 		*path = mill_path(w, p, group);
