@@ -7,7 +7,7 @@ export function refuses({ action }: Pick<IrRule, 'action'>): boolean {
   return action.kind === 'deny' || action.kind === 'reject';
 }
 
-/** How the source is told, and the rule's treatment; empty where there is nothing of both. */
+/** How the source is told, and the rule's treatment, its log apart; empty where there is nothing of both. */
 export function treatmentWords({
   action,
   treatment = {},
@@ -20,6 +20,15 @@ export function treatmentWords({
     ...told,
     ...seenWords(treatment),
     ...(treatment.dscp === undefined ? [] : [`DSCP ${treatment.dscp}`]),
+  ];
+}
+
+/** All that a rule does besides: what somebody notices when another rule takes its packets. */
+export function effectWords(rule: Pick<IrRule, 'action' | 'treatment' | 'logPerSecond'>): readonly string[] {
+  const { logPerSecond } = rule;
+  return [
+    ...treatmentWords(rule),
+    ...(logPerSecond === undefined ? [] : [`logged, at most ${logPerSecond}/s`]),
   ];
 }
 
@@ -43,7 +52,7 @@ function policeText({ unit, rate, burst }: Police): string {
 export function treatmentOf(rules: readonly IrRule[], leaves: boolean): string {
   const words = rules.flatMap((rule) => {
     const { dscp: _, ...seen } = rule.treatment ?? {};
-    return treatmentWords({ action: rule.action, treatment: seen });
+    return effectWords({ ...rule, treatment: seen });
   });
   const dscp = rules.flatMap((rule) => rule.treatment?.dscp ?? []).at(-1);
   return [...words, ...(dscp === undefined || !leaves ? [] : [`DSCP ${dscp}`])].join('; ');

@@ -305,11 +305,13 @@ export interface Reach {
   /** Absent: the addresses of that interface. */
   readonly to?: NetSet;
   readonly service?: Service;
+  /** What it sends besides. */
+  readonly header?: HeaderMatch;
   readonly origin: Origin;
 }
 
 export type EventMode = 'poll' | 'busy' | 'adaptive';
-/** How addresses are looked up. `flat`: DIR-24-8 and its IPv6 counterpart. `auto`: the build chooses, today always `flat`. */
+/** How addresses are looked up. `flat`: DIR-24-8 and its IPv6 counterpart. `auto`: the build chooses, by the size of the kernel's tables. */
 export type LookupMethod = 'auto' | 'flat' | 'radix' | 'dxr';
 
 /** Whether both directions of a flow take the same leg where a route has several. */

@@ -1,11 +1,13 @@
 /** Who must always reach the router: a policy that denies some of it is refused. */
+import { type HeaderSpec, headerKeys, readHeader } from './header.js';
 import type { NetSet, Origin, Reach, Service } from './model.js';
 import type { Nets } from './nets.js';
 import { inside } from './origin.js';
 import { note, show } from './problems.js';
 import { knownKeys } from './read.js';
 
-export interface ReachSpec {
+/** What it sends: `ttl: 255`, say, where the list asks for that (RFC 5082). */
+export interface ReachSpec extends HeaderSpec {
   /** Logical interface on which it comes in. */
   readonly in: string;
   readonly from?: Nets;
@@ -27,7 +29,8 @@ export function readReach(spec: unknown, origin: Origin): readonly Reach[] {
 }
 
 function readOne(name: string, spec: unknown, origin: Origin): Reach {
-  const given = knownKeys(spec, ['in', 'from', 'to', 'service'], origin, 'who must reach the router');
+  const keys = ['in', 'from', 'to', 'service', ...headerKeys];
+  const given = knownKeys(spec, keys, origin, 'who must reach the router');
   const part = <T>(key: string, kind: string, expected: string): T | undefined => {
     const value = given[key];
     if (value === undefined) return undefined;
@@ -38,6 +41,7 @@ function readOne(name: string, spec: unknown, origin: Origin): Reach {
   const from = part<NetSet>('from', 'nets', 'nets(…) or hosts(…)');
   const to = part<NetSet>('to', 'nets', 'nets(…) or hosts(…)');
   const service = part<Service>('service', 'service', 'tcp(…), udp(…), icmp(…) or service(…)');
+  const header = readHeader(given as HeaderSpec, origin);
   if (typeof given.in !== 'string')
     note('NM4014', inside(origin, 'in'), `'${name}' does not say on which interface it comes in`, {
       expected: "in: 'lan'",
@@ -49,6 +53,7 @@ function readOne(name: string, spec: unknown, origin: Origin): Reach {
     ...(from && { from }),
     ...(to && { to }),
     ...(service && { service }),
+    ...(header && { header }),
     origin,
   });
 }

@@ -42,7 +42,7 @@ export const catalogue = {
   NM3015: 'A list of networks or services is empty.',
   NM3016: 'A prefix has bits set beyond its length.',
   NM3017: 'The gateways of a nexthop rule are wrong: one twice, too many, or a weight that is none.',
-  NM3018: 'No packet matches a rule: its tests exclude each other.',
+  NM3018: 'No packet matches a rule, or what mustReach says: its tests exclude each other.',
   NM3019: 'A rule could go: rules after it do the same with all of its packets.',
   NM3020: 'A rule could go: the default of its list does the same.',
   NM3021: 'Rules before it take a part of a rule.',

@@ -94,6 +94,7 @@ function reach({ mustReach }: Router): readonly Block[] {
         ...(one.from && { from: one.from }),
         ...(one.to && { to: one.to }),
         ...(one.service && { service: one.service }),
+        ...(one.header && { header: one.header }),
       }).flatMap((part) => part.spans),
     ),
   ]);

@@ -102,11 +102,8 @@ export function explainOut(ir: Ir, iface: IrInterface, seen: Seen): Explanation 
 }
 
 function treated(rules: readonly IrRule[], leaves: boolean): Pick<Explanation, 'treatment'> {
-  const logs = rules.flatMap(({ logPerSecond }) =>
-    logPerSecond === undefined ? [] : [`logged, at most ${logPerSecond}/s`],
-  );
-  const words = [treatmentOf(rules, leaves), ...logs].filter((one) => one !== '');
-  return words.length === 0 ? {} : { treatment: words.join('; ') };
+  const treatment = treatmentOf(rules, leaves);
+  return treatment === '' ? {} : { treatment };
 }
 
 function askOut(ir: Ir, iface: IrInterface, list: IrList, seen: Seen) {

@@ -8,7 +8,7 @@ import { blockSize } from '../analysis/sets.js';
 import { makeSpace, onVlans } from '../analysis/space.js';
 import type { Ir, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
-import { treatmentWords } from '../treatment.js';
+import { effectWords } from '../treatment.js';
 import { dropsUnreachable } from '../ways.js';
 
 export interface AnalysedList {
@@ -38,7 +38,7 @@ export function sameEffect(a: IrRule, b: IrRule, family: Family): boolean {
     a.action.kind === b.action.kind &&
     a.conditions[family]?.gateway === b.conditions[family]?.gateway &&
     dropsUnreachable(a) === dropsUnreachable(b) &&
-    treatmentWords(a).join() === treatmentWords(b).join()
+    effectWords(a).join() === effectWords(b).join()
   );
 }
 

@@ -36,21 +36,32 @@ export function lockouts(ir: Ir): readonly Diagnostic[] {
 export function lockoutGuard(ir: Ir): LockoutGuard {
   const { mustReach } = ir.router;
   if (mustReach.length === 0) return { check: () => [] };
-  const guards = families.flatMap((family) => {
-    const pipe = makePipeline(ir, makeSpace(family));
-    return mustReach.map((one) => guardOf(pipe, one));
+  const pipes = families.map((family) => makePipeline(ir, makeSpace(family)));
+  const guards = mustReach.map((one): LockoutGuard => {
+    const ofFamilies = pipes.flatMap((pipe) => guardOf(pipe, one) ?? []);
+    if (ofFamilies.length === 0) return { check: () => [nobody(one)] };
+    return { check: (contents) => ofFamilies.flatMap((guard) => guard.check(contents)) };
   });
   return { check: (contents) => guards.flatMap((one) => one.check(contents)) };
 }
 
-function guardOf(pipe: Pipeline, one: Reach): LockoutGuard {
+/** What is never asked would hold of every policy. */
+function nobody({ name, origin }: Reach): Diagnostic {
+  return error('NM3018', origin, `no packet is what '${name}' says: its parts exclude each other`, {
+    fix: 'correct it: networks, service and the rest must fit one family, and one another.',
+  });
+}
+
+/** Undefined: no packet of the family is meant. */
+function guardOf(pipe: Pipeline, one: Reach): LockoutGuard | undefined {
   const { space, ir } = pipe;
   const face = ir.router.interfaces.find((face) => face.name === one.in)!;
   const iface = ir.interfaces.find((face) => face.name === one.in)!;
   const condition = askedCondition({ ...one, to: one.to ?? addressesOf(face) }, space.family);
-  if (condition === undefined) return { check: () => [] };
+  if (condition === undefined) return undefined;
   const asked = makeRegions(space).ofCondition(condition);
   const here = intersection(space.diagrams, pipe.arriving(iface), asked);
+  if (here.length === 0) return undefined;
   try {
     const denied = pipe.judge(iface, here, budget(steps)).filter((judged) => judged.fate.kind === 'denied');
     return { check: (contents) => firstCutOff(pipe, one, denied, contents) };

@@ -19,15 +19,13 @@ export type Difference =
   | { readonly kind: 'undecided' };
 
 export function differenceOf(original: Ir, mutant: Mutant): Difference {
-  const { changes, undecided } = packetChanges(original, lower(mutant.probe ?? mutant.policy));
+  const { changes, undecided } = packetChanges(original, lower(mutant.policy));
   const [first] = changes;
   if (first)
     return {
       kind: 'differs',
       example: `${first.direction} ${first.interface} ${packetText(first.example)}`,
-      ...(mutant.probe
-        ? { fate: `${fateText(first.from)}, logged`, mutantFate: `${fateText(first.from)}, not logged` }
-        : told(first.from, first.to)),
+      ...told(first.from, first.to),
     };
   return undecided.length > 0 ? { kind: 'undecided' } : { kind: 'equivalent' };
 }

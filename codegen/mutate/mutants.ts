@@ -28,8 +28,6 @@ export interface Mutant {
   readonly list: string;
   readonly origin: Origin;
   readonly policy: CheckedPolicy;
-  /** What is not logged any more is told from the policy by this one, which differs for the same packets. */
-  readonly probe?: CheckedPolicy;
 }
 
 const families: readonly Family[] = [4, 6];
@@ -37,11 +35,10 @@ const families: readonly Family[] = [4, 6];
 /** In the order of the policy; a list that several interfaces use is changed for all of them. */
 export function mutantsOf(policy: CheckedPolicy): readonly Mutant[] {
   return listsOf(policy.router).flatMap((list) =>
-    changesOf(list).map(({ fresh, probe, ...about }) => ({
+    changesOf(list).map(({ fresh, ...about }) => ({
       ...about,
       list: list.name,
       policy: { ...policy, router: withList(policy.router, fresh) },
-      ...(probe && { probe: { ...policy, router: withList(policy.router, probe) } }),
     })),
   );
 }
@@ -69,7 +66,6 @@ function withList(router: Router, fresh: List): Router {
 
 interface Change extends Pick<Mutant, 'mutation' | 'change' | 'origin'> {
   readonly fresh: List;
-  readonly probe?: List;
 }
 
 function changesOf(list: List): readonly Change[] {
@@ -156,12 +152,11 @@ function diverted(rule: Rule, put: (rule: Rule) => List): readonly Change[] {
 function treated(rule: Rule, put: (rule: Rule) => List): readonly Change[] {
   const { action, treatment = {}, log, origin } = rule;
   const { police, mirror, sample, dscp } = treatment;
-  const change = (text: string, fresh: Rule, probe?: Rule): Change => ({
+  const change = (text: string, fresh: Rule): Change => ({
     mutation: 'treat',
     change: text,
     origin,
     fresh: put(fresh),
-    ...(probe && { probe: put(probe) }),
   });
   const without = (part: keyof Treatment): Rule => {
     const { [part]: _, ...rest } = treatment;
@@ -169,7 +164,6 @@ function treated(rule: Rule, put: (rule: Rule) => List): readonly Change[] {
   };
   const other = dscp === 0 ? 8 : 0;
   const { log: _, ...unlogged } = rule;
-  const marked = { ...rule, treatment: { ...treatment, sample: sample === 1 ? 2 : 1 } };
   return [
     ...(action.kind === 'reject'
       ? [change('nobody is told of what is rejected', { ...rule, action: { kind: 'deny' } })]
@@ -187,7 +181,7 @@ function treated(rule: Rule, put: (rule: Rule) => List): readonly Change[] {
     ...(dscp === undefined
       ? []
       : [change(`DSCP ${dscp} becomes ${other}`, { ...rule, treatment: { ...treatment, dscp: other } })]),
-    ...(log ? [change('it is not logged', unlogged, marked)] : []),
+    ...(log ? [change('it is not logged', unlogged)] : []),
   ];
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Family } from '../../dsl/model.js';
 import type { AddressSet, Condition, Ir, IrList, IrRule, ServiceSet } from '../ir.js';
-import { treatmentWords } from '../treatment.js';
+import { effectWords } from '../treatment.js';
 import { dropsUnreachable } from '../ways.js';
 
 /** What a rule matches and does, as text: equal texts, equal rules. */
@@ -33,7 +33,7 @@ export function ruleKeys(ir: Ir): (rule: IrRule) => string {
     JSON.stringify([
       rule.action.kind,
       dropsUnreachable(rule),
-      treatmentWords(rule),
+      effectWords(rule),
       ...families.map((family) => conditionKey(rule.conditions[family])),
     ]);
 }

@@ -25,6 +25,7 @@ import { type Block, blockOf, everything, intersection, type PacketSet, size } f
 import { makeSpace, type Space } from '../analysis/space.js';
 import type { Direction, Ir, IrInterface, IrList, IrRule } from '../ir.js';
 import { tagsOf } from '../tags.js';
+import { effectWords } from '../treatment.js';
 import { changedRules, ruleKeys } from './changed-rules.js';
 
 export interface Way {
@@ -130,7 +131,8 @@ function ofLists(
     add(everything);
     return;
   }
-  if (a.fallback?.action.kind !== b.fallback?.action.kind) eachDefault(pipes.new.list(b), add, spent);
+  const atEnd = ({ fallback }: IrList) => fallback && [fallback.action.kind, ...effectWords(fallback)].join();
+  if (atEnd(a) !== atEnd(b)) eachDefault(pipes.new.list(b), add, spent);
   if (a.readsTransport[space.family] !== b.readsTransport[space.family])
     add({ ...everything, rest: space.hidden });
   const changed = changedRules(a, b, keys.old, keys.new);

@@ -14,6 +14,7 @@ import {
   acl,
   allow,
   deny,
+  icmp,
   nets,
   nexthop,
   pbr,
@@ -154,6 +155,18 @@ test(
 );
 test('what the default does, too', finds, listed(deny({ from: customers })), ['NM3020'], 'default');
 test(
+  'a rule that keeps packets from being logged, by the default or by the next rule',
+  finds,
+  wan({
+    in: acl('in', { default: 'deny', log: true }, [
+      deny({ service: udp(137) }),
+      allow({ from: customers.v4, service: tcp(443) }),
+      allow({ from: customers.v4 }).log(),
+    ]),
+  }),
+  [],
+);
+test(
   'rules that conflict',
   finds,
   listed(
@@ -214,6 +227,26 @@ test(
   ['NM3023'],
   'denies in wan tcp [2001:db8::7]:40000 > [2001:db8::2]:179 syn',
   'the default takes it',
+);
+const gtsm = [deny({ service: tcp(179), ttl: [0, 254] }), allow({ from: admins, service: tcp(179) })];
+const bgp = { in: 'wan', from: admins, service: tcp(179) };
+test(
+  'a peer whose TTL is not said may be denied for it',
+  finds,
+  reached(gtsm, { bgp }),
+  ['NM3023', 'NM3023'],
+  'deny(…) takes it',
+);
+test('a peer whose TTL is said', finds, reached(gtsm, { bgp: { ...bgp, ttl: 255 } }), []);
+test(
+  'a peer that no packet can come from',
+  finds,
+  reached(gtsm, {
+    bgp: { ...bgp, from: nets('203.0.113.7'), service: icmp('neighbour-solicitation') },
+    tiny: { ...bgp, length: [0, 20] },
+  }),
+  ['NM3018', 'NM3018'],
+  "no packet is what 'bgp' says",
 );
 test(
   'Neighbour Discovery is cut off',

@@ -86,13 +86,13 @@ test('what rules do besides is changed, too, and a simulated packet shows it', a
       t.is(simulate({ policy, ir }, example).fate, simulate(fresh, example).fate);
       return `${about}: ${fate}`;
     });
-  const limit = 'policed to 1 Mbit/s, burst 15000 bytes; copied to lan';
+  const limit = 'policed to 1 Mbit/s, burst 15000 bytes; copied to lan; logged, at most 10/s';
   t.deepEqual(found, [
     // What is for the router does not leave with a DSCP.
     `1 its limit is twice as high: host; ${limit}`,
     `1 it is copied nowhere: host; ${limit}`,
     `1 DSCP 46 becomes 0: routed; ${limit}; DSCP 46`,
-    '1 it is not logged: host, logged',
+    `1 it is not logged: host; ${limit}`,
     '2 no samples are logged: host; logged, one in 100',
     '2 DSCP 0 becomes 8: routed; logged, one in 100; DSCP 0',
     '3 nobody is told of what is rejected: denied; answered with a TCP reset, or ICMP admin-prohibited',

@@ -227,6 +227,24 @@ test('another ACL for what leaves is another policy', (t) => {
   t.is(simulate(open, found.changes[0]!.example).fate, 'routed');
 });
 
+test('what is logged otherwise is another policy: of a rule, and of what no rule takes', async (t) => {
+  const [rule, end] = ['deny({ from: servers })', "acl('in', {}, ["] as const;
+  const logged = [
+    policy.replace(rule, `${rule}.log({ rate: '5/s' })`),
+    policy.replace(end, "acl('in', { log: true }, ["),
+  ];
+  for (const i of [0, 1]) {
+    const found = await withFiles({ 'logged.ts': logged[i]! }, async (directory) =>
+      equivalent(edge, await load(join(directory, 'logged.ts'))),
+    );
+    t.deepEqual([...new Set(found.changes.map((one) => one.effect))], ['treated']);
+    for (const { old, new: fresh } of found.changes) {
+      t.is(old.treatment, undefined);
+      t.is(fresh.treatment, `logged, at most ${i === 0 ? 5 : 10}/s`);
+    }
+  }
+});
+
 test('what is answered, limited, copied or marked otherwise is another policy, though nothing else changes', (t) => {
   const found = equivalent(edge, treated);
   t.false(found.equivalent);
