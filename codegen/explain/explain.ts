@@ -83,8 +83,9 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
   }
   if (gateway !== undefined) say('route', divertedText(decided!, packet.family));
   else say('route', routeText(ir, seen));
+  const said = out ? 'leaving' : 'if it leaves';
   const leaving = (out ? [out] : ir.interfaces).flatMap((one) =>
-    one.out ? [askOut(ir, one, one.out, seen)] : [],
+    one.out ? [askOut(ir, one, one.out, seen, said)] : [],
   );
   steps.push(...leaving.map((one) => one.step));
   if (out) took.push(...leaving.flatMap((one) => one.rule ?? []));
@@ -94,7 +95,7 @@ export function explain(ir: Ir, iface: IrInterface, seen: Seen, out?: IrInterfac
 
 /** What the `out` ACL of one interface says, wherever the packet has come in. */
 export function explainOut(ir: Ir, iface: IrInterface, seen: Seen): Explanation {
-  const asked = iface.out && askOut(ir, iface, iface.out, seen);
+  const asked = iface.out && askOut(ir, iface, iface.out, seen, 'leaving');
   const steps = asked ? [asked.step] : [];
   const rules = asked?.rule ? [asked.rule] : [];
   const denied = asked?.denied ?? false;
@@ -106,10 +107,10 @@ function treated(rules: readonly IrRule[], leaves: boolean): Pick<Explanation, '
   return treatment === '' ? {} : { treatment };
 }
 
-function askOut(ir: Ir, iface: IrInterface, list: IrList, seen: Seen) {
+function askOut(ir: Ir, iface: IrInterface, list: IrList, seen: Seen, said: string) {
   const { step, rule } = ask(ir, list, seen);
   return {
-    step: { ...step, stage: 'out', result: `leaving by ${iface.name}: ${step.result}` } as const,
+    step: { ...step, stage: 'out', result: `${said} by ${iface.name}: ${step.result}` } as const,
     denied: rule === undefined || refuses(rule),
     rule,
   };

@@ -6,8 +6,17 @@ import type { Ir } from '../ir.js';
 import { contentsOf, noContents, type SetContents } from '../sets/contents.js';
 import { difference, union } from '../sets/ranges.js';
 
-/** The policy with sets that hold what the packet's text says of its addresses, besides what they hold anyway. */
+/**
+ * The policy with sets that hold what the packet's text says of its addresses, besides what they hold anyway. @throws Error
+ * when the policy has no set of that name
+ */
 export function withMembers(ir: Ir, point: PacketPoint): Ir {
+  const names = ir.router.sets.map((one) => one.name);
+  const unknown = point.members?.find((one) => !names.includes(one.set));
+  if (unknown !== undefined)
+    throw new Error(
+      `expected a set that changes at run time (${names.join(', ') || 'the policy has none'}), got '${unknown.set}'`,
+    );
   const contents = new Map(ir.contents);
   for (const { set, field, value } of point.members ?? []) {
     const address = { family: point.family, bits: field === 'src' ? point.src : point.dst };

@@ -18,6 +18,7 @@ const whats: Readonly<Record<string, string>> = {
   predicate: 'a predicate',
   allow: 'a rule',
   deny: 'a rule',
+  reject: 'a rule',
   nexthop: 'a rule',
   rulesFromFile: 'a list of rules',
 };

@@ -44,8 +44,12 @@ function lines({ tried }: Step): readonly string[] {
   ];
 }
 
+/** With the rule that decides. Which `out` ACL is asked depends on routes: its answer is none yet. */
 export function explainedLine(one: Explained): string {
-  const by = one.steps?.flatMap((step) => step.tried.filter((line) => line.not === undefined)).at(-1);
+  const by = one.steps
+    ?.filter((step) => step.stage !== 'out')
+    .flatMap((step) => step.tried.filter((line) => line.not === undefined))
+    .at(-1);
   return [
     String(one.number ?? ''),
     one.interface ?? '',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
-import { pointOf } from '../../codegen/analysis/packet.js';
+import { type PacketPoint, pointOf } from '../../codegen/analysis/packet.js';
 import { packetText } from '../../codegen/analysis/packet-text.js';
 import type { CheckedPolicy } from '../../codegen/checked.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
@@ -80,14 +80,22 @@ export class ExplainCommand extends NetmillCommand {
     const out = read.out === undefined ? undefined : this.face(ir, read.out);
     const name = read.interface ?? this.in;
     if (out && name === undefined) {
-      const known = withMembers(ir, read.packet);
+      const known = this.known(ir, read.packet);
       return { packet: packetText(read.packet), ...explainOut(known, out, seenIn(known, read.packet)) };
     }
     const iface = this.face(ir, name);
     const vlan = tagsOf(iface.encapsulation).at(-1)?.vid ?? 0;
     const packet = { ...read.packet, fields: { ...read.packet.fields, vlan } };
-    const known = withMembers(ir, packet);
+    const known = this.known(ir, packet);
     return { packet: packetText(packet), ...explain(known, iface, seenIn(known, packet), out) };
+  }
+
+  private known(ir: Ir, packet: PacketPoint): Ir {
+    try {
+      return withMembers(ir, packet);
+    } catch (error) {
+      throw new MillError('usage', (error as Error).message, 'name one behind from-set or to-set');
+    }
   }
 
   private face(ir: Ir, name: string | undefined): IrInterface {
@@ -103,7 +111,14 @@ export class ExplainCommand extends NetmillCommand {
 
   private capture(ir: Ir, file: string): readonly Explained[] {
     const port = ir.ports.find((one) => one.name === (this.in ?? ir.ports[0]?.name));
-    if (port === undefined) throw new MillError('usage', `the policy has no port '${this.in}'`);
+    if (port === undefined) {
+      const names = ir.ports.map((one) => one.name).join(', ');
+      throw new MillError(
+        'usage',
+        `expected the port where it was captured (${names}), got '${this.in}'`,
+        'name it: --in PORT; its VLANs are told from the tags',
+      );
+    }
     let frames: ReturnType<typeof readPcap>;
     try {
       frames = readPcap(readFileSync(requireFile(resolve(file))));

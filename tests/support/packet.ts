@@ -153,6 +153,18 @@ export function echo(ends: Ends, data: Buffer): Buffer {
   return message;
 }
 
+/** A file of the frames, as tcpdump -w writes it: classic pcap. */
+export function capture(frames: readonly Uint8Array[], { little = true } = {}): Buffer {
+  const words = (...all: number[]) => {
+    const bytes = Buffer.alloc(4 * all.length);
+    for (const [i, one] of all.entries())
+      little ? bytes.writeUInt32LE(one, 4 * i) : bytes.writeUInt32BE(one, 4 * i);
+    return bytes;
+  };
+  const head = words(0xa1b2c3d4, little ? 0x00040002 : 0x00020004, 0, 0, 65535, 1);
+  return Buffer.concat([head, ...frames.flatMap((one) => [words(1, 2, one.length, one.length), one])]);
+}
+
 /** A repeatable stream of numbers in [0, 1): mulberry32. */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;

@@ -436,7 +436,7 @@ test(
   'not a port specification',
 );
 test('an MTU below 68', wrong, withWan('mtu: 67'), ['3:6 NM4006'], '67');
-test('an MTU above what a buffer holds', wrong, withWan('mtu: 1771'), ['3:6 NM4006'], '1771');
+test('an MTU above what a buffer holds', wrong, withWan('mtu: 3361'), ['3:6 NM4006'], '3361');
 test(
   'an interface address without a length',
   wrong,
