@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <cerrno>
+#include <cstring>
 #include "error.h"
 
 namespace mill
@@ -123,6 +124,16 @@ void NetlinkSocket::request(NetlinkRequest &request, const char *call, const Net
 	}
 }
 
+/* The kernel ends a dump that it cannot go on with like any other, but for the error's number. */
+static void check_end(const nlmsghdr *message, const char *call)
+{
+	int number = 0;
+	if (mnl_nlmsg_get_payload_len(message) >= sizeof number)
+		memcpy(&number, mnl_nlmsg_get_payload(message), sizeof number);
+	if (number < 0)
+		throw Failure(-number, call, "the kernel did not dump all");
+}
+
 bool NetlinkSocket::dump(NetlinkRequest &request, const char *call, const NetlinkHandler &handler,
                          const std::function<void(bool)> &chunk)
 {
@@ -153,8 +164,10 @@ bool NetlinkSocket::dump(NetlinkRequest &request, const char *call, const Netlin
 				continue;
 			if (m->nlmsg_flags & NLM_F_DUMP_INTR)
 				whole = false;
-			if (m->nlmsg_type == NLMSG_DONE)
+			if (m->nlmsg_type == NLMSG_DONE) {
+				check_end(m, call);
 				return whole;
+			}
 			if (m->nlmsg_type == NLMSG_ERROR) {
 				acknowledged(m, call);
 				return whole;
