@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import type { AuditReport, CompiledRoute, RibStatus } from '../../runtime/native.js';
 import { scaled, systemTest } from '../support/system-test.js';
+import { agree } from './agree.js';
 import { handful, runAll } from './changes.js';
 import { kernelTable, type Remote, ribTable, seeded } from './remote.js';
 import { followed, type Scene } from './scene.js';
@@ -31,6 +32,12 @@ async function sound(t: ExecutionContext, remote: Remote): Promise<void> {
   t.like(await audit(remote), { compiled: true, divergences: 0, repaired: 0, last: [] });
 }
 
+const legs = ['via fd00:1::2', 'via fd00:2::2'] as const;
+/** Routes of one prefix and metric, in this order. */
+const inOrder = (prefix: string, ...ways: readonly string[]): string[] =>
+  ways.map((way) => `route append ${prefix} ${way}`);
+const gone = (prefix: string): string[] => [...legs, 'dev v3'].map((way) => `route del ${prefix} ${way}`);
+
 systemTest('an audit takes over routes that no message told of', async (t) => {
   await followed(async (scene, remote) => {
     const { router } = scene;
@@ -38,6 +45,8 @@ systemTest('an audit takes over routes that no message told of', async (t) => {
       'route add 10.40.0.0/16 via 10.1.0.2',
       'route add 10.41.0.0/16 via 10.1.0.2',
       'route add fd41::/32 via fd00:1::2',
+      ...inOrder('fd43::/32', legs[0], legs[1], 'dev v3'),
+      ...inOrder('fd44::/32', 'dev v3', legs[0], legs[1]),
     );
     await sound(t, remote);
     sabotage(scene, 'deafen', await remote.call<number>('agent', 'pid'));
@@ -46,18 +55,30 @@ systemTest('an audit takes over routes that no message told of', async (t) => {
       'route replace 10.41.0.0/16 via 10.1.1.2',
       'route add 10.42.0.0/16 via 10.1.0.2',
       'route append fd41::/32 via fd00:2::2 metric 2048',
+      ...gone('fd43::/32'),
+      ...inOrder('fd43::/32', 'dev v3', legs[0], legs[1]),
+      ...gone('fd44::/32'),
+      ...inOrder('fd44::/32', legs[0], 'dev v3', legs[1]), // of which a dump tells the legs alone
     );
     const report = await audit(remote);
-    t.like(report, { compiled: true, divergences: 4, repaired: 4 });
+    t.like(report, { compiled: true, divergences: 6, repaired: 6 });
     const wrong = new Map(report.last.map((one) => [one.prefix, one]));
     t.like(wrong.get('10.40.0.0/16'), { between: 'kernel-rib', expected: 'no route' });
     t.regex(wrong.get('10.41.0.0/16')?.expected ?? '', /via 10\.1\.1\.2 dev v1/);
     t.regex(wrong.get('10.41.0.0/16')?.got ?? '', /via 10\.1\.0\.2 dev v0/);
     t.is(wrong.get('10.42.0.0/16')?.got, 'no route');
-    for (const family of [4, 6] as const)
-      t.deepEqual(await ribTable(remote, family), await kernelTable(router, family));
+    const between = /^fd44.* -@v3/; // which a dump passes over
+    for (const family of [4, 6] as const) {
+      const rib = await ribTable(remote, family);
+      t.deepEqual(
+        rib.filter((route) => !between.test(route)),
+        await kernelTable(router, family),
+      );
+      t.is(rib.filter((route) => between.test(route)).length, family === 6 ? 1 : 0);
+    }
+    t.true(await agree(t, remote, ['fd43::1', 'fd44::1'], "IPv6's two kinds of routes"));
     await sound(t, remote);
-    t.like(await remote.call<RibStatus>('rib', 'status'), { audits: 3, divergences: 4, repaired: 4 });
+    t.like(await remote.call<RibStatus>('rib', 'status'), { audits: 3, divergences: 6, repaired: 6 });
   });
 });
 

@@ -109,7 +109,36 @@ bool Comparison::equal(const Node *node, const std::vector<Candidate> &wanted) c
 	};
 	return std::all_of(dumped.begin(), dumped.end(), known) &&
 	       std::all_of(have.begin(), have.end(), explained) &&
-	       equal_lists(in_order(have, have), in_order(dumped, have));
+	       equal_lists(in_order(have, have), in_order(dumped, have)) &&
+	       (node == nullptr || same_places(*node, wanted));
+}
+
+/* Of IPv6's metrics with several legs and others beside them: the leg that shares, and the places by the dump. */
+std::vector<std::pair<const Candidate *, Places6>>
+Comparison::mixed_places(const Node &node, const std::vector<Candidate> &wanted,
+                         const std::vector<RouteMessage> &routes) const
+{
+	std::vector<std::pair<const Candidate *, Places6>> all;
+	for (const Candidate &shared : wanted) {
+		const bool seen = std::any_of(all.begin(), all.end(),
+		                              [&](const auto &one) { return one.first->same_class(shared); });
+		if (seen || !may_share(*shared.path) || !rib_.mixed6(node, shared))
+			continue;
+		std::vector<Told6> told;
+		for (size_t i = 0; i < wanted.size(); i++)
+			if (wanted[i].same_class(shared))
+				told.push_back({wanted[i].path, &routes[i].legs});
+		all.emplace_back(&shared, told_places6(rib_.places6(node, shared), told));
+	}
+	return all;
+}
+
+bool Comparison::same_places(const Node &node, const std::vector<Candidate> &wanted) const
+{
+	const auto places = mixed_places(node, wanted, routes_);
+	return std::all_of(places.begin(), places.end(), [&](const auto &one) {
+		return same_places6(one.second, rib_.places6(node, *one.first));
+	});
 }
 
 void Comparison::judge()
@@ -163,6 +192,25 @@ bool Comparison::unexplained() const
 	});
 }
 
+/* What the dump passes over stays. */
+void Comparison::take_over(Node &node, Rank rank, std::vector<Candidate> wanted,
+                           const std::vector<RouteMessage> &routes)
+{
+	const size_t told = wanted.size();
+	for (const Candidate *c = node.first; c != nullptr; c = c->next) {
+		const auto stands_between = [&](const Candidate &one) { return passed_over6(*c, one); };
+		const auto alike = [&](const Candidate &one) { return c->same_route(one); };
+		if (c->rank == rank && node.prefix.address.family == 6 &&
+		    std::any_of(wanted.begin(), wanted.begin() + told, stands_between) &&
+		    std::none_of(wanted.begin(), wanted.begin() + told, alike))
+			wanted.push_back(*c);
+	}
+	rib_.replace_candidates(node, rank, wanted);
+	wanted.resize(told);
+	for (auto &[one, places] : mixed_places(node, wanted, routes))
+		rib_.arrange6(node, *one, std::move(places));
+}
+
 size_t Comparison::settle(AuditReport &report)
 {
 	size_t explained = 0;
@@ -180,7 +228,7 @@ size_t Comparison::settle(AuditReport &report)
 		report.add(key.first, false,
 		           words(node, key.second, wanted.empty() ? nullptr : wanted.data()),
 		           words(node, key.second, node.first));
-		rib_.replace_candidates(node, key.second, wanted);
+		take_over(node, key.second, std::move(wanted), routes);
 		report.repaired++;
 	}
 	return explained;

@@ -75,7 +75,13 @@ class Comparison
 	using Key = std::pair<Prefix, Rank>;
 	void judge();
 	bool equal(const Node *node, const std::vector<Candidate> &wanted) const;
+	std::vector<std::pair<const Candidate *, Places6>>
+	mixed_places(const Node &node, const std::vector<Candidate> &wanted,
+	             const std::vector<RouteMessage> &routes) const;
+	bool same_places(const Node &node, const std::vector<Candidate> &wanted) const;
 	std::vector<Candidate> candidates(const Key &key, const std::vector<RouteMessage> &routes);
+	void take_over(Node &node, Rank rank, std::vector<Candidate> wanted,
+	               const std::vector<RouteMessage> &routes);
 	std::string words(const Node &node, Rank rank, const Candidate *first) const;
 
 	Rib &rib_;

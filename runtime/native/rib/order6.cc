@@ -92,6 +92,50 @@ void again_places6(Places6 &places, const Path &path, const std::vector<Leg> &le
 	places.insert(first != places.end() ? first : places.begin(), {path.id, {}});
 }
 
+bool same_places6(const Places6 &a, const Places6 &b)
+{
+	return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Place6 &one, const Place6 &other) {
+		return one.path == other.path && same_way(one.leg, other.leg);
+	});
+}
+
+static Places6 without(const Places6 &places, const Places6 &some)
+{
+	Places6 rest;
+	for (const Place6 &place : places)
+		if (std::none_of(some.begin(), some.end(),
+		                 [&](const Place6 &other) { return same_places6({place}, {other}); }))
+			rest.push_back(place);
+	return rest;
+}
+
+Places6 told_places6(const Places6 &known, const std::vector<Told6> &told)
+{
+	const auto shares = [](const Told6 &route) { return may_share(*route.path); };
+	const auto first = std::find_if(told.begin(), told.end(), shares);
+	const auto last = std::find_if(told.rbegin(), told.rend(), shares).base();
+	Places6 before, behind;
+	for (auto route = told.begin(); route != told.end(); ++route)
+		if (route < first)
+			before.push_back({route->path->id, {}});
+		else if (route >= last)
+			behind.push_back({route->path->id, {}});
+	if (first == told.end())
+		return before;
+	const Places6 legs = places_of(*first->path, *first->legs);
+	Places6 between = without(without(known, before), behind);
+	const bool as_told = !between.empty() && between.front().path == 0 && between.back().path == 0;
+	if (!as_told) {
+		const Places6 passed_over = without(between, legs);
+		between = legs;
+		between.insert(between.begin() + 1, passed_over.begin(), passed_over.end());
+	}
+	Places6 places = std::move(before);
+	places.insert(places.end(), between.begin(), between.end());
+	places.insert(places.end(), behind.begin(), behind.end());
+	return places;
+}
+
 /* --- of the RIB --------------------------------------------------------------------------------------------- */
 
 /* Both kinds of routes, and more than one leg. */

@@ -50,4 +50,15 @@ void put_places6(Places6 &places, const Path &path, const std::vector<Leg> &legs
 void again_places6(Places6 &places, const Path &path, const std::vector<Leg> &legs, const Path *gone,
                    bool replaces);
 
+/* A route as a dump tells it, its legs in the message's order. */
+struct Told6 {
+	const Path *path;
+	const std::vector<Leg> *legs;
+};
+
+/* The places by what a dump tells of a class, in its order: it goes from the first leg to the last, so what it tells before or
+ * after stands there, and what it does not tell stands between, where it was if that is so. */
+Places6 told_places6(const Places6 &known, const std::vector<Told6> &told);
+bool same_places6(const Places6 &a, const Places6 &b);
+
 } // namespace mill

@@ -504,7 +504,7 @@ int main(int argc, char **argv)
 		doubtful[kind] += oracle.doubtful();
 		unknown += oracle.unknown();
 	}
-	const bool few = unknown <= rounds / 100;
+	const bool few = unknown <= rounds / 1000;
 	printf("%s %u dumps, to be verified by kind:", few ? "ok" : "too many unknown of", rounds);
 	for (const uint32_t count : doubtful)
 		printf(" %u", count);
