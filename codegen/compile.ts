@@ -33,7 +33,7 @@ import {
 } from './compiler.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 import { forwarderHeader } from './elf.js';
-import { type FrontOptions, readPolicy } from './front.js';
+import { type FrontOptions, type ReadResult, readPolicy } from './front.js';
 import type { Ir } from './ir.js';
 import { coupledPrefixes } from './kernel-tables.js';
 import { lower } from './lower.js';
@@ -87,13 +87,13 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
   const timed = stopwatch(options.onProgress);
   const read = await timed('check', () => readPolicy(policyPath, options));
   if (!read.ok) return refusal(read);
-  const { ir, source, tables, warnings } = await timed('generate', () =>
-    generate(read.policy, { prefixes: coupledPrefixes(read.policy.router) }),
-  );
+  const made = await timed('generate', () => generateOrRefuse(read));
+  if ('ok' in made) return refusal(made);
+  const { ir, source, tables, warnings } = made;
   const scratch = mkdtempSync(join(tmpdir(), 'netmill-build-'));
   const compiler = startCompiler(scratch, source, tables, options.compiler);
   try {
-    // While the C compiler runs, on another core: what is said about all packets, and the packets of the self-test.
+    // While the C compiler runs, on another core: types, what is said about all packets, and the packets of the self-test.
     const front = await timed('analyse', () => read.analyse());
     if (!front.ok) return refusal(front);
     const { policy } = front;
@@ -121,6 +121,19 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
   } finally {
     await compiler.stop();
     rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Where types are wrong, values may be that no C can be made of. */
+function generateOrRefuse(
+  read: Extract<ReadResult, { ok: true }>,
+): Generated | Extract<FrontResult, { ok: false }> {
+  try {
+    return generate(read.policy, { prefixes: coupledPrefixes(read.policy.router) });
+  } catch (error) {
+    const front = read.analyse();
+    if (!front.ok) return front;
+    throw error;
   }
 }
 

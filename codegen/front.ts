@@ -34,12 +34,13 @@ export async function loadAndCheck(path: string, options: FrontOptions = {}): Pr
   return read.ok ? read.analyse() : read;
 }
 
-/** In its parts nothing is wrong; what they do together is still to be judged. */
+/** In its values nothing is wrong; their types, and what they do together, are still to be judged. */
 export type ReadResult =
   | {
       readonly ok: true;
+      /** Its warnings are still to come. */
       readonly policy: CheckedPolicy;
-      /** The exact analysis, which may refuse the policy. Takes longer than all before on long lists. */
+      /** Types and the exact analysis, which may refuse the policy. Takes longer than all before on long lists. */
       readonly analyse: () => FrontResult;
     }
   | Extract<FrontResult, { ok: false }>;
@@ -47,48 +48,74 @@ export type ReadResult =
 export async function readPolicy(path: string, options: FrontOptions = {}): Promise<ReadResult> {
   const loaded = await loadPolicy(path, options.limits, options.warm);
   const today = options.today ?? new Date().toISOString().slice(0, 10);
-  const broken = loaded.diagnostics.some((one) => one.severity === 'error');
-  const checked = (loaded.router ? check(loaded.router, { today, expired: options.expired ?? 'error' }) : [])
-    // What is missing because it was wrong is not warned of.
-    .filter((one) => !broken || one.severity === 'error')
-    .map((one) => located(one, loaded.locator));
-  const initial = initialContents(loaded.router?.sets ?? [], isBeside);
-  const told = loaded.diagnostics.filter((one) => !saidBetter(one, checked, loaded.locator));
-  const name = (file: string) => relativePath(loaded.root, file);
-  const diagnostics = sorted(
-    [...told, ...checked, ...initial.diagnostics.map((one) => located(one, loaded.locator))].map((one) =>
-      relativeDiagnostic(one, name),
-    ),
-    loaded,
-    name,
+  const checks = () =>
+    loaded.router ? check(loaded.router, { today, expired: options.expired ?? 'error' }) : [];
+  const checked = (unlessMistyped(() => loaded.diagnostics, checks) ?? []).map((one) =>
+    located(one, loaded.locator),
   );
+  const initial = initialContents(loaded.router?.sets ?? [], isBeside);
+  const name = (file: string) => relativePath(loaded.root, file);
   const files = loaded.files.map((file) => ({ path: name(file.path), text: file.text }));
-  const { router, locator } = loaded;
-  if (router === undefined || locator === undefined || diagnostics.some((one) => one.severity === 'error'))
-    return {
-      ok: false,
-      diagnostics,
-      files: [...files, ...initial.files.map((file) => ({ ...file, path: name(file.path) }))],
-      root: loaded.root,
-    };
-  const policy = {
+  const { router, locator, root } = loaded;
+  const all = () => allDiagnostics(loaded, checked, initial.diagnostics, name);
+  if (!router || !locator || loaded.broken || [...checked, ...initial.diagnostics].some(isError)) {
+    const read = initial.files.map((file) => ({ ...file, path: name(file.path) }));
+    return { ok: false, diagnostics: all(), files: [...files, ...read], root };
+  }
+  const refused = (diagnostics: readonly Diagnostic[]) => ({ ok: false, diagnostics, files, root }) as const;
+  const policy = unlessMistyped(all, () => ({
     router: finishRouter(router, loaded.predicates, locator, name),
     predicates: predicatesOf(router, loaded.predicates, name),
     contents: initial.contents,
     files,
     policyHash: hashOf(files),
-    warnings: diagnostics,
-    root: loaded.root,
-  };
+    warnings: [],
+    root,
+  }));
+  if (policy === undefined) return refused(all());
   const analyse = (): FrontResult => {
-    const found = findings(policy, { today, ...(options.notes && { notes: true }) });
+    const diagnostics = all();
+    if (diagnostics.some(isError)) return refused(diagnostics);
+    const found = findings(
+      { ...policy, warnings: diagnostics },
+      { today, ...(options.notes && { notes: true }) },
+    );
     const marked = marks(found, router, locator, name);
     const warnings = sorted([...diagnostics, ...marked], loaded, name);
-    if (warnings.some((one) => one.severity === 'error'))
-      return { ok: false, diagnostics: warnings, files, root: loaded.root };
-    return { ok: true, policy: { ...policy, warnings } };
+    return warnings.some(isError) ? refused(warnings) : { ok: true, policy: { ...policy, warnings } };
   };
   return { ok: true, policy, analyse };
+}
+
+const isError = (one: Diagnostic) => one.severity === 'error';
+
+/** Values of other types than were declared may be more than their reader can bear; then it is the types that are told. */
+function unlessMistyped<T>(all: () => readonly Diagnostic[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (all().some(isError)) return undefined;
+    throw error;
+  }
+}
+
+/** With those of the types. */
+function allDiagnostics(
+  loaded: Loaded,
+  checked: readonly Diagnostic[],
+  initial: readonly Diagnostic[],
+  name: (file: string) => string,
+): readonly Diagnostic[] {
+  const broken = loaded.diagnostics.some(isError);
+  // What is missing because it was wrong is not warned of.
+  const found = checked.filter((one) => !broken || isError(one));
+  const told = loaded.diagnostics.filter((one) => !saidBetter(one, found, loaded.locator));
+  const all = [...told, ...found, ...initial.map((one) => located(one, loaded.locator))];
+  return sorted(
+    all.map((one) => relativeDiagnostic(one, name)),
+    loaded,
+    name,
+  );
 }
 
 /** Findings know where a rule begins; the locator, where what is to be marked ends. */

@@ -45,8 +45,11 @@ export function network(address: InterfaceAddress): Prefix {
 export function contains(outer: Prefix, inner: Address & { readonly length?: number }): boolean {
   if (outer.family !== inner.family || outer.length > (inner.length ?? addressBits(inner.family)))
     return false;
-  const hostBits = BigInt(addressBits(outer.family) - outer.length);
-  return inner.bits >> hostBits === outer.bits >> hostBits;
+  const hostBits = addressBits(outer.family) - outer.length;
+  // Asked for each rule of each packet: mostly of IPv4, for which numbers are many times faster.
+  if (outer.family === 4 && hostBits < 32)
+    return Number(inner.bits) >>> hostBits === Number(outer.bits) >>> hostBits;
+  return inner.bits >> BigInt(hostBits) === outer.bits >> BigInt(hostBits);
 }
 
 export function formatAddress(address: Address): string {

@@ -1,6 +1,7 @@
 /**
- * From a policy file to its values: type check, evaluation in a child, predicates from their syntax. Everything
- * that is wrong comes back together; only what would make the rest meaningless stops it.
+ * From a policy file to its values: evaluation in a child, predicates from their syntax, type check. Everything
+ * that is wrong comes back together; only what would make the rest meaningless stops it. Types are checked last, when
+ * somebody asks what is wrong: who compiles C of the values does that meanwhile.
  */
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -31,7 +32,10 @@ export interface Loaded {
   /** Absent when the policy could not be evaluated. Origins are absolute and may have paths: see `locator`. */
   readonly router: Router | undefined;
   readonly predicates: readonly PredicateExpr[];
+  /** Asked for the first time, it checks the types, unless that was done before. */
   readonly diagnostics: readonly Diagnostic[];
+  /** Something is wrong, whatever the types say. */
+  readonly broken: boolean;
   /** What was read, the policy file first. Paths are absolute. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
   /** Directory of the policy file. */
@@ -63,62 +67,71 @@ async function loadEntry(
   evaluator: Evaluator,
   limits: Limits,
 ): Promise<Loaded> {
-  let compilation = read;
-  const syntax = syntaxErrors(compilation);
+  const syntax = syntaxErrors(read);
   const root = dirname(entry);
-  if (syntax.length > 0) return stopped(compilation, entry, root, syntax);
-  const graph = collectModules(compilation, entry);
-  // The types are checked while the child evaluates.
-  const outcome = graph.diagnostics.length > 0 ? undefined : evaluator.evaluate(entry, graph.modules);
-  const types = typeErrors(compilation);
+  if (syntax.length > 0) return stopped(read, entry, root, syntax);
+  const graph = collectModules(read, entry);
+  const types = once(() => {
+    const found = typeErrors(read);
+    return [...found, ...graph.diagnostics.filter((one) => !found.some((type) => sameStart(one, type)))];
+  });
+  if (graph.diagnostics.length > 0 && types().some((one) => one.code === 'NM1004' || one.code === 'NM1005'))
+    return stopped(read, entry, root, types());
   const packages = graph.modules.filter(
     (one) => one.kind === 'code' && one.map === undefined && !one.path.endsWith('ts'),
   );
-  if (packages.length > 0) compilation = compilation.withFiles(packages);
-  const before = [
-    ...types,
-    ...graph.diagnostics.filter((one) => !types.some((type) => sameStart(one, type))),
-  ];
-  if (before.some((one) => one.code === 'NM1004' || one.code === 'NM1005'))
-    return stopped(compilation, entry, root, before);
-  const evaluated = await (outcome ?? evaluator.evaluate(entry, graph.modules));
-  return afterEvaluation(compilation, graph.modules, entry, before, evaluated, evaluator, limits);
+  const outcome = evaluator.evaluate(entry, graph.modules);
+  const compilation = packages.length > 0 ? read.withFiles(packages) : read;
+  return afterEvaluation(compilation, graph.modules, entry, types, await outcome, evaluator, limits);
 }
 
 async function afterEvaluation(
   compilation: Compilation,
   modules: readonly Module[],
   entry: string,
-  before: readonly Diagnostic[],
+  types: () => readonly Diagnostic[],
   outcome: Outcome<Evaluated>,
   evaluator: Evaluator,
   limits: Limits,
 ): Promise<Loaded> {
-  const locator = createLocator(compilation.program, compilation.checker);
-  const loaded = (
-    router: Router | undefined,
-    predicates: readonly PredicateExpr[],
-    diagnostics: readonly Diagnostic[],
-  ) => ({
-    router,
-    predicates,
-    diagnostics,
+  const rest = {
     files: inOrder(modules, entry),
     root: dirname(entry),
-    locator,
-  });
-  if (outcome.kind !== 'done')
-    return loaded(undefined, [], [...before, notEvaluated(outcome, entry, limits)]);
+    locator: createLocator(compilation.program, compilation.checker),
+  };
+  if (outcome.kind !== 'done') {
+    const diagnostics = [...types(), notEvaluated(outcome, entry, limits)];
+    return { router: undefined, predicates: [], diagnostics, broken: true, ...rest };
+  }
   const evaluated = outcome.value;
-  const problems = evaluated.problems.map((problem) => toDiagnostic(problem, locator));
-  const compiled = await compilePredicates(compilation, modules, evaluated, evaluator, before.length === 0);
-  const found = merge(before, [...problems, ...compiled.diagnostics, ...failures(evaluated, entry)]);
-  // What is missing because something is wrong is not told.
-  const broken = found.some((one) => one.severity === 'error');
-  return loaded(evaluated.router, compiled.predicates, [
-    ...found,
-    ...(broken ? [] : unusedObjects(compilation)),
-  ]);
+  const problems = evaluated.problems.map((problem) => toDiagnostic(problem, rest.locator));
+  const typed = () => types().length === 0;
+  const compiled = await compilePredicates(compilation, modules, evaluated, evaluator, typed);
+  const values = [...problems, ...compiled.diagnostics, ...failures(evaluated, entry)];
+  const all = once(() => {
+    const found = merge(types(), values);
+    // What is missing because something is wrong is not told.
+    return found.some(isError) ? found : [...found, ...unusedObjects(compilation)];
+  });
+  return {
+    router: evaluated.router,
+    predicates: compiled.predicates,
+    get diagnostics() {
+      return all();
+    },
+    broken: values.some(isError),
+    ...rest,
+  };
+}
+
+const isError = (one: Diagnostic) => one.severity === 'error';
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 async function compilePredicates(
@@ -126,7 +139,7 @@ async function compilePredicates(
   modules: readonly Module[],
   evaluated: Evaluated,
   evaluator: Evaluator,
-  typed: boolean,
+  typed: () => boolean,
 ): Promise<{ readonly predicates: readonly PredicateExpr[]; readonly diagnostics: readonly Diagnostic[] }> {
   const facts: PolicyFacts = {
     checker,
@@ -148,7 +161,7 @@ async function compilePredicates(
     diagnostics.push(...wrong);
     if (predicate) compiled.push({ index, expr: predicate });
   }
-  if (typed && compiled.length > 0 && diagnostics.length === 0) {
+  if (compiled.length > 0 && diagnostics.length === 0 && typed()) {
     const compared = await evaluator.compare(compiled);
     if (compared.kind === 'done')
       diagnostics.push(...compared.value.map((one) => disagreement(one, evaluated)));
@@ -276,7 +289,7 @@ function stopped(
     ...read.filter((file) => file.path === entry),
     ...read.filter((file) => file.path !== entry),
   ];
-  return { router: undefined, predicates: [], diagnostics, files, root, locator: undefined };
+  return { router: undefined, predicates: [], diagnostics, broken: true, files, root, locator: undefined };
 }
 
 function realPath(path: string): string | undefined {
@@ -297,6 +310,7 @@ function unreadable(path: string): Loaded {
     router: undefined,
     predicates: [],
     diagnostics,
+    broken: true,
     files: [],
     root: dirname(path),
     locator: undefined,

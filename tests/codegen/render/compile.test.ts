@@ -140,6 +140,36 @@ test('a policy that the analysis refuses does not wait for the compiler, and not
   });
 });
 
+const mistyped: Readonly<Record<string, string>> = {
+  'a type that is wrong': policy.replace(
+    'const rules',
+    "const n: number = 'one';\nexport { n };\nconst rules",
+  ),
+  'a value of another type, of which no C can be made': `${policy.replace('export default', 'const made =')}
+export default { ...made, engine: { ...made.engine, aclMemory: 2n } };
+const n: number = 'one';
+export { n };
+`,
+  'a value of another type, which no check can bear': `${policy.replace('export default', 'const made =')}
+export default { ...made, interfaces: [{}] };
+const n: number = 'one';
+export { n };
+`,
+};
+
+for (const [name, text] of Object.entries(mistyped))
+  test(`${name}: is told, although the values were known before, and nothing is written`, async (t) => {
+    t.timeout(240_000);
+    await built(text, {}, 'exec sleep 3600', (result, outDir) => {
+      const told = result.ok ? [] : result.diagnostics.filter((one) => one.severity === 'error');
+      t.deepEqual(
+        told.map((one) => one.code),
+        ['NM1002'],
+      );
+      t.false(existsSync(outDir));
+    });
+  });
+
 const refused: Readonly<
   Record<string, readonly [script: string, compiler: BuildOptions['compiler'], wanted: string]>
 > = {
