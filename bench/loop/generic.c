@@ -30,7 +30,7 @@ static bool judge(struct mill_worker *w, struct mill_packet *p, const struct pol
 static bool accept(struct mill_worker *w, struct mill_packet *p, uint16_t local)
 {
 	const struct policy_iface *iface = &policy.iface[local];
-	if (!mill_enter_urpf(w, p, local, (enum mill_urpf)iface->urpf))
+	if (!mill_enter_tagged(w, p, mill_face_urpf(w, local, (enum mill_urpf)iface->urpf)))
 		return false;
 	return iface->list < 0 || judge(w, p, &policy.list[iface->list]);
 }
@@ -51,20 +51,19 @@ static bool classify(struct mill_worker *w, struct mill_packet *p, uint16_t port
 static void receive_port(struct mill_worker *w, struct netmap_ring *rx, uint16_t port)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
+	struct mill_kept kept;
 	struct mill_packet *p;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify(w, p, port))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
+			mill_deliver_routed(w, &burst, p);
 		else
-			mill_forward(w, rx, p, path, mill_gateway_path(w, p, p->gateway));
+			mill_forward(w, &burst, p, path, mill_gateway_path(w, p, p->gateway));
 	}
 	mill_burst_end(&burst);
 }

@@ -11,6 +11,7 @@ import {
   type InterfaceView,
   interfaceView,
   isTogether,
+  isUntagged,
   type LeaveView,
   leaveView,
   type PortView,
@@ -98,7 +99,10 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
     services: byName([...uses.services].map(serviceView)),
     predicates: byName([...uses.predicates].map(predicateView)),
     lists,
-    interfaces: ir.interfaces.map((one) => interfaceView(one, isTogether(ir.ports[one.port]!, together))),
+    interfaces: ir.interfaces.map((one) => {
+      const port = ir.ports[one.port]!;
+      return interfaceView(one, isUntagged(port), isTogether(port, together));
+    }),
     leaves,
     ports: ir.ports.map((port) => portView(port, leaves.length > 0, together)),
     hash: hashRows(ir.policyHash),

@@ -5,12 +5,14 @@ import { place } from '../cite.js';
 import type { IrInterface, IrList, IrPort } from '../ir.js';
 import { tagsOf } from '../tags.js';
 import { canMatch, listFunction } from './lists.js';
-import { comment, fill, tab, width } from './text.js';
+import { comment, fill, parameters, tab } from './text.js';
 
 export interface InterfaceView {
   /** Of a port whose packets are judged one by one. */
   readonly accepts: readonly {
     readonly function: string;
+    readonly inlined: string;
+    readonly parameters: string;
     readonly title: string;
     readonly accepted: string;
   }[];
@@ -23,6 +25,9 @@ export interface InterfaceView {
 }
 
 interface DemuxView {
+  readonly function: string;
+  /** Tags that an interface of the port has at most. */
+  readonly depth: number;
   readonly first: string;
   readonly cases: readonly { readonly tags: string; readonly accept: string }[];
 }
@@ -31,12 +36,14 @@ export interface PortView {
   readonly function: string;
   readonly enumerator: string;
   readonly title: string;
-  readonly first: string;
-  /** Tags that an interface of the port has at most. */
-  readonly depth: number;
   /** One of the two has an element. */
-  readonly untagged: readonly { readonly accept: string }[];
+  readonly untagged: readonly {
+    /** The port's one interface, looked up once a burst. */
+    readonly face: string;
+  }[];
   readonly tagged: readonly DemuxView[];
+  /** Whether a packet comes in. */
+  readonly enters: string;
   /** What becomes of a packet of the port's interfaces. */
   readonly taken: string;
   /** One element where a burst is judged when all of it has entered. */
@@ -53,7 +60,9 @@ export interface PortView {
     readonly name: string;
     readonly cases: readonly { readonly enumerator: string; readonly divert: string }[];
   }[];
-  readonly send: string;
+  /** Where every packet goes by the FIB, and no `out` ACL judges it; else `turned`. */
+  readonly straight: readonly Record<string, never>[];
+  readonly turned: readonly { readonly forward: string }[];
 }
 
 /** What asks a list about whole bursts, where it is long. */
@@ -64,21 +73,44 @@ export function isTogether(port: IrPort, together: Together): boolean {
   return port.interfaces.some(({ acl }) => acl !== undefined && together.get(acl)!.length > 0);
 }
 
-/** @param judged when all of a burst has entered */
-export function interfaceView(one: IrInterface, judged: boolean): InterfaceView {
-  const accepted = one.acl ? fill([enter(one), judge(one.acl)], '&&', tab + 7, 1) : enter(one);
+/** All frames of the port come in by its one interface. */
+export function isUntagged(port: IrPort): boolean {
+  return depthOf(port) === 0;
+}
+
+const depthOf = (port: IrPort) => Math.max(...port.interfaces.map((one) => tagsOf(one.encapsulation).length));
+
+/**
+ * @param untagged alone on its port
+ * @param judged when all of a burst has entered
+ */
+export function interfaceView(one: IrInterface, untagged: boolean, judged: boolean): InterfaceView {
+  const entered = enter(one, untagged);
+  const inlined = untagged ? hot : 'static';
+  const accepted = one.acl ? fill([entered, judge(one.acl)], '&&', tab + 7, 1) : entered;
   const title = comment(`${one.name}, ${place(one.origin)}`);
   return {
-    accepts: judged ? [] : [{ function: one.function, title, accepted }],
+    accepts: judged
+      ? []
+      : [
+          {
+            function: one.function,
+            inlined,
+            parameters: arriving(`${inlined} bool accept_${one.function}(`, untagged),
+            title,
+            accepted,
+          },
+        ],
     diverts: divertsOf(one),
   };
 }
 
-function enter(one: IrInterface): string {
-  return one.urpf
-    ? `mill_enter_urpf(w, p, ${one.enumerator}, MILL_URPF_${one.urpf.toUpperCase()})`
-    : `mill_enter(w, p, ${one.enumerator})`;
-}
+/** How all frames of an untagged port are told by which interface they came in. */
+const enter = (one: IrInterface, untagged: boolean) =>
+  untagged ? 'mill_enter(w, p, face)' : `mill_enter_tagged(w, p, ${face(one)})`;
+
+const face = ({ enumerator, urpf }: IrInterface) =>
+  urpf ? `mill_face_urpf(w, ${enumerator}, MILL_URPF_${urpf.toUpperCase()})` : `mill_face(w, ${enumerator})`;
 
 const judge = (acl: IrList) => `${listFunction(acl)}(w, p)`;
 
@@ -89,22 +121,21 @@ function divertsOf(one: IrInterface): InterfaceView['diverts'] {
   if (!diverts(one)) return [];
   const named = {
     name: one.function,
-    parameters: parameters(`static const struct mill_adjacency *divert_${one.function}(`),
+    parameters: parameters(`static const struct mill_adjacency *divert_${one.function}(`, [worker, packet]),
   };
   if (!namesGateways(one)) return [{ ...named, first: [], path: byPbr }];
   if (!hasPbr(one)) return [{ ...named, first: [], path: byAcl }];
   return [{ ...named, first: [{ path: byAcl }], path: `path != NULL ? path : ${byPbr}` }];
 }
 
-/** On the line that begins with `before`, or aligned below. */
-function parameters(before: string): string {
-  const worker = 'struct mill_worker *w,';
-  const packet = 'struct mill_packet *p';
-  const whole = `${worker} ${packet}`;
-  return before.length + whole.length + 1 <= width
-    ? whole
-    : `${worker}\n${' '.repeat(before.length)}${packet}`;
-}
+/** Part of a port's loop. */
+const hot = 'MILL_HOT';
+
+const worker = 'struct mill_worker *w';
+const packet = 'struct mill_packet *p';
+
+const arriving = (before: string, untagged: boolean) =>
+  parameters(before, [worker, packet, ...(untagged ? ['struct mill_face face'] : [])]);
 
 /** Its ACL has a nexthop rule that some packet can match. */
 function namesGateways(one: IrInterface): boolean {
@@ -131,27 +162,32 @@ export function portView(port: IrPort, judges: boolean, together: Together): Por
     function: port.function,
     enumerator: port.enumerator,
     title: comment(`port ${port.name}, ${port.spec}, ${place(port.origin)}`),
-    first: first.enumerator,
     ...demux(port, isTogether(port, together)),
     ...judgement(port, together),
     chooses: chosen
       ? [
           {
             name: port.function,
-            parameters: parameters(`static const struct mill_adjacency *choose_${port.function}(`),
+            parameters: parameters(`static const struct mill_adjacency *choose_${port.function}(`, [
+              worker,
+              packet,
+            ]),
             cases: diverting.map((one) => ({ enumerator: one.enumerator, divert: `divert_${one.function}` })),
           },
         ]
       : [],
-    send: send(diverting.length === 0 ? undefined : `${divert}(w, p)`, judges),
+    ...leaving(diverting.length === 0 ? undefined : `${divert}(w, p)`, judges),
   };
 }
 
-function send(chosen: string | undefined, judges: boolean): string {
-  if (judges) return `mill_forward_judged(w, rx, p, path, ${chosen ?? 'NULL'}, leave)`;
+function leaving(chosen: string | undefined, judges: boolean): Pick<PortView, 'straight' | 'turned'> {
+  if (judges) {
+    const forward = `mill_forward_judged(w, &burst, p, path, ${chosen ?? 'NULL'}, leave)`;
+    return { straight: [], turned: [{ forward }] };
+  }
   return chosen === undefined
-    ? 'mill_send(w, rx, p, path, false)'
-    : `mill_forward(w, rx, p, path, ${chosen})`;
+    ? { straight: [{}], turned: [] }
+    : { straight: [], turned: [{ forward: `mill_forward(w, &burst, p, path, ${chosen})` }] };
 }
 
 export interface LeaveView {
@@ -189,15 +225,24 @@ function judgement(port: IrPort, together: Together): Pick<PortView, 'taken' | '
 }
 
 /** A port reads only as many tags as its interfaces have. */
-function demux(port: IrPort, judged: boolean): Pick<PortView, 'depth' | 'untagged' | 'tagged'> {
-  const accept = (one: IrInterface) => (judged ? enter(one) : `accept_${one.function}(w, p)`);
-  const depth = Math.max(...port.interfaces.map((one) => tagsOf(one.encapsulation).length));
-  if (depth === 0) return { depth, untagged: [{ accept: accept(port.interfaces[0]!) }], tagged: [] };
+function demux(port: IrPort, judged: boolean): Pick<PortView, 'untagged' | 'tagged' | 'enters'> {
+  const accept = (one: IrInterface, untagged: boolean) =>
+    judged ? enter(one, untagged) : `accept_${one.function}(w, p${untagged ? ', face' : ''})`;
+  if (isUntagged(port)) {
+    const one = port.interfaces[0]!;
+    return { untagged: [{ face: face(one) }], tagged: [], enters: accept(one, true) };
+  }
   const cases = port.interfaces.map((one) => ({
     tags: tags(one.encapsulation),
-    accept: accept(one),
+    accept: accept(one, false),
   }));
-  return { depth, untagged: [], tagged: [{ first: port.interfaces[0]!.enumerator, cases }] };
+  const found = {
+    function: port.function,
+    depth: depthOf(port),
+    first: port.interfaces[0]!.enumerator,
+    cases,
+  };
+  return { untagged: [], tagged: [found], enters: `classify_${port.function}(w, p)` };
 }
 
 function tags(encapsulation: Encapsulation): string {

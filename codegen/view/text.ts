@@ -20,20 +20,32 @@ export function commentLines(text: string): readonly string[] {
   return text.split('\n').map((line) => comment(line).replace(/\s+$/, ''));
 }
 
-/** Broken after operators as clang-format does it: as few lines as possible, each filled from the left. */
-export function fill(parts: readonly string[], operator: string, column: number, room: number): string {
+/** As few lines as possible of up to `limit` characters, each filled from the left; `room` more stay free behind the last. */
+export function wrap(pieces: readonly string[], limit: number, room: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
-  for (const [i, part] of parts.entries()) {
-    const last = i === parts.length - 1;
-    const piece = last ? part : `${part} ${operator}`;
-    const limit = width - column - (last ? room : 0);
-    if (line !== '' && line.length + 1 + piece.length > limit) {
+  for (const [i, piece] of pieces.entries()) {
+    const free = limit - (i === pieces.length - 1 ? room : 0);
+    if (line !== '' && line.length + 1 + piece.length > free) {
       lines.push(line);
       line = piece;
     } else line = line === '' ? piece : `${line} ${piece}`;
   }
-  return [...lines, line].join(`\n\t${' '.repeat(column - tab)}`);
+  return [...lines, line];
+}
+
+const between = (parts: readonly string[], sign: string) =>
+  parts.map((part, i) => (i === parts.length - 1 ? part : part + sign));
+
+/** Broken after operators as clang-format does it. */
+export function fill(parts: readonly string[], operator: string, column: number, room: number): string {
+  const lines = wrap(between(parts, ` ${operator}`), width - column, room);
+  return lines.join(`\n\t${' '.repeat(column - tab)}`);
+}
+
+/** Parameters of a function, on the line that begins with `before` or aligned below. */
+export function parameters(before: string, names: readonly string[]): string {
+  return wrap(between(names, ','), width - before.length, 1).join(`\n${' '.repeat(before.length)}`);
 }
 
 export function hex32(value: bigint | number): string {

@@ -4,21 +4,18 @@
 static void receive_on(struct mill_worker *w, struct netmap_ring *rx, uint16_t local)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
+	struct mill_kept kept;
 	struct mill_packet *p;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
+	const struct mill_face face = mill_face(w, local);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
-		if (mill_read_ethernet(p, 0) && mill_enter(w, p, local))
+		if (mill_enter(w, p, face))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
-	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
-		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
-		else
-			mill_send(w, rx, p, path, false);
-	}
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL)
+		mill_send(w, &burst, p, path, false);
+	mill_burst_received(w, &burst, face);
 	mill_burst_end(&burst);
 }
 

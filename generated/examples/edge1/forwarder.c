@@ -697,9 +697,9 @@ static uint16_t pbr_tenant_path(struct mill_worker *w, struct mill_packet *p)
 }
 
 /* wan, edge1.ts:84 */
-static bool accept_wan(struct mill_worker *w, struct mill_packet *p)
+MILL_HOT bool accept_wan(struct mill_worker *w, struct mill_packet *p, struct mill_face face)
 {
-	return mill_enter_urpf(w, p, IF_WAN, MILL_URPF_LOOSE) && acl_from_wan(w, p);
+	return mill_enter(w, p, face) && acl_from_wan(w, p);
 }
 
 static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mill_packet *p)
@@ -710,7 +710,7 @@ static const struct mill_adjacency *divert_wan(struct mill_worker *w, struct mil
 /* lan.office, edge1.ts:95 */
 static bool accept_lan_office(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter_urpf(w, p, IF_LAN_OFFICE, MILL_URPF_STRICT);
+	return mill_enter_tagged(w, p, mill_face_urpf(w, IF_LAN_OFFICE, MILL_URPF_STRICT));
 }
 
 static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, struct mill_packet *p)
@@ -721,19 +721,19 @@ static const struct mill_adjacency *divert_lan_office(struct mill_worker *w, str
 /* lan.dmz, edge1.ts:101 */
 static bool accept_lan_dmz(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter(w, p, IF_LAN_DMZ);
+	return mill_enter_tagged(w, p, mill_face(w, IF_LAN_DMZ));
 }
 
 /* ids, edge1.ts:104 */
-static bool accept_ids(struct mill_worker *w, struct mill_packet *p)
+MILL_HOT bool accept_ids(struct mill_worker *w, struct mill_packet *p, struct mill_face face)
 {
-	return mill_enter(w, p, IF_IDS);
+	return mill_enter(w, p, face);
 }
 
 /* metro.custA, edge1.ts:112 */
 static bool accept_metro_custa(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter(w, p, IF_METRO_CUSTA);
+	return mill_enter_tagged(w, p, mill_face(w, IF_METRO_CUSTA));
 }
 
 static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, struct mill_packet *p)
@@ -744,7 +744,7 @@ static const struct mill_adjacency *divert_metro_custa(struct mill_worker *w, st
 /* metro.custB, edge1.ts:113 */
 static bool accept_metro_custb(struct mill_worker *w, struct mill_packet *p)
 {
-	return mill_enter(w, p, IF_METRO_CUSTB);
+	return mill_enter_tagged(w, p, mill_face(w, IF_METRO_CUSTB));
 }
 
 /* By the `out` ACL of the interface in slot `iface`, if it has one. */
@@ -759,36 +759,31 @@ static enum mill_leave leave(struct mill_worker *w, struct mill_packet *p, uint1
 }
 
 /* port wan, xdp:ix0, edge1.ts:84 */
-static bool classify_wan(struct mill_worker *w, struct mill_packet *p)
-{
-	if (!mill_read_ethernet(p, 0))
-		return mill_reject(w, p, IF_WAN, MILL_DROP_TRUNCATED_FRAME);
-	return accept_wan(w, p);
-}
 
 static void receive_wan(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
 	struct mill_packet *p;
+	struct mill_kept kept;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
+	const struct mill_face face = mill_face_urpf(w, IF_WAN, MILL_URPF_LOOSE);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
-		if (classify_wan(w, p))
+		if (accept_wan(w, p, face))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
+			mill_deliver_routed(w, &burst, p);
 		else
-			mill_forward_judged(w, rx, p, path, divert_wan(w, p), leave);
+			mill_forward_judged(w, &burst, p, path, divert_wan(w, p), leave);
 	}
+	mill_burst_received(w, &burst, face);
 	mill_burst_end(&burst);
 }
 
 /* port lan, xdp:ix1, edge1.ts:91 */
-static bool classify_lan(struct mill_worker *w, struct mill_packet *p)
+MILL_HOT bool classify_lan(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 1))
 		return mill_reject(w, p, IF_LAN_OFFICE, MILL_DROP_TRUNCATED_FRAME);
@@ -815,55 +810,49 @@ static const struct mill_adjacency *choose_lan(struct mill_worker *w, struct mil
 static void receive_lan(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
 	struct mill_packet *p;
+	struct mill_kept kept;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_lan(w, p))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
+			mill_deliver_routed(w, &burst, p);
 		else
-			mill_forward_judged(w, rx, p, path, choose_lan(w, p), leave);
+			mill_forward_judged(w, &burst, p, path, choose_lan(w, p), leave);
 	}
 	mill_burst_end(&burst);
 }
 
 /* port ids, xdp:ix3, edge1.ts:104 */
-static bool classify_ids(struct mill_worker *w, struct mill_packet *p)
-{
-	if (!mill_read_ethernet(p, 0))
-		return mill_reject(w, p, IF_IDS, MILL_DROP_TRUNCATED_FRAME);
-	return accept_ids(w, p);
-}
 
 static void receive_ids(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
 	struct mill_packet *p;
+	struct mill_kept kept;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
+	const struct mill_face face = mill_face(w, IF_IDS);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
-		if (classify_ids(w, p))
+		if (accept_ids(w, p, face))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
+			mill_deliver_routed(w, &burst, p);
 		else
-			mill_forward_judged(w, rx, p, path, NULL, leave);
+			mill_forward_judged(w, &burst, p, path, NULL, leave);
 	}
+	mill_burst_received(w, &burst, face);
 	mill_burst_end(&burst);
 }
 
 /* port metro, xdp:ix2, edge1.ts:105 */
-static bool classify_metro(struct mill_worker *w, struct mill_packet *p)
+MILL_HOT bool classify_metro(struct mill_worker *w, struct mill_packet *p)
 {
 	if (!mill_read_ethernet(p, 2))
 		return mill_reject(w, p, IF_METRO_CUSTA, MILL_DROP_TRUNCATED_FRAME);
@@ -890,20 +879,19 @@ static const struct mill_adjacency *choose_metro(struct mill_worker *w, struct m
 static void receive_metro(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
 	struct mill_packet *p;
+	struct mill_kept kept;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
 		if (classify_metro(w, p))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
 	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
 		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
+			mill_deliver_routed(w, &burst, p);
 		else
-			mill_forward_judged(w, rx, p, path, choose_metro(w, p), leave);
+			mill_forward_judged(w, &burst, p, path, choose_metro(w, p), leave);
 	}
 	mill_burst_end(&burst);
 }

@@ -147,72 +147,54 @@ static bool acl_from_outside(struct mill_worker *w, struct mill_packet *p)
 }
 
 /* outside, small.ts:14 */
-static bool accept_outside(struct mill_worker *w, struct mill_packet *p)
+MILL_HOT bool accept_outside(struct mill_worker *w, struct mill_packet *p, struct mill_face face)
 {
-	return mill_enter(w, p, IF_OUTSIDE) && acl_from_outside(w, p);
+	return mill_enter(w, p, face) && acl_from_outside(w, p);
 }
 
 /* inside, small.ts:15 */
-static bool accept_inside(struct mill_worker *w, struct mill_packet *p)
+MILL_HOT bool accept_inside(struct mill_worker *w, struct mill_packet *p, struct mill_face face)
 {
-	return mill_enter(w, p, IF_INSIDE);
+	return mill_enter(w, p, face);
 }
 
 /* port outside, xdp:eth0, small.ts:14 */
-static bool classify_outside(struct mill_worker *w, struct mill_packet *p)
-{
-	if (!mill_read_ethernet(p, 0))
-		return mill_reject(w, p, IF_OUTSIDE, MILL_DROP_TRUNCATED_FRAME);
-	return accept_outside(w, p);
-}
 
 static void receive_outside(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
 	struct mill_packet *p;
+	struct mill_kept kept;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
+	const struct mill_face face = mill_face(w, IF_OUTSIDE);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
-		if (classify_outside(w, p))
+		if (accept_outside(w, p, face))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
-	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
-		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
-		else
-			mill_send(w, rx, p, path, false);
-	}
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL)
+		mill_send(w, &burst, p, path, false);
+	mill_burst_received(w, &burst, face);
 	mill_burst_end(&burst);
 }
 
 /* port inside, xdp:eth1, small.ts:15 */
-static bool classify_inside(struct mill_worker *w, struct mill_packet *p)
-{
-	if (!mill_read_ethernet(p, 0))
-		return mill_reject(w, p, IF_INSIDE, MILL_DROP_TRUNCATED_FRAME);
-	return accept_inside(w, p);
-}
 
 static void receive_inside(struct mill_worker *w, struct netmap_ring *rx)
 {
 	const struct mill_adjacency *path;
-	struct mill_burst burst;
-	struct mill_keys keys;
 	struct mill_packet *p;
+	struct mill_kept kept;
+	struct mill_burst burst = mill_burst_begin(w, rx, &kept);
+	const struct mill_face face = mill_face(w, IF_INSIDE);
 
-	mill_burst_begin(&burst, &keys, rx);
 	while ((p = mill_burst_next(&burst)) != NULL)
-		if (classify_inside(w, p))
+		if (accept_inside(w, p, face))
 			mill_burst_keep(w, &burst, p);
 	mill_burst_lookup(w, &burst);
-	while ((p = mill_burst_route(w, &burst, &path)) != NULL) {
-		if (mill_is_local(path))
-			mill_deliver_routed(w, p);
-		else
-			mill_send(w, rx, p, path, false);
-	}
+	while ((p = mill_burst_route(w, &burst, &path)) != NULL)
+		mill_send(w, &burst, p, path, false);
+	mill_burst_received(w, &burst, face);
 	mill_burst_end(&burst);
 }
 

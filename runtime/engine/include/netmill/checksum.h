@@ -3,24 +3,26 @@
 #include <stdbool.h>
 #include "netmill/bytes.h"
 
-/* One's complement sum of 32-bit words, folded: 0xffff for a correct header, RFC 1071 §1. Byte order does not
- * matter for that question (§2 (B)). `bytes` is a multiple of four, at least 20. */
+/* One's complement sum of 64-bit words, folded: 0xffff for a correct header, RFC 1071 §1. Neither byte order nor the
+ * width of the words matters for that question (§2 (B), (C)). A number added to itself with its halves exchanged has
+ * the sum of both in the upper half, the carry included. `bytes` is a multiple of four, at least 20. */
 static inline bool mill_ipv4_checksum_ok(const uint8_t *header, uint32_t bytes)
 {
-	uint64_t first, second, sum;
+	uint64_t sum, second;
 	uint32_t word;
-	memcpy(&first, header, sizeof(first));
+	memcpy(&sum, header, sizeof(sum));
 	memcpy(&second, header + 8, sizeof(second));
-	memcpy(&word, header + 16, sizeof(word));
-	sum = (first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) + word;
-	for (uint32_t at = 20; at < bytes; at += 4) {
+	sum += second;
+	sum += sum < second;
+	for (uint32_t at = 16; at < bytes; at += 4) {
 		memcpy(&word, header + at, sizeof(word));
 		sum += word;
+		sum += sum < word;
 	}
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16) == 0xffff;
+	sum += sum << 32 | sum >> 32;
+	word = (uint32_t)(sum >> 32);
+	word += word << 16 | word >> 16;
+	return word >> 16 == 0xffff;
 }
 
 /* Another DSCP, ECN as it was. The first word changes: RFC 1624 [Eqn. 3], HC' = ~(~HC + ~m + m'). */
@@ -42,10 +44,14 @@ static inline void mill_ipv6_set_dscp(uint8_t *header, uint8_t dscp)
 }
 
 /* TTL less one. The word of TTL and protocol falls by 0x0100, so the checksum rises by as much: RFC 1624 [Eqn. 3].
- * A sum of 0xffff becomes 0, as it does in the kernel, so that both emit the same bytes. */
+ * It is added as the bytes lie in memory (RFC 1071 §2 (B)). A sum of 0xffff becomes 0, as it does in the kernel, so
+ * that both emit the same bytes. */
 static inline void mill_ipv4_lower_ttl(uint8_t *header)
 {
-	uint32_t sum = mill_load16(header + 10) + 0x0100u;
+	uint16_t stored;
+	memcpy(&stored, header + 10, sizeof(stored));
+	const uint32_t sum = stored + 1u;
+	stored = (uint16_t)(sum + (sum >= 0xffff));
+	memcpy(header + 10, &stored, sizeof(stored));
 	header[8]--;
-	mill_store16(header + 10, (uint16_t)(sum + (sum >= 0xffff)));
 }

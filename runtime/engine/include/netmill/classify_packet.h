@@ -29,17 +29,17 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 	return key;
 }
 
-/* Asks a list about those packets of a burst that are its to judge; `reads`: it tests transport headers. */
-MILL_CLASSIFY_INLINE void mill_ask_burst(const struct mill_classifier *c, struct mill_burst *burst, bool ipv6,
-                                         bool reads, bool (*asks)(const struct mill_packet *),
+/* Asks a list about those packets of a burst, up to `end`, that are its to judge; `reads`: it tests transport headers. */
+MILL_CLASSIFY_INLINE void mill_ask_burst(const struct mill_classifier *c, struct mill_kept *kept,
+                                         const struct mill_packet *end, bool ipv6, bool reads,
+                                         bool (*asks)(const struct mill_packet *),
                                          const struct mill_judge *judge, mill_residual residual)
 {
 	struct mill_packet *asking[MILL_BURST];
 	struct mill_key key[MILL_BURST];
 	uint32_t entry[MILL_BURST], n = 0;
 
-	for (uint32_t i = 0; i < burst->entered; i++) {
-		struct mill_packet *p = &burst->packet[i];
+	for (struct mill_packet *p = kept->packet; p != end; p++) {
 		if (p->family != (ipv6 ? 6 : 4) || !asks(p))
 			continue;
 		if (reads)
@@ -56,7 +56,7 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 
 /*
  * MILL_CLASSIFIER defines NAME_find(w, p): the first entry of the list NAME that takes the packet, or MILL_CLASSIFY_NONE.
- * MILL_BURST_CLASSIFIER defines NAME_ask(w, burst), which leaves that in each packet that `asks` is true of. Both twice:
+ * MILL_BURST_CLASSIFIER defines NAME_ask(w, kept, end), which leaves that in each packet that `asks` is true of. Both twice:
  * for processors that have the vectors, and for others.
  */
 #ifdef MILL_CLASSIFY_VECTOR
@@ -78,22 +78,25 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 	}
 
 #define MILL_BURST_CLASSIFIER(name, ipv6, reads, asks, residual)                                             \
-	static __attribute__((noinline)) MILL_CLASSIFY_TARGET void name##_vector(struct mill_burst *burst)   \
+	static __attribute__((noinline))                                                                     \
+	MILL_CLASSIFY_TARGET void name##_vector(struct mill_kept *kept, const struct mill_packet *end)       \
 	{                                                                                                    \
-		mill_ask_burst(&name, burst, ipv6, reads, asks, &mill_vector, residual);                     \
+		mill_ask_burst(&name, kept, end, ipv6, reads, asks, &mill_vector, residual);                 \
 	}                                                                                                    \
-	static __attribute__((noinline)) void name##_plain(struct mill_burst *burst)                         \
+	static __attribute__((noinline)) void name##_plain(struct mill_kept *kept,                           \
+	                                                   const struct mill_packet *end)                    \
 	{                                                                                                    \
-		mill_ask_burst(&name, burst, ipv6, reads, asks, &mill_plain, residual);                      \
+		mill_ask_burst(&name, kept, end, ipv6, reads, asks, &mill_plain, residual);                  \
 	}                                                                                                    \
-	static inline void name##_ask(const struct mill_worker *w, struct mill_burst *burst)                 \
+	static inline void name##_ask(const struct mill_worker *w, struct mill_kept *kept,                   \
+	                              const struct mill_packet *end)                                         \
 	{                                                                                                    \
 		if (!w->acl_enabled)                                                                         \
 			return;                                                                              \
 		if ((w->fib->vector & MILL_VECTOR_BYTES) != 0)                                               \
-			name##_vector(burst);                                                                \
+			name##_vector(kept, end);                                                            \
 		else                                                                                         \
-			name##_plain(burst);                                                                 \
+			name##_plain(kept, end);                                                             \
 	}
 #else
 #define MILL_CLASSIFIER(name, ipv6, residual)                                                                \
@@ -105,9 +108,10 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 	}
 
 #define MILL_BURST_CLASSIFIER(name, ipv6, reads, asks, residual)                                             \
-	static void name##_ask(const struct mill_worker *w, struct mill_burst *burst)                        \
+	static void name##_ask(const struct mill_worker *w, struct mill_kept *kept,                          \
+	                       const struct mill_packet *end)                                                \
 	{                                                                                                    \
 		if (w->acl_enabled)                                                                          \
-			mill_ask_burst(&name, burst, ipv6, reads, asks, &mill_plain, residual);              \
+			mill_ask_burst(&name, kept, end, ipv6, reads, asks, &mill_plain, residual);          \
 	}
 #endif

@@ -165,29 +165,39 @@ MILL_COLD const struct mill_adjacency *mill_fib_select_other(const struct mill_f
 	return first;
 }
 
-/* Never NULL. Group 0 gives an adjacency of kind MILL_ADJ_NONE. `flow_hash` is used only where there is more than
- * one path; all its low 16 bits must be well mixed. Several paths: one whose port is up, if there is one. */
-MILL_HOT const struct mill_adjacency *mill_fib_select(const struct mill_fib *fib, uint32_t group,
-                                                      uint32_t flow_hash)
+/* What a group says: one adjacency's id, or how many buckets less one (upper half) and the first of them. */
+static inline uint64_t mill_fib_group(const struct mill_fib *fib, uint32_t group)
 {
-	const uint64_t word =
-	    __atomic_load_n(MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET) + group, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET) + group, __ATOMIC_ACQUIRE);
+}
+
+/* True: the group has more than one path, and a flow hash picks one. */
+static inline bool mill_fib_has_legs(uint64_t word)
+{
+	return mill_unlikely(word >> 32 != 0);
+}
+
+/* One of several paths: one whose port is up, if there is one. All low 16 bits of `flow_hash` must be well mixed. */
+static inline const struct mill_adjacency *mill_fib_leg(const struct mill_fib *fib, uint64_t word,
+                                                        uint32_t flow_hash)
+{
 	const uint32_t mask = (uint32_t)(word >> 32);
-	if (mask == 0)
-		return mill_fib_adjacency(fib, (uint32_t)word);
 	const uint32_t *bucket = MILL_FIB_AT(fib, uint32_t, MILL_FIB_BUCKET_OFFSET) + (uint32_t)word;
 	const uint32_t id = __atomic_load_n(&bucket[flow_hash & mask], __ATOMIC_ACQUIRE);
 	const struct mill_adjacency *adjacency = mill_fib_adjacency(fib, id);
-	if (__builtin_expect(mill_fib_leg_dead(fib, adjacency), 0))
+	if (mill_unlikely(mill_fib_leg_dead(fib, adjacency)))
 		return mill_fib_select_other(fib, bucket, mask, flow_hash, adjacency);
 	return adjacency;
 }
 
-/* True when mill_fib_select looks at the flow hash: elsewhere it need not be computed. */
-static inline bool mill_fib_wants_hash(const struct mill_fib *fib, uint32_t group)
+/* Never NULL. Group 0 gives an adjacency of kind MILL_ADJ_NONE. */
+MILL_HOT const struct mill_adjacency *mill_fib_select(const struct mill_fib *fib, uint32_t group,
+                                                      uint32_t flow_hash)
 {
-	return __atomic_load_n(MILL_FIB_AT(fib, uint64_t, MILL_FIB_GROUP_OFFSET) + group, __ATOMIC_RELAXED) >>
-	       32;
+	const uint64_t word = mill_fib_group(fib, group);
+	if (mill_fib_has_legs(word))
+		return mill_fib_leg(fib, word, flow_hash);
+	return mill_fib_adjacency(fib, (uint32_t)word);
 }
 
 /* The use counters of a worker, by group: the one thing that readers write, each its own part (shm/fib_use.h). */

@@ -30,12 +30,17 @@ static inline uint32_t mill_fib_wide4(const struct mill_fib *fib, uint32_t dst)
 	                       __ATOMIC_RELAXED);
 }
 
-/* Addresses that no prefix has go by the default route. A loop of its own, and only where there is one: a choice inside
- * another loop is a branch that addresses at random make hard to foresee. */
+/* Addresses that no prefix has go by the default route. No branch: addresses at random make it hard to foresee. */
+MILL_HOT uint32_t mill_fib_or(uint32_t group, uint32_t fallback)
+{
+	return __builtin_expect_with_probability(group == 0, 1, 0.5) ? fallback : group;
+}
+
+/* The same for a whole batch, where it would stand in the way of a loop. */
 static inline void mill_fib_fall_back(uint32_t *group, unsigned n, uint32_t fallback)
 {
 	for (unsigned i = 0; fallback != 0 && i < n; i++)
-		group[i] |= fallback & -(uint32_t)(group[i] == 0);
+		group[i] = mill_fib_or(group[i], fallback);
 }
 
 static inline void mill_fib_batch4_near(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
@@ -43,15 +48,16 @@ static inline void mill_fib_batch4_near(const struct mill_fib *fib, const uint32
 {
 	const uint8_t *near = MILL_FIB_AT(fib, uint8_t, MILL_FIB_NEAR4_OFFSET);
 	const uint32_t fallback = __atomic_load_n(&fib->default4, __ATOMIC_RELAXED);
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(near + (dst[i] >> 8));
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t found = __atomic_load_n(near + (dst[i] >> 8), __ATOMIC_ACQUIRE);
 		if (__builtin_expect(found == MILL_FIB_FAR, 0))
 			found = wide ? mill_fib_wide4(fib, dst[i]) : mill_fib_narrow4(fib, dst[i]);
-		group[i] = found;
+		group[i] = mill_fib_or(found, fallback);
 	}
-	mill_fib_fall_back(group, n, fallback);
 }
 
 static inline void mill_fib_batch4_wide(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
@@ -61,8 +67,7 @@ static inline void mill_fib_batch4_wide(const struct mill_fib *fib, const uint32
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(MILL_FIB_AT(fib, uint32_t, MILL_FIB_ROOT4_OFFSET) + (dst[i] >> 8));
 	for (unsigned i = 0; i < n; i++)
-		group[i] = mill_fib_wide4(fib, dst[i]);
-	mill_fib_fall_back(group, n, fallback);
+		group[i] = mill_fib_or(mill_fib_wide4(fib, dst[i]), fallback);
 }
 
 static inline void mill_fib_batch4(const struct mill_fib *fib, const uint32_t *dst, uint32_t *group,
@@ -72,8 +77,7 @@ static inline void mill_fib_batch4(const struct mill_fib *fib, const uint32_t *d
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(MILL_FIB_AT(fib, uint16_t, MILL_FIB_NARROW_ROOT4_OFFSET) + (dst[i] >> 8));
 	for (unsigned i = 0; i < n; i++)
-		group[i] = mill_fib_narrow4(fib, dst[i]);
-	mill_fib_fall_back(group, n, fallback);
+		group[i] = mill_fib_or(mill_fib_narrow4(fib, dst[i]), fallback);
 }
 
 /* `dst` in host order → group of the longest matching prefix, 0 for no route. Any n. */

@@ -35,7 +35,10 @@ struct mill_iface {
 	/* What the router speaks from there, network order; all zero: none. Changed so rarely that whoever reads one
 	 * half changed sends one message from a wrong address. */
 	uint8_t address4[4], address6[16];
+	uint8_t reserved2[8];
 };
+
+_Static_assert(sizeof(struct mill_iface) == 64, "the place of an interface is found by a shift");
 
 struct mill_bindings {
 	const uint16_t *iface;   /* local interface → interface slot */

@@ -9,5 +9,8 @@
 /* On the way of a packet that is simply forwarded: a part of every loop. */
 #define MILL_HOT static inline __attribute__((always_inline))
 
+#define mill_likely(x)   __builtin_expect(!!(x), 1)
+#define mill_unlikely(x) __builtin_expect(!!(x), 0)
+
 /* Beside it: refused, punted, deferred, answered. */
 #define MILL_COLD static __attribute__((noinline, cold, unused))

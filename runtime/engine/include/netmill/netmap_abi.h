@@ -147,10 +147,16 @@ static inline void mill_slot_set_offset(const struct netmap_ring *ring, struct n
 	slot->ptr = (slot->ptr & ~ring->offset_mask) | (offset & ring->offset_mask);
 }
 
-/* Rings of one memory region exchange buffers. */
+/* Buffer 0 of the memory region that the ring's buffers are of. */
+static inline const uint8_t *mill_ring_memory(const struct netmap_ring *ring)
+{
+	return (const uint8_t *)ring + ring->buf_ofs;
+}
+
+/* Rings of one memory region exchange buffers, if frames may begin at the same places in both. */
 static inline bool mill_same_memory(const struct netmap_ring *a, const struct netmap_ring *b)
 {
-	return (const uint8_t *)a + a->buf_ofs == (const uint8_t *)b + b->buf_ofs;
+	return mill_ring_memory(a) == mill_ring_memory(b) && a->offset_mask == b->offset_mask;
 }
 
 /* Zero copy: the packet of `from` moves to `to`, which gives its free buffer in exchange. */

@@ -12,10 +12,11 @@
 #include "netmill/fib.h"
 #include "netmill/forwarder.h"
 
-#define MILL_NO_GATEWAY    0xffffu
-#define MILL_OR_DROP       0x8000u /* beside a gateway's number: while none answers, its packets are dropped */
-#define MILL_NO_MARK       0xffu
-#define MILL_PREFETCH_SPAN 6u /* frames ahead: about the memory latency over the work on one packet */
+_Static_assert(MILL_BURST <= 64, "a bit for each packet of a burst");
+
+#define MILL_NO_GATEWAY 0xffffu
+#define MILL_OR_DROP    0x8000u /* beside a gateway's number: while none answers, its packets are dropped */
+#define MILL_NO_MARK    0xffu
 
 /* Whether there must be a way back to a packet's source: by the interface where it came in, or by any. */
 enum mill_urpf { MILL_URPF_OFF, MILL_URPF_STRICT, MILL_URPF_LOOSE };
@@ -32,41 +33,45 @@ struct mill_address6 {
 	uint64_t high, low; /* host order */
 };
 
+/* The first cache line is what every packet needs twice, when it comes and when it goes. Numbers that are the same for all
+ * plain packets stand side by side, as the compiler writes neighbours by one store. */
 struct mill_packet {
 	uint8_t *frame;
 	uint8_t *l3; /* network header */
 	struct netmap_slot *slot;
-	uint64_t tags; /* MILL_TAGS: those that the port's interfaces are told by */
-	struct mill_address6 src6, dst6;
-	uint32_t src4, dst4; /* host order */
 	uint32_t len;        /* of the frame as received */
 	uint32_t ip_len;     /* of the IP packet as its header says */
 	uint32_t group;      /* path group that it goes by */
 	uint32_t entry;      /* what a long list has found for it */
 	uint16_t iface;      /* interface slot */
 	uint16_t local;      /* interface number in the policy */
+	uint16_t vlan;       /* id of the innermost tag, 0 untagged */
+	uint16_t ethertype;  /* not of plain packets on ports without VLANs */
 	uint16_t gateway;    /* of the ACL: a local number, perhaps with MILL_OR_DROP, or MILL_NO_GATEWAY */
-	uint16_t vlan;       /* id of the innermost of them, 0 untagged */
-	uint16_t ethertype;
-	uint16_t sport, dport;
-	uint16_t l4_offset; /* from l3 */
-	uint8_t family;     /* 4 or 6 */
-	uint8_t mark;       /* DSCP that it leaves with, or MILL_NO_MARK */
-	uint8_t proto;      /* IPv6: only after mill_read_l4 */
-	uint8_t l4;         /* enum mill_l4 */
-	uint8_t tcp_flags, icmp_type, icmp_code;
+	uint16_t l4_offset;  /* from l3 */
+	uint8_t family;      /* 4 or 6 */
+	uint8_t l4;          /* enum mill_l4 */
+	uint8_t mark;        /* DSCP that it leaves with, or MILL_NO_MARK */
 	bool fragment;       /* IPv6: only after mill_read_l4 */
 	bool later_fragment; /* not the first */
 	bool options;        /* IPv4 options or an IPv6 hop-by-hop header */
 	bool to_host;        /* multicast, broadcast or link-local destination: never forwarded */
 	bool link_group;     /* came in a broadcast or multicast frame */
+	bool doubtful;       /* not plain (netmill/enter.h): perhaps not to be forwarded */
+	uint8_t proto;       /* IPv6: only after mill_read_l4 */
+
+	uint32_t src4, dst4; /* host order */
+	struct mill_address6 src6, dst6;
+	uint64_t tags; /* MILL_TAGS, where a port has several interfaces, which are told by them */
+	uint16_t sport, dport;
+	uint8_t tcp_flags, icmp_type, icmp_code;
 #ifdef MILL_SETS
 	const struct mill_worker *worker; /* who shows the sets */
 #endif
 #ifdef MILL_URPF
 	uint8_t urpf; /* enum mill_urpf, of the interface that it came in by */
 #endif
-};
+} __attribute__((aligned(64)));
 
 #ifdef MILL_URPF
 /* The last answer of netmill/urpf.h: the sources of a burst are mostly behind one group. */
@@ -77,69 +82,81 @@ struct mill_way_back {
 };
 #endif
 
-/* What a burst asks the FIB, and is answered. By itself: what a lookup gets to see, the compiler cannot keep in registers. */
-struct mill_keys {
+/* What is kept of a burst, packet by packet. */
+struct mill_kept {
 	uint32_t dst4[MILL_BURST], group4[MILL_BURST];
 	uint32_t src4[MILL_BURST], from4[MILL_BURST]; /* from4: path groups back to the sources */
 	uint8_t dst6[MILL_BURST][16];
 	uint32_t group6[MILL_BURST];
+	const struct mill_adjacency *path4[MILL_BURST], *path6[MILL_BURST]; /* NULL: several, by flow */
 #ifdef MILL_URPF
 	uint8_t src6[MILL_BURST][16];
 	uint32_t from6[MILL_BURST];
 #endif
+	uint8_t *frame[MILL_BURST];                /* of all that were taken */
+	struct mill_packet packet[MILL_BURST + 1]; /* one more to write the next into */
 };
 
+/* How far a burst has come. Its address never leaves the functions that are inlined into `receive`, so that it lives in
+ * registers; what may not is in struct mill_kept. */
 struct mill_burst {
 	struct netmap_ring *rx;
-	struct mill_keys *keys;
-	uint32_t at, left;        /* next slot, and how many are still to take */
-	uint32_t entered, judged; /* where rules judge all of them at once */
-	uint32_t kept, routed;
-	uint32_t foreign4; /* path group known to lead away from the router */
-	uint32_t n4, n6;   /* of either family: kept, then routed */
+	const uint8_t *memory; /* of its buffers */
+	struct mill_kept *kept;
+	struct netmap_slot *slot, *last;      /* the next to take, and the ring's last */
+	uint32_t n, taken;                    /* packets of the burst */
+	uint32_t n4, n6;                      /* of either family: kept, then routed */
+	uint64_t bytes;                       /* of those taken */
+	struct mill_packet *end;              /* of the kept ones */
+	struct mill_packet *entered, *judged; /* where rules judge all of them at once */
+	struct mill_packet *routed;
+	struct mill_counter *use; /* this worker's, by path group */
+	uint64_t own4;            /* bit i: the source of from4[i] is an address of the router */
 #ifdef MILL_URPF
 	uint32_t m6; /* sources that are asked for, then those that have been answered */
 	struct mill_way_back way_back;
 #endif
-	struct mill_packet packet[MILL_BURST + 1]; /* the kept ones; one more to write the next into */
 };
 
-static inline void mill_prefetch_slot(const struct netmap_ring *rx, uint32_t index)
+static inline struct netmap_slot *mill_burst_next_slot(const struct mill_burst *burst,
+                                                       struct netmap_slot *slot)
 {
-	if (index >= rx->num_slots)
-		index -= rx->num_slots;
-	__builtin_prefetch(mill_ring_buffer(rx, &rx->slot[index]), 1);
+	return slot == burst->last ? burst->rx->slot : slot + 1;
 }
 
-static inline void mill_burst_begin(struct mill_burst *burst, struct mill_keys *keys, struct netmap_ring *rx)
+/* All frames are asked for at once: who waits for the first has the others when it comes. */
+MILL_HOT struct mill_burst mill_burst_begin(struct mill_worker *w, struct netmap_ring *rx,
+                                            struct mill_kept *kept)
 {
-	uint32_t waiting = mill_ring_space(rx);
-	burst->rx = rx;
-	burst->keys = keys;
-	burst->at = rx->cur;
-	burst->left = waiting < MILL_BURST ? waiting : MILL_BURST;
-	burst->kept = burst->n4 = burst->n6 = 0;
-#ifdef MILL_URPF
-	burst->m6 = 0;
-	burst->way_back.group = 0;
-#endif
-	for (uint32_t i = 0; i < MILL_PREFETCH_SPAN && i < burst->left; i++)
-		mill_prefetch_slot(rx, burst->at + i);
+	const uint32_t waiting = mill_ring_space(rx);
+	struct mill_burst burst = {.rx = rx,
+	                           .memory = mill_ring_memory(rx),
+	                           .kept = kept,
+	                           .slot = &rx->slot[rx->cur],
+	                           .last = &rx->slot[rx->num_slots - 1],
+	                           .n = waiting < MILL_BURST ? waiting : MILL_BURST,
+	                           .end = kept->packet,
+	                           .use = mill_fib_use(w->fib, w->number)};
+	struct netmap_slot *slot = burst.slot;
+	for (uint32_t i = 0; i < burst.n; i++) {
+		kept->frame[i] = mill_ring_buffer(rx, slot);
+		__builtin_prefetch(kept->frame[i], 1);
+		slot = mill_burst_next_slot(&burst, slot);
+	}
+	return burst;
 }
 
 /* The next packet of the burst, or NULL. */
-static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
+MILL_HOT struct mill_packet *mill_burst_next(struct mill_burst *burst)
 {
-	struct mill_packet *p = &burst->packet[burst->kept];
-	if (burst->left == 0)
+	struct mill_packet *p = burst->end;
+	if (burst->taken == burst->n)
 		return NULL;
-	if (burst->left > MILL_PREFETCH_SPAN)
-		mill_prefetch_slot(burst->rx, burst->at + MILL_PREFETCH_SPAN);
-	p->slot = &burst->rx->slot[burst->at];
-	p->frame = mill_ring_buffer(burst->rx, p->slot);
+	p->slot = burst->slot;
+	p->frame = burst->kept->frame[burst->taken++];
 	p->len = p->slot->len;
-	burst->at = mill_ring_next(burst->rx, burst->at);
-	burst->left--;
+	burst->bytes += p->len;
+	burst->slot = mill_burst_next_slot(burst, burst->slot);
 	return p;
 }
 
@@ -164,28 +181,10 @@ static inline struct mill_packet *mill_burst_next(struct mill_burst *burst)
 #define MILL_LOOKUP6 mill_fib_lookup6
 #endif
 
-static inline void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
-{
-	struct mill_keys *keys = burst->keys;
-	if (burst->n4 != 0) {
-		MILL_LOOKUP4(w->fib, keys->dst4, keys->group4, burst->n4);
-		MILL_LOOKUP4(w->fib, keys->src4, keys->from4, burst->n4);
-	}
-	if (burst->n6 != 0)
-		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])keys->dst6, keys->group6, burst->n6);
-#ifdef MILL_URPF
-	if (burst->m6 != 0)
-		MILL_LOOKUP6(w->fib, (const uint8_t(*)[16])keys->src6, keys->from6, burst->m6);
-	burst->m6 = 0;
-#endif
-	burst->n4 = burst->n6 = burst->routed = 0;
-	burst->foreign4 = 0;
-}
-
 /* Every slot taken holds a free buffer again: its own, or the one that sending gave in exchange. */
-static inline void mill_burst_end(struct mill_burst *burst)
+MILL_HOT void mill_burst_end(struct mill_burst *burst)
 {
-	burst->rx->head = burst->rx->cur = burst->at;
+	burst->rx->head = burst->rx->cur = (uint32_t)(burst->slot - burst->rx->slot);
 }
 
 static inline void mill_count(struct mill_counter *counter, uint32_t bytes)

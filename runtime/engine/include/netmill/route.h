@@ -10,30 +10,65 @@
 MILL_HOT const struct mill_adjacency *mill_path(const struct mill_worker *w, struct mill_packet *p,
                                                 uint32_t group)
 {
+	const uint64_t word = mill_fib_group(w->fib, group);
 	p->group = group;
-	return mill_fib_select(w->fib, group, mill_fib_wants_hash(w->fib, group) ? mill_flow_hash(p) : 0);
+	if (mill_fib_has_legs(word))
+		return mill_fib_leg(w->fib, word, mill_flow_hash(p));
+	return mill_fib_adjacency(w->fib, (uint32_t)word);
+}
+
+/* Paths of groups that have one. Each is three loads that wait for one another: here those of many packets overlap. */
+static inline void mill_burst_paths(const struct mill_fib *fib, const uint32_t *group,
+                                    const struct mill_adjacency **path, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const uint64_t word = mill_fib_group(fib, group[i]);
+		path[i] = mill_fib_has_legs(word) ? NULL : mill_fib_adjacency(fib, (uint32_t)word);
+		__builtin_prefetch(path[i]);
+	}
 }
 
 /* RFC 1812 §5.3.8, of which the kernel asks this much without reverse path filtering: a packet from one of the
- * router's own addresses did not come from there. Most packets of a burst come by the same group: asked once. */
-MILL_HOT bool mill_from_myself4(const struct mill_worker *w, struct mill_burst *burst, uint32_t group)
+ * router's own addresses did not come from there. */
+static inline uint64_t mill_burst_own4(const struct mill_fib *fib, const uint32_t *from, uint32_t n)
 {
-	if (group == burst->foreign4)
-		return false;
-	if (mill_fib_select(w->fib, group, 0)->kind == MILL_ADJ_LOCAL)
-		return true;
-	burst->foreign4 = group;
-	return false;
+	uint64_t own = 0;
+	for (uint32_t i = 0; i < n; i++)
+		own |= (uint64_t)(mill_fib_select(fib, from[i], 0)->kind == MILL_ADJ_LOCAL) << i;
+	return own;
 }
 
-/* False: dropped for its source. */
-MILL_HOT bool mill_credible4(struct mill_worker *w, struct mill_burst *burst, const struct mill_packet *p,
-                             uint32_t from)
+MILL_HOT void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
 {
-	if (mill_from_myself4(w, burst, from))
+	const struct mill_fib *fib = w->fib;
+	struct mill_kept *kept = burst->kept;
+	if (burst->n4 != 0) {
+		MILL_LOOKUP4(fib, kept->dst4, kept->group4, burst->n4);
+		MILL_LOOKUP4(fib, kept->src4, kept->from4, burst->n4);
+		mill_burst_paths(fib, kept->group4, kept->path4, burst->n4);
+		burst->own4 = mill_burst_own4(fib, kept->from4, burst->n4);
+	}
+	if (burst->n6 != 0) {
+		MILL_LOOKUP6(fib, (const uint8_t(*)[16])kept->dst6, kept->group6, burst->n6);
+		mill_burst_paths(fib, kept->group6, kept->path6, burst->n6);
+	}
+#ifdef MILL_URPF
+	if (burst->m6 != 0)
+		MILL_LOOKUP6(fib, (const uint8_t(*)[16])kept->src6, kept->from6, burst->m6);
+	burst->m6 = 0;
+#endif
+	burst->n4 = burst->n6 = 0;
+	burst->routed = kept->packet;
+}
+
+/* The i-th of IPv4. False: dropped for its source. */
+MILL_HOT bool mill_credible4(struct mill_worker *w, struct mill_burst *burst, const struct mill_packet *p,
+                             uint32_t i)
+{
+	if (mill_unlikely(burst->own4 >> i & 1))
 		return mill_drop(w, p, MILL_DROP_MARTIAN_SOURCE);
 #ifdef MILL_URPF
-	return !mill_needs_way_back(p) || mill_has_way_back(w, &burst->way_back, from, p);
+	return !mill_needs_way_back(p) || mill_has_way_back(w, &burst->way_back, burst->kept->from4[i], p);
 #else
 	return true;
 #endif
@@ -44,7 +79,7 @@ static inline bool mill_credible6(struct mill_worker *w, struct mill_burst *burs
 {
 #ifdef MILL_URPF
 	return !mill_needs_way_back(p) ||
-	       mill_has_way_back(w, &burst->way_back, burst->keys->from6[burst->m6++], p);
+	       mill_has_way_back(w, &burst->way_back, burst->kept->from6[burst->m6++], p);
 #else
 	(void)w, (void)burst, (void)p;
 	return true;
@@ -55,29 +90,27 @@ static inline bool mill_credible6(struct mill_worker *w, struct mill_burst *burs
 MILL_HOT struct mill_packet *mill_burst_route(struct mill_worker *w, struct mill_burst *burst,
                                               const struct mill_adjacency **path)
 {
-	while (burst->routed != burst->kept) {
-		struct mill_packet *p = &burst->packet[burst->routed++];
-		uint32_t group;
-		if (p->family == 6) {
-			group = burst->keys->group6[burst->n6++];
-			if (!mill_credible6(w, burst, p))
+	const struct mill_kept *kept = burst->kept;
+	while (burst->routed != burst->end) {
+		struct mill_packet *p = burst->routed++;
+		if (p->family == 4) {
+			const uint32_t i = burst->n4++;
+			p->group = kept->group4[i];
+			*path = kept->path4[i];
+			if (!mill_credible4(w, burst, p, i))
 				continue;
 		} else {
-			const uint32_t at = burst->n4++;
-			group = burst->keys->group4[at];
-			if (!mill_credible4(w, burst, p, burst->keys->from4[at]))
+			const uint32_t i = burst->n6++;
+			p->group = kept->group6[i];
+			*path = kept->path6[i];
+			if (!mill_credible6(w, burst, p))
 				continue;
 		}
-		*path = mill_path(w, p, group);
+		if (mill_unlikely(*path == NULL))
+			*path = mill_path(w, p, p->group);
 		return p;
 	}
 	return NULL;
-}
-
-/* The packet goes by its path group, to whatever end. */
-static inline void mill_use(const struct mill_worker *w, const struct mill_packet *p)
-{
-	mill_count(mill_fib_use(w->fib, w->number) + p->group, p->len);
 }
 
 /* Chosen for packets that are dealt with: their rule wants them dropped while no gateway answers. */
@@ -153,7 +186,7 @@ MILL_COLD void mill_no_way(struct mill_worker *w, struct mill_packet *p, const s
 }
 
 /* Whatever the kernel must see or nobody may forward; false: the packet is dealt with. */
-MILL_HOT bool mill_may_forward(struct mill_worker *w, struct mill_packet *p, bool diverted)
+static inline bool mill_may_forward(struct mill_worker *w, struct mill_packet *p, bool diverted)
 {
 	if (p->link_group) /* RFC 1812 §5.3.4: what came by link broadcast is not forwarded */
 		return mill_drop(w, p, MILL_DROP_OTHER_MAC);
@@ -176,26 +209,52 @@ static inline bool mill_leaves(const struct mill_adjacency *path)
 	       path->kind == MILL_ADJ_GLEAN;
 }
 
-MILL_HOT void mill_go(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                      const struct mill_adjacency *path, bool diverted)
+/* An address of the router, or a broadcast of one of its networks. */
+static inline bool mill_is_local(const struct mill_adjacency *path)
 {
-	if (!mill_may_forward(w, p, diverted))
+	return path->kind == MILL_ADJ_LOCAL || path->kind == MILL_ADJ_BROADCAST;
+}
+
+/* Whatever packet and path. */
+MILL_COLD void mill_go_any(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+                           const struct mill_adjacency *path, bool diverted)
+{
+	if (mill_is_local(path))
+		mill_deliver(w, p);
+	else if (p->doubtful && !mill_may_forward(w, p, diverted))
 		return;
-	if (!mill_leaves(path))
+	else if (!mill_leaves(path))
 		mill_no_way(w, p, path);
 	else if (p->ip_len > w->ifaces[path->iface].mtu)
 		mill_too_big(w, p, path, diverted);
 	else if (path->kind == MILL_ADJ_FORWARD)
-		mill_transmit(w, rx, p, path);
+		mill_transmit(w, rx, mill_ring_memory(rx), p, path);
 	else
 		mill_defer(w, p, path);
 }
 
-MILL_HOT void mill_send(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
+MILL_HOT void mill_go(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p,
+                      const struct mill_adjacency *path, bool diverted)
+{
+	if (mill_likely(path->kind == MILL_ADJ_FORWARD && !p->doubtful &&
+	                p->ip_len <= w->ifaces[path->iface].mtu))
+		mill_transmit(w, burst->rx, burst->memory, p, path);
+	else
+		mill_go_any(w, burst->rx, p, path, diverted);
+}
+
+/* The packet goes by its path group, to whatever end. */
+MILL_HOT void mill_use(const struct mill_burst *burst, const struct mill_packet *p)
+{
+	mill_count(burst->use + p->group, p->len);
+}
+
+/* By the path of the FIB, or by another (`diverted`). */
+MILL_HOT void mill_send(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p,
                         const struct mill_adjacency *path, bool diverted)
 {
-	mill_use(w, p);
-	mill_go(w, rx, p, path, diverted);
+	mill_use(burst, p);
+	mill_go(w, burst, p, path, diverted);
 }
 
 /* What an `out` ACL says. What one has judged is never given to the kernel to forward, which would ask no ACL. */
@@ -207,40 +266,34 @@ static inline enum mill_leave mill_judged(bool passes)
 }
 
 /* Like mill_forward, where interfaces have `out` ACLs; `judge` is told the interface slot. */
-static inline void mill_forward_judged(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                                       const struct mill_adjacency *path, const struct mill_adjacency *chosen,
-                                       enum mill_leave (*judge)(struct mill_worker *, struct mill_packet *,
-                                                                uint16_t iface))
+MILL_HOT void mill_forward_judged(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p,
+                                  const struct mill_adjacency *path, const struct mill_adjacency *chosen,
+                                  enum mill_leave (*judge)(struct mill_worker *, struct mill_packet *,
+                                                           uint16_t iface))
 {
 	const struct mill_adjacency *way = chosen != NULL ? chosen : path;
 	enum mill_leave verdict = MILL_UNJUDGED;
 	if (chosen == &mill_nowhere)
 		return;
-	mill_use(w, p);
+	mill_use(burst, p);
 	if (mill_leaves(way))
 		verdict = judge(w, p, way->iface);
 	if (verdict != MILL_REFUSED)
-		mill_go(w, rx, p, way, chosen != NULL || verdict == MILL_PASSES);
+		mill_go(w, burst, p, way, chosen != NULL || verdict == MILL_PASSES);
 }
 
-/* An address of the router, or a broadcast of one of its networks. */
-static inline bool mill_is_local(const struct mill_adjacency *path)
+MILL_HOT void mill_deliver_routed(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p)
 {
-	return path->kind == MILL_ADJ_LOCAL || path->kind == MILL_ADJ_BROADCAST;
-}
-
-MILL_COLD void mill_deliver_routed(struct mill_worker *w, struct mill_packet *p)
-{
-	mill_use(w, p);
+	mill_use(burst, p);
 	mill_deliver(w, p);
 }
 
 /* By the path that a rule chose, if there is one; else by the FIB's. */
-static inline void mill_forward(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                                const struct mill_adjacency *path, const struct mill_adjacency *chosen)
+MILL_HOT void mill_forward(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p,
+                           const struct mill_adjacency *path, const struct mill_adjacency *chosen)
 {
 	if (chosen == NULL)
-		mill_send(w, rx, p, path, false);
+		mill_send(w, burst, p, path, false);
 	else if (chosen != &mill_nowhere)
-		mill_send(w, rx, p, chosen, true);
+		mill_send(w, burst, p, chosen, true);
 }

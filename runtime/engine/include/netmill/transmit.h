@@ -34,54 +34,68 @@ static inline void mill_lower_ttl(struct mill_packet *p)
 #ifdef MILL_MARKS
 	mill_write_mark(p);
 #endif
-	if (p->family == 4)
+	if (mill_likely(p->family == 4))
 		mill_ipv4_lower_ttl(p->l3);
 	else
 		p->l3[7]--;
 }
 
-/* True: the buffers were exchanged. Otherwise the frame must be copied: other memory, or no room for the header. */
-static inline bool mill_exchange(struct netmap_ring *rx, struct netmap_ring *tx, struct netmap_slot *to,
-                                 struct netmap_slot *from, int32_t offset)
+/* True: the buffers were exchanged; the frame begins `moved` bytes later than it did. Otherwise it must be copied: other
+ * memory, or no room for the header. */
+MILL_HOT bool mill_exchange(const struct netmap_ring *rx, const uint8_t *memory, struct netmap_ring *tx,
+                            struct netmap_slot *to, struct netmap_slot *from, int32_t moved)
 {
-	if (!mill_same_memory(rx, tx) || offset < 0 || ((uint64_t)offset & ~tx->offset_mask) != 0)
+	if (mill_unlikely(mill_ring_memory(tx) != memory || tx->offset_mask != rx->offset_mask))
 		return false;
+	if (mill_unlikely(moved != 0)) {
+		const int64_t offset = (int64_t)mill_slot_offset(rx, from) + moved;
+		if (offset < 0 || ((uint64_t)offset & ~rx->offset_mask) != 0)
+			return false;
+		mill_slot_set_offset(rx, from, (uint32_t)offset);
+	}
 	mill_slot_swap(to, from);
-	mill_slot_set_offset(tx, to, (uint32_t)offset);
 	return true;
 }
 
-MILL_HOT void mill_transmit(struct mill_worker *w, struct netmap_ring *rx, struct mill_packet *p,
-                            const struct mill_adjacency *adjacency)
+/* The frame as it will be sent, in a buffer of the TX ring. False: too long for it. */
+MILL_COLD bool mill_copy(struct netmap_ring *tx, struct netmap_slot *to, const struct mill_packet *p,
+                         const struct mill_adjacency *adjacency)
 {
-	const struct mill_iface *out = &w->ifaces[adjacency->iface];
+	const uint32_t header = adjacency->rewrite_len + 2u;
+	if (mill_slot_offset(tx, to) + header + p->ip_len > tx->nr_buf_size)
+		return false;
+	uint8_t *frame = mill_ring_buffer(tx, to);
+	memcpy(frame + header - 2, p->l3 - 2, p->ip_len + 2);
+	mill_write_link(frame, adjacency);
+	to->flags &= NS_BUF_CHANGED;
+	return true;
+}
+
+/* By an adjacency of kind FORWARD. `memory`: of the RX ring's buffers. */
+MILL_HOT void mill_transmit(struct mill_worker *w, struct netmap_ring *rx, const uint8_t *memory,
+                            struct mill_packet *p, const struct mill_adjacency *adjacency)
+{
 	struct netmap_ring *tx = w->tx[adjacency->port];
-	if (tx == NULL || !out->up) {
+	if (mill_unlikely(tx == NULL || !w->ifaces[adjacency->iface].up)) {
 		mill_drop(w, p, MILL_DROP_EGRESS_DOWN);
 		return;
 	}
-	if (tx->head == tx->tail) {
+	const uint32_t head = tx->head;
+	if (mill_unlikely(head == tx->tail)) {
 		mill_drop(w, p, MILL_DROP_TX_FULL);
 		return;
 	}
-	struct netmap_slot *to = &tx->slot[tx->head];
-	uint32_t header = adjacency->rewrite_len + 2u, len = header + p->ip_len;
-	int32_t offset =
-	    (int32_t)(mill_slot_offset(rx, p->slot) + (uint32_t)(p->l3 - p->frame)) - (int32_t)header;
+	struct netmap_slot *to = &tx->slot[head];
+	const uint32_t header = adjacency->rewrite_len + 2u, len = header + p->ip_len;
 	mill_lower_ttl(p);
-	if (mill_exchange(rx, tx, to, p->slot, offset)) {
+	if (mill_likely(mill_exchange(rx, memory, tx, to, p->slot, (int32_t)(p->l3 - p->frame - header)))) {
 		mill_write_link(p->l3 - header, adjacency);
-	} else if (mill_slot_offset(tx, to) + len <= tx->nr_buf_size) {
-		uint8_t *frame = mill_ring_buffer(tx, to);
-		memcpy(frame + header - 2, p->l3 - 2, p->ip_len + 2);
-		mill_write_link(frame, adjacency);
-		to->flags &= NS_BUF_CHANGED;
-	} else {
+	} else if (!mill_copy(tx, to, p, adjacency)) {
 		mill_drop(w, p, MILL_DROP_TOO_BIG);
 		return;
 	}
 	to->len = (uint16_t)len;
-	tx->head = tx->cur = mill_ring_next(tx, tx->head);
+	tx->head = tx->cur = mill_ring_next(tx, head);
 	w->tx_dirty |= 1ull << adjacency->port;
 	mill_count(&w->if_counters[adjacency->iface].tx, len);
 }
