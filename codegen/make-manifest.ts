@@ -3,6 +3,7 @@ import { formatAddress, formatPrefix } from '../dsl/address.js';
 import { formatGateways } from '../dsl/gateways.js';
 import type { LogicalInterface, Origin, PortConfig, Router } from '../dsl/model.js';
 import { busyPollOf } from './check/ports.js';
+import { type HardwareFlow, hardwareFlows } from './flows.js';
 import type { Ir, IrInterface, IrRule } from './ir.js';
 import { type Manifest, manifestVersion } from './manifest.js';
 import type { SetContents } from './sets/contents.js';
@@ -45,6 +46,8 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
       fallback: fallbackOf(router, port),
       offloadsOff: [...port.offloadsOff],
       busyPoll: busyPollOf(router, port),
+      ...(port.queues && { queues: [...port.queues] }),
+      ...(port.flows.length > 0 && { flows: hardwareFlows(port).map(flowEntry) }),
       origin: plain(port.origin),
     })),
     interfaces: router.interfaces.map((one, local) => interfaceEntry(router, one, local)),
@@ -76,6 +79,15 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
 
 function prefixCount(contents: SetContents | undefined): number {
   return contents === undefined ? 0 : countPrefixes(contents[4]) + countPrefixes(contents[6]);
+}
+
+function flowEntry(flow: HardwareFlow): NonNullable<Manifest['ports'][number]['flows']>[number] {
+  const { from, to, ...rest } = flow;
+  return {
+    ...rest,
+    ...(from && { from: formatPrefix(from) }),
+    ...(to && { to: formatPrefix(to) }),
+  };
 }
 
 /** Where it may be left out, no rule is lost by the kernel's forwarding, unless no kernel device carries the port. */

@@ -12,6 +12,18 @@ export const manifestVersion = 3;
 const origin = z.object({ file: z.string(), line: z.number().int(), column: z.number().int() });
 const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
 
+/** A filter of a device: what it does not say may be anything. */
+const flow = z.object({
+  queue: z.number().int(),
+  family: z.union([z.literal(4), z.literal(6)]),
+  protocol: z.number().int().optional(),
+  /** Prefixes. */
+  from: z.string().optional(),
+  to: z.string().optional(),
+  fromPort: z.number().int().optional(),
+  toPort: z.number().int().optional(),
+});
+
 const port = z.object({
   local: z.number().int(),
   name: z.string(),
@@ -19,6 +31,9 @@ const port = z.object({
   fallback: z.enum(['kernel', 'drop']),
   offloadsOff: z.array(z.string()),
   busyPoll: z.boolean(),
+  /** Receive queues that netmill takes; absent: all. */
+  queues: z.array(z.number().int()).optional(),
+  flows: z.array(flow).optional(),
   origin,
 });
 

@@ -21,8 +21,9 @@ export function policyFromJson(text: string): CheckedPolicy {
     isBits(value) ? BigInt(`0x${value.$bits}`) : value,
   ) as CheckedPolicy & { readonly version?: number };
   if (found !== version) throw new Error(`expected version ${version} of a policy, got ${String(found)}`);
-  // Policies that were built before there were sets say nothing of them.
-  const router = { ...policy.router, sets: policy.router.sets ?? [] };
+  // Policies that were built before there were sets, or flows, say nothing of them.
+  const ports = policy.router.ports.map((port) => ({ ...port, flows: port.flows ?? [] }));
+  const router = { ...policy.router, ports, sets: policy.router.sets ?? [] };
   return { ...policy, router, warnings: [], root: '' };
 }
 

@@ -2,6 +2,7 @@
 export type { ClassbenchOptions } from './bulk/classbench-rules.js';
 export type { NetmapRtOptions } from './bulk/netmap-rt-rules.js';
 export { type RulesFileOptions, rulesFromFile } from './bulk/rules-from-file.js';
+export type { FlowSpec } from './flows.js';
 export type { GatewaysSpec } from './gateways.js';
 export type { DscpSpec, FlagSpec, HeaderSpec, MacSpec, NumberSpec } from './header.js';
 export type { IcmpName } from './icmp.js';

@@ -1,5 +1,6 @@
 /** Ports and the logical interfaces that they carry. */
 import { addressBits, formatPrefix, network, parseInterfaceAddress, whyNotAddress } from './address.js';
+import { type FlowSpec, readFlows, readQueues } from './flows.js';
 import type {
   Acl,
   Encapsulation,
@@ -65,12 +66,16 @@ export interface InterfaceSpec extends FaceSpec {
    * instead of waiting for the kernel to do so. When not said: with `events: 'busy'`.
    */
   readonly busyPoll?: boolean;
+  /** Of an `xdp:` port: receive queues of the device that netmill takes; the others stay the kernel's. All when not said. */
+  readonly queues?: readonly number[];
+  /** What the device puts into those queues, by its ntuple filters; its RSS leaves them alone. */
+  readonly flows?: readonly FlowSpec[];
   readonly vlans?: Readonly<Record<string, VlanSpec>>;
   readonly qinq?: QinqSpec | readonly QinqSpec[];
 }
 
 const faceKeys = ['address', 'mtu', 'in', 'out', 'pbr', 'urpf', 'host'];
-const portKeys = ['port', 'fallback', 'offloads', 'busyPoll', 'vlans', 'qinq'];
+const portKeys = ['port', 'fallback', 'offloads', 'busyPoll', 'queues', 'flows', 'vlans', 'qinq'];
 const offloads: readonly Offload[] = ['rxcsum', 'txcsum', 'tso', 'gso', 'gro', 'lro', 'rxvlan', 'txvlan'];
 
 interface Interfaces {
@@ -106,12 +111,15 @@ function readPort(
     given.fallback === undefined
       ? undefined
       : choice<Fallback>(given.fallback, ['kernel', 'drop'], 'drop', inside(origin, 'fallback'));
+  const queues = readQueues(given.queues, inside(origin, 'queues'));
   const port: PortConfig = Object.freeze({
     name,
     spec: line(given.port, '', inside(origin, 'port')),
     offloadsOff: readOffloads(given.offloads, inside(origin, 'offloads')),
     ...(fallback && { fallback }),
     ...readBusyPoll(given.busyPoll, inside(origin, 'busyPoll')),
+    ...(queues && { queues }),
+    flows: readFlows(given.flows, inside(origin, 'flows')),
     origin,
   });
   const vlans = readVlans(name, given.vlans, inside(origin, 'vlans'), (id) => ({

@@ -280,6 +280,16 @@ export interface LogicalInterface {
   readonly origin: Origin;
 }
 
+/** Packets that a device puts into one of the queues that netmill takes of it. Absent parts: any. */
+export interface Flow {
+  readonly from?: NetSet;
+  readonly to?: NetSet;
+  readonly service?: Service;
+  /** Absent: the queues take turns. */
+  readonly queue?: number;
+  readonly origin: Origin;
+}
+
 export interface PortConfig {
   readonly name: string;
   /** `xdp:eth0`, `netmap:ix0`, `dpdk:0000:03:00.0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a bare device name. */
@@ -287,6 +297,10 @@ export interface PortConfig {
   readonly offloadsOff: readonly Offload[];
   readonly fallback?: Fallback;
   readonly busyPoll?: boolean;
+  /** Receive queues of the device that netmill takes, ascending, ring 0 being the first; absent: all. */
+  readonly queues?: readonly number[];
+  /** What comes to them. */
+  readonly flows: readonly Flow[];
   readonly origin: Origin;
 }
 

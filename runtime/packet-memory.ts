@@ -32,7 +32,11 @@ export function packetMemory(
   mtu: (device: string) => number = mtuOf,
 ): PacketMemory {
   const devices = plan.ports.flatMap((port) => deviceOf(port.spec) ?? []);
-  const wanted = devices.reduce((sum, device) => sum + queues(device) * BUFFERS_OF_QUEUE, BUFFERS_OF_QUEUE);
+  const wanted = plan.ports.reduce((sum, port) => {
+    const device = deviceOf(port.spec);
+    const served = device === undefined ? 0 : port.queues.length || queues(device);
+    return sum + served * BUFFERS_OF_QUEUE;
+  }, BUFFERS_OF_QUEUE);
   const jumbo =
     plan.interfaces.some((one) => (one.mtu ?? 0) > SMALL_MTU) ||
     devices.some((device) => mtu(device) > SMALL_MTU);

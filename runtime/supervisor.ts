@@ -72,7 +72,9 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
 
   const successor = async (dead: EngineLink): Promise<{ link: EngineLink; adopted: boolean }> => {
     try {
-      return { link: await options.engines.adopt(dead, signal), adopted: true };
+      const link = await options.engines.adopt(dead, signal);
+      dead.release(); // or its sockets would stay, and a port could not be opened anew on the same queue
+      return { link, adopted: true };
     } catch (error) {
       log.error({ error: messageOf(error) }, 'adoption failed: a new engine starts with nothing');
       dead.release();

@@ -4,6 +4,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { checkAddresses } from './addresses.js';
 import { checkEngine } from './engine.js';
 import { checkFallbacks } from './fallback.js';
+import { checkFlows } from './flows.js';
 import { checkLimits } from './limits.js';
 import { checkLists, type DateOptions } from './lists.js';
 import { checkPorts } from './ports.js';
@@ -14,6 +15,7 @@ import { checkSets } from './sets.js';
 export function check(router: Router, options: DateOptions): readonly Diagnostic[] {
   return [
     ...checkPorts(router),
+    ...checkFlows(router),
     ...checkAddresses(router),
     ...checkFallbacks(router),
     ...checkRoutes(router),

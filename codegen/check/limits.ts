@@ -14,6 +14,7 @@ export const limits = {
   rules: 65536,
   gateways: 1024,
   rings: 16,
+  flows: 64,
   addresses: 16,
   sets: 64,
   nameSize: 32,

@@ -9,6 +9,7 @@ import type {
   Router,
   Service,
 } from '../../dsl/model.js';
+import { flowText, hardwareFlows } from '../flows.js';
 
 export interface SettingsChange {
   readonly kind: 'interface' | 'port' | 'route' | 'networks' | 'set' | 'service' | 'setting';
@@ -55,6 +56,8 @@ function ports(router: Router): Facts {
         `port ${port.spec}`,
         `fallback ${port.fallback ?? 'not said'}`,
         ...port.offloadsOff.map((one) => `${one} off`),
+        ...(port.queues === undefined ? [] : [`queues ${port.queues.join(', ')}`]),
+        ...(port.queues === undefined ? [] : hardwareFlows(port).map(flowText)),
         ...(port.busyPoll === undefined ? [] : [`busy polling ${port.busyPoll ? 'on' : 'off'}`]),
       ],
     ]),

@@ -105,12 +105,14 @@ export function planOf(manifest: Manifest): Plan {
     punt: manifest.punt,
     lookup: manifest.lookup,
     lookupReason: manifest.lookupReason,
-    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff, busyPoll }) => ({
+    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff, busyPoll, queues, flows }) => ({
       name,
       spec,
       fallback,
       offloadsOff,
       busyPoll,
+      queues: queues ?? [],
+      flows: flows ?? [],
     })),
     interfaces: manifest.interfaces.map((iface) => ({
       name: iface.name,

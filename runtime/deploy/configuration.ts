@@ -56,6 +56,8 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
       fallback,
       offloadsOff: port.offloadsOff,
       busyPoll: port.busyPoll,
+      queues: port.queues,
+      flows: port.flows,
     };
   });
   const slotOfPort = new Map(ports.map((port) => [port.name, port.slot]));

@@ -6,6 +6,7 @@
 import { netmapDevice } from '../../codegen/check/netmap-spec.js';
 import type { LookupReason } from '../../codegen/lookup.js';
 import type { PuntRates } from '../../dsl/punt.js';
+import type { EngineConfiguration } from '../native.js';
 
 export interface PlanPort {
   readonly name: string;
@@ -14,7 +15,13 @@ export interface PlanPort {
   readonly fallback: 'kernel' | 'drop' | undefined;
   readonly offloadsOff: readonly string[];
   readonly busyPoll: boolean;
+  /** Receive queues of the device that netmill takes, ascending; none: all. */
+  readonly queues: readonly number[];
+  readonly flows: readonly PlanFlow[];
 }
+
+/** A filter of the port's device, as the manifest has it. */
+export type PlanFlow = EngineConfiguration['ports'][number]['flows'][number];
 
 export interface PlanInterface {
   readonly name: string;
@@ -102,16 +109,17 @@ export interface Plan {
 
 /**
  * A device alone is a netmap port where the kernel has netmap, and one of AF_XDP elsewhere, or where only AF_XDP can do what the port
- * wants: stay shut when nobody forwards, be polled by its workers, or have a name that netmap would take for one of a ring.
+ * wants: stay shut when nobody forwards, be polled by its workers, leave queues to the kernel, or have a name that netmap would take for one of a ring.
  * @param fallback what is done when nobody forwards
  */
 export function backendSpec(
-  { spec, busyPoll }: Pick<PlanPort, 'spec' | 'busyPoll'>,
+  { spec, busyPoll, queues }: Pick<PlanPort, 'spec' | 'busyPoll' | 'queues'>,
   fallback: 'kernel' | 'drop',
   hasNetmap: boolean,
 ): string {
   if (spec.includes(':')) return spec;
-  const isNetmap = hasNetmap && fallback === 'kernel' && !busyPoll && netmapDevice(spec) === spec;
+  const onlyXdp = busyPoll || queues.length > 0 || fallback === 'drop';
+  const isNetmap = hasNetmap && !onlyXdp && netmapDevice(spec) === spec;
   return `${isNetmap ? 'netmap' : 'xdp'}:${spec}`;
 }
 

@@ -11,6 +11,27 @@ static bool terminated(const char *text, size_t size)
 	return text[0] != '\0' && memchr(text, '\0', size) != NULL;
 }
 
+static bool check_queues(const struct mill_port_config *port)
+{
+	if (port->n_queues > MILL_MAX_RINGS || port->n_flows > MILL_MAX_FLOWS ||
+	    (port->n_flows != 0 && port->n_queues == 0))
+		return false;
+	bool taken[MILL_MAX_QUEUES] = {false};
+	for (uint32_t i = 0; i < port->n_queues; i++) {
+		if (port->queue[i] >= MILL_MAX_QUEUES || (i > 0 && port->queue[i] <= port->queue[i - 1]))
+			return false;
+		taken[port->queue[i]] = true;
+	}
+	for (uint32_t i = 0; i < port->n_flows; i++) {
+		const struct mill_flow *flow = &port->flow[i];
+		const uint32_t bits = flow->family == 4 ? 32 : 128;
+		if ((flow->family != 4 && flow->family != 6) || flow->queue >= MILL_MAX_QUEUES ||
+		    !taken[flow->queue] || flow->from_length > bits || flow->to_length > bits)
+			return false;
+	}
+	return true;
+}
+
 static bool check_ports(const struct mill_config *config, uint64_t *slots, struct mill_error *error)
 {
 	for (uint32_t i = 0; i < config->n_ports; i++) {
@@ -20,6 +41,12 @@ static bool check_ports(const struct mill_config *config, uint64_t *slots, struc
 		    (*slots >> port->slot & 1) != 0) {
 			mill_fail(error, EINVAL, "configuration: port %u has a bad name, spec or slot %u", i,
 			          port->slot);
+			return false;
+		}
+		if (!check_queues(port)) {
+			mill_fail(error, EINVAL,
+			          "configuration: port %s has %u queues and %u flows, or bad ones",
+			          port->name, port->n_queues, port->n_flows);
 			return false;
 		}
 		*slots |= 1ull << port->slot;

@@ -150,7 +150,7 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 		return false;
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		const uint16_t slot = config->port[i].slot;
-		/* A port of another spec in that slot is exchanged at the swap: mill_ports_reopen. */
+		/* A port of another spec or other queues in that slot is exchanged at the swap: mill_ports_reopen. */
 		if (engine->port[slot] != NULL && back_end(&config->port[i], error) != NULL)
 			continue;
 		engine->to_open = missing(engine, config);
@@ -164,7 +164,7 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 	return true;
 }
 
-/* Ports whose spec or device changes: nobody serves them now. All are closed before one is opened, because two may
+/* Ports whose spec, device or chosen queues change: nobody serves them now. All are closed before one is opened, because two may
  * change places. Those that are not open afterwards are for mill_ports_recover. */
 bool mill_ports_reopen(struct mill_engine *engine, const struct mill_generation *generation, uint64_t slots,
                        struct mill_error *error)
@@ -182,7 +182,8 @@ bool mill_ports_reopen(struct mill_engine *engine, const struct mill_generation 
 
 static bool is_replaced(const struct mill_port *port, const struct mill_port_config *config)
 {
-	return strcmp(port->config.spec, config->spec) != 0 ||
+	return strcmp(port->config.spec, config->spec) != 0 || port->config.n_queues != config->n_queues ||
+	       memcmp(port->config.queue, config->queue, sizeof(config->queue)) != 0 ||
 	       (port->ops->outdated != NULL && port->ops->outdated(port));
 }
 

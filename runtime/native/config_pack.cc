@@ -78,6 +78,48 @@ static void put_hash(uint8_t (&into)[32], const std::string &hex)
 		into[i] = static_cast<uint8_t>(std::stoul(hex.substr(2 * i, 2), nullptr, 16));
 }
 
+/* What is absent may be anything. */
+static uint16_t port_or_any(const Napi::Object &flow, const char *key)
+{
+	return flow.Get(key).IsUndefined() ? 0
+	                                   : static_cast<uint16_t>(as_integer(flow.Get(key), key, 1, 65535));
+}
+
+static void pack_prefix(uint8_t (&bytes)[16], uint8_t &length, uint8_t family, const Napi::Value &value)
+{
+	if (value.IsUndefined())
+		return;
+	Address address;
+	parse_interface_address(as_string(value, "prefix"), address, length);
+	if (address.family != family)
+		throw bad_argument("a flow whose prefixes are of its family");
+	memcpy(bytes, address.bytes, sizeof address.bytes);
+}
+
+static void pack_flow(mill_flow &flow, const Napi::Object &from)
+{
+	flow.queue = static_cast<uint16_t>(number(from, "queue", MILL_MAX_QUEUES - 1));
+	flow.family = static_cast<uint8_t>(as_integer(from.Get("family"), "family", 4, 6));
+	flow.protocol =
+	    from.Get("protocol").IsUndefined() ? 0 : static_cast<uint8_t>(number(from, "protocol", 255));
+	flow.from_port = port_or_any(from, "fromPort");
+	flow.to_port = port_or_any(from, "toPort");
+	pack_prefix(flow.from, flow.from_length, flow.family, from.Get("from"));
+	pack_prefix(flow.to, flow.to_length, flow.family, from.Get("to"));
+}
+
+static void pack_queues(mill_port_config &port, const Napi::Object &from)
+{
+	const Napi::Array queues = list(from, "queues"), flows = list(from, "flows");
+	port.n_queues = static_cast<uint16_t>(counted(queues, "queues", MILL_MAX_RINGS));
+	for (uint32_t i = 0; i < port.n_queues; i++)
+		port.queue[i] =
+		    static_cast<uint16_t>(as_integer(queues.Get(i), "queues", 0, MILL_MAX_QUEUES - 1));
+	port.n_flows = static_cast<uint16_t>(counted(flows, "flows", MILL_MAX_FLOWS));
+	for (uint32_t i = 0; i < port.n_flows; i++)
+		pack_flow(port.flow[i], as_object(flows.Get(i), "flow"));
+}
+
 static void pack_port(mill_port_config &port, const Napi::Object &from)
 {
 	put_text(port.name, from.Get("name"), "port name");
@@ -88,6 +130,7 @@ static void pack_port(mill_port_config &port, const Napi::Object &from)
 	for (uint32_t i = 0; i < off.Length(); i++)
 		port.offloads_off |= 1u << index_of(offloads, off.Get(i), "offload");
 	port.busy_poll = from.Get("busyPoll").ToBoolean().Value() ? 1 : 0;
+	pack_queues(port, from);
 }
 
 /* Of an interface without a face in the kernel; others' are the kernel's. */
@@ -233,6 +276,40 @@ Fd sealed_copy(const std::string &path)
 	return fd;
 }
 
+static void unpack_prefix(Napi::Object &object, const char *key, uint8_t family, const uint8_t (&bytes)[16],
+                          uint8_t length)
+{
+	if (length != 0)
+		object.Set(key, Address::of(family, bytes).text() + "/" + std::to_string(length));
+}
+
+static Napi::Object unpack_flow(Napi::Env env, const mill_flow &flow)
+{
+	Napi::Object object = Napi::Object::New(env);
+	object.Set("queue", flow.queue);
+	object.Set("family", flow.family);
+	if (flow.protocol != 0)
+		object.Set("protocol", flow.protocol);
+	unpack_prefix(object, "from", flow.family, flow.from, flow.from_length);
+	unpack_prefix(object, "to", flow.family, flow.to, flow.to_length);
+	if (flow.from_port != 0)
+		object.Set("fromPort", flow.from_port);
+	if (flow.to_port != 0)
+		object.Set("toPort", flow.to_port);
+	return object;
+}
+
+static void unpack_queues(Napi::Env env, Napi::Object &object, const mill_port_config &port)
+{
+	Napi::Array queues = Napi::Array::New(env), flows = Napi::Array::New(env);
+	for (uint32_t i = 0; i < port.n_queues && i < MILL_MAX_RINGS; i++)
+		queues.Set(i, port.queue[i]);
+	for (uint32_t i = 0; i < port.n_flows && i < MILL_MAX_FLOWS; i++)
+		flows.Set(i, unpack_flow(env, port.flow[i]));
+	object.Set("queues", queues);
+	object.Set("flows", flows);
+}
+
 static Napi::Object unpack_port(Napi::Env env, const mill_port_config &port)
 {
 	Napi::Object object = Napi::Object::New(env);
@@ -246,6 +323,7 @@ static Napi::Object unpack_port(Napi::Env env, const mill_port_config &port)
 			off.Set(off.Length(), name_at(env, offloads, bit));
 	object.Set("offloadsOff", off);
 	object.Set("busyPoll", port.busy_poll != 0);
+	unpack_queues(env, object, port);
 	return object;
 }
 

@@ -15,6 +15,16 @@ export interface EngineConfiguration {
     readonly fallback: 'kernel' | 'drop';
     readonly offloadsOff: readonly string[];
     readonly busyPoll: boolean; // of an xdp: port: its workers run the device's NAPI
+    readonly queues: readonly number[]; // of the device that netmill takes, ascending; none: all
+    readonly flows: readonly {
+      readonly queue: number;
+      readonly family: 4 | 6;
+      readonly protocol?: number | undefined; // what is absent may be anything
+      readonly from?: string | undefined; // prefix
+      readonly to?: string | undefined;
+      readonly fromPort?: number | undefined;
+      readonly toPort?: number | undefined;
+    }[];
   }[];
   readonly interfaces: readonly {
     readonly name: string;

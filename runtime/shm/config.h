@@ -28,6 +28,15 @@ enum mill_offload {
 	MILL_OFF_TXVLAN = 128
 };
 
+/* Packets that a device puts into one of the queues that netmill takes of it. */
+struct mill_flow {
+	uint16_t queue;
+	uint16_t from_port, to_port;    /* host order; 0: any */
+	uint8_t family, protocol;       /* 4 or 6; 0: any */
+	uint8_t from_length, to_length; /* 0: any */
+	uint8_t from[16], to[16];       /* network order, IPv4 in the first four; nothing behind the length */
+};
+
 struct mill_port_config {
 	char name[MILL_NAME_SIZE]; /* the policy's name for it */
 	char spec[MILL_SPEC_SIZE]; /* always with its back end: "xdp:eth0" */
@@ -35,6 +44,11 @@ struct mill_port_config {
 	uint8_t fallback;      /* enum mill_fallback */
 	uint8_t busy_poll;     /* 1: its workers run the device's NAPI themselves */
 	uint32_t offloads_off; /* enum mill_offload, ORed */
+	uint16_t
+	    n_queues; /* that netmill takes of the device, ring r being queue[r]; 0: all that there are */
+	uint16_t n_flows;
+	uint16_t queue[MILL_MAX_RINGS]; /* ascending */
+	struct mill_flow flow[MILL_MAX_FLOWS];
 };
 
 /* An address of an interface, with the length of its network. */

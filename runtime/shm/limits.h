@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#define MILL_ABI_VERSION 14u /* raised with any change to runtime/shm or runtime/engine/include */
+#define MILL_ABI_VERSION 15u /* raised with any change to runtime/shm or runtime/engine/include */
 
 #define MILL_MAX_PORTS      64u
 #define MILL_MAX_IFACES     256u /* logical interfaces */
@@ -15,6 +15,8 @@
 #define MILL_MAX_ADDRESSES  16u    /* of one interface without a face in the kernel */
 #define MILL_MAX_NEIGHBOURS 4096u  /* on such interfaces */
 #define MILL_MAX_RINGS      16u    /* RX (and TX) rings of one port */
+#define MILL_MAX_QUEUES     256u   /* of a device of which netmill takes some */
+#define MILL_MAX_FLOWS      64u    /* that a device puts into them */
 #define MILL_NAME_SIZE      32u    /* NUL-terminated names of ports, interfaces and sets */
 #define MILL_SPEC_SIZE      128u
 #define MILL_BUF_SIZE       2048u /* one packet buffer, headroom included, */

@@ -83,6 +83,14 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
       fallback: 'drop',
       offloadsOff: slot === 0 ? ['gro', 'txvlan'] : [],
       busyPoll: slot === 0,
+      queues: slot === 0 ? [1, 3] : [],
+      flows:
+        slot === 0
+          ? [
+              { queue: 3, family: 4, protocol: 17, to: '10.1.0.0/16', fromPort: 1024, toPort: 53 },
+              { queue: 1, family: 6, from: '2001:db8::/32' },
+            ]
+          : [],
     })),
     interfaces: names.map((name, slot) => ({
       name,

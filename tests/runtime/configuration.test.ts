@@ -132,8 +132,11 @@ test('more gateways than there are slots are refused', (t) => {
 
 const opensAs = test.macro(
   (t, spec: string, expected: string, fallback: 'kernel' | 'drop', busyPoll: boolean) => {
-    t.is(backendSpec({ spec, busyPoll }, fallback, true), expected);
-    t.is(backendSpec({ spec, busyPoll }, fallback, false), spec.includes(':') ? spec : `xdp:${spec}`);
+    t.is(backendSpec({ spec, busyPoll, queues: [] }, fallback, true), expected);
+    t.is(
+      backendSpec({ spec, busyPoll, queues: [] }, fallback, false),
+      spec.includes(':') ? spec : `xdp:${spec}`,
+    );
   },
 );
 test('a device alone is netmap’s where there is netmap', opensAs, 'ix0', 'netmap:ix0', 'kernel', false);

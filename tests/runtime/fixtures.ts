@@ -19,6 +19,8 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
     fallback: 'drop',
     offloadsOff: [],
     busyPoll: false,
+    queues: [],
+    flows: [],
     origin,
   });
   const iface = (

@@ -11,6 +11,8 @@ function ports(n: number, spec: (i: number) => string = (i) => `xdp:eth${i}`) {
       fallback: undefined,
       offloadsOff: [],
       busyPoll: false,
+      queues: [],
+      flows: [],
     })),
     interfaces: [],
   };

@@ -165,11 +165,12 @@ export class Lab {
 
   /**
    * A veth pair. Offloads that would leave a checksum or a VLAN tag beside the frame are switched off at both
-   * ends, unless `offloads` asks for veth as it comes.
+   * ends, unless `offloads` asks for veth as it comes. `queues`: in each direction, 1 when not said.
    */
-  async link(a: End, b: End, options: { offloads?: boolean } = {}): Promise<void> {
+  async link(a: End, b: End, options: { offloads?: boolean; queues?: number } = {}): Promise<void> {
+    const queues = options.queues ? ` numrxqueues ${options.queues} numtxqueues ${options.queues}` : '';
     const half = (end: End) =>
-      `${end.device} netns ${end.node.namespace}${end.mac ? ` address ${end.mac}` : ''} mtu ${end.mtu ?? 1500}`;
+      `${end.device} netns ${end.node.namespace}${end.mac ? ` address ${end.mac}` : ''} mtu ${end.mtu ?? 1500}${queues}`;
     await execa('ip', `link add ${half(a)} type veth peer name ${half(b)}`.split(' '));
     for (const end of [a, b]) {
       if (!options.offloads) await end.node.run('ethtool', '-K', end.device, 'tx', 'off', 'txvlan', 'off');

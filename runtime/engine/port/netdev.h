@@ -6,11 +6,13 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "shm/config.h"
 
 struct mill_error;
 struct mill_port;
 
 #define MILL_FEATURE_WORDS 4u
+#define MILL_MAX_SPREAD    2048u /* entries of a device's RSS indirection table */
 
 /* Beside enum mill_offload: the device drops tags of VLANs that the kernel does not know. */
 #define MILL_OFF_VLAN_FILTER (1u << 31)
@@ -21,6 +23,12 @@ struct mill_changes {
 	uint32_t napi;                             /* 1: the two below are what they were before */
 	uint32_t defer_hard_irqs;
 	uint64_t gro_flush_timeout;
+	uint32_t ntuple;                  /* 1: its filters were off */
+	uint32_t n_spread;                /* entries of its indirection table; 0: that is as it was */
+	uint16_t spread[MILL_MAX_SPREAD]; /* as it was */
+	uint32_t n_rules;                 /* that we gave it: which flow, and where it has it */
+	struct mill_flow rule[MILL_MAX_FLOWS];
+	uint32_t location[MILL_MAX_FLOWS];
 };
 
 /* A device that a port has. */
@@ -48,6 +56,12 @@ bool mill_offloads_apply(const struct mill_netdev *, uint32_t off, struct mill_e
 /* Lets the device's interrupts rest between two calls of whoever polls it, or no longer: sysfs. False, with errno: it
  * cannot be done here. */
 bool mill_napi_defer(const struct mill_netdev *, bool on);
+
+/* Brings the device to "these flows come to these queues, and nothing else does": its RSS indirection leaves the port's
+ * queues out, and its ntuple filters are the port's flows. Without chosen queues: as it was. On error nothing changed. */
+bool mill_flows_apply(const struct mill_netdev *, const struct mill_port_config *, struct mill_error *);
+/* All flows are the kernel's again. */
+void mill_flows_restore(const struct mill_netdev *);
 
 /* What an engine that died without a heir had changed. */
 void mill_netdev_recall(const struct mill_netdev *);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { limits } from '../../../codegen/check/limits.js';
 import { packageRoot } from '../../../codegen/load/compiler.js';
+import { maxQueues } from '../../../dsl/flows.js';
 
 const header = readFileSync(join(packageRoot, 'runtime/shm/limits.h'), 'utf8');
 
@@ -20,6 +21,8 @@ test(same, 'MILL_MAX_WORKERS', limits.workers);
 test(same, 'MILL_MAX_RULES', limits.rules);
 test(same, 'MILL_MAX_GATEWAYS', limits.gateways);
 test(same, 'MILL_MAX_RINGS', limits.rings);
+test(same, 'MILL_MAX_FLOWS', limits.flows);
+test(same, 'MILL_MAX_QUEUES', maxQueues);
 test(same, 'MILL_MAX_ADDRESSES', limits.addresses);
 test(same, 'MILL_NAME_SIZE', limits.nameSize);
 test(same, 'MILL_SPEC_SIZE', limits.specSize);

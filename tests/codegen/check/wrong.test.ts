@@ -571,6 +571,47 @@ test(
   'cannot be polled',
 );
 test(
+  'queues of a pipe, and flows without queues',
+  wrong,
+  ports("a: { port: 'pipe:x', queues: [1] },\nb: { port: 'eth0', flows: [{ service: udp(53) }] }"),
+  ['3:30 NM4022', '4:27 NM4022'],
+  'cannot leave queues to the kernel',
+);
+test(
+  'queues that are none',
+  wrong,
+  ports(
+    "a: { port: 'eth0', queues: [] },\nb: { port: 'eth1', queues: [1, 1] },\nc: { port: 'eth2', queues: [1, 256] }",
+  ),
+  ['3:28 NM4014', '4:28 NM4014', '5:32 NM4014'],
+  'no queues of a device',
+);
+test(
+  'flows that no filter can say',
+  wrong,
+  ports(
+    "a: { port: 'eth0', queues: [1], flows: [\n{ service: tcp('1-1023') },\n{ service: icmp('echo-request') },\n{ from: nets('10.0.0.0/8'), to: nets('2001:db8::/32') }] }",
+  ),
+  ['4:1 NM4022', '5:1 NM4022', '6:1 NM4022'],
+  'ranges of ports',
+);
+test(
+  'a flow to a queue of the kernel',
+  wrong,
+  ports("a: { port: 'eth0', queues: [1, 2], flows: [{ service: udp(53), queue: 3 }] }"),
+  ['3:71 NM4022'],
+  'does not take queue 3',
+);
+test(
+  'more flows than there are filters for',
+  wrong,
+  ports(
+    `a: { port: 'eth0', queues: [1], flows: [{ service: udp(${Array.from({ length: 33 }, (_, i) => i + 1).join(', ')}) }] }`,
+  ),
+  ['3:40 NM4015'],
+  'too many filters',
+);
+test(
   'busy polling by a word',
   wrong,
   ports("a: { port: 'xdp:eth0', busyPoll: 'yes' as never }"),

@@ -241,6 +241,7 @@ bool mill_offloads_apply(const struct mill_netdev *device, uint32_t off, struct 
 void mill_netdev_restore(const struct mill_netdev *device)
 {
 	struct features features = {0};
+	mill_flows_restore(device);
 	if (read_features(device->ifname, &features))
 		change(device->ifname, &features, device->changes->features_off, true);
 	(void)mill_napi_defer(device, false);

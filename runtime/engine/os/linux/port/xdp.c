@@ -30,6 +30,12 @@ static uint64_t fallback_action(const struct mill_port_config *config)
 	return config->fallback == MILL_FALLBACK_DROP ? XDP_DROP : XDP_PASS;
 }
 
+/* Of queues that netmill has not taken. */
+static uint64_t elsewhere_action(const struct mill_port_config *config)
+{
+	return config->n_queues != 0 ? XDP_PASS : fallback_action(config);
+}
+
 static uint32_t offloads_of(const struct mill_xdp *xdp, const struct mill_port_config *config)
 {
 	return config->offloads_off | (xdp->veth ? 0 : MILL_OFF_RXVLAN | MILL_OFF_VLAN_FILTER) |
@@ -196,9 +202,11 @@ static void put_back(const struct mill_port *port)
 static bool open_steps(struct mill_port *port, struct mill_error *error)
 {
 	struct mill_xdp *xdp = port->backend;
-	if (!mill_xdp_device_read(port, error) || !mill_xdp_maps_create(xdp, port->rx_rings, error))
+	if (!mill_xdp_device_read(port, error) || !mill_xdp_maps_create(xdp, error))
 		return false;
 	xdp->shared->fallback = fallback_action(&port->config);
+	xdp->shared->elsewhere = elsewhere_action(&port->config);
+	mill_xdp_number_queues(port);
 	xdp->shared->rx_rings = port->rx_rings;
 	xdp->shared->tx_rings = port->tx_rings;
 	(void)!getrandom(&xdp->shared->nonce, sizeof(xdp->shared->nonce), 0);
@@ -211,7 +219,7 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	    !mill_xdp_injector_load(xdp, error) || !open_all_queues(port, error))
 		return false;
 	mill_xdp_busy_poll(port, port->config.busy_poll != 0);
-	return tell_guard(port, &port->config, error);
+	return tell_guard(port, &port->config, error) && mill_flows_apply(&device, &port->config, error);
 }
 
 static bool xdp_open(struct mill_port *port, struct mill_error *error)
@@ -295,7 +303,13 @@ static bool adopt_steps(struct mill_port *port, const int *sockets, struct mill_
 		mill_fail(error, EINVAL, "xdp:%s: the heartbeat map to adopt makes no sense", xdp->ifname);
 		return false;
 	}
-	return adopt_queues(port, sockets, error);
+	if (!adopt_queues(port, sockets, error))
+		return false;
+	const struct mill_netdev device = mill_xdp_netdev(port);
+	struct mill_error why = {0};
+	if (!mill_flows_apply(&device, &port->config, &why))
+		mill_log("port %s (%s): %s", port->config.name, port->config.spec, why.text);
+	return true;
 }
 
 /* Takes the descriptors, whatever the outcome. */
@@ -342,7 +356,9 @@ static bool drain_ring(struct mill_port *port, uint32_t r)
 static void hand_back(struct mill_port *port)
 {
 	struct mill_xdp *xdp = port->backend;
-	xdp->shared->fallback = XDP_PASS;
+	const struct mill_netdev device = mill_xdp_netdev(port);
+	mill_flows_restore(&device);
+	xdp->shared->fallback = xdp->shared->elsewhere = XDP_PASS;
 	memset(xdp->shared->beat, 0, sizeof(xdp->shared->beat));
 	for (int round = 0, idle = 0; round < DRAIN_ROUNDS && idle < 2; round++) {
 		bool any = false;
@@ -383,7 +399,14 @@ static bool xdp_configure(struct mill_port *port, const struct mill_port_config 
 		mill_offloads_apply(&device, offloads_of(xdp, &port->config), &ignored);
 		return false;
 	}
+	if (!mill_flows_apply(&device, config, error)) {
+		mill_offloads_apply(&device, offloads_of(xdp, &port->config), &ignored);
+		if (config->fallback != port->config.fallback)
+			(void)tell_guard(port, &port->config, &ignored);
+		return false;
+	}
 	xdp->shared->fallback = fallback_action(config);
+	xdp->shared->elsewhere = elsewhere_action(config);
 	if (config->busy_poll != port->config.busy_poll)
 		mill_xdp_busy_poll(port, config->busy_poll != 0);
 	return true;

@@ -3,7 +3,7 @@
  * and their kernel rings), xdp_rings.c (kernel rings ↔ netmap rings), xdp_device.c (what the netdev is and can),
  * xdp_inject.c (frames into the host stack). Nobody else includes this.
  *
- * Each RX queue of the netdev has one socket with four kernel rings. The region's buffers are the UMEM: chunk
+ * Each RX queue of the netdev, or each of those that the policy takes, has one socket with four kernel rings. The region's buffers are the UMEM: chunk
  * number = buffer index. A buffer given to the kernel carries the port in its owner byte, so an adopting engine knows
  * what is in use, and a descriptor that names anything else is ignored.
  */
@@ -17,6 +17,7 @@
 #include "region.h"
 
 #define MILL_XDP_STALE_NS      50000000 /* no heartbeat for that long: the program falls back by itself */
+#define MILL_XDP_NOT_OURS      0xffu
 #define MILL_XDP_INJECT_HEADER 22u /* generic mode: Ethernet header and nonce in front of an injected frame */
 
 /*
@@ -29,7 +30,10 @@ struct mill_xdp_shared {
 	uint64_t fallback;             /* XDP_PASS or XDP_DROP */
 	uint64_t nonce;                /* generic mode: marks injected frames */
 	uint64_t has_tap;              /* a tap answers for untagged frames, not the netdev: all come here */
-	uint32_t generic;              /* attached in SKB mode */
+	uint64_t elsewhere; /* what becomes of frames of other queues: XDP_PASS, or like fallback */
+	uint8_t ring_of[MILL_MAX_QUEUES]; /* by the device's queue; MILL_XDP_NOT_OURS */
+	uint16_t queue_of[MILL_MAX_RINGS];
+	uint32_t generic; /* attached in SKB mode */
 	uint32_t rx_rings, tx_rings;
 	uint32_t fill_size, tx_size; /* kernel ring sizes; RX = fill, completion = TX */
 	uint32_t busy_poll;          /* the workers run the device's NAPI themselves */
@@ -68,7 +72,7 @@ struct mill_xdp {
 };
 
 /* xdp_program.c. Descriptors of `xdp` are -1 or owned by it. */
-bool mill_xdp_maps_create(struct mill_xdp *, uint16_t queues, struct mill_error *);
+bool mill_xdp_maps_create(struct mill_xdp *, struct mill_error *);
 bool mill_xdp_map_shared(struct mill_xdp *, struct mill_error *);
 /* Loads and attaches: native first, then generic. `link` ≥ 0: replaces the program of that link. */
 bool mill_xdp_attach(struct mill_xdp *, struct mill_error *);
@@ -93,6 +97,8 @@ void mill_xdp_rings_adopt(struct mill_port *, uint32_t ring);
 void mill_xdp_count_drops(struct mill_port *, uint32_t ring);
 
 /* xdp_device.c */
+/* Which queue of the device each ring of the port is. */
+void mill_xdp_number_queues(const struct mill_port *);
 bool mill_xdp_device_read(struct mill_port *, struct mill_error *);
 /* As what netdev.h takes it. */
 struct mill_netdev mill_xdp_netdev(const struct mill_port *);

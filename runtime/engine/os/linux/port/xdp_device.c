@@ -36,6 +36,47 @@ static uint16_t count_queues(const char *ifname, uint16_t *tx)
 	return (uint16_t)rx;
 }
 
+/* Those of the policy. One of which the device sends nothing has no TX ring. */
+static bool choose_queues(struct mill_port *port, struct mill_error *error)
+{
+	const struct mill_xdp *xdp = port->backend;
+	const struct mill_port_config *config = &port->config;
+	const uint16_t highest = config->queue[config->n_queues - 1];
+	const uint16_t rx = port->rx_rings, tx = port->tx_rings;
+	if (highest >= rx || config->n_queues >= rx) {
+		mill_fail(
+		    error, EINVAL,
+		    "xdp:%s: it has receive queues 0 to %u, and the policy takes %u of them, the last being "
+		    "%u: there must be others for the kernel (ethtool -L %s); without `queues` netmill takes "
+		    "all",
+		    xdp->ifname, rx - 1, config->n_queues, highest, xdp->ifname);
+		return false;
+	}
+	if (config->queue[0] >= tx) {
+		mill_fail(
+		    error, EINVAL,
+		    "xdp:%s: it has send queues 0 to %u: at least one of those that the policy takes must be "
+		    "among them",
+		    xdp->ifname, tx - 1);
+		return false;
+	}
+	port->rx_rings = config->n_queues;
+	for (port->tx_rings = 0; port->tx_rings < port->rx_rings; port->tx_rings++)
+		if (config->queue[port->tx_rings] >= tx)
+			break;
+	return true;
+}
+
+void mill_xdp_number_queues(const struct mill_port *port)
+{
+	struct mill_xdp_shared *shared = ((const struct mill_xdp *)port->backend)->shared;
+	memset(shared->ring_of, MILL_XDP_NOT_OURS, sizeof(shared->ring_of));
+	for (uint16_t r = 0; r < port->rx_rings; r++) {
+		shared->queue_of[r] = port->config.n_queues != 0 ? port->config.queue[r] : r;
+		shared->ring_of[shared->queue_of[r]] = (uint8_t)r;
+	}
+}
+
 /* Devices above others: what comes up to them may have its tag beside it already, and generic XDP cannot see that. */
 static const char *const stacked[] = {"veth",   "macvlan", "ipvlan", "ifb",
                                       "bridge", "bonding", "team",   "802.1Q VLAN Support"};
@@ -80,11 +121,14 @@ bool mill_xdp_device_read(struct mill_port *port, struct mill_error *error)
 	}
 	port->mtu = (uint16_t)ifr.ifr_mtu;
 	port->rx_rings = count_queues(xdp->ifname, &port->tx_rings);
+	if (port->config.n_queues != 0 && !choose_queues(port, error))
+		return false;
 	if (port->rx_rings > MILL_MAX_RINGS) {
-		mill_fail(
-		    error, E2BIG,
-		    "xdp:%s: it has %u receive queues, and netmill serves %u: ethtool -L %s combined %u",
-		    xdp->ifname, port->rx_rings, MILL_MAX_RINGS, xdp->ifname, MILL_MAX_RINGS);
+		mill_fail(error, E2BIG,
+		          "xdp:%s: it has %u receive queues, and netmill serves %u: ethtool -L %s combined "
+		          "%u, or take "
+		          "some of them by `queues`",
+		          xdp->ifname, port->rx_rings, MILL_MAX_RINGS, xdp->ifname, MILL_MAX_RINGS);
 		return false;
 	}
 	read_driver(xdp);

@@ -3,6 +3,7 @@
  *
  *   untagged, and neither IPv4 nor IPv6 → XDP_PASS, engine or no engine: ARP, LLDP, whatever we do not know; but not
  *                                         where a tap, not the netdev, is the kernel's face
+ *   a queue that is none of the port's  → XDP_PASS where the policy takes chosen queues, else as the next
  *   no fresh heartbeat for this queue   → the port's fallback: XDP_PASS or XDP_DROP
  *   else                                → the socket of this queue; a tag that the driver keeps beside the frame is put
  *                                         back into it first, since the engine would take the frame for untagged
@@ -31,7 +32,7 @@
 #define AT_TCI             (-4)
 #define LICENSE            "Dual BSD/GPL" /* the verifier wants to hear GPL for kfuncs */
 
-enum label { PASS, DROP, ENGINE, FALLBACK, INSERT, REDIRECT, INJECTED, LABELS };
+enum label { PASS, DROP, ENGINE, FALLBACK, ELSEWHERE, INSERT, REDIRECT, INJECTED, LABELS };
 
 struct assembler {
 	struct bpf_insn code[128];
@@ -200,7 +201,11 @@ static void assemble(struct assembler *as, const struct mill_xdp *xdp, int32_t k
 
 	here(as, ENGINE);
 	load(as, BPF_W, 1, 6, offsetof(struct xdp_md, rx_queue_index));
-	jump(as, BPF_JGT, 1, MILL_MAX_RINGS - 1, FALLBACK);
+	jump(as, BPF_JGT, 1, MILL_MAX_QUEUES - 1, ELSEWHERE);
+	wide(as, 2, BPF_PSEUDO_MAP_VALUE, xdp->map, offsetof(struct mill_xdp_shared, ring_of));
+	op(as, BPF_ALU64 | BPF_ADD | BPF_X, 2, 1, 0, 0);
+	load(as, BPF_B, 1, 2, 0);
+	jump(as, BPF_JGT, 1, MILL_MAX_RINGS - 1, ELSEWHERE);
 	op(as, BPF_ALU64 | BPF_LSH | BPF_K, 1, 0, 0, 3);
 	wide(as, 2, BPF_PSEUDO_MAP_VALUE, xdp->map, offsetof(struct mill_xdp_shared, beat));
 	op(as, BPF_ALU64 | BPF_ADD | BPF_X, 2, 1, 0, 0);
@@ -219,6 +224,9 @@ static void assemble(struct assembler *as, const struct mill_xdp *xdp, int32_t k
 
 	here(as, FALLBACK);
 	shared_word(as, xdp, 0, offsetof(struct mill_xdp_shared, fallback));
+	leave(as);
+	here(as, ELSEWHERE);
+	shared_word(as, xdp, 0, offsetof(struct mill_xdp_shared, elsewhere));
 	leave(as);
 	if (kfunc > 0)
 		insert_tag(as);
@@ -291,13 +299,14 @@ bool mill_xdp_map_shared(struct mill_xdp *xdp, struct mill_error *error)
 	return true;
 }
 
-bool mill_xdp_maps_create(struct mill_xdp *xdp, uint16_t queues, struct mill_error *error)
+bool mill_xdp_maps_create(struct mill_xdp *xdp, struct mill_error *error)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 	xdp->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "netmill_beat", 4, sizeof(struct mill_xdp_shared), 1,
 	                          &options);
 	if (xdp->map >= 0)
-		xdp->xskmap = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "netmill_xsks", 4, 4, queues, NULL);
+		xdp->xskmap =
+		    bpf_map_create(BPF_MAP_TYPE_XSKMAP, "netmill_xsks", 4, 4, MILL_MAX_QUEUES, NULL);
 	if (xdp->map >= 0 && xdp->xskmap >= 0)
 		return mill_xdp_map_shared(xdp, error);
 	mill_fail(error, errno, "xdp:%s: making BPF maps: %s; this needs CAP_BPF and CAP_NET_ADMIN",

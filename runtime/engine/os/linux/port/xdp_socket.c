@@ -82,8 +82,9 @@ static bool register_umem(int fd, const struct mill_region *region)
 
 static bool bind_queue(const struct mill_xdp *xdp, uint32_t queue)
 {
-	struct sockaddr_xdp address = {
-	    .sxdp_family = AF_XDP, .sxdp_ifindex = xdp->ifindex, .sxdp_queue_id = queue};
+	struct sockaddr_xdp address = {.sxdp_family = AF_XDP,
+	                               .sxdp_ifindex = xdp->ifindex,
+	                               .sxdp_queue_id = xdp->shared->queue_of[queue]};
 	if (queue > 0) {
 		address.sxdp_flags = XDP_SHARED_UMEM;
 		address.sxdp_shared_umem_fd = (uint32_t)xdp->queue[0].fd;
@@ -145,11 +146,12 @@ bool mill_xdp_socket_open(struct mill_port *port, uint32_t queue, struct mill_er
 	if (ok) {
 		step = "entering it in the port's map";
 		(void)set_size(fd, XDP_TX_BUDGET, shared->tx_size);
-		ok = bpf_map_update_elem(xdp->xskmap, &queue, &fd, BPF_ANY) == 0;
+		const uint32_t key = shared->queue_of[queue];
+		ok = bpf_map_update_elem(xdp->xskmap, &key, &fd, BPF_ANY) == 0;
 	}
 	if (!ok)
-		mill_fail(error, errno, "xdp:%s: AF_XDP socket of queue %u, %s: %s%s", xdp->ifname, queue,
-		          step, strerror(errno), hint(errno));
+		mill_fail(error, errno, "xdp:%s: AF_XDP socket of queue %u, %s: %s%s", xdp->ifname,
+		          shared->queue_of[queue], step, strerror(errno), hint(errno));
 	return ok;
 }
 
