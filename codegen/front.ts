@@ -58,7 +58,7 @@ export async function readPolicy(path: string, options: FrontOptions = {}): Prom
   const files = loaded.files.map((file) => ({ path: name(file.path), text: file.text }));
   const { router, locator, root } = loaded;
   const all = () => allDiagnostics(loaded, checked, initial.diagnostics, name);
-  if (!router || !locator || loaded.broken || [...checked, ...initial.diagnostics].some(isError)) {
+  if (!router || !locator || loaded.broken || [...checked, ...initial.diagnostics].some(isFatal)) {
     const read = initial.files.map((file) => ({ ...file, path: name(file.path) }));
     return { ok: false, diagnostics: all(), files: [...files, ...read], root };
   }
@@ -75,7 +75,7 @@ export async function readPolicy(path: string, options: FrontOptions = {}): Prom
   if (policy === undefined) return refused(all());
   const analyse = (): FrontResult => {
     const diagnostics = all();
-    if (diagnostics.some(isError)) return refused(diagnostics);
+    if (diagnostics.some(isFatal)) return refused(diagnostics);
     const found = findings(
       { ...policy, warnings: diagnostics },
       { today, ...(options.notes && { notes: true }) },
@@ -84,10 +84,13 @@ export async function readPolicy(path: string, options: FrontOptions = {}): Prom
     const warnings = sorted([...diagnostics, ...marked], loaded, name);
     return warnings.some(isError) ? refused(warnings) : { ok: true, policy: { ...policy, warnings } };
   };
-  return { ok: true, policy, analyse };
+  const expired = checked.some(isError) ? analyse() : undefined;
+  return expired?.ok === false ? expired : { ok: true, policy, analyse };
 }
 
 const isError = (one: Diagnostic) => one.severity === 'error';
+/** Rules past their date are whole: what is wrong with lists besides is told together with that. */
+const isFatal = (one: Diagnostic) => isError(one) && one.code !== 'NM3012';
 
 /** Values of other types than were declared may be more than their reader can bear; then it is the types that are told. */
 function unlessMistyped<T>(all: () => readonly Diagnostic[], read: () => T): T | undefined {

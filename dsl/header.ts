@@ -1,7 +1,7 @@
 /** What a rule tests of the headers besides addresses and services: DSCP, TTL, length, fragments, TCP flags, MACs, priority. */
 import type { FlagName, FlagTest, FragmentPart, HeaderMatch, MacTest, Origin, PortRange } from './model.js';
 import { inside } from './origin.js';
-import { note, show } from './problems.js';
+import { note, noteEmpty, show } from './problems.js';
 
 /** RFC 2474 (cs), RFC 2597 (af), RFC 3246 (ef), RFC 5865 (voice-admit), RFC 8622 (le). */
 export const dscpNumbers = {
@@ -111,8 +111,7 @@ function each<T>(
   read: (value: unknown, place: Origin) => T | undefined,
 ): readonly T[] {
   if (!Array.isArray(value)) return Object.freeze([read(value, origin)].flatMap((one) => one ?? []));
-  if (value.length === 0)
-    note('NM3015', origin, 'this list of values is empty, so this rule could match nothing');
+  if (value.length === 0) noteEmpty(origin, 'this list of values is empty, so this rule could match nothing');
   return Object.freeze(value.flatMap((one: unknown, i) => read(one, inside(origin, i)) ?? []));
 }
 
@@ -161,7 +160,7 @@ function readFragment(value: unknown, origin: Origin): FragmentPart | undefined 
 function readFlags(value: unknown, origin: Origin): readonly FlagTest[] | undefined {
   const words: readonly unknown[] = Array.isArray(value) ? value : [value];
   const tests = words.map((word, i) => readFlag(word, Array.isArray(value) ? inside(origin, i) : origin));
-  if (tests.length === 0) note('NM3015', origin, 'no flag is named: leave it out to match any');
+  if (tests.length === 0) noteEmpty(origin, 'no flag is named');
   const all = tests.reduce<readonly FlagTest[]>(
     (before, some) =>
       before.flatMap((one) =>

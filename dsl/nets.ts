@@ -4,7 +4,7 @@ import type { CheckAddress, CheckPrefix, FamilyOf } from './literals.js';
 import { rememberNets } from './made.js';
 import type { Family, NetSet, Origin, Prefix } from './model.js';
 import { here, inside } from './origin.js';
-import { note, show } from './problems.js';
+import { note, noteEmpty, show } from './problems.js';
 
 /** A set of networks of the families F. */
 export interface Nets<F extends Family = Family> extends NetSet {
@@ -27,8 +27,7 @@ interface Entry {
  */
 export function nets<const T extends string>(...prefixes: readonly CheckPrefix<T>[]): Nets<FamilyOf<T>> {
   const origin = here();
-  if (prefixes.length === 0)
-    note('NM3015', origin, 'this list of networks is empty, so it would match nothing');
+  if (prefixes.length === 0) noteEmpty(origin, 'this list of networks is empty, so it would match nothing');
   const entries = prefixes.map((text, i) => readPrefix(text, inside(origin, i)));
   return made(
     entries.flatMap((prefix) => (prefix ? [{ prefix, label: undefined }] : [])),
@@ -70,7 +69,7 @@ export function hosts<const T extends string, K extends string>(
     return made([], origin) as Nets<FamilyOf<T>>;
   }
   const given: readonly [string, unknown][] = Object.entries(addresses ?? {});
-  if (given.length === 0) note('NM3015', origin, 'this list of hosts is empty, so it would match nothing');
+  if (given.length === 0) noteEmpty(origin, 'this list of hosts is empty, so it would match nothing');
   const entries = given.flatMap(([label, text]): Entry[] => {
     const prefix = readHost(text, inside(origin, 0, label));
     return prefix ? [{ prefix, label }] : [];

@@ -17,6 +17,15 @@ export function note(code: string, origin: Origin, message: string, more: Mistak
   noted.push(Object.freeze({ code, message, origin, ...more }));
 }
 
+/** A list with nothing in it would match nothing, which nobody means. */
+export function noteEmpty(origin: Origin, message: string): void {
+  note('NM3015', origin, message, {
+    expected: 'one at least',
+    got: 'none',
+    fix: 'put one in, or leave it out of the rule: what is left out matches everything.',
+  });
+}
+
 export function problemsSoFar(): readonly Problem[] {
   return [...noted];
 }

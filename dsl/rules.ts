@@ -16,7 +16,7 @@ import type {
 } from './model.js';
 import type { Nets } from './nets.js';
 import { here, inside } from './origin.js';
-import { note, show } from './problems.js';
+import { note, noteEmpty, show } from './problems.js';
 import { choice, knownKeys } from './read.js';
 import type { RuntimeNets } from './set.js';
 import {
@@ -289,7 +289,7 @@ function checkPart(key: string, value: unknown, origin: Origin): void {
     };
     note('NM3014', origin, `'${key}' is ${show(value)}`, { expected: expected[wanted], got: show(value) });
   } else if (kind === 'nets' && (value as Nets).prefixes.length === 0)
-    note('NM3015', origin, `'${key}' is an empty list of networks, so this rule could match nothing`);
+    noteEmpty(origin, `'${key}' is an empty list of networks, so this rule could match nothing`);
 }
 
 function readText(text: unknown, what: string): string {

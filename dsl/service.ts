@@ -3,7 +3,7 @@ import { type IcmpName, icmpTypes } from './icmp.js';
 import type { Family, Origin, PortRange, Service, ServiceMatch } from './model.js';
 import { here, inside } from './origin.js';
 import { parsePorts, type TcpPortName, type UdpPortName } from './ports.js';
-import { note, show } from './problems.js';
+import { note, noteEmpty, show } from './problems.js';
 import { type ProtocolName, protocolNumbers } from './protocols.js';
 import { wholeNumber } from './read.js';
 
@@ -67,8 +67,7 @@ export function icmp(...messages: readonly (IcmpName | IcmpNumber)[]): Service {
  */
 export function proto(...protocols: readonly (ProtocolName | number)[]): Service {
   const origin = here();
-  if (protocols.length === 0)
-    note('NM3015', origin, 'this service has no protocol, so it would match nothing');
+  if (protocols.length === 0) noteEmpty(origin, 'this service has no protocol, so it would match nothing');
   const numbers = protocols.flatMap((given: unknown, i) => {
     if (typeof given === 'string' && Object.hasOwn(protocolNumbers, given))
       return protocolNumbers[given as ProtocolName];
@@ -85,7 +84,7 @@ export function proto(...protocols: readonly (ProtocolName | number)[]): Service
 /** Several of them as one. @example service(tcp(80, 443), udp(443)) */
 export function service(...parts: readonly Service[]): Service {
   const origin = here();
-  if (parts.length === 0) note('NM3015', origin, 'this service is empty, so it would match nothing');
+  if (parts.length === 0) noteEmpty(origin, 'this service is empty, so it would match nothing');
   const wrong = parts.findIndex((part) => part?.kind !== 'service');
   if (wrong >= 0)
     note('NM3014', inside(origin, wrong), `${show(parts[wrong])} is not a service`, {

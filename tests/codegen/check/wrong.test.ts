@@ -213,6 +213,13 @@ test(
   ['4:1 NM3026 warning', '4:1 NM3012'],
   'the waiver of NM3012 ended',
 );
+test(
+  'a date that is past, and a rule that never matches, are told together',
+  wrong,
+  list("deny({ service: tcp() }).expires('2025-12-31'),\nallow({ service: tcp(22) })"),
+  ['4:1 NM3012', '5:1 NM3001'],
+  'after 2025-12-31',
+);
 test('an owner of two lines', wrong, list("deny().owner('a\\nb')"), ['4:8 NM3010'], 'an owner');
 test('a log rate', wrong, list("deny().log({ rate: '0/s' })"), ['4:8 NM3005'], "'0/s'");
 test(
@@ -731,6 +738,7 @@ test('objects that nothing uses', async (t) => {
     'const web = service(tcp(80), udp(443)), dns = udp(53)',
     "export const others = nets('10.0.0.0/8')",
     "const rule = deny({ service: dns }).log().why('x')",
+    'const told = reject()',
     withWan("in: acl('in', {}, [deny({ from: others }).log()])"),
   ].join('\n');
   const result = await front(text);
@@ -741,6 +749,7 @@ test('objects that nothing uses', async (t) => {
       "2:7 NM3025 warning 'office' is networks that nothing uses",
       "3:7 NM3025 warning 'web' is a service that nothing uses",
       "5:7 NM3025 warning 'rule' is a rule that nothing uses",
+      "6:7 NM3025 warning 'told' is a rule that nothing uses",
     ],
   );
 });
