@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { packetText } from '../../codegen/analysis/packet-text.js';
 import { usual } from '../../codegen/evaluate/evaluate.js';
 import type { Face, Path, Paths } from '../../codegen/evaluate/paths.js';
-import { readPacket } from '../../codegen/explain/read-packet.js';
+import { type ReadPacket, readPacket } from '../../codegen/explain/read-packet.js';
 import type { Ir, IrInterface } from '../../codegen/ir.js';
 import { lower } from '../../codegen/lower.js';
 import { policyFile, policyFromJson } from '../../codegen/policy-json.js';
@@ -21,6 +21,23 @@ import { listInterfaces } from './read-interfaces.js';
 import { getGateway, getRoute } from './read-routes.js';
 import type { InterfaceReply, RouteGetReply, TraceReply } from './types.js';
 
+/** The engine knows what sets hold and which way the packet goes: nothing of that can be supposed here. */
+function refuseSupposed({ out, packet }: ReadPacket): void {
+  const [member] = packet.members ?? [];
+  if (member !== undefined)
+    throw new MillError(
+      'usage',
+      `trace goes by what sets hold now, got ${member.value ? '' : 'not-'}${member.field === 'src' ? 'from' : 'to'}-set ${member.set}`,
+      'leave that out, or ask netmill explain',
+    );
+  if (out !== undefined)
+    throw new MillError(
+      'usage',
+      `trace goes by the routes that the engine has now, got out ${out}`,
+      'leave that out, or ask netmill explain',
+    );
+}
+
 type Compiled = RouteGetReply['compiled'];
 
 /** @throws MillError when the packet is not understood, or the forwarder cannot be asked */
@@ -31,7 +48,12 @@ export async function tracePacket(context: ControlContext, text: string): Promis
   const built = builtIr(active.bundle.dir);
   const read = readPacket(text);
   if ('expected' in read)
-    throw new MillError('usage', `the packet is not understood: expected ${read.expected}, got ${read.got}`);
+    throw new MillError(
+      'usage',
+      `the packet is not understood: expected ${read.expected}, got ${read.got}`,
+      "write it as for explain: 'in wan tcp 9.9.9.9:1234 > 203.0.113.10:443 syn'",
+    );
+  refuseSupposed(read);
   const iface = faceNamed(built, read.interface);
   const fields = { ...read.packet.fields, vlan: tagsOf(iface.encapsulation).at(-1)?.vid ?? 0 };
   const point = { ...read.packet, fields };

@@ -49,6 +49,22 @@ systemTest(
     try {
       const netmill = await Netmill.start(line.lab, line.router, policy(''));
       await holds(t, netmill, []);
+      for (const [packet, got] of [
+        [
+          'in client udp 10.0.1.9:1 > 10.0.2.2:9 from-set blocked',
+          /what sets hold now, got from-set blocked/,
+        ],
+        [
+          'in client out server udp 10.0.1.9:1 > 10.0.2.2:9',
+          /routes that the engine has now, got out server/,
+        ],
+        ['in client quic 10.0.1.9 > 10.0.2.2', /expected tcp, udp, icmp or 'proto N', got 'quic'/],
+      ] as const) {
+        const supposed = await netmill.run('trace', packet);
+        t.is(supposed.code, 64, supposed.stdout);
+        t.regex(supposed.stderr, got);
+        t.regex(supposed.stderr, /fix: /);
+      }
       const file = join(line.lab.directory, 'blocked.txt');
       writeFileSync(file, '# two\n10.9.0.0/16 ; far\n2001:db8:66::/48\n10.0.1.64/26\n');
       const filled = await netmill.json<SetChangeReply>('set', 'replace', 'blocked', '--file', file);
