@@ -46,35 +46,52 @@ bool RibThread::breathe()
 }
 
 /* False: it could not be compared. */
-bool RibThread::compare_routes(Comparison &comparison)
+bool RibThread::dump_into(Comparison &comparison, int family)
 {
 	bool whole = true;
-	for (const int family : {AF_INET, AF_INET6}) {
-		whole &= dump_routes(
-		    static_cast<uint8_t>(family),
-		    [&](Rib &, const nlmsghdr *message) { comparison.take(message); },
-		    [&] { whole = whole && breathe(); });
-		if (!whole)
+	whole &= dump_routes(
+	    static_cast<uint8_t>(family), [&](Rib &, const nlmsghdr *message) { comparison.take(message); },
+	    [&] { whole = whole && breathe(); });
+	work([&](Rib &) { comparison.end_dump(); });
+	return whole;
+}
+
+/* What happened before a dump was over waits in the socket. False: there is no end to it. */
+bool RibThread::read_all()
+{
+	const uint64_t until = now() + patience;
+	do {
+		if (!breathe() || now() > until)
 			return false;
-		work([&](Rib &) { comparison.end_dump(); });
+	} while (!drained_);
+	return true;
+}
+
+/* False: it could not be compared. */
+bool RibThread::compare_routes(Comparison &comparison)
+{
+	for (const int family : {AF_INET, AF_INET6}) {
+		if (!dump_into(comparison, family))
+			return false;
 		const uint8_t number = family == AF_INET ? 4 : 6;
 		while (!work([&](Rib &) { return comparison.find_unconfirmed(number); }))
 			if (!breathe())
 				return false;
 	}
-	const uint64_t until = now() + patience;
-	do { /* what happened before the dump was over waits in the socket */
-		if (!breathe() || now() > until)
-			return false;
-	} while (!drained_);
+	if (!read_all())
+		return false;
 	/* or is yet to be told */
+	const auto unexplained = [&] { return work([&](Rib &) { return comparison.unexplained(); }); };
 	const uint64_t enough = now() + grace;
-	while (now() < enough && work([&](Rib &) { return comparison.unexplained(); })) {
+	while (now() < enough && unexplained()) {
 		std::this_thread::sleep_for(std::chrono::milliseconds(2));
 		if (!breathe())
 			return false;
 	}
-	return true;
+	if (!unexplained())
+		return true;
+	work([&](Rib &) { comparison.ask_again(); });
+	return dump_into(comparison, AF_INET) && dump_into(comparison, AF_INET6) && read_all();
 }
 
 /* Links, addresses or nexthop objects by a dump, when no event told of such since it began: else it is ahead of the events
@@ -83,7 +100,6 @@ void RibThread::check_others(uint16_t type, void (Rib::*sweep)())
 {
 	MessageLog log;
 	const uint64_t events = work([](Rib &rib) { return rib.statistics.other_events; });
-	const uint64_t until = now() + patience;
 	bool whole = true;
 	try {
 		whole = dump(
@@ -93,10 +109,8 @@ void RibThread::check_others(uint16_t type, void (Rib::*sweep)())
 			throw;
 		return;
 	}
-	do {
-		if (!breathe() || now() > until)
-			return;
-	} while (!drained_);
+	if (!read_all())
+		return;
 	work([&](Rib &rib) {
 		if (!whole || rib.statistics.other_events != events)
 			return;

@@ -220,7 +220,6 @@ void RibThread::resync()
 		dump_links();
 		dump_nexthops();
 		dump_and_sweep(RTM_GETNEIGH, AF_UNSPEC, &Rib::sweep_neighbours);
-		work([](Rib &rib) { rib.take_doubt(); }); /* the routes are all looked at now */
 		resync_routes();
 	} catch (const Failure &) {
 		need_resync_ = true; /* the engine goes on with what it has */

@@ -109,6 +109,8 @@ class RibThread
 	bool breathe();
 	void check_others(uint16_t type, void (Rib::*sweep)());
 	bool compare_with_kernel(AuditReport &report);
+	bool dump_into(Comparison &comparison, int family);
+	bool read_all();
 	bool compare_routes(Comparison &comparison);
 	bool quiet();
 	void compare_with_compiled(AuditReport &report);

@@ -141,15 +141,34 @@ bool Comparison::same_places(const Node &node, const std::vector<Candidate> &wan
 	});
 }
 
+bool Comparison::same(const Key &key, const std::vector<RouteMessage> &some,
+                      const std::vector<RouteMessage> &others)
+{
+	const std::vector<Candidate> a = candidates(key, some), b = candidates(key, others);
+	for (const std::vector<Candidate> *list : {&a, &b})
+		for (const Candidate &candidate : *list)
+			if (candidate.path->refs == 0)
+				rib_.check_path(candidate.path);
+	return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+	                  [](const Candidate &x, const Candidate &y) { return x.same_route(y); });
+}
+
 void Comparison::judge()
 {
 	if (routes_.empty())
 		return;
+	if (again_) {
+		const auto suspect = suspects_.find(group_);
+		if (suspect != suspects_.end())
+			suspect->second.same_again = same(group_, suspect->second.routes, routes_);
+		routes_.clear();
+		return;
+	}
 	prefixes_++;
 	Node *node = rib_.trie(group_.first.address.family).find(group_.first);
 	const std::vector<Candidate> wanted = candidates(group_, routes_);
 	if (!equal(node, wanted))
-		suspects_[group_] = routes_;
+		suspects_[group_].routes = routes_;
 	for (Candidate *c = node != nullptr ? node->first : nullptr; c != nullptr; c = c->next)
 		if (c->rank == group_.second)
 			c->stamp = rib_.stamp_;
@@ -185,11 +204,22 @@ std::string Comparison::words(const Node &node, Rank rank, const Candidate *firs
 	return all.empty() ? "no route" : all;
 }
 
+void Comparison::ask_again()
+{
+	again_ = true;
+	for (auto &[key, suspect] : suspects_)
+		suspect.same_again = suspect.routes.empty();
+}
+
+bool Comparison::explained(const Key &key, const Suspect &suspect) const
+{
+	return flooded_ || touched_.count(key.first) != 0 || !suspect.same_again;
+}
+
 bool Comparison::unexplained() const
 {
-	return !flooded_ && std::any_of(suspects_.begin(), suspects_.end(), [this](const auto &suspect) {
-		return touched_.count(suspect.first.first) == 0;
-	});
+	return std::any_of(suspects_.begin(), suspects_.end(),
+	                   [this](const auto &one) { return !explained(one.first, one.second); });
 }
 
 /* What the dump passes over stays. */
@@ -213,13 +243,13 @@ void Comparison::take_over(Node &node, Rank rank, std::vector<Candidate> wanted,
 
 size_t Comparison::settle(AuditReport &report)
 {
-	size_t explained = 0;
-	for (auto &[key, routes] : suspects_) {
-		if (flooded_ || touched_.count(key.first) != 0) {
-			explained++;
+	size_t left = 0;
+	for (const auto &[key, suspect] : suspects_) {
+		if (explained(key, suspect)) {
+			left++;
 			continue;
 		}
-		std::vector<Candidate> wanted = candidates(key, routes);
+		std::vector<Candidate> wanted = candidates(key, suspect.routes);
 		for (size_t i = 0; i < wanted.size(); i++) {
 			rib_.keep_told(*wanted[i].path);
 			wanted[i].next = i + 1 < wanted.size() ? &wanted[i + 1] : nullptr;
@@ -228,10 +258,10 @@ size_t Comparison::settle(AuditReport &report)
 		report.add(key.first, false,
 		           words(node, key.second, wanted.empty() ? nullptr : wanted.data()),
 		           words(node, key.second, node.first));
-		take_over(node, key.second, std::move(wanted), routes);
+		take_over(node, key.second, std::move(wanted), suspect.routes);
 		report.repaired++;
 	}
-	return explained;
+	return left;
 }
 
 } // namespace mill

@@ -64,7 +64,11 @@ class Comparison
 	void touched(const Prefix &prefix);
 	/* Some suspect is explained by no event so far. */
 	bool unexplained() const;
-	/* Takes over from the dump what no event explains. Returns how many suspects it left to the events. */
+	/* The dumps that follow are of all routes again, and say who is a suspect still. The kernel tells of a link or an address
+	 * before it takes away the routes that go with it, so one dump may show what the RIB knows to be gone. */
+	void ask_again();
+	/* Takes over from the dump what no event explains. Returns how many suspects it left to the events, or to another
+	 * comparison. */
 	size_t settle(AuditReport &report);
 	uint64_t prefixes() const
 	{
@@ -73,7 +77,14 @@ class Comparison
 
       private:
 	using Key = std::pair<Prefix, Rank>;
+	struct Suspect {
+		std::vector<RouteMessage> routes; /* as dumped */
+		bool same_again = true;           /* as far as it was asked */
+	};
 	void judge();
+	bool same(const Key &key, const std::vector<RouteMessage> &some,
+	          const std::vector<RouteMessage> &others);
+	bool explained(const Key &key, const Suspect &suspect) const;
 	bool equal(const Node *node, const std::vector<Candidate> &wanted) const;
 	std::vector<std::pair<const Candidate *, Places6>>
 	mixed_places(const Node &node, const std::vector<Candidate> &wanted,
@@ -87,7 +98,8 @@ class Comparison
 	Rib &rib_;
 	Key group_;
 	std::vector<RouteMessage> routes_; /* of `group_` */
-	std::map<Key, std::vector<RouteMessage>> suspects_;
+	std::map<Key, Suspect> suspects_;
+	bool again_ = false; /* after ask_again() */
 	std::unordered_set<Prefix, PrefixHash> touched_;
 	bool flooded_ = false; /* too many to remember: nothing is known of any */
 	Prefix after_;
