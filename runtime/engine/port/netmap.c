@@ -221,6 +221,7 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	    !mill_netmap_count_rings(port, &info, error))
 		return false;
 	netmap->queues = info.rx_rings;
+	netmap->has_room = info.has_room;
 	netmap->shared->magic = SHARED_MAGIC;
 	netmap->shared->abi = MILL_ABI_VERSION;
 	netmap->shared->rx_rings = port->rx_rings;
@@ -408,5 +409,6 @@ const struct mill_port_ops mill_port_netmap = {
     .configure = netmap_configure,
     .outdated = netmap_outdated,
     .inject = mill_netmap_inject,
+    .pass_up = mill_netmap_pass_up,
     .held_fds = netmap_held_fds,
 };

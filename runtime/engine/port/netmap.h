@@ -26,7 +26,10 @@
 #define MILL_NETMAP_HOST_MAX 4u
 #define MILL_NETMAP_HOST_FD  MILL_MAX_RINGS /* number of its descriptor, behind those of the pairs */
 #define MILL_NETMAP_MAX_MTU  1770u          /* + Ethernet + two tags fits what the engine copies packets to */
-#define MILL_NETMAP_WEIGHTS  256u           /* of so many bytes, as text: a device has at most 127 queues */
+#define MILL_NETMAP_OFFSETS                                                                                  \
+	128u /* where frames may start in their buffers, if netmap lets them: a power of two */
+#define MILL_NETMAP_OFFSET  64u  /* received ones do: room for tags */
+#define MILL_NETMAP_WEIGHTS 256u /* of so many bytes, as text: a device has at most 127 queues */
 
 enum mill_netmap_kind {
 	MILL_NETMAP_NIC,      /* all ring pairs of a netdev */
@@ -92,6 +95,7 @@ struct mill_netmap {
 	uint32_t parent_index;      /* its number, 0 for none */
 	_Atomic uint64_t looked_ns; /* when it was last looked for */
 	uint32_t n_bufs;
+	bool has_room;      /* struct mill_netmap_info */
 	uint32_t queues;    /* receive rings of the device, whichever of them are ours */
 	int event;          /* a bell: `broken` has become true */
 	atomic_bool broken; /* the kernel took the rings away, or set them anew: open the port again */
@@ -113,10 +117,13 @@ struct mill_netmap_binding {
 	uint32_t extra_bufs; /* wanted; then granted */
 	uint64_t offset, memory_size;
 	uint32_t memory_id;
+	bool
+	    offsets; /* wanted; then granted: frames start anywhere in the first MILL_NETMAP_OFFSETS bytes of a buffer */
 	bool shareable; /* other ports of this memory may be mapped with it */
 };
 struct mill_netmap_info {
 	uint16_t tx_rings, rx_rings, host_tx_rings, host_rx_rings;
+	bool has_room; /* its buffers are large enough for offsets */
 };
 /* Both: errno in error->code, the text names the port and what to do. */
 bool mill_netmap_info(const struct mill_netmap_spec *, struct mill_netmap_info *, struct mill_error *);
@@ -149,5 +156,6 @@ void mill_netmap_rx_sync(struct mill_port *, uint32_t ring);
 void mill_netmap_tx_sync(struct mill_port *, uint32_t ring);
 bool mill_netmap_rx_arm(struct mill_port *, uint32_t ring);
 bool mill_netmap_inject(struct mill_port *, const uint8_t *frame, uint16_t len);
+bool mill_netmap_pass_up(struct mill_port *, uint32_t ring, struct netmap_slot *);
 /* What has come in goes to the kernel by hand, what the kernel has sent goes out. No worker serves the port. */
 void mill_netmap_hand_back(struct mill_port *);

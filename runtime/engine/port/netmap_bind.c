@@ -63,6 +63,7 @@ static struct mill_netmap_binding binding_of(const struct mill_port *port, uint3
 	struct mill_netmap_binding binding = {.mode = NR_REG_ONE_NIC,
 	                                      .ring = one ? netmap->spec.ring : (uint16_t)r,
 	                                      .flags = NR_NO_TX_POLL | netmap->spec.monitor,
+	                                      .offsets = netmap->has_room,
 	                                      .extra_bufs = r == 0 ? MILL_NETMAP_SPARES : 0};
 	if (netmap->spec.kind == MILL_NETMAP_HOST)
 		binding.mode = NR_REG_SW;

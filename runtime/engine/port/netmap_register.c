@@ -13,11 +13,19 @@
 #define PATIENCE_MS 2000 /* for a daemon that is about to close its duplicates of descriptors */
 #define RETRY_MS    5
 
-static int ask(int fd, uint16_t version, uint16_t what, const char *about, void *body)
+#define GRANULE 1024u /* network devices are told the size of a buffer in such units */
+
+static int ask_for(int fd, uint16_t version, uint16_t what, const char *about, void *body,
+                   struct nmreq_option *option)
 {
 	char name[NETMAP_REQ_IFNAMSIZ] = "";
 	snprintf(name, sizeof(name), "%s", about);
-	return mill_netmap_ask(fd, version, what, name, body);
+	return mill_netmap_ask_for(fd, version, what, name, body, option);
+}
+
+static int ask(int fd, uint16_t version, uint16_t what, const char *about, void *body)
+{
+	return ask_for(fd, version, what, about, body, NULL);
 }
 
 /* --- the older requests --------------------------------------------------------------------------------- */
@@ -78,11 +86,27 @@ static int legacy_register(int fd, const struct mill_netmap_spec *spec, struct m
 	binding->memory_size = request.nr_memsize;
 	binding->memory_id = request.nr_arg2;
 	binding->extra_bufs = request.nr_arg3;
+	binding->offsets = false;
 	binding->shareable = false; /* no way to map memory without a port */
 	return 0;
 }
 
 /* --- either --------------------------------------------------------------------------------------------- */
+
+/*
+ * Is there room in front of frames? Where frames may start further behind in their buffers, a device is given that much less of
+ * each, in units of its own: of 2,048 bytes 1,024, and each longer frame would come in pieces.
+ */
+static bool has_room(int fd, uint16_t version, const struct mill_netmap_spec *spec)
+{
+	struct nmreq_pools_info info = {0};
+	if (spec->ifname[0] == '\0' || spec->kind == MILL_NETMAP_HOST ||
+	    ask(fd, version, NETMAP_REQ_POOLS_INFO_GET, spec->name, &info) != 0 ||
+	    info.nr_buf_pool_objsize < MILL_NETMAP_OFFSETS)
+		return false;
+	const uint32_t left = info.nr_buf_pool_objsize - MILL_NETMAP_OFFSETS;
+	return left - left % GRANULE >= MILL_BUF_SIZE - MILL_HEADROOM;
+}
 
 static int current_info(int fd, uint16_t version, const struct mill_netmap_spec *spec,
                         struct mill_netmap_info *info)
@@ -93,18 +117,37 @@ static int current_info(int fd, uint16_t version, const struct mill_netmap_spec 
 	*info = (struct mill_netmap_info){.tx_rings = request.nr_tx_rings,
 	                                  .rx_rings = request.nr_rx_rings,
 	                                  .host_tx_rings = request.nr_host_tx_rings,
-	                                  .host_rx_rings = request.nr_host_rx_rings};
+	                                  .host_rx_rings = request.nr_host_rx_rings,
+	                                  .has_room = has_room(fd, version, spec)};
 	return 0;
 }
 
+static int bind_rings(int fd, uint16_t version, const struct mill_netmap_spec *spec,
+                      const struct mill_netmap_binding *binding, struct nmreq_register *request)
+{
+	struct nmreq_opt_offsets offsets = {.nro_opt = {.nro_reqtype = NETMAP_REQ_OPT_OFFSETS},
+	                                    .nro_max_offset = MILL_NETMAP_OFFSETS - 1,
+	                                    .nro_initial_offset = MILL_NETMAP_OFFSET,
+	                                    .nro_offset_bits = (uint32_t)__builtin_ctz(MILL_NETMAP_OFFSETS)};
+	*request = (struct nmreq_register){.nr_ringid = binding->ring,
+	                                   .nr_mode = binding->mode,
+	                                   .nr_extra_bufs = binding->extra_bufs,
+	                                   .nr_flags = binding->flags};
+	return ask_for(fd, version, NETMAP_REQ_REGISTER, spec->name, request,
+	               binding->offsets ? &offsets.nro_opt : NULL);
+}
+
+/* A driver that knows no offsets refuses the whole request. */
 static int current_register(int fd, uint16_t version, const struct mill_netmap_spec *spec,
                             struct mill_netmap_binding *binding)
 {
-	struct nmreq_register request = {.nr_ringid = binding->ring,
-	                                 .nr_mode = binding->mode,
-	                                 .nr_extra_bufs = binding->extra_bufs,
-	                                 .nr_flags = binding->flags};
-	if (ask(fd, version, NETMAP_REQ_REGISTER, spec->name, &request) != 0)
+	struct nmreq_register request;
+	int result = bind_rings(fd, version, spec, binding, &request);
+	if (result != 0 && binding->offsets) {
+		binding->offsets = false;
+		result = bind_rings(fd, version, spec, binding, &request);
+	}
+	if (result != 0)
 		return -1;
 	binding->offset = request.nr_offset;
 	binding->memory_size = request.nr_memsize;

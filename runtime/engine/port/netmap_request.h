@@ -20,6 +20,10 @@
 #define NETMAP_REQ_VALE_POLLING_ENABLE  10
 #define NETMAP_REQ_VALE_POLLING_DISABLE 11
 
+#define NETMAP_REQ_POOLS_INFO_GET 12
+
+#define NETMAP_REQ_OPT_OFFSETS 5
+
 #define NETMAP_POLLING_MODE_SINGLE_CPU 1
 #define NETMAP_POLLING_MODE_MULTI_CPU  2
 
@@ -73,6 +77,34 @@ struct nmreq_port_info_get {
 	uint16_t nr_host_tx_rings, nr_host_rx_rings;
 	uint16_t nr_mem_id;
 	uint16_t pad[3];
+};
+
+struct nmreq_pools_info {
+	uint64_t nr_memsize;
+	uint16_t nr_mem_id;
+	uint16_t pad1[3];
+	uint64_t nr_if_pool_offset;
+	uint32_t nr_if_pool_objtotal, nr_if_pool_objsize;
+	uint64_t nr_ring_pool_offset;
+	uint32_t nr_ring_pool_objtotal, nr_ring_pool_objsize;
+	uint64_t nr_buf_pool_offset;
+	uint32_t nr_buf_pool_objtotal, nr_buf_pool_objsize;
+};
+
+struct nmreq_option {
+	uint64_t nro_next;
+	uint32_t nro_reqtype;
+	uint32_t nro_status; /* errno */
+	uint64_t nro_size;
+};
+
+struct nmreq_opt_offsets {
+	struct nmreq_option nro_opt;
+	uint64_t nro_max_offset; /* larger ones are cut to it */
+	uint64_t nro_initial_offset;
+	uint32_t nro_offset_bits;
+	uint32_t nro_tx_align;
+	uint64_t nro_min_gap;
 };
 
 struct nmreq_vale_attach {
@@ -150,6 +182,16 @@ MILL_ASSERT_AT(nmreq_register, nr_flags, 48);
 _Static_assert(sizeof(struct nmreq_port_info_get) == 32, "nmreq_port_info_get has 32 bytes");
 MILL_ASSERT_AT(nmreq_port_info_get, nr_tx_rings, 16);
 MILL_ASSERT_AT(nmreq_port_info_get, nr_mem_id, 24);
+
+_Static_assert(sizeof(struct nmreq_pools_info) == 64, "nmreq_pools_info has 64 bytes");
+MILL_ASSERT_AT(nmreq_pools_info, nr_if_pool_offset, 16);
+MILL_ASSERT_AT(nmreq_pools_info, nr_buf_pool_objsize, 60);
+
+_Static_assert(sizeof(struct nmreq_option) == 24, "nmreq_option has 24 bytes");
+MILL_ASSERT_AT(nmreq_option, nro_status, 12);
+_Static_assert(sizeof(struct nmreq_opt_offsets) == 56, "nmreq_opt_offsets has 56 bytes");
+MILL_ASSERT_AT(nmreq_opt_offsets, nro_initial_offset, 32);
+MILL_ASSERT_AT(nmreq_opt_offsets, nro_offset_bits, 40);
 
 _Static_assert(sizeof(struct nmreq_vale_attach) == 64, "nmreq_vale_attach has 64 bytes");
 MILL_ASSERT_AT(nmreq_vale_attach, port_index, 56);

@@ -3,6 +3,10 @@
  * what it brought. What the kernel says is believed only within bounds: numbers in pipes and VALE ports are written by other
  * processes. Packets in several slots (NS_MOREFRAG) are dropped whole, and counted: netmill's are of one buffer.
  *
+ * What all goes to the kernel stays in its slot, marked (netmap(4), "transparent mode"): at the next sync the kernel takes a copy,
+ * and no other ring is needed. So it is with what a closing port leaves, and for who has nothing else to do with packets. What a
+ * forwarder punts takes the host TX ring, because between the two stands the host thread, with its classes and rates.
+ *
  * Each pair's owner is the worker of its ring; the owner of ring 0 also sends what the kernel hands to the host RX rings.
  * The host TX ring is the host thread's.
  */
@@ -16,6 +20,7 @@
 #define HOST_INTERVAL_NS 20000ull
 #define LOOK_INTERVAL_NS 20000000ull
 #define DRAIN_ROUNDS     64
+#define ETHERNET         14u /* bytes of a frame, at least */
 
 static uint64_t now_ns(void)
 {
@@ -130,12 +135,22 @@ static void look_at(struct mill_port *port, struct mill_netmap_pair *pair, struc
 		__atomic_fetch_add(&port->state->rx_dropped, dropped, __ATOMIC_RELAXED);
 }
 
+/* Buffers came by exchange from wherever their frames started; those to come start where there is room before them. */
+static void restore_offsets(const struct mill_netmap_pair *pair, struct netmap_ring *rx)
+{
+	for (uint32_t at = pair->returned; at != rx->head; at = mill_ring_next(rx, at))
+		mill_slot_set_offset(rx, &rx->slot[at], MILL_NETMAP_OFFSET);
+}
+
 /* What goes wrong shows in the numbers: the kernel sets a ring anew that it does not believe. */
 static bool sync_rx(struct mill_port *port, struct mill_netmap_pair *pair, struct netmap_ring *rx)
 {
 	const uint32_t head = rx->head;
+	if (rx->offset_mask != 0 && head < rx->num_slots)
+		restore_offsets(pair, rx);
 	if (!sync_ring(port, pair, NIOCRXSYNC))
 		return false;
+	pair->returned = head;
 	if (rx->head == head && rx->tail < rx->num_slots)
 		return true;
 	give_up(port->backend, "the kernel has set a receive ring anew");
@@ -159,6 +174,7 @@ static bool send_hosts(struct mill_port *port, struct netmap_ring *from)
 		if (slot->buf_idx >= MILL_NETMAP_FIRST && slot->buf_idx < netmap->n_bufs &&
 		    slot->len <= to->nr_buf_size && (slot->flags & NS_MOREFRAG) == 0) {
 			mill_slot_swap(&to->slot[to->head], slot);
+			mill_slot_set_offset(to, &to->slot[to->head], 0); /* of the host's: none */
 			to->head = to->cur = mill_ring_next(to, to->head);
 			any = true;
 		}
@@ -202,8 +218,8 @@ void mill_netmap_rx_sync(struct mill_port *port, uint32_t r)
 	/* A burst is there still, and not much to give back: no need to ask. */
 	const bool enough = pair->checked == rx->tail && distance(rx, rx->head, rx->tail) >= MILL_BURST &&
 	                    distance(rx, pair->returned, rx->head) < rx->num_slots / 4;
-	if (!enough && sync_rx(port, pair, rx))
-		pair->returned = rx->head;
+	if (!enough)
+		(void)sync_rx(port, pair, rx);
 	if (!atomic_load_explicit(&netmap->broken, memory_order_relaxed))
 		look_at(port, pair, rx);
 	if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
@@ -260,7 +276,7 @@ bool mill_netmap_inject(struct mill_port *port, const uint8_t *frame, uint16_t l
 {
 	struct mill_netmap *netmap = port->backend;
 	struct netmap_ring *tx = netmap->host_tx;
-	if (tx == NULL || len > tx->nr_buf_size)
+	if (tx == NULL || len < ETHERNET || len > tx->nr_buf_size)
 		return false;
 	if (tx->head == tx->tail && (!sync_ring(port, &netmap->host, NIOCTXSYNC) || tx->head == tx->tail))
 		return false;
@@ -273,23 +289,29 @@ bool mill_netmap_inject(struct mill_port *port, const uint8_t *frame, uint16_t l
 	return sync_ring(port, &netmap->host, NIOCTXSYNC);
 }
 
+bool mill_netmap_pass_up(struct mill_port *port, uint32_t r, struct netmap_slot *slot)
+{
+	const struct mill_netmap *netmap = port->backend;
+	if (netmap->host_tx == NULL || slot->len < ETHERNET)
+		return false;
+	port->rx[r]->flags |= NR_FORWARD;
+	slot->flags |= NS_FORWARD;
+	return true;
+}
+
 static bool drain_ring(struct mill_port *port, uint32_t r)
 {
 	struct mill_netmap *netmap = port->backend;
 	struct netmap_ring *rx = port->rx[r];
-	bool any = false;
 	if (rx == NULL)
 		return false;
-	if (sync_rx(port, &netmap->pair[r], rx))
-		look_at(port, &netmap->pair[r], rx);
+	look_at(port, &netmap->pair[r], rx);
+	const bool any = rx->head != rx->tail;
 	while (rx->head != rx->tail && !atomic_load(&netmap->broken)) {
-		const struct netmap_slot *slot = &rx->slot[rx->head];
-		if (slot->len != 0)
-			(void)mill_netmap_inject(port, mill_ring_buffer(rx, slot), slot->len);
+		(void)mill_netmap_pass_up(port, r, &rx->slot[rx->head]);
 		rx->head = rx->cur = mill_ring_next(rx, rx->head);
-		any = true;
 	}
-	return any;
+	return sync_rx(port, &netmap->pair[r], rx) && (any || rx->head != rx->tail);
 }
 
 void mill_netmap_hand_back(struct mill_port *port)

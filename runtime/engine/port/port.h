@@ -90,6 +90,9 @@ struct mill_port_ops {
 	void (*untagged_tap)(struct mill_port *, bool has_tap);
 	/* Frame into the host stack as if received on this port; NULL: there is no host stack behind it. */
 	bool (*inject)(struct mill_port *, const uint8_t *frame, uint16_t len);
+	/* The ring's owner: the packet in this RX slot, which is released as it is, goes to the host stack with the next
+	 * rx_sync, from where it lies. False: it cannot. NULL: there is only `inject`. */
+	bool (*pass_up)(struct mill_port *, uint32_t ring, struct netmap_slot *);
 	/* Writes descriptors to hold, returns how many; at most `max`. */
 	uint32_t (*held_fds)(struct mill_port *, struct mill_held_fd *, uint32_t max);
 };

@@ -71,11 +71,12 @@ static void pass(struct way *way, struct netmap_ring *from, struct netmap_ring *
 	to->head = to->cur = mill_ring_next(to, to->head);
 }
 
-static void raise_frame(struct way *way, struct netmap_ring *from)
+static void raise_frame(struct way *way, uint32_t number, struct netmap_ring *from)
 {
-	const struct netmap_slot *slot = &from->slot[from->cur];
+	struct netmap_slot *slot = &from->slot[from->cur];
 	struct mill_port *port = &way->from->port;
-	if (!port->ops->inject(port, mill_ring_buffer(from, slot), slot->len)) {
+	const bool marked = port->ops->pass_up != NULL && port->ops->pass_up(port, number, slot);
+	if (!marked && !port->ops->inject(port, mill_ring_buffer(from, slot), slot->len)) {
 		way->refused++;
 		return;
 	}
@@ -98,7 +99,7 @@ static bool serve_ring(struct way *way, uint32_t number)
 		if (to != NULL)
 			pass(way, from, to);
 		else
-			raise_frame(way, from);
+			raise_frame(way, number, from);
 	from->head = from->cur;
 	if (to != NULL)
 		mill_end_tx_sync(way->to, out);

@@ -92,7 +92,14 @@ void expect_nothing(const char *device, uint16_t ring)
 
 void two_devices(uint16_t memory_of_second)
 {
+	two_devices_of(memory_of_second, 2048, false);
+}
+
+void two_devices_of(uint16_t memory_of_second, uint32_t buffer_size, bool offsets)
+{
 	model_reset();
+	model_options.buffer_size = buffer_size;
+	model_options.offsets = offsets;
 	model_device("ix0", 1, 1, 1, 1);
 	model_device("ix1", memory_of_second, 1, 1, 1);
 }

@@ -31,6 +31,7 @@ void expect(const char *device, uint16_t ring, uint32_t number, uint32_t *buffer
 void expect_nothing(const char *device, uint16_t ring);
 /* The model anew, with ix0 in memory 1 and ix1 in that one; a ring pair and a host ring pair each. */
 void two_devices(uint16_t memory_of_second);
+void two_devices_of(uint16_t memory_of_second, uint32_t buffer_size, bool offsets);
 uint32_t count_spares(struct mill_port *);
 
 /* Offloads of ix0: as they are, and that they are so again. */

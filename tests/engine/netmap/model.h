@@ -18,6 +18,7 @@ struct model_options {
 	uint16_t api;        /* the one version of NIOCCTRL that is understood; 0: the older requests alone */
 	uint32_t extra_most; /* extra buffers that are granted at most */
 	uint32_t buffer_size; /* bytes */
+	bool offsets;         /* the driver lets frames start further behind in their buffers */
 	bool no_null;         /* no port that is memory alone */
 	uint32_t stopped;     /* so many syncs after opening say EIO */
 };

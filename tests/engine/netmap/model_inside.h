@@ -15,7 +15,7 @@
 _Static_assert(sizeof(struct netmap_ring) + MODEL_SLOTS * sizeof(struct netmap_slot) <= RING_BYTES, "ring");
 
 struct frame {
-	uint8_t bytes[2048];
+	uint8_t bytes[4096];
 	uint16_t length, flags;
 	uint32_t buffer;
 };
@@ -29,6 +29,7 @@ struct kring {
 	struct netmap_ring *ring;
 	struct netmap_slot saved[MODEL_SLOTS];
 	uint32_t hwcur, hwtail, users, last_buffer;
+	uint32_t offset_max;
 	bool tx, exclusive;
 	struct queue queue; /* RX: to arrive; TX: sent */
 };

@@ -96,10 +96,32 @@ static void describe(struct binding *binding)
 				    (uint8_t *)device->kring[tx][i].ring - (uint8_t *)nifp;
 }
 
+/* Of rings that nobody else has: where frames start, and how far behind they may. */
+static int set_offsets(struct binding *binding, struct nmreq_opt_offsets *option)
+{
+	const uint64_t mask = (1ull << option->nro_offset_bits) - 1;
+	option->nro_opt.nro_status = !model_options.offsets ? EOPNOTSUPP : 0;
+	if (option->nro_max_offset > model_options.buffer_size || option->nro_max_offset > mask ||
+	    option->nro_initial_offset > option->nro_max_offset)
+		option->nro_opt.nro_status = EINVAL;
+	for (uint32_t tx = 0; tx < 2 && option->nro_opt.nro_status == 0; tx++)
+		for (uint32_t i = binding->first[tx]; i < binding->last[tx]; i++) {
+			struct kring *kring = &binding->device->kring[tx][i];
+			kring->offset_max = (uint32_t)option->nro_max_offset;
+			*(uint64_t *)(uintptr_t)&kring->ring->offset_mask = mask;
+			for (uint32_t s = 0; s < MODEL_SLOTS; s++)
+				kring->ring->slot[s].ptr = option->nro_initial_offset;
+			memcpy(kring->saved, kring->ring->slot, sizeof(kring->saved));
+		}
+	errno = (int)option->nro_opt.nro_status;
+	return errno == 0 ? 0 : -1;
+}
+
 struct wish {
 	const char *name;
 	uint32_t mode, ring, extra, memory_id;
 	uint64_t flags, offset, size;
+	struct nmreq_opt_offsets *offsets;
 };
 
 static int bind_null(struct binding *binding, struct wish *wish)
@@ -128,6 +150,10 @@ static int bind_rings(struct binding *binding, struct wish *wish)
 	if (errno != 0)
 		return -1;
 	binding->device = device;
+	if (wish->offsets != NULL && set_offsets(binding, wish->offsets) != 0) {
+		binding->device = NULL;
+		return -1;
+	}
 	binding->memory = device->memory;
 	count(binding, 1);
 	describe(binding);
@@ -144,7 +170,7 @@ static int current(struct binding *binding, struct nmreq_header *header)
 		errno = EINVAL;
 		return -1;
 	}
-	if (header->nr_reqtype >= NETMAP_REQ_VALE_ATTACH)
+	if (header->nr_reqtype >= NETMAP_REQ_VALE_ATTACH && header->nr_reqtype != NETMAP_REQ_POOLS_INFO_GET)
 		return model_vale(header);
 	/* A device that is attached is found by its name in the switch, too. */
 	bool host, polled;
@@ -165,12 +191,19 @@ static int current(struct binding *binding, struct nmreq_header *header)
 		info->nr_host_tx_rings = info->nr_host_rx_rings = device->host;
 		return 0;
 	}
+	if (header->nr_reqtype == NETMAP_REQ_POOLS_INFO_GET) {
+		struct nmreq_pools_info *info = (void *)(uintptr_t)header->nr_body;
+		info->nr_buf_pool_objsize = model_options.buffer_size;
+		errno = ENXIO;
+		return device == NULL ? -1 : 0;
+	}
 	struct nmreq_register *request = (void *)(uintptr_t)header->nr_body;
 	struct wish wish = {.name = header->nr_name,
 	                    .mode = request->nr_mode,
 	                    .ring = request->nr_ringid,
 	                    .extra = request->nr_extra_bufs,
 	                    .memory_id = request->nr_mem_id,
+	                    .offsets = (void *)(uintptr_t)header->nr_options,
 	                    .flags = request->nr_flags};
 	if (wish.mode != NR_REG_NULL && (wish.flags & NR_NO_TX_POLL) == 0)
 		model_reject("%s is opened without NR_NO_TX_POLL", wish.name);

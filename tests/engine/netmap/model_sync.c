@@ -35,6 +35,15 @@ static void check_twice(const struct memory *memory)
 				}
 }
 
+/* A larger one is cut without a word. */
+static uint32_t offset_of(const struct kring *kring, uint32_t at)
+{
+	const uint32_t offset = mill_slot_offset(kring->ring, &kring->ring->slot[at]);
+	if (offset > kring->offset_max)
+		model_reject("slot %u: its frame starts at %u, beyond %u", at, offset, kring->offset_max);
+	return offset <= kring->offset_max ? offset : kring->offset_max;
+}
+
 static void check_handed(const struct memory *memory, const struct kring *kring, uint32_t at)
 {
 	const struct netmap_slot *slot = &kring->ring->slot[at];
@@ -44,7 +53,7 @@ static void check_handed(const struct memory *memory, const struct kring *kring,
 		model_reject("slot %u names buffer %u of somebody else", at, slot->buf_idx);
 	if (slot->buf_idx != kring->saved[at].buf_idx && (slot->flags & NS_BUF_CHANGED) == 0)
 		model_reject("slot %u has another buffer without NS_BUF_CHANGED", at);
-	if (kring->tx && slot->len > model_options.buffer_size)
+	if (offset_of(kring, at) + (kring->tx ? slot->len : 0u) > model_options.buffer_size)
 		model_reject("slot %u is longer than its buffer", at);
 	if (kring->tx && (slot->flags & ~NS_BUF_CHANGED) != 0)
 		model_reject("slot %u is sent with flags %x", at, slot->flags);
@@ -70,19 +79,50 @@ static bool check_ring(const struct memory *memory, const struct kring *kring)
 	return true;
 }
 
+static void send(const struct memory *memory, const struct kring *from, uint32_t at, struct queue *to)
+{
+	const struct netmap_slot *slot = &from->ring->slot[at];
+	struct frame *frame = &to->frame[to->tail++ % MAX_FRAMES];
+	const uint8_t *buffer = model_buffer(memory, slot->buf_idx < MODEL_BUFS ? slot->buf_idx : 0);
+	memcpy(frame->bytes, buffer + offset_of(from, at), slot->len);
+	frame->length = slot->len;
+	frame->buffer = slot->buf_idx;
+}
+
 static void transmit(const struct memory *memory, struct kring *kring)
 {
 	for (uint32_t at = kring->hwcur; at != kring->ring->head; at = next(at)) {
-		struct netmap_slot *slot = &kring->ring->slot[at];
-		struct frame *frame = &kring->queue.frame[kring->queue.tail++ % MAX_FRAMES];
-		memcpy(frame->bytes, model_buffer(memory, slot->buf_idx < MODEL_BUFS ? slot->buf_idx : 0),
-		       slot->len);
-		frame->length = slot->len;
-		frame->buffer = slot->buf_idx;
-		slot->flags &= (uint16_t)~NS_BUF_CHANGED;
+		send(memory, kring, at, &kring->queue);
+		kring->ring->slot[at].flags &= (uint16_t)~NS_BUF_CHANGED;
 	}
 	kring->hwcur = kring->ring->head;
 	kring->hwtail = previous(kring->hwcur);
+}
+
+/* What of a buffer a device is told to be its size: with offsets in units of 1,024 bytes. */
+static uint16_t piece(const struct kring *kring, uint16_t length)
+{
+	const uint32_t room = kring->offset_max != 0
+	                          ? (model_options.buffer_size - kring->offset_max) / 1024 * 1024
+	                          : UINT16_MAX;
+	return length < room ? length : (uint16_t)room;
+}
+
+static void put(const struct memory *memory, struct kring *kring, const struct frame *frame, uint32_t from,
+                uint16_t length)
+{
+	struct netmap_slot *slot = &kring->ring->slot[kring->hwtail];
+	uint8_t *buffer = model_buffer(memory, slot->buf_idx) + offset_of(kring, kring->hwtail);
+	if (from < sizeof(frame->bytes))
+		memcpy(buffer, frame->bytes + from,
+		       from + length < sizeof(frame->bytes) && length < model_options.buffer_size ? length
+		                                                                                  : 0u);
+	slot->len = length;
+	slot->flags = frame->flags;
+	if (from + length < frame->length)
+		slot->flags |= NS_MOREFRAG;
+	kring->last_buffer = slot->buf_idx;
+	kring->hwtail = next(kring->hwtail);
 }
 
 static void receive(const struct memory *memory, struct kring *kring)
@@ -92,28 +132,49 @@ static void receive(const struct memory *memory, struct kring *kring)
 	kring->hwcur = kring->ring->head;
 	while (kring->queue.head != kring->queue.tail && kring->hwtail != previous(kring->hwcur)) {
 		const struct frame *frame = &kring->queue.frame[kring->queue.head++ % MAX_FRAMES];
-		struct netmap_slot *slot = &kring->ring->slot[kring->hwtail];
-		memcpy(model_buffer(memory, slot->buf_idx), frame->bytes,
-		       frame->length < sizeof(frame->bytes) ? frame->length : sizeof(frame->bytes));
-		slot->len = frame->length;
-		slot->flags = frame->flags;
-		kring->last_buffer = slot->buf_idx;
-		kring->hwtail = next(kring->hwtail);
+		for (uint16_t from = 0, part; from < frame->length; from = (uint16_t)(from + part)) {
+			part = piece(kring, (uint16_t)(frame->length - from));
+			put(memory, kring, frame, from, part);
+		}
 	}
 }
 
-static void sync_ring(const struct memory *memory, struct kring *kring)
+/* Transparent mode: a copy of what is marked goes to the host, as it is found in its slot. */
+static void forward(struct device *device, struct kring *kring)
 {
+	struct queue *host = &device->kring[1][device->n[1]].queue;
+	for (uint32_t at = kring->hwcur; at != kring->ring->head; at = next(at)) {
+		struct netmap_slot *slot = &kring->ring->slot[at];
+		if ((slot->flags & NS_FORWARD) == 0)
+			continue;
+		if ((slot->flags & NS_BUF_CHANGED) != 0)
+			model_reject("slot %u goes to the host without its packet", at);
+		if ((kring->ring->flags & NR_FORWARD) == 0 || device->host == 0) {
+			model_reject("slot %u is marked for the host, and its ring is not", at);
+			continue;
+		}
+		if (slot->len < 14 || slot->len > model_options.buffer_size)
+			model_reject("slot %u goes to the host with %u bytes", at, slot->len);
+		send(device->memory, kring, at, host);
+		slot->flags &= (uint16_t)~NS_FORWARD;
+	}
+}
+
+static void sync_ring(struct device *device, struct kring *kring)
+{
+	const struct memory *memory = device->memory;
 	struct netmap_ring *ring = kring->ring;
 	if (!check_ring(memory, kring)) {
 		ring->head = ring->cur = kring->hwcur;
 		ring->tail = kring->hwtail;
 		return;
 	}
-	if (kring->tx)
+	if (kring->tx) {
 		transmit(memory, kring);
-	else
+	} else {
+		forward(device, kring);
 		receive(memory, kring);
+	}
 	ring->tail = kring->hwtail;
 	memcpy(kring->saved, ring->slot, sizeof(kring->saved));
 }
@@ -143,7 +204,7 @@ int model_sync(struct binding *binding, bool tx)
 		return -1;
 	}
 	for (uint32_t i = binding->first[tx]; i < binding->last[tx]; i++)
-		sync_ring(binding->memory, &binding->device->kring[tx][i]);
+		sync_ring(binding->device, &binding->device->kring[tx][i]);
 	check_unbound(binding->device);
 	return 0;
 }

@@ -1,5 +1,8 @@
 /* Packets between ports: exchanged, copied, dropped whole; by every version of the API. */
 #include "netmap/bed.h"
+#include <string.h>
+#include "netmill/packet.h"
+#include "netmill/transmit.h"
 
 static void exchanges(void)
 {
@@ -101,6 +104,66 @@ static void chains(void)
 	printf("ok packets of several buffers, or too long, are dropped whole\n");
 }
 
+/* A tag of 4 bytes is put in front of what came, or taken off, which moves the frame's start and not the packet. */
+static uint32_t shift(struct mill_port *from, struct mill_port *to, int32_t by)
+{
+	struct netmap_ring *rx = from->rx[0], *tx = to->tx[0];
+	from->ops->rx_sync(from, 0);
+	CHECK(mill_ring_space(rx) == 1, "%u packets", mill_ring_space(rx));
+	struct netmap_slot *slot = &rx->slot[rx->cur], *out = &tx->slot[tx->head];
+	const uint16_t length = (uint16_t)(slot->len + by);
+	const bool exchanged = mill_exchange(rx, mill_ring_memory(rx), tx, out, slot, -by);
+	out->len = length;
+	if (exchanged && by > 0)
+		memset(mill_ring_buffer(tx, out), 0xee, (size_t)by);
+	tx->head = tx->cur = mill_ring_next(tx, tx->head);
+	rx->head = rx->cur = mill_ring_next(rx, rx->cur);
+	to->ops->tx_sync(to, 0);
+	return exchanged;
+}
+
+/* Both ports in one memory of large buffers, or of small ones, which are not shared with offsets. */
+static void offsets(void)
+{
+	static const uint32_t sizes[] = {4096, 2048};
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t frame[4096];
+		uint16_t length;
+		uint32_t left;
+		two_devices_of(1, sizes[i], true);
+		struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+		CHECK((a->rx[0]->offset_mask != 0) == (i == 0), "offsets in buffers of %u bytes", sizes[i]);
+		for (uint32_t n = 0; n < 300; n++) {
+			arrive("ix0", 0, n);
+			const int32_t by = i == 1 ? 0 : n % 3 == 0 ? 8 : n % 3 == 1 ? -4 : 0;
+			CHECK(shift(a, b, by), "packet %u was not exchanged", n);
+			CHECK(model_sent("ix1", MODEL_WIRE, 0, frame, &length, &left) && length == 100 + by &&
+			          frame[length - 1] == (uint8_t)n && frame[0] == (by > 0 ? 0xee : (uint8_t)n),
+			      "packet %u was changed", n);
+			/* What the kernel sends starts at the buffer's first byte, whatever that buffer was used for. */
+			model_receive("ix1", MODEL_HOST, 0, frame, 64, 0);
+			b->ops->rx_arm(b, 0);
+			CHECK(model_sent("ix1", MODEL_WIRE, 0, frame, &length, &left) && length == 64 &&
+			          frame[63] == (uint8_t)n,
+			      "the host's packet %u was changed", n);
+			memset(frame, 5, sizeof(frame));
+			model_receive("ix0", MODEL_WIRE, 0, frame, 1514, 0); /* must not come in pieces */
+			CHECK(forward(a, 0, b, 0) == 1 &&
+			          model_sent("ix1", MODEL_WIRE, 0, frame, &length, &left) && length == 1514 &&
+			          frame[1513] == 5,
+			      "a frame of full length");
+			no_violation();
+		}
+		port_close(a);
+		port_close(b);
+	}
+	two_devices_of(1, 4096, false);
+	struct mill_port *a = port_open("netmap:ix0", 0);
+	CHECK(a->rx[0]->offset_mask == 0, "offsets that the driver does not know");
+	port_close(a);
+	printf("ok tags come and go without a copy where netmap has offsets and buffers are large enough\n");
+}
+
 static void full(void)
 {
 	uint32_t left;
@@ -126,5 +189,6 @@ void test_packets(void)
 	lets_go();
 	speaks_all_versions();
 	chains();
+	offsets();
 	full();
 }

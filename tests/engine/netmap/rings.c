@@ -125,6 +125,43 @@ static void hands_back(void)
 	printf("ok what has come in when a port is closed goes to the kernel\n");
 }
 
+/* Two of three packets go to the host from their slots, one to the wire; then a ring of a port without a host. */
+static void transparent(void)
+{
+	uint8_t frame[2048];
+	uint16_t length;
+	uint32_t left;
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	struct netmap_ring *rx = a->rx[0];
+	for (uint32_t i = 0; i < 300; i++) {
+		arrive("ix0", 0, i);
+		a->ops->rx_sync(a, 0);
+		if (i % 3 == 0) {
+			CHECK(forward(a, 0, b, 0) == 1, "packet %u", i);
+			expect("ix1", 0, i, &left);
+		} else {
+			CHECK(a->ops->pass_up(a, 0, &rx->slot[rx->cur]), "packet %u stays", i);
+			rx->head = rx->cur = mill_ring_next(rx, rx->cur);
+			a->ops->rx_sync(a, 0);
+			CHECK(model_sent("ix0", MODEL_HOST, 0, frame, &length, &left) && length == 100 &&
+			          frame[99] == (uint8_t)i,
+			      "packet %u has not reached the host", i);
+		}
+		CHECK(!model_sent("ix0", MODEL_HOST, 0, frame, &length, &left), "packet %u twice", i);
+		no_violation();
+	}
+	CHECK(!a->ops->pass_up(a, 0, &(struct netmap_slot){.len = 13}), "what is no frame was passed up");
+	port_close(a);
+	port_close(b);
+	model_reset();
+	model_device("vale0:a", 2, 1, 1, 0);
+	struct mill_port *vale = port_open("netmap:vale0:a", 0);
+	CHECK(!vale->ops->pass_up(vale, 0, &(struct netmap_slot){.len = 60}), "there is no host behind it");
+	port_close(vale);
+	printf("ok what goes to the host whole stays in its slot, marked\n");
+}
+
 static void monitors(void)
 {
 	model_reset();
@@ -197,6 +234,7 @@ void test_rings(void)
 	steering();
 	host_rings();
 	hands_back();
+	transparent();
 	monitors();
 	virtual_ports();
 	refusals();
