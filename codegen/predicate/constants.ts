@@ -21,6 +21,15 @@ const arithmetic: Partial<Record<ts.SyntaxKind, (a: number, b: number) => number
   [ts.SyntaxKind.CaretToken]: (a, b) => a ^ b,
 };
 
+const comparisons: Partial<Record<ts.SyntaxKind, (a: Constant, b: Constant) => boolean>> = {
+  [ts.SyntaxKind.EqualsEqualsEqualsToken]: (a, b) => a === b,
+  [ts.SyntaxKind.ExclamationEqualsEqualsToken]: (a, b) => a !== b,
+  [ts.SyntaxKind.LessThanToken]: (a, b) => a < b,
+  [ts.SyntaxKind.LessThanEqualsToken]: (a, b) => a <= b,
+  [ts.SyntaxKind.GreaterThanToken]: (a, b) => a > b,
+  [ts.SyntaxKind.GreaterThanEqualsToken]: (a, b) => a >= b,
+};
+
 /** `undefined` after a mistake was reported. */
 export function constant(context: Context, expression: ts.Expression, depth = 0): Constant | undefined {
   const node =
@@ -61,7 +70,12 @@ function unary(context: Context, node: ts.PrefixUnaryExpression, depth: number):
 }
 
 function binary(context: Context, node: ts.BinaryExpression, depth: number): Constant | undefined {
-  const compute = arithmetic[node.operatorToken.kind];
+  const { kind } = node.operatorToken;
+  if (kind === ts.SyntaxKind.AmpersandAmpersandToken || kind === ts.SyntaxKind.BarBarToken)
+    return either(context, node, depth);
+  const compare = comparisons[kind];
+  if (compare !== undefined) return compared(context, node, compare, depth);
+  const compute = arithmetic[kind];
   if (compute === undefined)
     return refuse(
       context,
@@ -79,6 +93,37 @@ function binary(context: Context, node: ts.BinaryExpression, depth: number): Con
   });
 }
 
+/** Of conditions alone: with anything else, `&&` and `||` give one of their sides. */
+function either(context: Context, node: ts.BinaryExpression, depth: number): Constant | undefined {
+  const left = constant(context, node.left, depth + 1);
+  const right = constant(context, node.right, depth + 1);
+  if (left === undefined || right === undefined) return undefined;
+  if (typeof left === 'boolean' && typeof right === 'boolean')
+    return node.operatorToken.kind === ts.SyntaxKind.BarBarToken ? left || right : left && right;
+  return refuse(context, node, 'NM2107', `'${node.operatorToken.getText()}' needs two conditions`, {
+    expected: 'true or false on each side',
+    fix: 'compare with something.',
+  });
+}
+
+/** Of two values of a type; only numbers have an order here. */
+function compared(
+  context: Context,
+  node: ts.BinaryExpression,
+  compare: (a: Constant, b: Constant) => boolean,
+  depth: number,
+): Constant | undefined {
+  const left = constant(context, node.left, depth + 1);
+  const right = constant(context, node.right, depth + 1);
+  if (left === undefined || right === undefined) return undefined;
+  const text = node.operatorToken.getText();
+  if (typeof left === typeof right && (typeof left === 'number' || text.endsWith('==')))
+    return compare(left, right);
+  return refuse(context, node, 'NM2102', `'${text}' needs two numbers`, {
+    expected: 'a number on each side',
+  });
+}
+
 function named(context: Context, node: ts.Identifier, depth: number): Constant | undefined {
   const declaration = constantDeclaration(context, node);
   if (declaration === undefined) return undefined;
@@ -89,6 +134,11 @@ function named(context: Context, node: ts.Identifier, depth: number): Constant |
   const known = declaration.initializer && constant(aside, declaration.initializer, depth + 1);
   if (known !== undefined) return known;
   const [why] = inner;
+  if (why && !ts.isSourceFile(declaration.parent.parent.parent)) {
+    // The predicate's own: nobody could export it.
+    context.report(why);
+    return undefined;
+  }
   const related = why
     ? { origin: why.origin, message: `${why.message}.` }
     : { origin: placeOf(declaration.name).origin, message: `'${node.text}' is declared here.` };

@@ -214,6 +214,8 @@ refused(
   'while (p.len > 1) return true;',
   'a loop',
 );
+refused("p => { const odd = 1 < 'a'; return odd }", 'NM2102', "1 < 'a'", 'two numbers');
+refused('p => { const odd = 1 && 2; return odd }', 'NM2107', '1 && 2', 'two conditions');
 refused('p => { let n = 1; return p.len > n }', 'NM2102', 'n = 1', 'constants');
 refused(
   'p => { switch (p.len) { default: return true } }',
