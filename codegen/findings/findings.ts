@@ -152,8 +152,8 @@ function affordable(find: () => readonly Share[]): readonly Share[] {
 /** Shares are of one family: IPv6 has so many addresses that those of IPv4 would be no share at all. */
 function takes({ rule, taken, block, match }: Share, of: IrRule): RelatedPlace {
   const { space } = match.regions;
-  const upTo = dependsOnSets(space, block) ? 'up to ' : '';
-  const share = `${upTo}${shareText(taken, size(space, match.regions.of(of)))}`;
+  const part = shareText(taken, size(space, match.regions.of(of)));
+  const share = dependsOnSets(space, block) && !part.startsWith('less') ? `up to ${part}` : part;
   const other = rule.action.kind === of.action.kind ? '' : ', and its action is another';
   const example = packetText(examplePacket(space, block));
   return {
