@@ -30,6 +30,9 @@ struct kring {
 	struct netmap_slot saved[MODEL_SLOTS];
 	uint32_t hwcur, hwtail, users, last_buffer;
 	uint32_t offset_max;
+	struct kring *monitor; /* who sees what it carries */
+	bool is_taken;         /* by exchange of slots */
+	uint32_t ahead;        /* slots of a monitor's that have been filled so, and are not told yet */
 	bool tx, exclusive;
 	struct queue queue; /* RX: to arrive; TX: sent */
 };
@@ -49,7 +52,8 @@ struct device {
 	uint16_t n[2], host; /* by tx */
 	struct kring kring[2][MAX_RINGS];
 	uint32_t users;
-	bool gone, persistent; /* persistent: a VALE port that was made by a request */
+	struct device *monitored; /* that this one monitors */
+	bool gone, persistent;    /* persistent: a VALE port that was made by a request */
 };
 
 struct binding {
@@ -81,6 +85,11 @@ uint32_t model_take(struct memory *);
 void model_set32(const uint32_t *field, uint32_t value);
 /* NIOCTXSYNC or NIOCRXSYNC of a descriptor. */
 int model_sync(struct binding *, bool tx);
+/* Rings for a monitor of that ring; NULL, with errno. */
+struct device *model_monitor(struct device *, uint32_t ring, uint64_t flags);
+void model_monitor_ends(const struct device *monitor, uint32_t ring);
+/* A slot is released: a monitor without copies takes it. */
+void model_take_slot(struct kring *, uint32_t at);
 /* A request about VALE switches. */
 int model_vale(struct nmreq_header *);
 void model_forget_switches(void);

@@ -55,6 +55,8 @@ static bool is_free(const struct binding *binding, struct device *device)
 static void count(struct binding *binding, int by)
 {
 	struct device *device = binding->device;
+	if (by < 0 && device->monitored != NULL)
+		model_monitor_ends(device, binding->first[0]);
 	for (uint32_t tx = 0; tx < 2; tx++)
 		for (uint32_t i = binding->first[tx]; i < binding->last[tx]; i++) {
 			struct kring *kring = &device->kring[tx][i];
@@ -142,6 +144,9 @@ static int bind_rings(struct binding *binding, struct wish *wish)
 	if (wish->mode == NR_REG_NULL)
 		return bind_null(binding, wish);
 	binding->exclusive = (wish->flags & NR_EXCLUSIVE) != 0;
+	if (device != NULL && (wish->flags & (NR_MONITOR_RX | NR_MONITOR_TX)) != 0 &&
+	    (device = model_monitor(device, wish->ring, wish->flags)) == NULL)
+		return -1;
 	errno = device == NULL                                                  ? ENXIO
 	        : binding->memory != NULL                                       ? EBUSY
 	        : !choose(binding, device, wish->mode, wish->ring, wish->flags) ? EINVAL

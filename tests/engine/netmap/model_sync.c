@@ -93,6 +93,9 @@ static void transmit(const struct memory *memory, struct kring *kring)
 {
 	for (uint32_t at = kring->hwcur; at != kring->ring->head; at = next(at)) {
 		send(memory, kring, at, &kring->queue);
+		if (kring->monitor != NULL && !kring->is_taken)
+			send(memory, kring, at, &kring->monitor->queue);
+		model_take_slot(kring, at);
 		kring->ring->slot[at].flags &= (uint16_t)~NS_BUF_CHANGED;
 	}
 	kring->hwcur = kring->ring->head;
@@ -122,14 +125,20 @@ static void put(const struct memory *memory, struct kring *kring, const struct f
 	if (from + length < frame->length)
 		slot->flags |= NS_MOREFRAG;
 	kring->last_buffer = slot->buf_idx;
+	if (kring->monitor != NULL && !kring->is_taken)
+		send(memory, kring, kring->hwtail, &kring->monitor->queue);
 	kring->hwtail = next(kring->hwtail);
 }
 
 static void receive(const struct memory *memory, struct kring *kring)
 {
-	for (uint32_t at = kring->hwcur; at != kring->ring->head; at = next(at))
+	for (uint32_t at = kring->hwcur; at != kring->ring->head; at = next(at)) {
+		model_take_slot(kring, at);
 		kring->ring->slot[at].flags = 0;
+	}
 	kring->hwcur = kring->ring->head;
+	kring->hwtail = (kring->hwtail + kring->ahead) % MODEL_SLOTS;
+	kring->ahead = 0;
 	while (kring->queue.head != kring->queue.tail && kring->hwtail != previous(kring->hwcur)) {
 		const struct frame *frame = &kring->queue.frame[kring->queue.head++ % MAX_FRAMES];
 		for (uint16_t from = 0, part; from < frame->length; from = (uint16_t)(from + part)) {

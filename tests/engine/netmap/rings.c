@@ -162,21 +162,64 @@ static void transparent(void)
 	printf("ok what goes to the host whole stays in its slot, marked\n");
 }
 
+/* The next frame that a monitor sees has that number. */
+static void sees(struct mill_port *monitor, uint32_t number)
+{
+	struct netmap_ring *rx = monitor->rx[0];
+	CHECK(rx->cur != rx->tail, "frame %u is not seen", number);
+	const uint8_t *frame = mill_ring_buffer(rx, &rx->slot[rx->cur]);
+	CHECK(rx->slot[rx->cur].len == 100 && memcmp(frame + 14, &number, sizeof(number)) == 0 &&
+	          frame[99] == (uint8_t)number,
+	      "something else than frame %u is seen", number);
+	rx->head = rx->cur = mill_ring_next(rx, rx->cur);
+}
+
+/* What of `i`, which comes to ix0, and `i` + 5000, which leaves it, a monitor sees: the first, the second, both. */
+static void monitor(const char *spec, bool received, bool sent)
+{
+	uint32_t left;
+	two_devices(1);
+	CHECK(refused(spec, "must be open in netmap mode") == EINVAL, "code");
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	struct mill_port *sight = port_open(spec, 2);
+	CHECK(sight->tx_rings == 0 && sight->rx_rings == 1 && bed.state[2].ifindex == 0 &&
+	          sight->ops->inject(sight, (const uint8_t[60]){0}, 60) == false,
+	      "a monitor only receives");
+	for (uint32_t i = 0; i < 300; i++) {
+		arrive("ix0", 0, i);
+		forward(a, 0, b, 0);
+		expect("ix1", 0, i, &left);
+		arrive("ix1", 0, i + 5000);
+		forward(b, 0, a, 0);
+		expect("ix0", 0, i + 5000, &left);
+		sight->ops->rx_sync(sight, 0);
+		if (received)
+			sees(sight, i);
+		if (sent)
+			sees(sight, i + 5000);
+		CHECK(sight->rx[0]->cur == sight->rx[0]->tail, "more is seen of frame %u", i);
+		no_violation();
+	}
+	port_close(sight);
+	arrive("ix0", 0, 7);
+	CHECK(forward(a, 0, b, 0) == 1, "nothing comes after the monitor's end");
+	port_close(a);
+	port_close(b);
+}
+
 static void monitors(void)
 {
-	model_reset();
-	model_device("ix0", 1, 1, 1, 1);
-	struct mill_port *port = port_open("netmap:ix0/rt", 0);
-	CHECK(port->tx_rings == 0 && port->rx_rings == 1 && bed.state[0].ifindex == 0,
-	      "a monitor only receives");
-	port_close(port);
+	monitor("netmap:ix0/r", true, false);
+	monitor("netmap:ix0/t", false, true);
+	monitor("netmap:ix0/rt", true, true);
+	monitor("netmap:ix0/tz", false, true);
 	struct mill_netmap_spec spec;
 	struct mill_error error = {0};
 	struct mill_port_config config = {.name = "p", .spec = "netmap:ix0/z"};
 	CHECK(mill_netmap_spec_parse(&config, &spec, &error) &&
 	          spec.monitor == (NR_ZCOPY_MON | NR_MONITOR_RX | NR_MONITOR_TX),
 	      "zero-copy monitor");
-	printf("ok monitors\n");
+	printf("ok monitors see what another port receives, sends, or both\n");
 }
 
 static void virtual_ports(void)
