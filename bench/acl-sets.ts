@@ -20,6 +20,10 @@ export function filterSets(): readonly FilterSet[] {
     drawn('drawn.fw_30k', styles.fw, 30_000),
     drawn('drawn.services_30k', styles.services, 30_000),
     drawn('drawn.wild_30k', styles.wild, 30_000),
+    drawn('drawn.acl_30k', styles.acl, 30_000),
+    drawn('v6.drawn.acl_10k', styles.acl, 10_000, 6),
+    drawn('v6.drawn.ipc_10k', styles.ipc, 10_000, 6),
+    drawn('v6.drawn.nested_10k', styles.nested, 10_000, 6),
     drawn('v6.drawn.fw_10k', styles.fw, 10_000, 6),
     drawn('v6.drawn.services_10k', styles.services, 10_000, 6),
   ];
