@@ -26,7 +26,7 @@ function interfaceText(iface: InterfaceReply, paint: Painter): string {
     : paint.bad('down');
   const traffic = (t: InterfaceReply['rx']): string => `${count(t.packets)} packets, ${scaled(t.bytes, 'B')}`;
   const lines = [
-    `${paint.bold(iface.name)}: ${state}, MTU ${iface.mtu}, ${iface.encapsulation} on port ${iface.port} (${iface.spec})`,
+    `${paint.bold(iface.name)}: ${state}, MTU ${iface.mtu}, ${iface.encapsulation} on port ${iface.port} (${[iface.spec, ...iface.mode].join(', ')})`,
     iface.face === 'none'
       ? 'no kernel device: the engine stands for the router'
       : `kernel device ${iface.device} (${iface.face}, ${iface.ifindex})`,

@@ -83,6 +83,7 @@ function ports(status: StatusReply, paint: Painter): string {
     { title: 'RX DROPPED', right: true },
     { title: 'TX FULL', right: true },
     { title: 'FALLBACK' },
+    { title: 'MODE' },
   ];
   const rate = (r: { packets: number; bits: number }): string =>
     `${scaled(r.packets, 'pps')} ${scaled(r.bits, 'bit/s')}`;
@@ -97,6 +98,7 @@ function ports(status: StatusReply, paint: Painter): string {
     count(port.rxDropped),
     count(port.txFull),
     port.fallback,
+    port.mode.join(', '),
   ]);
   return table(columns, rows);
 }

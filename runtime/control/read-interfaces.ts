@@ -3,6 +3,7 @@
 import type { PlanInterface } from '../deploy/plan.js';
 import type { StateView } from '../native/engine.js';
 import type { ControlContext } from './context.js';
+import { modeOf } from './port-mode.js';
 import { saidBy, traffic } from './read-counters.js';
 import type { InterfaceReply, NeighbourReply } from './types.js';
 
@@ -16,11 +17,13 @@ export function listInterfaces(context: ControlContext): readonly InterfaceReply
     const face = active.faces.get(iface.name)!;
     const device = links.find((link) => link.name === face.device);
     const port = state.port(state.portSlot(iface.port));
+    const opened = ports.find((one) => one.name === iface.port);
     const counters = state.interfaceCounters(state.interfaceSlot(iface.name));
     return {
       name: iface.name,
       port: iface.port,
-      spec: ports.find((one) => one.name === iface.port)?.spec ?? '',
+      spec: opened?.spec ?? '',
+      mode: opened === undefined ? [] : modeOf(opened, port),
       encapsulation: encapsulationOf(iface),
       device: face.device,
       face: face.kind,

@@ -2,6 +2,7 @@
 
 import type { ControlContext } from './context.js';
 import { dropReasons } from './drops.js';
+import { modeOf } from './port-mode.js';
 import type { StatusReply } from './types.js';
 
 export function readStatus(context: ControlContext): StatusReply {
@@ -53,6 +54,7 @@ function readPorts(context: ControlContext): StatusReply['ports'] {
       up: state.up,
       mac: state.mac,
       fallback: port.fallback,
+      mode: modeOf(port, state),
       rx: { packets: Number(state.rxPackets), bytes: Number(state.rxBytes) },
       tx: { packets: Number(state.txPackets), bytes: Number(state.txBytes) },
       rxRate: context.rates.of(`port ${port.name} rx`),

@@ -71,6 +71,8 @@ export interface StatusReply {
     readonly up: boolean;
     readonly mac: string;
     readonly fallback: string;
+    /** Of an `xdp:` port: native or generic, zero-copy or copy, polled, queues 4 5. */
+    readonly mode: readonly string[];
     readonly rx: Traffic;
     readonly tx: Traffic;
     readonly rxRate: Rate;
@@ -128,6 +130,8 @@ export interface InterfaceReply {
   readonly rx: Traffic;
   readonly tx: Traffic;
   readonly said: Readonly<Record<string, number>>;
+  /** Of its port, as `status` has it. */
+  readonly mode: readonly string[];
 }
 
 export interface CounterReply {

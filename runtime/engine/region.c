@@ -15,6 +15,7 @@
 #include "os/memory.h"
 
 #define PAGE       4096ull
+#define HUGE       (2ull << 20)
 #define PLACES     (MILL_MAX_PORTS * MILL_RING_KINDS * MILL_MAX_RINGS)
 #define RING_BYTES (sizeof(struct netmap_ring) + MILL_RING_MAX_SLOTS * sizeof(struct netmap_slot))
 
@@ -37,10 +38,30 @@ static void lay_out(struct mill_region_header *header, uint32_t n_bufs, uint32_t
 	header->size = header->buf_offset + (uint64_t)n_bufs * buf_size;
 }
 
+/* Where huge pages of the memory can be huge pages of the process: its start is at a multiple of theirs. */
+static uint8_t *map_aligned(int fd, uint64_t size)
+{
+	uint8_t *room =
+	    mmap(NULL, size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return NULL;
+	const size_t before = -(uintptr_t)room & (HUGE - 1);
+	uint8_t *base =
+	    mmap(room + before, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+	if (base == MAP_FAILED) {
+		munmap(room, size + HUGE);
+		return NULL;
+	}
+	if (before != 0)
+		munmap(room, before);
+	munmap(base + page_align(size), HUGE - before);
+	return base;
+}
+
 static bool map(struct mill_region *region, int fd, uint64_t size, struct mill_error *error)
 {
-	uint8_t *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (base == MAP_FAILED) {
+	uint8_t *base = map_aligned(fd, size);
+	if (base == NULL) {
 		mill_fail(error, errno, "mapping %llu MiB of packet memory: %s",
 		          (unsigned long long)(size >> 20), strerror(errno));
 		return false;
@@ -69,6 +90,25 @@ static bool attach(struct mill_region *region, struct mill_error *error)
 	return true;
 }
 
+/* Buffers in huge pages, as many as can be had at once, without any being set aside for that: one that is missing is one
+ * that would have to be waited for. */
+static void use_huge_pages(const struct mill_region *region)
+{
+	const uintptr_t end = (uintptr_t)region->buffers + (size_t)region->n_bufs * region->buf_size;
+	uintptr_t at = ((uintptr_t)region->buffers + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
+	while (at + HUGE <= end) {
+		*(volatile uint8_t *)at = 0; /* there must be a page, to be made larger */
+		if (!mill_memory_collapse((void *)at, HUGE))
+			break;
+		at += HUGE;
+	}
+	mill_log("packet memory: %u buffers of %u bytes, %s", region->n_bufs, region->buf_size,
+	         at + HUGE > end ? "in huge pages"
+	         : at >= (uintptr_t)region->buffers + HUGE
+	             ? "some in huge pages, of which there are no more"
+	             : "in ordinary pages, since no huge ones can be had");
+}
+
 bool mill_region_create(struct mill_region *region, uint32_t n_bufs, uint32_t buf_size,
                         struct mill_error *error)
 {
@@ -90,6 +130,7 @@ bool mill_region_create(struct mill_region *region, uint32_t n_bufs, uint32_t bu
 	}
 	/* First touch now, not for a packet. Failure (old kernel, limits) only costs time later. A region that is
 	 * adopted has its pages already; to map them all at once would only lengthen the gap. */
+	use_huge_pages(region);
 	mill_memory_touch(region->buffers, (size_t)n_bufs * buf_size);
 	for (uint32_t i = n_bufs - 1; i >= 1; i--)
 		region->free_list[region->n_free++] = i;

@@ -91,6 +91,9 @@ export interface StateView {
   port(slot: number): {
     readonly open: boolean;
     readonly up: boolean;
+    readonly native: boolean; // of an xdp: port: its program runs in the driver
+    readonly zeroCopy: boolean; // and the device itself reads and writes packet memory
+    readonly polled: boolean; // by its workers
     readonly ifindex: number;
     readonly mac: string;
     readonly rxPackets: bigint;

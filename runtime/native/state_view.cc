@@ -262,6 +262,9 @@ Napi::Value StateView::port(const Napi::CallbackInfo &info)
 		Napi::Object object = Napi::Object::New(env);
 		object.Set("open", (port.flags & MILL_PORT_OPEN) != 0);
 		object.Set("up", (port.flags & MILL_PORT_UP) != 0);
+		object.Set("native", (port.flags & MILL_PORT_NATIVE_XDP) != 0);
+		object.Set("zeroCopy", (port.flags & MILL_PORT_ZERO_COPY) != 0);
+		object.Set("polled", (port.flags & MILL_PORT_POLLED) != 0);
 		object.Set("ifindex", port.ifindex);
 		object.Set("mac", format_mac(port.mac));
 		object.Set("rxPackets", js_u64(env, load(port.rx_packets)));

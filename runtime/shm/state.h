@@ -162,7 +162,13 @@ struct mill_worker_state {
 	struct mill_event_ring events;
 };
 
-enum mill_port_flags { MILL_PORT_OPEN = 1, MILL_PORT_UP = 2, MILL_PORT_NATIVE_XDP = 4 };
+enum mill_port_flags {
+	MILL_PORT_OPEN = 1,
+	MILL_PORT_UP = 2,
+	MILL_PORT_NATIVE_XDP = 4, /* the program runs in the driver */
+	MILL_PORT_ZERO_COPY = 8,  /* the device itself reads and writes packet memory */
+	MILL_PORT_POLLED = 16     /* by its workers */
+};
 
 struct mill_port_state {
 	uint32_t flags;

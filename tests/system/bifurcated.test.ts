@@ -79,6 +79,13 @@ systemTest('chosen flows come by netmill, the others by the kernel, until it is 
 
     const dns = "flows: [{ to: nets('10.0.2.0/24'), service: udp(53) }]";
     const netmill = await Netmill.start(lab, router, policy(`queues: [1], ${dns}`), wrapper);
+    const modes = ['native, copy, queues 1', 'native, copy'];
+    t.deepEqual(
+      (await netmill.status()).ports.map(({ mode }) => mode.join(', ')),
+      modes,
+    );
+    for (const mode of modes)
+      t.regex((await netmill.run('ifconfig')).stdout, new RegExp(`xdp:r\\d, ${mode}\\)`));
     t.deepEqual(await filters(), ['22 to 0', '53 to 1']);
     t.deepEqual(await dealt(), ['0 0 2 3 0 2 2 3']);
     t.deepEqual(await seen(0), [3, 3], 'the kernel forwards what comes by its queues');

@@ -2,6 +2,7 @@
  * Packets larger than half a page: the engine starts with buffers of a whole one where a device or the policy needs them.
  * Topology: support/line.ts, with 3,360 bytes on each wire but the provider's.
  */
+import { readFileSync } from 'node:fs';
 import { Line } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { until } from '../support/netns.js';
@@ -11,6 +12,13 @@ import { plain } from './policies.js';
 const most = 3360;
 /** What ping puts behind the headers of a packet of this size. */
 const payload = { 4: most - 28, 6: most - 48 } as const;
+
+/** KiB of packet memory that a process has in huge pages. */
+function mappedHuge(pid: number): number {
+  const mappings = readFileSync(`/proc/${pid}/smaps`, 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const region = mappings.filter((one) => one.includes('/memfd:netmill-region'));
+  return region.reduce((sum, one) => sum + Number(/ShmemPmdMapped: +(\d+)/.exec(one)?.[1] ?? 0), 0);
+}
 
 systemTest(
   'packets of 3,360 bytes are forwarded, cut up, and answered, and go on when the engine is killed',
@@ -29,6 +37,9 @@ systemTest(
           t.is(await client.pings(5, target, '-M', 'do', '-s', `${size}`), 5, `${target} ${when}`);
         t.is(await client.pings(5, '10.0.3.2', '-M', 'dont', '-s', `${payload[4]}`), 5, `in pieces ${when}`);
       };
+      const huge = /packet memory: \d+ buffers of 4096 bytes, in huge pages/.test(netmill.logs());
+      t.regex(netmill.logs(), /packet memory: \d+ buffers of 4096 bytes, (in|some in) (huge|ordinary) pages/);
+      t.is(mappedHuge(await netmill.enginePid()) >= 100 * 1024, huge, 'as the kernel has it');
       await line.warm();
       await all('at first');
       const said = await client.try('ping', '-c1', '-W2', '-M', 'do', '-s', `${payload[4]}`, '10.0.3.2');

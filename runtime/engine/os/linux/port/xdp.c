@@ -229,7 +229,7 @@ static bool xdp_open(struct mill_port *port, struct mill_error *error)
 		return false;
 	if (open_steps(port, error)) {
 		mill_netdev_warn(port, xdp->ifname);
-		port->state->flags |= xdp->shared->generic != 0 ? 0 : (uint32_t)MILL_PORT_NATIVE_XDP;
+		mill_xdp_tell_mode(port);
 		return true;
 	}
 	if (xdp->shared != NULL)
@@ -322,7 +322,7 @@ static bool xdp_adopt(struct mill_port *port, const struct mill_held_fd *fds, st
 		return false;
 	sort_held(xdp, fds, sockets);
 	if (adopt_steps(port, sockets, error)) {
-		port->state->flags |= xdp->shared->generic != 0 ? 0 : (uint32_t)MILL_PORT_NATIVE_XDP;
+		mill_xdp_tell_mode(port);
 		return true;
 	}
 	for (uint32_t r = 0; r < MILL_MAX_RINGS; r++)
@@ -409,6 +409,7 @@ static bool xdp_configure(struct mill_port *port, const struct mill_port_config 
 	xdp->shared->elsewhere = elsewhere_action(config);
 	if (config->busy_poll != port->config.busy_poll)
 		mill_xdp_busy_poll(port, config->busy_poll != 0);
+	mill_xdp_tell_mode(port);
 	return true;
 }
 

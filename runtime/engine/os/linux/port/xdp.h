@@ -85,6 +85,10 @@ bool mill_xdp_socket_adopt(struct mill_port *, uint32_t queue, int fd, struct mi
  * device will not have it, the log says so, and nothing has changed. */
 void mill_xdp_busy_poll(struct mill_port *, bool on);
 void mill_xdp_socket_close(struct mill_xdp_queue *);
+/* Does the device have the socket's packets without a copy of the kernel's? Where that cannot be told, perhaps. */
+bool mill_xdp_zero_copy(int fd);
+/* How the port is served, into its state. */
+void mill_xdp_tell_mode(struct mill_port *);
 
 /* xdp_rings.c */
 void mill_xdp_rx_sync(struct mill_port *, uint32_t ring);

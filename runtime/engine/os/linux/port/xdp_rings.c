@@ -264,14 +264,6 @@ bool mill_xdp_rx_arm(struct mill_port *port, uint32_t number)
 
 /* --- adoption and statistics ---------------------------------------------------------------------------- */
 
-static bool zero_copy(int fd)
-{
-	struct xdp_options options = {0};
-	socklen_t length = sizeof(options);
-	return getsockopt(fd, SOL_XDP, XDP_OPTIONS, &options, &length) != 0 ||
-	       (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
-}
-
 void mill_xdp_rings_adopt(struct mill_port *port, uint32_t number)
 {
 	struct mill_xdp_queue *queue = queue_of(port, number);
@@ -280,7 +272,7 @@ void mill_xdp_rings_adopt(struct mill_port *port, uint32_t number)
 	 * hand, and with zero copy the device has many. */
 	const uint32_t known = *queue->fill.producer - load_index(queue->fill.consumer) +
 	                       load_index(queue->rx.producer) - *queue->rx.consumer + 2;
-	if (known < queue->fill.size && !zero_copy(queue->fd))
+	if (known < queue->fill.size && !mill_xdp_zero_copy(queue->fd))
 		(void)mill_xdp_fill(port, number, queue->fill.size - known);
 	if (tx == NULL)
 		return;

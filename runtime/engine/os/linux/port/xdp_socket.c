@@ -197,6 +197,26 @@ void mill_xdp_busy_poll(struct mill_port *port, bool on)
 	}
 }
 
+bool mill_xdp_zero_copy(int fd)
+{
+	struct xdp_options options = {0};
+	socklen_t length = sizeof(options);
+	return getsockopt(fd, SOL_XDP, XDP_OPTIONS, &options, &length) != 0 ||
+	       (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+}
+
+void mill_xdp_tell_mode(struct mill_port *port)
+{
+	const struct mill_xdp *xdp = port->backend;
+	const uint32_t all = MILL_PORT_NATIVE_XDP | MILL_PORT_ZERO_COPY | MILL_PORT_POLLED;
+	const uint32_t flags = (xdp->shared->generic != 0 ? 0u : MILL_PORT_NATIVE_XDP) |
+	                       (mill_xdp_zero_copy(xdp->queue[0].fd) ? MILL_PORT_ZERO_COPY : 0u) |
+	                       (xdp->shared->busy_poll != 0 ? MILL_PORT_POLLED : 0u);
+	/* monitor.c has a bit of it, too. */
+	__atomic_fetch_and(&port->state->flags, ~all | flags, __ATOMIC_ACQ_REL);
+	__atomic_fetch_or(&port->state->flags, flags, __ATOMIC_ACQ_REL);
+}
+
 bool mill_xdp_socket_adopt(struct mill_port *port, uint32_t queue, int fd, struct mill_error *error)
 {
 	struct mill_xdp *xdp = port->backend;
