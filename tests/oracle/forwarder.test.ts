@@ -273,15 +273,19 @@ const wrong: Readonly<
     /does not do/,
   ],
   'a burst that is forgotten': [
-    (source) => source.replace('mill_burst_end(&burst);', 'if (burst.kept < 9)\n\t\tmill_burst_end(&burst);'),
+    (source) =>
+      source.replace(
+        'mill_burst_end(&burst);',
+        'if (burst.end < kept.packet + 9)\n\t\tmill_burst_end(&burst);',
+      ),
     'NM5006',
     /frames left/,
   ],
   'a crash': [
     (source) =>
       source.replace(
-        'mill_burst_begin(&burst, rx);',
-        'if (w->rule_counters->bytes == 0 && !w->acl_enabled)\n\t\t__builtin_trap();\n\tmill_burst_begin(&burst, rx);',
+        'mill_burst_lookup(w, &burst);',
+        'if (w->rule_counters->bytes == 0 && !w->acl_enabled)\n\t\t__builtin_trap();\n\tmill_burst_lookup(w, &burst);',
       ),
     'NM5006',
     /failed \(crashed\) at a frame from port/,
