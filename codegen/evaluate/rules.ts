@@ -12,6 +12,7 @@ import type { Ir, IrList, IrRule } from '../ir.js';
 import { evaluate, isMac, type PredicatePacket } from '../predicate/evaluate.js';
 import { type Contents, isIn } from '../sets/contents.js';
 import { unreachable } from '../unreachable.js';
+import { Hulls } from './hulls.js';
 import { type Frame, isTag, type Packet, protocols, word } from './parse.js';
 
 /** What rules see: the packet, and how predicates see it. */
@@ -92,9 +93,17 @@ export function isHiddenFrom(acl: IrList, { packet }: Seen): boolean {
   return acl.readsTransport[packet.family] && packet.transport.state === 'hidden';
 }
 
+/** Beyond this a rule is not looked at where its hull says that it does not take the packet. */
+const mostPlain = 64;
+const hullsOf = new WeakMap<readonly IrRule[], Hulls>();
+
 /** The first rule that takes the packet; an ACL's default takes the rest. */
-export function firstMatch(ir: Ir, list: IrList, seen: Seen): IrRule | undefined {
-  return list.rules.find((rule) => matches(ir, rule, seen)) ?? list.fallback;
+export function firstMatch(ir: Ir, { rules, fallback }: IrList, seen: Seen): IrRule | undefined {
+  const takes = (rule: IrRule) => matches(ir, rule, seen);
+  if (rules.length <= mostPlain) return rules.find(takes) ?? fallback;
+  const hulls = hullsOf.get(rules) ?? new Hulls(rules);
+  hullsOf.set(rules, hulls);
+  return hulls.first(seen.packet, takes) ?? fallback;
 }
 
 function matches(ir: Ir, { match, action }: IrRule, { packet, fields }: Seen): boolean {

@@ -65,12 +65,16 @@ export function macNear(random: Random, tests: readonly MacTest[]): Uint8Array |
   return Uint8Array.from({ length: 6 }, (_, i) => Number((near >> BigInt(40 - 8 * i)) & 255n));
 }
 
-/** In a set or just beside it, mostly; undefined: anything may do. */
+/** Whether values are of what a rule tests, or now and then just beside it. */
+export type Aim = 'inside' | 'near';
+
+/** In a set or just beside it; undefined: anything may do. */
 export function addressNear(
   random: Random,
   family: Family,
   nets: NetSet | undefined,
   more: readonly Prefix[],
+  aim: Aim = 'near',
 ): Address | undefined {
   const all = [...(nets?.prefixes ?? []), ...more].filter((one) => one.family === family);
   if (all.length === 0) return undefined;
@@ -83,8 +87,7 @@ export function addressNear(
     first + size - 1n,
     first + (random.bits(width) & (size - 1n)),
     first + (random.bits(width) & (size - 1n)),
-    first - 1n,
-    first + size,
+    ...(aim === 'near' ? [first - 1n, first + size] : []),
   ];
   return { family, bits: random.pick(choices) & ((1n << BigInt(width)) - 1n) };
 }
@@ -98,34 +101,40 @@ export interface NearService {
   readonly icmpCode?: number;
 }
 
-export function serviceNear(random: Random, family: Family, service: Service): NearService | undefined {
+export function serviceNear(
+  random: Random,
+  family: Family,
+  service: Service,
+  aim: Aim = 'near',
+): NearService | undefined {
   if (service.alternatives.length === 0) return undefined;
   const one = random.pick(service.alternatives);
+  const near = aim === 'near';
   if (one.l4 === 'icmp') {
     const types = one.types.filter((type) => type.family === family);
     if (types.length === 0) return { l4: 'icmp' };
     const { type, code = random.below(4) } = random.pick(types);
-    return random.once(5)
+    return near && random.once(5)
       ? { l4: 'icmp', icmpType: byte(type + random.pick([-1, 1])), icmpCode: code }
-      : { l4: 'icmp', icmpType: type, icmpCode: byte(random.once(5) ? code + 1 : code) };
+      : { l4: 'icmp', icmpType: type, icmpCode: byte(near && random.once(5) ? code + 1 : code) };
   }
   if (one.l4 === 'ip')
-    return one.protocols.length === 0 ? undefined : { l4: byte(protocolNear(random, one.protocols)) };
+    return one.protocols.length === 0 ? undefined : { l4: byte(protocolNear(random, one.protocols, aim)) };
   return {
     l4: one.l4,
-    ...(one.dports.length > 0 && { dport: portNear(random, one.dports) }),
-    ...(one.sports && one.sports.length > 0 && { sport: portNear(random, one.sports) }),
+    ...(one.dports.length > 0 && { dport: portNear(random, one.dports, aim) }),
+    ...(one.sports && one.sports.length > 0 && { sport: portNear(random, one.sports, aim) }),
   };
 }
 
-function protocolNear(random: Random, protocols: readonly number[]): number {
-  return random.pick(protocols) + random.pick([-1, 0, 0, 0, 0, 1]);
+function protocolNear(random: Random, protocols: readonly number[], aim: Aim): number {
+  return random.pick(protocols) + (aim === 'near' ? random.pick([-1, 0, 0, 0, 0, 1]) : 0);
 }
 
-function portNear(random: Random, ranges: readonly PortRange[]): number {
+function portNear(random: Random, ranges: readonly PortRange[], aim: Aim): number {
   const { from, to } = random.pick(ranges);
   const inside = from + random.below(to - from + 1);
-  return random.pick([from - 1, from, inside, inside, to, to + 1]) & 0xffff;
+  return random.pick([from, inside, inside, to, ...(aim === 'near' ? [from - 1, to + 1] : [])]) & 0xffff;
 }
 
 function byte(value: number): number {

@@ -6,6 +6,7 @@
 import { addressBits } from '../../dsl/address.js';
 import type { Address, Family } from '../../dsl/model.js';
 import { type Circumstances, usual } from '../evaluate/evaluate.js';
+import { isWide } from '../evaluate/hulls.js';
 import { protocols } from '../evaluate/parse.js';
 import { type Path, type Paths, route } from '../evaluate/paths.js';
 import type { Ir, IrInterface, IrRule } from '../ir.js';
@@ -14,6 +15,7 @@ import { type Tag, tagsOf } from '../tags.js';
 import { buildFrame, type FramePlan, usualFrom } from './build-frame.js';
 import { spoil } from './damage.js';
 import {
+  type Aim,
   addressNear,
   type Edges,
   edgesOf,
@@ -26,8 +28,12 @@ import type { TestFrame } from './protocol.js';
 import { type Random, randomOf } from './random.js';
 
 const usualFrames = 2000;
-/** The evaluator looks at rules one after the other: so many looks are affordable. */
-const mostLooks = 3_000_000;
+const fewestFrames = 300;
+/** Frames for each rule of a list, and for its neighbourhood. */
+const framesPerRule = 1.25;
+/** What the evaluator may cost, in looks at the hull of a rule; to look at a rule itself costs as much as so many hulls. */
+const mostLooks = 250_000_000;
+const looksPerRule = 75;
 const longest = 1700;
 
 const unusual: readonly Circumstances[] = [
@@ -44,26 +50,40 @@ export interface PacketOptions {
 
 export function makeFrames(ir: Ir, paths: Paths, options: PacketOptions = {}): readonly TestFrame[] {
   const random = randomOf(options.seed ?? 1);
-  const affordable = Math.floor(mostLooks / (ir.rules.length + 100));
-  const total = options.frames ?? Math.max(300, Math.min(usualFrames, affordable));
   const edges = new Map(
     ir.rules.map((rule) => [
       rule,
       edgesOf(conditionSource(rule.match, rule.origin, ir.predicates)?.expr, ir.contents),
     ]),
   );
-  const perPort = Math.ceil(total / ir.ports.length);
-  return ir.ports.flatMap((port) => {
-    const makers = port.interfaces.flatMap((one) => makersOf(ir, one));
+  const makersByPort = ir.ports.map((port) => port.interfaces.flatMap((one) => makersOf(ir, one)));
+  const counts = options.frames
+    ? ir.ports.map(() => Math.ceil(options.frames! / ir.ports.length))
+    : enough(ir, makersByPort);
+  return ir.ports.flatMap((port, number) => {
+    const [makers, perPort] = [makersByPort[number]!, counts[number]!];
+    const inTurn = perPort > makers.length ? makers.length : 0;
     return Array.from({ length: perPort }, (_, i): TestFrame => {
-      const { iface, rule } = i < makers.length && perPort > makers.length ? makers[i]! : random.pick(makers);
+      const aim = i < inTurn ? 'inside' : 'near';
+      const { iface, rule } = i < inTurn ? makers[i]! : random.pick(makers);
       const now = i < perPort * 0.85 ? usuallyFor(rule, random) : unusual[i % unusual.length]!;
-      const plan = planFrame(random, ir, paths, iface, rule, rule && edges.get(rule));
+      const plan = planFrame(random, ir, paths, iface, aim, rule, rule && edges.get(rule));
       const bytes = buildFrame(plan);
-      const sent = random.once(6) ? spoil(random, bytes, port) : bytes;
+      const sent = aim === 'near' && random.once(6) ? spoil(random, bytes, port) : bytes;
       return { port: port.local, bytes: sent.subarray(0, longest), now };
     });
   });
+}
+
+/** For each port so many frames that each rule has its turn, unless the evaluator would take too long over them. */
+function enough({ ports, rules }: Ir, makers: readonly (readonly Maker[])[]): readonly number[] {
+  const wanted = makers.map(({ length }) =>
+    Math.ceil(Math.max(usualFrames / ports.length, framesPerRule * length)),
+  );
+  const looks = rules.length + looksPerRule * (100 + rules.filter(isWide).length);
+  const all = wanted.reduce((sum, one) => sum + one, 0);
+  const share = Math.min(1, Math.max(fewestFrames, mostLooks / looks) / all);
+  return wanted.map((one) => Math.ceil(one * share));
 }
 
 /** Gateways that do not answer matter to rules that name some. */
@@ -90,29 +110,39 @@ function planFrame(
   ir: Ir,
   paths: Paths,
   iface: IrInterface,
+  aim: Aim,
   rule: IrRule | undefined,
   edges: Edges = edgesOf(undefined),
 ): FramePlan {
-  const family: Family = random.once(2) ? 4 : 6;
+  const family = random.pick(aim === 'inside' ? familiesOf(rule) : families);
   const match = rule?.match ?? {};
-  const near = match.service && serviceNear(random, family, match.service);
+  const near = match.service && serviceNear(random, family, match.service, aim);
+  const sometimes = (n: number) => aim === 'near' && random.once(n);
   const number = (field: Parameters<typeof numberNear>[2], most: number, otherwise: number) =>
-    (random.once(4) ? undefined : numberNear(random, edges, field, most)) ?? otherwise;
-  const src = addressNear(random, family, match.from, edges.src);
-  const dst = addressNear(random, family, match.to, edges.dst);
-  const fragment = random.once(8) && { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) };
+    (sometimes(4) ? undefined : numberNear(random, edges, field, most)) ?? otherwise;
+  const src = addressNear(random, family, match.from, edges.src, aim);
+  const dst = addressNear(random, family, match.to, edges.dst, aim);
+  const fragment = sometimes(8) && { offset: random.pick([0, 0, 1, 90]), more: !random.once(3) };
+  const own = paths.faces[iface.local]!.mac;
   const plan: FramePlan = {
-    to: macNear(random, edges.toMac) ?? destinationMac(random, paths.faces[iface.local]!.mac),
+    to: macNear(random, edges.toMac) ?? (aim === 'inside' ? own : destinationMac(random, own)),
     from: macNear(random, edges.fromMac) ?? usualFrom,
     tags: tagsNear(random, tagsOf(iface.encapsulation)),
-    src: sourceOf(random, family, paths, iface, src),
-    dst: dst && !random.once(5) ? dst : (destination(random, family, paths) ?? source(random, family, paths)),
+    ...(aim === 'inside'
+      ? { src: src ?? somebody(random, family), dst: dst ?? somebody(random, family) }
+      : {
+          src: sourceOf(random, family, paths, iface, src),
+          dst:
+            dst && !random.once(5)
+              ? dst
+              : (destination(random, family, paths) ?? source(random, family, paths)),
+        }),
     ttl: number('ttl', 255, random.once(8) ? random.below(3) : random.once(3) ? 255 : 64),
     dscp: number('dscp', 63, random.below(64)),
-    protocol: number('proto', 255, protocolOf(random, family, near)),
+    protocol: number('proto', 255, protocolOf(random, family, near, aim)),
     sport: near?.sport ?? number('sport', 65535, random.once(6) ? 179 : random.below(65536)),
     dport: near?.dport ?? number('dport', 65535, random.pick(wellKnownPorts) + random.pick([-1, 0, 0, 0, 1])),
-    ...(random.once(10) && { dataOffset: random.pick([0, 4, 6, 8, 15]) }),
+    ...(sometimes(10) && { dataOffset: random.pick([0, 4, 6, 8, 15]) }),
     tcpFlags: random.once(3) ? random.below(256) : random.pick([2, 0x10, 0x12, 0x18, 4, 1]),
     icmpType:
       near?.icmpType ?? number('icmpType', 255, random.once(2) ? 128 + random.below(17) : random.below(14)),
@@ -122,13 +152,21 @@ function planFrame(
     fragmentFirst: random.once(3),
     dontFragment: random.once(2),
     headerSum: random.once(4) ? random.pick([0x00ff, 0x0100, 0x0101]) : 0,
-    options: random.once(15) ? 1 + random.below(10) : 0,
-    extensions: random.once(fragment ? 2 : 6) ? extensions(random) : [],
+    options: sometimes(15) ? 1 + random.below(10) : 0,
+    extensions: sometimes(fragment ? 2 : 6) ? extensions(random) : [],
     padding: random.once(3) ? random.below(30) : 0,
   };
   const way = gatewayFor(ir, paths, rule, family) ?? route(paths, plan.dst);
   const length = number('len', longest, random.once(7) ? nearMtu(random, paths, way) : 0);
   return length === 0 ? plan : ofLength(plan, length);
+}
+
+const families: readonly Family[] = [4, 6];
+
+/** Of packets that the rule may take. */
+function familiesOf(rule: IrRule | undefined): readonly Family[] {
+  const own = families.filter((one) => rule?.conditions[one] !== undefined);
+  return own.length === 0 ? families : own;
 }
 
 /** Now and then with tags between that carry a priority alone. */
@@ -223,6 +261,12 @@ function source(random: Random, family: Family, paths: Paths): Address {
   return { family, bits: family === 4 ? bits % 0x70000000n : bits | (0x2000n << 112n) };
 }
 
+/** An address that nothing is dropped for. */
+function somebody(random: Random, family: Family): Address {
+  const [least, most] = family === 4 ? [1n << 24n, 112n << 24n] : [0x2000n << 112n, 0x4000n << 112n];
+  return { family, bits: least + (random.bits(addressBits(family)) % (most - least)) };
+}
+
 /** Special, the router's own, or in or beside a route. */
 function destination(random: Random, family: Family, paths: Paths): Address | undefined {
   if (random.once(12)) return { family, bits: random.pick(specials[family]) };
@@ -235,10 +279,10 @@ function destination(random: Random, family: Family, paths: Paths): Address | un
   return addressNear(random, family, undefined, prefixes);
 }
 
-function protocolOf(random: Random, family: Family, near: NearService | undefined): number {
+function protocolOf(random: Random, family: Family, near: NearService | undefined, aim: Aim): number {
   const icmp = family === 4 ? protocols.icmp : protocols.icmpv6;
   const wrongIcmp = family === 4 ? protocols.icmpv6 : protocols.icmp;
-  if (near && !random.once(6))
+  if (near && (aim === 'inside' || !random.once(6)))
     return near.l4 === 'icmp' ? icmp : typeof near.l4 === 'number' ? near.l4 : protocols[near.l4];
   const { tcp, udp, igmp, ospf, pim, vrrp } = protocols;
   return random.pick([
