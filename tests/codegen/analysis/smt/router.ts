@@ -41,9 +41,9 @@ function coded({ codes, name }: Asked, fate: string, rules: readonly (IrRule | u
 
 /** Every rule by its words, in the order of rules: what is told, metered, copied, logged; the last DSCP of what leaves. */
 export const spelled: Name = (fate, rules) => {
-  const seen = rules.flatMap(({ action, treatment: { dscp: _, ...rest } = {} }) => {
+  const seen = rules.flatMap(({ action, logPerSecond, treatment: { dscp: _, ...rest } = {} }) => {
     const told = action.kind === 'reject' ? { icmp: action.icmp, tcp: action.tcp } : {};
-    const words = { ...told, ...rest };
+    const words = { ...told, ...rest, ...(logPerSecond !== undefined && { logPerSecond }) };
     return Object.keys(words).length === 0 ? [] : [words];
   });
   const leaves = fate === 'routed' || fate.startsWith('via ');
