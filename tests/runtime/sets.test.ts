@@ -33,7 +33,10 @@ const set = { name: 'blocked', families: [4, 6] as const, origin: 'edge.ts:3:5' 
 async function bed(t: ExecutionContext) {
   const dir = mkdtempSync(join(tmpdir(), 'netmill-sets-'));
   const bundle = { dir, plan: { ...plan(), sets: [set] } } as unknown as Bundle;
-  writeFileSync(join(dir, 'policy.json'), JSON.stringify({ version: 3, router: { ports: [], mustReach: [] } }));
+  writeFileSync(
+    join(dir, 'policy.json'),
+    JSON.stringify({ version: 3, router: { ports: [], mustReach: [] } }),
+  );
   writeFileSync(join(dir, initialSetFile('blocked')), setImage('blocked', noContents, 0));
   const sets = openSets(join(dir, 'sets'), pino({ level: 'silent' }));
   t.teardown(async () => {
