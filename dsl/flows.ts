@@ -3,7 +3,7 @@ import type { Flow, NetSet, Origin, Service } from './model.js';
 import type { Nets } from './nets.js';
 import { inside } from './origin.js';
 import { note, show } from './problems.js';
-import { knownKeys, wholeNumber } from './read.js';
+import { knownKeys, ofKind, wholeNumber } from './read.js';
 
 /** A device has at most so many queues of which netmill takes some: MILL_MAX_QUEUES of runtime/shm/limits.h. */
 export const maxQueues = 256;
@@ -48,16 +48,9 @@ export function readFlows(value: unknown, origin: Origin): readonly Flow[] {
 
 function readOne(spec: unknown, origin: Origin): Flow {
   const given = knownKeys(spec, ['from', 'to', 'service', 'queue'], origin, 'a flow');
-  const part = <T>(key: string, kind: string, expected: string): T | undefined => {
-    const value = given[key];
-    if (value === undefined) return undefined;
-    if ((value as { kind?: unknown } | null)?.kind === kind) return value as T;
-    note('NM3014', inside(origin, key), `'${key}' is ${show(value)}`, { expected, got: show(value) });
-    return undefined;
-  };
-  const from = part<NetSet>('from', 'nets', 'nets(…) or hosts(…)');
-  const to = part<NetSet>('to', 'nets', 'nets(…) or hosts(…)');
-  const service = part<Service>('service', 'service', 'tcp(…), udp(…) or service(…)');
+  const from = ofKind<NetSet>(given, 'from', 'nets', 'nets(…) or hosts(…)', origin);
+  const to = ofKind<NetSet>(given, 'to', 'nets', 'nets(…) or hosts(…)', origin);
+  const service = ofKind<Service>(given, 'service', 'service', 'tcp(…), udp(…) or service(…)', origin);
   const queue = wholeNumber(given.queue, 0, maxQueues - 1, inside(origin, 'queue'));
   return Object.freeze({
     ...(from && { from }),

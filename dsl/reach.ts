@@ -4,7 +4,7 @@ import type { NetSet, Origin, Reach, Service } from './model.js';
 import type { Nets } from './nets.js';
 import { inside } from './origin.js';
 import { note, show } from './problems.js';
-import { knownKeys } from './read.js';
+import { knownKeys, ofKind } from './read.js';
 
 /** What it sends: `ttl: 255`, say, where the list asks for that (RFC 5082). */
 export interface ReachSpec extends HeaderSpec {
@@ -31,16 +31,15 @@ export function readReach(spec: unknown, origin: Origin): readonly Reach[] {
 function readOne(name: string, spec: unknown, origin: Origin): Reach {
   const keys = ['in', 'from', 'to', 'service', ...headerKeys];
   const given = knownKeys(spec, keys, origin, 'who must reach the router');
-  const part = <T>(key: string, kind: string, expected: string): T | undefined => {
-    const value = given[key];
-    if (value === undefined) return undefined;
-    if ((value as { kind?: unknown } | null)?.kind === kind) return value as T;
-    note('NM3014', inside(origin, key), `'${key}' is ${show(value)}`, { expected, got: show(value) });
-    return undefined;
-  };
-  const from = part<NetSet>('from', 'nets', 'nets(…) or hosts(…)');
-  const to = part<NetSet>('to', 'nets', 'nets(…) or hosts(…)');
-  const service = part<Service>('service', 'service', 'tcp(…), udp(…), icmp(…) or service(…)');
+  const from = ofKind<NetSet>(given, 'from', 'nets', 'nets(…) or hosts(…)', origin);
+  const to = ofKind<NetSet>(given, 'to', 'nets', 'nets(…) or hosts(…)', origin);
+  const service = ofKind<Service>(
+    given,
+    'service',
+    'service',
+    'tcp(…), udp(…), icmp(…) or service(…)',
+    origin,
+  );
   const header = readHeader(given as HeaderSpec, origin);
   if (typeof given.in !== 'string')
     note('NM4014', inside(origin, 'in'), `'${name}' does not say on which interface it comes in`, {

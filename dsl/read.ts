@@ -26,6 +26,21 @@ export function knownKeys(
   return value as Readonly<Record<string, unknown>>;
 }
 
+/** What `nets()`, `tcp()` and their like have made; undefined when it is left out, or wrong, which is noted. */
+export function ofKind<T extends { readonly kind: string }>(
+  given: Readonly<Record<string, unknown>>,
+  key: string,
+  kind: T['kind'],
+  expected: string,
+  origin: Origin,
+): T | undefined {
+  const value = given[key];
+  if (value === undefined) return undefined;
+  if ((value as { kind?: unknown } | null)?.kind === kind) return value as T;
+  note('NM3014', inside(origin, key), `'${key}' is ${show(value)}`, { expected, got: show(value) });
+  return undefined;
+}
+
 /** One of `choices`, or `otherwise` when it is left out or wrong. */
 export function choice<T extends string>(
   value: unknown,
