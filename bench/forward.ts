@@ -9,9 +9,11 @@ import { loop } from './loop.js';
 import { pipe } from './pipe.js';
 import type { Bench } from './result.js';
 import { vethLinux } from './veth.js';
+import { workers } from './workers.js';
 
 export const forward: Bench = async function* (wants, say) {
   yield* loop(wants, say);
+  if (wants('workers.2')) yield await workers(say);
   if (wants('pipe')) yield await pipe(say);
   if (wants('veth.linux')) yield await vethLinux(say);
   if (wants('idle')) yield await idle(say);

@@ -40,8 +40,8 @@ export class LoopProgram {
   readonly #child;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(name: string, args: readonly string[]) {
-    this.#child = spawn('taskset', ['-c', '1', join(folder, 'build', name), ...args], {
+  constructor(name: string, args: readonly string[], cores = '1') {
+    this.#child = spawn('taskset', ['-c', cores, join(folder, 'build', name), ...args], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const lines: Interface = createInterface({ input: this.#child.stdout });

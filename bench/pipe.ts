@@ -33,7 +33,8 @@ export default router('bench', {
 })
 `;
 
-function fullTable(): string[] {
+/** As many prefixes as a full view has. */
+export function grownTable(): string[] {
   const all = new Set<string>();
   for (const { prefix } of sampleRoutes(4)) {
     const [address, length] = prefix.split('/') as [string, string];
@@ -91,7 +92,7 @@ export async function pipe(say: (text: string) => void): Promise<Measured> {
     await router.ip(
       `neigh replace 10.0.2.2 lladdr 02:00:00:00:00:05 dev ${face('out').device} nud permanent`,
     );
-    const prefixes = fullTable();
+    const prefixes = grownTable();
     await install(lab, router, prefixes);
     await until('the routes', async () => (await netmill.status()).fib.routes4 >= prefixes.length, 60_000);
     const socket = (name: string) => join(netmill.rundir, 'pipe', `${name}.sock`);

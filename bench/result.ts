@@ -80,7 +80,8 @@ function quantity(value: number | null, unit: string): string {
   return `${Number(value.toPrecision(4))} ${unit}`;
 }
 
-const short = (value: number) => (value >= 1e6 ? `${(value / 1e6).toFixed(2)} M` : value.toFixed(1));
+const short = (value: number) =>
+  value >= 1e6 ? `${(value / 1e6).toFixed(2)} M` : `${Number(value.toPrecision(4))}`;
 
 /** One line for people; a second one for what else was measured. */
 export function describe(one: Result): string {
