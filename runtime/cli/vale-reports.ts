@@ -8,7 +8,7 @@ const valePort = z.strictObject({
   switch: z.string(),
   port: z.string(),
   index: n,
-  /** Not of a port that went while netmap was asked. */
+  /** Not of the port of a host stack, nor of one that went while netmap was asked. */
   txRings: n.optional(),
   rxRings: n.optional(),
   txSlots: n.optional(),

@@ -76,6 +76,14 @@ static bool is_of_switch(const char *port, const char *name)
 	return n == 0 || (strncmp(port, name, n) == 0 && port[n] == ':');
 }
 
+/* A device that is attached with its host stack has a second port, of its name and '^'. To netmap nobody uses it: asked about it by
+ * any request, the kernel destroys it, and itself. */
+static bool is_host_port(const char *name)
+{
+	const size_t n = strlen(name);
+	return n > 0 && name[n - 1] == '^';
+}
+
 static void list_port(const struct order *order, const struct nmreq_vale_list *at, const char *name,
                       bool first)
 {
@@ -89,7 +97,7 @@ static void list_port(const struct order *order, const struct nmreq_vale_list *a
 	print_text(order->out, name + n + (name[n] == ':'), strlen(name + n + (name[n] == ':')));
 	fprintf(order->out, ",\"index\":%" PRIu32, at->nr_port_idx);
 	/* It may have gone in between. */
-	if (read_info(&about, &info))
+	if (!is_host_port(name) && read_info(&about, &info))
 		print_rings(order->out, &info);
 	fputc('}', order->out);
 }
@@ -319,6 +327,14 @@ int vale_order(int n, char *const words[], FILE *out, struct mill_error *error)
 	if (strlen(name) >= sizeof(order.name)) {
 		mill_fail(error, ENAMETOOLONG, "%s: a name has at most %zu characters", name,
 		          sizeof(order.name) - 1);
+		return EX_USAGE;
+	}
+	if (is_host_port(name)) {
+		mill_fail(
+		    error, EINVAL,
+		    "%s: the port of a device's host stack comes and goes with the device's own: leave out "
+		    "the '^'",
+		    name);
 		return EX_USAGE;
 	}
 	strcpy(order.name, name);

@@ -66,6 +66,16 @@ static uint32_t switch_for(const char *name)
 	return s;
 }
 
+static struct switch_port *place(uint32_t s, const char *name, const char *more, uint32_t *index)
+{
+	struct switch_port *port = ports[s];
+	for (*index = 0; port->name[0] != '\0'; ++*index)
+		port++;
+	*port = (struct switch_port){0};
+	snprintf(port->name, sizeof(port->name), "%s%s", name, more);
+	return port;
+}
+
 static int attach(const char *name, struct nmreq_vale_attach *request)
 {
 	const char *device = behind_switch(name);
@@ -82,19 +92,18 @@ static int attach(const char *name, struct nmreq_vale_attach *request)
 		model_reject("%s is attached by mode %u", name, request->reg.nr_mode);
 		return EINVAL;
 	}
-	struct switch_port *port = ports[switch_for(name)];
-	for (index = 0; port->name[0] != '\0'; index++)
-		port++;
-	snprintf(port->name, sizeof(port->name), "%s", name);
+	const uint32_t s = switch_for(name);
+	struct switch_port *port = place(s, name, "", &request->port_index);
 	port->host = request->reg.nr_mode == NR_REG_NIC_SW;
-	port->polled = false;
+	if (port->host)
+		place(s, name, "^", &index);
 	found->users++;
-	request->port_index = index;
 	return 0;
 }
 
 static int detach(const char *name, struct nmreq_vale_detach *request)
 {
+	char second[NETMAP_REQ_IFNAMSIZ + 1];
 	uint32_t index;
 	struct switch_port *port = find_port(name, &index);
 	if (behind_switch(name) == NULL)
@@ -106,6 +115,9 @@ static int detach(const char *name, struct nmreq_vale_detach *request)
 	model_find(behind_switch(name))->users--;
 	memset(port, 0, sizeof(*port));
 	request->port_index = index;
+	snprintf(second, sizeof(second), "%s^", name);
+	if ((port = find_port(second, &index)) != NULL)
+		memset(port, 0, sizeof(*port));
 	return 0;
 }
 

@@ -43,6 +43,8 @@ static void refuses(const char *order, const char *why)
 	"{\"switch\":\"vale0\",\"port\":\"" name "\",\"index\":" at ",\"txRings\":2,\"rxRings\":2,"          \
 	"\"txSlots\":128,\"rxSlots\":128,\"memory\":" memory "}"
 
+#define HOST "{\"switch\":\"vale0\",\"port\":\"ix0^\",\"index\":2}"
+
 static void switches(void)
 {
 	bool host, polled;
@@ -57,20 +59,22 @@ static void switches(void)
 	CHECK(model_attached("vale0:ix0", &host, &polled) && host, "without its host stack");
 	CHECK(model_attached("vale0:p0", &host, &polled) && !host, "with a host stack");
 	answers("attach vale1:ix1 nic 0,0,0,0,0", "{\"name\":\"vale1:ix1\",\"index\":0,\"host\":false}");
-	answers("list vale0", "{\"ports\":[" PORT("p0", "0", "3") "," PORT("ix0", "1", "1") "]}");
-	answers("list vale0:", "{\"ports\":[" PORT("p0", "0", "3") "," PORT("ix0", "1", "1") "]}");
+	answers("list vale0", "{\"ports\":[" PORT("p0", "0", "3") "," PORT("ix0", "1", "1") "," HOST "]}");
+	answers("list vale0:", "{\"ports\":[" PORT("p0", "0", "3") "," PORT("ix0", "1", "1") "," HOST "]}");
 	answers("list vale", "{\"ports\":[]}");
 	answers("detach vale0:p0", "{\"name\":\"vale0:p0\",\"index\":0}");
 	answers("list",
 	        "{\"ports\":[" PORT(
 	            "ix0", "1",
-	            "1") ",{\"switch\":\"vale1\",\"port\":\"ix1\",\"index\":0,\"txRings\":1,\"rxRings\":1,"
+	            "1") "," HOST
+	                 ",{\"switch\":\"vale1\",\"port\":\"ix1\",\"index\":0,\"txRings\":1,\"rxRings\":1,"
 	                 "\"txSlots\":128,\"rxSlots\":128,\"memory\":1}]}");
 	answers("delete p0", "{\"name\":\"p0\"}");
 	answers("info ix1", "{\"name\":\"ix1\",\"txRings\":1,\"rxRings\":1,\"txSlots\":128,\"rxSlots\":128,"
 	                    "\"memory\":1,\"hostTxRings\":1,\"hostRxRings\":1,\"memoryBytes\":17367040}");
 	answers("detach vale0:ix0", "{\"name\":\"vale0:ix0\",\"index\":1}");
 	CHECK(model_users("ix0") == 0, "attached still");
+	answers("list vale0", "{\"ports\":[]}");
 	printf("ok VALE switches: made, attached with and without the host, listed, detached, deleted\n");
 }
 
@@ -114,6 +118,8 @@ static void refusals(void)
 	refuses("poll vale0:p0 one 0 1", "only an attached device");
 	CHECK(ordered("attach vale0:p0 nic 0,0", said) == EX_USAGE, "%s", said);
 	CHECK(ordered("attach vale0:p0", said) == EX_USAGE, "%s", said);
+	CHECK(ordered("info vale0:ix0^", said) == EX_USAGE && strstr(said, "leave out the '^'") != NULL, "%s",
+	      said);
 	CHECK(ordered("fly", said) == EX_USAGE, "%s", said);
 	model_options.api = 0;
 	refuses("list", "API 14 or 15");
