@@ -95,12 +95,16 @@ function ports(status: StatusReply, paint: Painter): string {
     rate(port.txRate),
     count(port.rx.packets),
     count(port.tx.packets),
-    count(port.rxDropped),
+    dropped(port),
     count(port.txFull),
     port.fallback,
     port.mode.join(', '),
   ]);
   return table(columns, rows);
+}
+
+function dropped({ rxDropped, rxTooLong }: StatusReply['ports'][number]): string {
+  return rxTooLong === 0 ? count(rxDropped) : `${count(rxDropped)} (${count(rxTooLong)} too long)`;
 }
 
 /** A device that was renamed is the same port. */

@@ -60,6 +60,7 @@ function readPorts(context: ControlContext): StatusReply['ports'] {
       rxRate: context.rates.of(`port ${port.name} rx`),
       txRate: context.rates.of(`port ${port.name} tx`),
       rxDropped: Number(state.rxDropped),
+      rxTooLong: Number(state.rxTooLong),
       txFull: Number(state.txFull),
     };
   });

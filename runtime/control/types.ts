@@ -78,6 +78,8 @@ export interface StatusReply {
     readonly rxRate: Rate;
     readonly txRate: Rate;
     readonly rxDropped: number;
+    /** Of these: frames larger than a buffer. */
+    readonly rxTooLong: number;
     readonly txFull: number;
   }[];
   readonly fib: FibReply;

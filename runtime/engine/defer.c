@@ -21,7 +21,7 @@
 struct deferred_frame {
 	uint64_t since_ns;
 	uint16_t next, len, l3;
-	uint8_t data[MILL_BUF_SIZE_JUMBO];
+	uint8_t data[MILL_BUF_SIZE_LARGE];
 };
 
 struct neighbour {
@@ -220,7 +220,7 @@ bool mill_service_defer(struct mill_worker *base, uint32_t id, const uint8_t *ne
 		memcpy(address, adjacency->address, family == 4 ? 4 : 16);
 	}
 	if (adjacency->iface >= MILL_MAX_IFACES || (family != 4 && family != 6) ||
-	    len > MILL_BUF_SIZE_JUMBO || l3 > len || l3 < 14 || defer->free_frame == NO_FRAME)
+	    len > MILL_BUF_SIZE_LARGE || l3 > len || l3 < 14 || defer->free_frame == NO_FRAME)
 		return false;
 	struct neighbour *n = find(defer, adjacency->iface, family, address);
 	if (n == NULL || n->count >= PER_NEIGHBOUR)

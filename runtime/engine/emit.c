@@ -15,14 +15,14 @@ bool mill_emit(struct mill_worker *worker, const struct mill_adjacency *adjacenc
 	struct netmap_ring *tx = worker->tx[adjacency->port];
 	const uint32_t payload = len - l3;
 	const uint32_t total = adjacency->rewrite_len + 2u + payload;
-	*why = MILL_DROP_TOO_BIG;
-	if (total > tx->nr_buf_size - MILL_HEADROOM)
-		return false;
 	*why = MILL_DROP_TX_FULL;
 	if (mill_ring_space(tx) == 0)
 		return false;
 	struct netmap_slot *slot = &tx->slot[tx->head];
 	mill_slot_set_offset(tx, slot, MILL_HEADROOM);
+	*why = MILL_DROP_TOO_BIG;
+	if (mill_slot_offset(tx, slot) + total > tx->nr_buf_size)
+		return false;
 	uint8_t *to = mill_ring_buffer(tx, slot);
 	memcpy(to, adjacency->rewrite, adjacency->rewrite_len);
 	memcpy(to + adjacency->rewrite_len, frame + l3 - 2, 2 + payload);

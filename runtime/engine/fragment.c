@@ -65,12 +65,12 @@ bool mill_service_fragment(struct mill_worker *worker, uint32_t id, const uint8_
                            uint16_t l3)
 {
 	const struct mill_adjacency *adjacency = mill_fib_adjacency(worker->fib, id);
-	if (l3 < 14 || len < l3 + 20u || len > MILL_BUF_SIZE_JUMBO)
+	if (l3 < 14 || len < l3 + 20u || len > MILL_BUF_SIZE_LARGE)
 		return false;
 	const uint8_t *packet = frame + l3;
 	const uint32_t first_header = (packet[0] & 15u) * 4u, total = load16(packet + 2);
 	const uint16_t field = load16(packet + 6);
-	uint8_t later[60], out[MILL_BUF_SIZE_JUMBO];
+	uint8_t later[60], out[MILL_BUF_SIZE_LARGE];
 	if (first_header < 20 || total < first_header || total > (uint32_t)(len - l3) ||
 	    (field & DONT_FRAGMENT) != 0 || (field & OFFSET_MASK) + (total - first_header) / 8 > OFFSET_MASK)
 		return false;

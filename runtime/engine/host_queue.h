@@ -22,7 +22,7 @@ struct mill_host_frame {
 	uint16_t l3; /* offset of the network header: after all tags */
 	uint8_t punt_class;
 	uint8_t reserved;
-	uint8_t data[MILL_BUF_SIZE_JUMBO];
+	uint8_t data[MILL_BUF_SIZE_LARGE];
 };
 
 struct mill_host_ring {

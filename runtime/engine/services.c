@@ -9,7 +9,7 @@ static bool punt(struct mill_worker *base, uint16_t iface, enum mill_punt_class 
                  uint16_t len, uint16_t l3)
 {
 	struct mill_worker_thread *worker = (struct mill_worker_thread *)base;
-	if ((unsigned)class >= MILL_PUNT_CLASSES || iface >= MILL_MAX_IFACES || len > MILL_BUF_SIZE_JUMBO)
+	if ((unsigned)class >= MILL_PUNT_CLASSES || iface >= MILL_MAX_IFACES || len > MILL_BUF_SIZE_LARGE)
 		return false;
 	if (mill_own_wants(base, iface, frame, len, l3)) {
 		mill_own_receive(base, iface, class, frame, len, l3);

@@ -101,6 +101,7 @@ export interface StateView {
     readonly txPackets: bigint;
     readonly txBytes: bigint;
     readonly rxDropped: bigint;
+    readonly rxTooLong: bigint; // of these
     readonly txFull: bigint;
   };
   interfaceCounters(slot: number): InterfaceCounters;

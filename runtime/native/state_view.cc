@@ -272,6 +272,7 @@ Napi::Value StateView::port(const Napi::CallbackInfo &info)
 		object.Set("txPackets", js_u64(env, load(port.tx_packets)));
 		object.Set("txBytes", js_u64(env, load(port.tx_bytes)));
 		object.Set("rxDropped", js_u64(env, load(port.rx_dropped)));
+		object.Set("rxTooLong", js_u64(env, load(port.rx_too_long)));
 		object.Set("txFull", js_u64(env, load(port.tx_full)));
 		return object;
 	});

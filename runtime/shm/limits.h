@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#define MILL_ABI_VERSION 15u /* raised with any change to runtime/shm or runtime/engine/include */
+#define MILL_ABI_VERSION 16u /* raised with any change to runtime/shm or runtime/engine/include */
 
 #define MILL_MAX_PORTS      64u
 #define MILL_MAX_IFACES     256u /* logical interfaces */
@@ -19,8 +19,9 @@
 #define MILL_MAX_FLOWS      64u    /* that a device puts into them */
 #define MILL_NAME_SIZE      32u    /* NUL-terminated names of ports, interfaces and sets */
 #define MILL_SPEC_SIZE      128u
-#define MILL_BUF_SIZE       2048u /* one packet buffer, headroom included, */
-#define MILL_BUF_SIZE_JUMBO 4096u /* or, where the policy or a device needs it, a page; nothing is larger */
-#define MILL_HEADROOM       256u  /* bytes before a received frame: room for two pushed tags and XDP's own */
+#define MILL_BUF_SIZE       2048u  /* one packet buffer, headroom included, */
+#define MILL_BUF_SIZE_JUMBO 4096u  /* or, where the policy or a device needs it, a page */
+#define MILL_BUF_SIZE_LARGE 16384u /* or four, of which AF_XDP takes each for itself; nothing is larger */
+#define MILL_HEADROOM       256u   /* bytes before a received frame: room for two pushed tags and XDP's own */
 #define MILL_BURST          64u
 #define MILL_NONE           0xffffu

@@ -177,7 +177,8 @@ struct mill_port_state {
 	uint8_t mac[6];
 	uint8_t reserved[2];
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
-	uint64_t rx_dropped; /* by the back end: no free buffer, ring full */
+	uint64_t rx_dropped;  /* by the back end: no free buffer, ring full, too long */
+	uint64_t rx_too_long; /* of these: frames larger than a buffer, or than MILL_BUF_SIZE_LARGE */
 	uint64_t tx_full;
 };
 

@@ -117,7 +117,7 @@ static bool source_of_reply(struct mill_own *own, uint16_t slot, const struct mi
 
 static bool reply(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p)
 {
-	uint8_t out[MILL_BUF_SIZE_JUMBO] = {0}, source[16], mac[6];
+	uint8_t out[MILL_BUF_SIZE_LARGE] = {0}, source[16], mac[6];
 	struct mill_own *own = mill_own_of(worker);
 	if (p->fragment || p->src4 + p->src6.high + p->src6.low == 0 || !sums_up(p) ||
 	    p->ip_len - p->l4_offset < 8 || p->ip_len + LINK > sizeof(out) ||

@@ -55,7 +55,7 @@ static bool fits(struct mill_worker *worker, uint16_t slot, const struct mill_pa
 bool mill_own_send_on(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p,
                       const struct mill_adjacency *path)
 {
-	uint8_t out[LINK + MILL_BUF_SIZE_JUMBO];
+	uint8_t out[LINK + MILL_BUF_SIZE_LARGE];
 	bool malformed = false;
 	const uint32_t where = p->family == 4 ? objection(p->l3, &malformed) : 0;
 	if (where != 0) {
@@ -63,7 +63,7 @@ bool mill_own_send_on(struct mill_worker *worker, uint16_t slot, const struct mi
 			tell(worker, slot, p, PARAMETER, 0, (where + 1) << 24);
 		return false;
 	}
-	if (p->ip_len > MILL_BUF_SIZE_JUMBO || !fits(worker, slot, p, worker->ifaces[path->iface].mtu))
+	if (p->ip_len > MILL_BUF_SIZE_LARGE || !fits(worker, slot, p, worker->ifaces[path->iface].mtu))
 		return true;
 	mill_store16(out + LINK - 2, p->family == 4 ? MILL_ETHER_IPV4 : MILL_ETHER_IPV6);
 	memcpy(out + LINK, p->l3, p->ip_len);

@@ -79,11 +79,9 @@ static bool read_device(struct mill_port *port, struct mill_error *error)
 		return false;
 	}
 	if (facts.mtu > MILL_NETMAP_MAX_MTU) {
-		mill_fail(
-		    error, EMSGSIZE,
-		    "netmap:%s: its MTU is %u, and netmill's packet buffers take at most %u: ip link set %s "
-		    "mtu 1500",
-		    ifname, facts.mtu, MILL_NETMAP_MAX_MTU, ifname);
+		mill_fail(error, EMSGSIZE,
+		          "netmap:%s: its MTU is %u, and netmill takes at most %u: ip link set %s mtu %u",
+		          ifname, facts.mtu, MILL_NETMAP_MAX_MTU, ifname, MILL_NETMAP_MAX_MTU);
 		return false;
 	}
 	memcpy(port->state->mac, facts.mac, 6);
@@ -221,7 +219,6 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	    !mill_netmap_count_rings(port, &info, error))
 		return false;
 	netmap->queues = info.rx_rings;
-	netmap->has_room = info.has_room;
 	netmap->shared->magic = SHARED_MAGIC;
 	netmap->shared->abi = MILL_ABI_VERSION;
 	netmap->shared->rx_rings = port->rx_rings;

@@ -23,9 +23,10 @@
 	16u /* buffers that mend rings: a crash leaves one worker's swap half done, at most */
 #define MILL_NETMAP_FIRST    2u /* buffers 0 and 1 are the kernel's own */
 #define MILL_NETMAP_MIN_BUF  2048u
+#define MILL_NETMAP_LINK     22u /* bytes of Ethernet and two tags in front of an IP packet */
 #define MILL_NETMAP_HOST_MAX 4u
+#define MILL_NETMAP_MAX_MTU  16000u
 #define MILL_NETMAP_HOST_FD  MILL_MAX_RINGS /* number of its descriptor, behind those of the pairs */
-#define MILL_NETMAP_MAX_MTU  1770u          /* + Ethernet + two tags fits what the engine copies packets to */
 #define MILL_NETMAP_OFFSETS                                                                                  \
 	128u /* where frames may start in their buffers, if netmap lets them: a power of two */
 #define MILL_NETMAP_OFFSET  64u  /* received ones do: room for tags */
@@ -77,7 +78,7 @@ struct mill_netmap_pair {
 	uint32_t checked;    /* RX slots up to here have been looked at */
 	uint32_t sent;       /* TX slots up to here were the kernel's at the last sync */
 	uint32_t returned;   /* RX head at the last sync */
-	bool in_chain;       /* the next RX slot goes on with a packet that is dropped */
+	bool in_chain;       /* the next RX slot goes on with a frame that is dropped */
 	atomic_bool stopped; /* the last sync said so: nobody is told twice */
 	struct netmap_if *nifp;
 };
@@ -95,7 +96,7 @@ struct mill_netmap {
 	uint32_t parent_index;      /* its number, 0 for none */
 	_Atomic uint64_t looked_ns; /* when it was last looked for */
 	uint32_t n_bufs;
-	bool has_room;      /* struct mill_netmap_info */
+	bool has_room;      /* its buffers are large enough for offsets, too */
 	uint32_t queues;    /* receive rings of the device, whichever of them are ours */
 	int event;          /* a bell: `broken` has become true */
 	atomic_bool broken; /* the kernel took the rings away, or set them anew: open the port again */
@@ -123,7 +124,7 @@ struct mill_netmap_binding {
 };
 struct mill_netmap_info {
 	uint16_t tx_rings, rx_rings, host_tx_rings, host_rx_rings;
-	bool has_room; /* its buffers are large enough for offsets */
+	uint32_t buffer_size; /* bytes, 0: not known before rings are open */
 };
 /* Both: errno in error->code, the text names the port and what to do. */
 bool mill_netmap_info(const struct mill_netmap_spec *, struct mill_netmap_info *, struct mill_error *);
@@ -132,7 +133,8 @@ int mill_netmap_register(const struct mill_netmap_spec *, struct mill_netmap_bin
 /* A descriptor of the memory alone, or -1 where the kernel cannot. */
 int mill_netmap_anchor(uint32_t memory_id);
 
-/* netmap_bind.c. Fills rx_rings and tx_rings. */
+/* netmap_bind.c. Fills rx_rings and tx_rings; says whether frames of the device fit into buffers, and into what of them is left
+ * by offsets. */
 bool mill_netmap_count_rings(struct mill_port *, struct mill_netmap_info *, struct mill_error *);
 uint32_t mill_netmap_pairs(const struct mill_port *);
 /* Opens all pairs, and the host's rings. */

@@ -5,11 +5,52 @@
 #include <errno.h>
 #include "port/netmap.h"
 
-bool mill_netmap_count_rings(struct mill_port *port, struct mill_netmap_info *info, struct mill_error *error)
+#define GRANULE 1024u /* network devices are told the size of a buffer in such units */
+
+/* With what they have in front, IP packets of the port's MTU are as long as this. */
+static uint32_t longest(const struct mill_port *port)
+{
+	return port->mtu + MILL_NETMAP_LINK;
+}
+
+/* Netmap's parameter: of Linux; FreeBSD has sysctl dev.netmap.buf_size. A new size holds when no netmap port is open. */
+static bool frames_fit(const struct mill_port *port, uint32_t buffer_size, struct mill_error *error)
 {
 	const struct mill_netmap *netmap = port->backend;
-	if (!mill_netmap_info(&netmap->spec, info, error))
+	const uint32_t needed = longest(port) > MILL_NETMAP_MIN_BUF ? longest(port) : MILL_NETMAP_MIN_BUF;
+	if (buffer_size >= needed)
+		return true;
+	mill_fail(
+	    error, EMSGSIZE,
+	    "netmap:%s: netmap's buffers have %u bytes, and with an MTU of %u netmill needs %u: close all "
+	    "netmap ports, then echo %u > /sys/module/netmap/parameters/buf_size, or, with buffers of "
+	    "%u, ip link set %s mtu 1500",
+	    netmap->spec.name, buffer_size, port->mtu, needed, (needed + 63) / 64 * 64, MILL_NETMAP_MIN_BUF,
+	    netmap->spec.name);
+	return false;
+}
+
+/*
+ * Is there room in front of frames? Where frames may start further behind in their buffers, a device is given that much less of
+ * each, in units of its own: of 2,048 bytes 1,024, and each longer frame would come in pieces.
+ */
+static bool has_room(const struct mill_port *port, uint32_t buffer_size)
+{
+	const struct mill_netmap *netmap = port->backend;
+	if (netmap->spec.ifname[0] == '\0' || netmap->spec.kind == MILL_NETMAP_HOST ||
+	    buffer_size < MILL_NETMAP_OFFSETS)
 		return false;
+	const uint32_t left = buffer_size - MILL_NETMAP_OFFSETS;
+	return left - left % GRANULE >= longest(port);
+}
+
+bool mill_netmap_count_rings(struct mill_port *port, struct mill_netmap_info *info, struct mill_error *error)
+{
+	struct mill_netmap *netmap = port->backend;
+	if (!mill_netmap_info(&netmap->spec, info, error) ||
+	    (info->buffer_size != 0 && !frames_fit(port, info->buffer_size, error)))
+		return false;
+	netmap->has_room = has_room(port, info->buffer_size);
 	switch (netmap->spec.kind) {
 	case MILL_NETMAP_ONE_RING:
 		port->rx_rings = netmap->spec.ring < info->rx_rings;
@@ -144,22 +185,18 @@ static struct netmap_ring *ring_at(const struct mill_netmap *netmap, const struc
 	return ring;
 }
 
-static bool take_ring(struct mill_netmap *netmap, const struct netmap_if *nifp, uint32_t n,
+static bool take_ring(struct mill_port *port, const struct netmap_if *nifp, uint32_t n,
                       struct netmap_ring **to, struct mill_error *error)
 {
+	struct mill_netmap *netmap = port->backend;
 	struct netmap_ring *ring = nifp != NULL ? ring_at(netmap, nifp, n) : NULL;
 	if (ring == NULL) {
 		mill_fail(error, EPROTO, "netmap:%s: ring %u is not in the memory that netmap said",
 		          netmap->spec.name, n);
 		return false;
 	}
-	if (ring->nr_buf_size < MILL_NETMAP_MIN_BUF) {
-		mill_fail(
-		    error, EMSGSIZE,
-		    "netmap:%s: its buffers have %u bytes, and netmill needs %u: modprobe netmap buf_size=%u",
-		    netmap->spec.name, ring->nr_buf_size, MILL_NETMAP_MIN_BUF, MILL_NETMAP_MIN_BUF);
+	if (!frames_fit(port, ring->nr_buf_size, error))
 		return false;
-	}
 	const uint64_t buffers = (uint64_t)((uint8_t *)ring - netmap->memory->base + ring->buf_ofs);
 	netmap->n_bufs = (uint32_t)((netmap->memory->size - buffers) / ring->nr_buf_size);
 	*to = ring;
@@ -180,8 +217,8 @@ static bool take_pair(struct mill_port *port, uint32_t r, struct mill_error *err
 	}
 	if (nifp != NULL)
 		rx += nifp->ni_tx_rings + nifp->ni_host_tx_rings;
-	return (r >= port->rx_rings || take_ring(netmap, nifp, rx, &port->rx[r], error)) &&
-	       (r >= port->tx_rings || take_ring(netmap, nifp, tx, &port->tx[r], error));
+	return (r >= port->rx_rings || take_ring(port, nifp, rx, &port->rx[r], error)) &&
+	       (r >= port->tx_rings || take_ring(port, nifp, tx, &port->tx[r], error));
 }
 
 static bool take_host(struct mill_port *port, struct mill_error *error)
@@ -189,7 +226,7 @@ static bool take_host(struct mill_port *port, struct mill_error *error)
 	struct mill_netmap *netmap = port->backend;
 	const struct netmap_if *nifp = interface_at(netmap, netmap->shared->offset[MILL_NETMAP_HOST_FD]);
 	if (nifp == NULL)
-		return take_ring(netmap, NULL, 0, &netmap->host_tx, error);
+		return take_ring(port, NULL, 0, &netmap->host_tx, error);
 	const uint32_t rx = nifp->ni_tx_rings + nifp->ni_host_tx_rings + nifp->ni_rx_rings;
 	netmap->n_host_rx = port->tx_rings == 0 ? 0 : nifp->ni_host_rx_rings;
 	if (netmap->n_host_rx > MILL_NETMAP_HOST_MAX) {
@@ -198,9 +235,9 @@ static bool take_host(struct mill_port *port, struct mill_error *error)
 		return false;
 	}
 	for (uint32_t i = 0; i < netmap->n_host_rx; i++)
-		if (!take_ring(netmap, nifp, rx + i, &netmap->host_rx[i], error))
+		if (!take_ring(port, nifp, rx + i, &netmap->host_rx[i], error))
 			return false;
-	return take_ring(netmap, nifp, nifp->ni_tx_rings, &netmap->host_tx, error);
+	return take_ring(port, nifp, nifp->ni_tx_rings, &netmap->host_tx, error);
 }
 
 bool mill_netmap_take_rings(struct mill_port *port, struct mill_error *error)

@@ -13,8 +13,6 @@
 #define PATIENCE_MS 2000 /* for a daemon that is about to close its duplicates of descriptors */
 #define RETRY_MS    5
 
-#define GRANULE 1024u /* network devices are told the size of a buffer in such units */
-
 static int ask_for(int fd, uint16_t version, uint16_t what, const char *about, void *body,
                    struct nmreq_option *option)
 {
@@ -93,19 +91,11 @@ static int legacy_register(int fd, const struct mill_netmap_spec *spec, struct m
 
 /* --- either --------------------------------------------------------------------------------------------- */
 
-/*
- * Is there room in front of frames? Where frames may start further behind in their buffers, a device is given that much less of
- * each, in units of its own: of 2,048 bytes 1,024, and each longer frame would come in pieces.
- */
-static bool has_room(int fd, uint16_t version, const struct mill_netmap_spec *spec)
+static uint32_t size_of_buffers(int fd, uint16_t version, const struct mill_netmap_spec *spec)
 {
 	struct nmreq_pools_info info = {0};
-	if (spec->ifname[0] == '\0' || spec->kind == MILL_NETMAP_HOST ||
-	    ask(fd, version, NETMAP_REQ_POOLS_INFO_GET, spec->name, &info) != 0 ||
-	    info.nr_buf_pool_objsize < MILL_NETMAP_OFFSETS)
-		return false;
-	const uint32_t left = info.nr_buf_pool_objsize - MILL_NETMAP_OFFSETS;
-	return left - left % GRANULE >= MILL_BUF_SIZE - MILL_HEADROOM;
+	return ask(fd, version, NETMAP_REQ_POOLS_INFO_GET, spec->name, &info) == 0 ? info.nr_buf_pool_objsize
+	                                                                           : 0;
 }
 
 static int current_info(int fd, uint16_t version, const struct mill_netmap_spec *spec,
@@ -118,7 +108,7 @@ static int current_info(int fd, uint16_t version, const struct mill_netmap_spec 
 	                                  .rx_rings = request.nr_rx_rings,
 	                                  .host_tx_rings = request.nr_host_tx_rings,
 	                                  .host_rx_rings = request.nr_host_rx_rings,
-	                                  .has_room = has_room(fd, version, spec)};
+	                                  .buffer_size = size_of_buffers(fd, version, spec)};
 	return 0;
 }
 
@@ -159,15 +149,16 @@ static int current_register(int fd, uint16_t version, const struct mill_netmap_s
 
 static void explain(const struct mill_netmap_spec *spec, int code, struct mill_error *error)
 {
-	const char *remedy =
-	    code == ENXIO   ? "there is no interface of this name here; see 'ip link'"
-	    : code == EBUSY ? "another program has it (lsof /dev/netmap)"
-	    : code == EINVAL && spec->kind == MILL_NETMAP_MONITOR
-	        ? "what is monitored must be open in netmap mode already"
-	    : code == EINVAL
-	        ? "no such ring, or its MTU needs larger buffers than netmap's (ip link set … mtu 1500)"
-	    : code == ENOMEM ? "netmap's memory is used up (module parameters buf_num, ring_num, if_num)"
-	                     : "see the kernel's log";
+	const char *remedy = code == ENXIO   ? "there is no interface of this name here; see 'ip link'"
+	                     : code == EBUSY ? "another program has it (lsof /dev/netmap)"
+	                     : code == EINVAL && spec->kind == MILL_NETMAP_MONITOR
+	                         ? "what is monitored must be open in netmap mode already"
+	                     : code == EINVAL ? "no such ring, or its driver takes frames of its MTU only in "
+	                                        "several buffers (ip link set … "
+	                                        "mtu 1500)"
+	                     : code == ENOMEM
+	                         ? "netmap's memory is used up (module parameters buf_num, ring_num, if_num)"
+	                         : "see the kernel's log";
 	mill_fail(error, code, "netmap:%s: %s: %s", spec->name, strerror(code), remedy);
 }
 

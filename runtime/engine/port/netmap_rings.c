@@ -1,7 +1,7 @@
 /*
  * Packets of netmap ports. The kernel's rings are what the forwarder works on, so a sync is one system call and a look at
  * what it brought. What the kernel says is believed only within bounds: numbers in pipes and VALE ports are written by other
- * processes. Packets in several slots (NS_MOREFRAG) are dropped whole, and counted: netmill's are of one buffer.
+ * processes. Frames in several slots (NS_MOREFRAG) are dropped whole, and counted: netmill's are of one buffer.
  *
  * What all goes to the kernel stays in its slot, marked (netmap(4), "transparent mode"): at the next sync the kernel takes a copy,
  * and no other ring is needed. So it is with what a closing port leaves, and for who has nothing else to do with packets. What a
@@ -94,36 +94,43 @@ void mill_netmap_rings_begin(struct mill_port *port, uint32_t r)
 		pair->sent = mill_ring_next(tx, tx->tail);
 }
 
-/* A slot that just came: true when its packet may be looked at. */
-static bool is_sound(struct mill_port *port, struct mill_netmap_pair *pair, const struct netmap_ring *rx,
-                     struct netmap_slot *slot)
+enum verdict { SOUND, GOES_ON, TOO_LONG, SENSELESS };
+
+/* Of a slot that just came: SOUND when its packet may be looked at. */
+static enum verdict judge(struct mill_port *port, struct mill_netmap_pair *pair, const struct netmap_ring *rx,
+                          struct netmap_slot *slot)
 {
 	struct mill_netmap *netmap = port->backend;
-	const bool goes_on = (slot->flags & NS_MOREFRAG) != 0;
-	const bool in_chain = pair->in_chain || goes_on;
+	const bool goes_on = (slot->flags & NS_MOREFRAG) != 0, ends = pair->in_chain && !goes_on;
 	pair->in_chain = goes_on;
 	slot->flags &= (uint16_t)~NS_BUF_CHANGED;
 	if (slot->buf_idx < MILL_NETMAP_FIRST || slot->buf_idx >= netmap->n_bufs) {
 		/* Given back as it is, netmap would take it for buffer 0 and put packets there. */
 		give_up(netmap, "a received slot names no buffer");
-		return false;
+		return SENSELESS;
 	}
-	return !in_chain && slot->len <= MILL_BUF_SIZE - MILL_HEADROOM &&
-	       mill_slot_offset(rx, slot) + slot->len <= rx->nr_buf_size;
+	if (goes_on)
+		return GOES_ON;
+	return ends || slot->len > MILL_BUF_SIZE_LARGE ||
+	               mill_slot_offset(rx, slot) + slot->len > rx->nr_buf_size
+	           ? TOO_LONG
+	           : SOUND;
 }
 
 /* What came with the last sync, whoever made it. A packet that is not to be looked at gets length 0. */
 static void look_at(struct mill_port *port, struct mill_netmap_pair *pair, struct netmap_ring *rx)
 {
-	uint64_t packets = 0, bytes = 0, dropped = 0;
+	uint64_t packets = 0, bytes = 0, dropped = 0, too_long = 0;
 	while (pair->checked != rx->tail) {
 		struct netmap_slot *slot = &rx->slot[pair->checked];
-		if (is_sound(port, pair, rx, slot)) {
+		const enum verdict verdict = judge(port, pair, rx, slot);
+		if (verdict == SOUND) {
 			packets++;
 			bytes += slot->len;
 		} else {
 			slot->len = 0;
-			dropped++;
+			dropped += verdict != GOES_ON;
+			too_long += verdict == TOO_LONG;
 		}
 		pair->checked = mill_ring_next(rx, pair->checked);
 	}
@@ -133,6 +140,8 @@ static void look_at(struct mill_port *port, struct mill_netmap_pair *pair, struc
 	}
 	if (dropped != 0)
 		__atomic_fetch_add(&port->state->rx_dropped, dropped, __ATOMIC_RELAXED);
+	if (too_long != 0)
+		__atomic_fetch_add(&port->state->rx_too_long, too_long, __ATOMIC_RELAXED);
 }
 
 /* Buffers came by exchange from wherever their frames started; those to come start where there is room before them. */

@@ -36,6 +36,13 @@ uint8_t *model_buffer(const struct memory *memory, uint32_t index)
 	return memory->base + BUFFERS_AT + (size_t)index * model_options.buffer_size;
 }
 
+struct frame *model_append(struct queue *queue)
+{
+	if (queue->frame == NULL && (queue->frame = calloc(MAX_FRAMES, sizeof(*queue->frame))) == NULL)
+		abort();
+	return &queue->frame[queue->tail++ % MAX_FRAMES];
+}
+
 struct device *model_find(const char *name)
 {
 	for (uint32_t i = 0; i < MAX_DEVICES; i++)
@@ -124,6 +131,9 @@ void model_reset(void)
 			close(memories[i].fd);
 		}
 	memset(memories, 0, sizeof(memories));
+	for (uint32_t d = 0; d < MAX_DEVICES; d++)
+		for (uint32_t i = 0; i < 2 * MAX_RINGS; i++)
+			free(model_devices[d].kring[i / MAX_RINGS][i % MAX_RINGS].queue.frame);
 	memset(model_devices, 0, sizeof(model_devices));
 	model_forget_bindings();
 	model_forget_switches();
@@ -156,7 +166,7 @@ void model_receive(const char *name, enum model_side side, uint16_t ring, const 
                    uint16_t flags)
 {
 	struct queue *queue = &kring_of(name, side, false, ring)->queue;
-	struct frame *frame = &queue->frame[queue->tail++ % MAX_FRAMES];
+	struct frame *frame = model_append(queue);
 	memcpy(frame->bytes, bytes, length < sizeof(frame->bytes) ? length : sizeof(frame->bytes));
 	frame->length = length;
 	frame->flags = flags;

@@ -1,6 +1,7 @@
 /* What the parts of the model share; for nobody else. Bindings are descriptors, which live as long as a mapping of theirs does. */
 #pragma once
 #include "netmap/model.h"
+#include "shm/limits.h"
 
 #define MAX_RINGS    40u
 #define MAX_DEVICES  12u
@@ -15,13 +16,13 @@
 _Static_assert(sizeof(struct netmap_ring) + MODEL_SLOTS * sizeof(struct netmap_slot) <= RING_BYTES, "ring");
 
 struct frame {
-	uint8_t bytes[4096];
+	uint8_t bytes[MILL_BUF_SIZE_LARGE + 2];
 	uint16_t length, flags;
 	uint32_t buffer;
 };
 
 struct queue {
-	struct frame frame[MAX_FRAMES];
+	struct frame *frame; /* MAX_FRAMES, from the first on */
 	uint32_t head, tail;
 };
 
@@ -77,6 +78,7 @@ extern struct device model_devices[MAX_DEVICES];
 /* A wrong access: the first one is kept. */
 void model_reject(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint8_t *model_buffer(const struct memory *, uint32_t index);
+struct frame *model_append(struct queue *);
 struct device *model_find(const char *name);
 struct memory *model_find_memory(uint16_t id);
 /* A buffer that nobody has; 0: none is left. */

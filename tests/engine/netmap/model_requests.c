@@ -175,6 +175,9 @@ static int current(struct binding *binding, struct nmreq_header *header)
 		errno = EINVAL;
 		return -1;
 	}
+	if (strchr(header->nr_name, '^') != NULL)
+		model_reject("%s has no users: asked about, it is destroyed, and the kernel with it",
+		             header->nr_name);
 	if (header->nr_reqtype >= NETMAP_REQ_VALE_ATTACH && header->nr_reqtype != NETMAP_REQ_POOLS_INFO_GET)
 		return model_vale(header);
 	/* A device that is attached is found by its name in the switch, too. */

@@ -82,7 +82,7 @@ static bool check_ring(const struct memory *memory, const struct kring *kring)
 static void send(const struct memory *memory, const struct kring *from, uint32_t at, struct queue *to)
 {
 	const struct netmap_slot *slot = &from->ring->slot[at];
-	struct frame *frame = &to->frame[to->tail++ % MAX_FRAMES];
+	struct frame *frame = model_append(to);
 	const uint8_t *buffer = model_buffer(memory, slot->buf_idx < MODEL_BUFS ? slot->buf_idx : 0);
 	memcpy(frame->bytes, buffer + offset_of(from, at), slot->len);
 	frame->length = slot->len;

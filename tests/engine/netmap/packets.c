@@ -91,17 +91,63 @@ static void chains(void)
 	model_receive("ix0", MODEL_WIRE, 0, frame, 200, 0); /* its end comes with another sync */
 	arrive("ix0", 0, 2);
 	model_receive("ix0", MODEL_WIRE, 0, frame, 4000, 0); /* longer than its buffer */
-	model_receive("ix0", MODEL_WIRE, 0, frame, 1900, 0); /* than what the engine copies to */
 	arrive("ix0", 0, 3);
 	forward(a, 0, b, 0);
 	for (uint32_t i = 1; i <= 3; i++)
 		expect("ix1", 0, i, &left);
 	expect_nothing("ix1", 0);
-	CHECK(bed.state[0].rx_dropped == 5 && bed.state[0].rx_packets == 3, "%lu dropped, %lu received",
-	      (unsigned long)bed.state[0].rx_dropped, (unsigned long)bed.state[0].rx_packets);
+	const struct mill_port_state *state = &bed.state[0];
+	CHECK(state->rx_dropped == 2 && state->rx_too_long == 2 && state->rx_packets == 3,
+	      "%lu dropped, %lu too long, %lu received", (unsigned long)state->rx_dropped,
+	      (unsigned long)state->rx_too_long, (unsigned long)state->rx_packets);
 	port_close(a);
 	port_close(b);
 	printf("ok packets of several buffers, or too long, are dropped whole\n");
+}
+
+/* A frame that fills its buffer, and one of a byte more than may be, each between ports of one memory and of two. */
+static void jumbo(void)
+{
+	static uint8_t frame[MILL_BUF_SIZE_LARGE + 1], got[MILL_BUF_SIZE_LARGE + 1];
+	uint16_t length;
+	uint32_t left;
+	CHECK(shell("ip link set ix0 mtu 9000; ip link set ix1 mtu 9000") == 0, "mtu");
+	for (uint16_t memory = 1; memory <= 2; memory++) {
+		two_devices_of(memory, 10240, true);
+		struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+		CHECK(a->mtu == 9000 && a->rx[0]->offset_mask != 0, "an MTU of %u", a->mtu);
+		for (uint32_t n = 0; n < 200; n++) {
+			memset(frame, (int)n, sizeof(frame));
+			model_receive("ix0", MODEL_WIRE, 0, frame, 9022, 0);
+			model_receive("ix0", MODEL_WIRE, 0, frame, 9217, 0); /* in two pieces */
+			CHECK(forward(a, 0, b, 0) == 3 &&
+			          model_sent("ix1", MODEL_WIRE, 0, got, &length, &left) && length == 9022 &&
+			          memcmp(got, frame, length) == 0,
+			      "frame %u", n);
+			CHECK(a->ops->inject(a, frame, 9014) &&
+			          model_sent("ix0", MODEL_HOST, 0, got, &length, &left) && length == 9014 &&
+			          memcmp(got, frame, length) == 0,
+			      "frame %u for the host", n);
+			expect_nothing("ix1", 0);
+			no_violation();
+		}
+		CHECK(bed.state[0].rx_too_long == 200 && bed.state[0].rx_packets == 200, "counters");
+		port_close(a);
+		port_close(b);
+	}
+	two_devices_of(1, 20480, false);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	model_receive("ix0", MODEL_WIRE, 0, frame, MILL_BUF_SIZE_LARGE, 0);
+	model_receive("ix0", MODEL_WIRE, 0, frame, MILL_BUF_SIZE_LARGE + 1, 0);
+	forward(a, 0, b, 0);
+	CHECK(model_sent("ix1", MODEL_WIRE, 0, got, &length, &left) && length == MILL_BUF_SIZE_LARGE &&
+	          bed.state[0].rx_too_long == 1,
+	      "what nothing has room for is forwarded");
+	expect_nothing("ix1", 0);
+	port_close(a);
+	port_close(b);
+	CHECK(shell("ip link set ix0 mtu 1500; ip link set ix1 mtu 1500") == 0, "mtu");
+	printf("ok frames as long as netmap's buffers\n");
 }
 
 /* A tag of 4 bytes is put in front of what came, or taken off, which moves the frame's start and not the packet. */
@@ -189,6 +235,7 @@ void test_packets(void)
 	lets_go();
 	speaks_all_versions();
 	chains();
+	jumbo();
 	offsets();
 	full();
 }

@@ -258,10 +258,18 @@ static void refusals(void)
 	CHECK(refused("netmap:ix0-5", "asks for another") == EINVAL, "code");
 	CHECK(refused("netmap:vale0:wide", "serves 16") == E2BIG, "code");
 	CHECK(refused("netmap:ix0", "!fallback 'kernel'") == EOPNOTSUPP, "code");
-	CHECK(shell("ip link set ix0 mtu 3000") == 0, "mtu");
-	CHECK(refused("netmap:ix0", "mtu 1500") == EMSGSIZE, "code");
+	for (uint16_t api = 0; api <= 14; api += 14) {
+		model_options.api = api; /* the older requests say nothing of buffers */
+		CHECK(shell("ip link set ix0 mtu 2027") == 0, "mtu");
+		CHECK(refused("netmap:ix0", "echo 2112 > /sys/module/netmap/parameters/buf_size") == EMSGSIZE,
+		      "code");
+		CHECK(shell("ip link set ix0 mtu 16001") == 0, "mtu");
+		CHECK(refused("netmap:ix0", "at most 16000: ip link set ix0 mtu 16000") == EMSGSIZE, "code");
+		CHECK(model_users("ix0") == 0, "a refused port is open");
+	}
+	CHECK(shell("ip link set ix0 mtu 2026") == 0, "mtu");
+	port_close(port_open("netmap:ix0", 0));
 	CHECK(shell("ip link set ix0 mtu 1500") == 0, "mtu");
-	CHECK(model_users("ix0") == 0, "a refused port is open");
 	model_reset();
 	model_options.buffer_size = 1024;
 	model_device("ix0", 1, 1, 1, 1);

@@ -144,7 +144,7 @@ static bool read_frame(int fd, struct netmap_ring *ring, struct netmap_slot *slo
 	const uint32_t tags = TAG * iface->n_tags;
 	mill_slot_set_offset(ring, slot, MILL_HEADROOM);
 	uint8_t *frame = mill_ring_buffer(ring, slot);
-	const ssize_t n = read(fd, frame + tags, ring->nr_buf_size - MILL_HEADROOM - tags);
+	const ssize_t n = read(fd, frame + tags, ring->nr_buf_size - mill_slot_offset(ring, slot) - tags);
 	if (n <= (ssize_t)MACS)
 		return false;
 	if (tags != 0) {
@@ -159,7 +159,7 @@ static bool read_frame(int fd, struct netmap_ring *ring, struct netmap_slot *slo
 /* Nowhere to send to: what the kernel sends is lost, as with a cable unplugged. */
 static uint32_t discard(int fd)
 {
-	uint8_t frame[MILL_BUF_SIZE_JUMBO];
+	uint8_t frame[MILL_BUF_SIZE_LARGE];
 	uint32_t n = 0;
 	while (n < MILL_BURST && read(fd, frame, sizeof(frame)) > 0)
 		n++;
