@@ -59,9 +59,9 @@ static void claim_kernels(struct audit *audit, const struct netmap_ring *ring)
 static void mend(struct audit *audit, struct netmap_slot *slot)
 {
 	uint32_t spare = mill_netmap_spare(audit->port);
-	while (spare != 0 && audit->seen[spare])
+	for (uint32_t i = 0; i < MILL_NETMAP_SPARES && spare != 0 && audit->seen[spare]; i++)
 		spare = mill_netmap_spare(audit->port);
-	if (spare == 0) {
+	if (spare == 0 || audit->seen[spare]) {
 		audit->beyond++;
 		return;
 	}

@@ -118,6 +118,40 @@ static void out_of_range(void)
 	printf("ok slots that name no buffer get a spare one, or the port is not adopted\n");
 }
 
+/* The chain of extra buffers as a process may leave it: out of range at its start or behind it, or led back to itself by a buffer
+ * that is in a slot. */
+static void broken_chain(uint32_t first, uint32_t second)
+{
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0);
+	struct netmap_ring *rx = a->rx[0], *tx = a->tx[0];
+	const struct netmap_slot used = rx->slot[7];
+	uint32_t *head =
+	    (uint32_t *)(uintptr_t) & ((struct mill_netmap *)a->backend)->pair[0].nifp->ni_bufs_head;
+	const struct netmap_slot spare = {.buf_idx = *head};
+	if (first != 0)
+		*head = first == 7 ? used.buf_idx : first;
+	memcpy(mill_ring_buffer(rx, &used), &used.buf_idx, sizeof(used.buf_idx));
+	if (second != 0)
+		memcpy(mill_ring_buffer(rx, &spare), &second, sizeof(second));
+	tx->slot[5].buf_idx = tx->slot[6].buf_idx = 0;
+	struct mill_error error = {0};
+	CHECK(adopt(a, &error) == NULL && strstr(error.text, "cannot be mended") != NULL,
+	      "adopted with extra buffers %u, %u", first, second);
+	(void)model_violation();
+}
+
+static void broken_chains(void)
+{
+	static const uint32_t wrong[] = {1, MODEL_BUFS, UINT32_MAX};
+	for (size_t i = 0; i < 3; i++) {
+		broken_chain(wrong[i], 0);
+		broken_chain(0, wrong[i]);
+	}
+	broken_chain(7, 0);
+	printf("ok a chain of extra buffers that leads astray is not followed\n");
+}
+
 static void kernels_slots(void)
 {
 	model_reset();
@@ -167,6 +201,7 @@ void test_adoption(void)
 	adoption();
 	all_torn();
 	out_of_range();
+	broken_chains();
 	kernels_slots();
 	adoption_refused();
 }
