@@ -13,3 +13,11 @@ export function netmapDevice(rest: string): string | undefined {
   const found = /^([A-Za-z0-9_.-]+?)(?:[*+]|[-~]\d{1,4})?(?:\/[xR]+)?$/.exec(rest);
   return found?.[1];
 }
+
+/**
+ * The device whose host rings a netmap port needs for itself: those of the device that it stands for, or `ix0^`.
+ * @param rest as of netmapDevice
+ */
+export function netmapHostRings(rest: string): string | undefined {
+  return netmapDevice(rest) ?? /^([A-Za-z0-9_.-]+)\^(?:\/x+)?$/.exec(rest)?.[1];
+}

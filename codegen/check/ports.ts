@@ -4,7 +4,7 @@ import { inside } from '../../dsl/origin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { dpdkDevice, dpdkPattern } from './dpdk-spec.js';
 import { limits } from './limits.js';
-import { netmapPattern } from './netmap-spec.js';
+import { netmapHostRings, netmapPattern } from './netmap-spec.js';
 import { duplicates, error } from './report.js';
 
 export function checkPorts(router: Router): readonly Diagnostic[] {
@@ -82,25 +82,30 @@ export function busyPollOf(router: Router, port: PortConfig): boolean {
   return port.busyPoll ?? (router.engine.events === 'busy' && splitSpec(port.spec).kind === 'xdp');
 }
 
+/** What a port takes for itself: one device, whichever rings of it, or what its spec names. */
+function taken({ spec }: PortConfig): { readonly kind: string; readonly rest: string } {
+  const { kind, rest } = splitSpec(spec);
+  if (kind === 'dpdk') return { kind, rest: dpdkDevice(rest) };
+  const device = kind === 'netmap' ? netmapHostRings(rest) : kind === 'xdp' ? rest : undefined;
+  return device === undefined ? { kind, rest } : { kind: 'device', rest: device };
+}
+
 function duplicateSpecs(router: Router): readonly Diagnostic[] {
-  const key = (port: PortConfig) => {
-    const { kind, rest } = splitSpec(port.spec);
-    return `${kind}:${kind === 'dpdk' ? dpdkDevice(rest) : rest}`;
-  };
   return duplicates(
     router.ports.filter((port) => port.spec !== ''),
-    key,
-  ).map(([first, other]) =>
-    error(
+    (port) => Object.values(taken(port)).join(':'),
+  ).map(([first, other]) => {
+    const same = taken(other).kind !== 'device' || first.spec === other.spec;
+    return error(
       'NM4002',
       inside(other.origin, 'port'),
-      `ports '${first.name}' and '${other.name}' are the same: '${other.spec}'`,
+      `ports '${first.name}' and '${other.name}' are ${same ? `the same: '${other.spec}'` : `of one device: '${first.spec}' and '${other.spec}'`}`,
       {
         related: [{ origin: first.origin, message: `'${first.name}' is here.` }],
-        fix: "give the interfaces of one port as its 'vlans' or 'qinq'.",
+        fix: "give the interfaces of one port as its 'vlans' or 'qinq'; a device's port has all of its rings, unless it says which.",
       },
-    ),
-  );
+    );
+  });
 }
 
 function duplicateNames(router: Router): readonly Diagnostic[] {

@@ -64,7 +64,7 @@ export const catalogue = {
   NM3043: 'A limit, a sample or a mark is wrong.',
 
   NM4001: 'Two interfaces or ports have the same name.',
-  NM4002: 'Two ports have the same port specification.',
+  NM4002: 'Two ports have the same port specification, or are of the same device.',
   NM4003: 'Two interfaces of a port have the same VLAN tags.',
   NM4004: 'A VLAN id is wrong.',
   NM4005: 'A tag protocol id is wrong.',

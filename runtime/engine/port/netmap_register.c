@@ -150,7 +150,7 @@ static int current_register(int fd, uint16_t version, const struct mill_netmap_s
 static void explain(const struct mill_netmap_spec *spec, int code, struct mill_error *error)
 {
 	const char *remedy = code == ENXIO   ? "there is no interface of this name here; see 'ip link'"
-	                     : code == EBUSY ? "another program has it (lsof /dev/netmap)"
+	                     : code == EBUSY ? "another program has it, or another port (lsof /dev/netmap)"
 	                     : code == EINVAL && spec->kind == MILL_NETMAP_MONITOR
 	                         ? "what is monitored must be open in netmap mode already"
 	                     : code == EINVAL ? "no such ring, or its driver takes frames of its MTU only in "

@@ -418,7 +418,21 @@ test(
   wrong,
   ports("a: { port: 'eth0' },\nb: { port: 'xdp:eth0' }"),
   ['4:12 NM4002'],
-  'are the same',
+  "of one device: 'eth0' and 'xdp:eth0'",
+);
+test(
+  'two rings of a device as two ports, and its host rings',
+  wrong,
+  ports("a: { port: 'netmap:ix0-0' },\nb: { port: 'netmap:ix0-1/R' },\nc: { port: 'netmap:ix0^' }"),
+  ['4:12 NM4002', '5:12 NM4002'],
+  "ports 'a' and 'b' are of one device: 'netmap:ix0-0' and 'netmap:ix0-1/R'",
+);
+test(
+  'a device by two back ends',
+  wrong,
+  ports("a: { port: 'xdp:ix0' },\nb: { port: 'netmap:ix0' },\nc: { port: 'netmap:ix0/r' }"),
+  ['4:12 NM4002'],
+  "of one device: 'xdp:ix0' and 'netmap:ix0'",
 );
 test(
   'a name twice',
