@@ -44,6 +44,54 @@ static void adoption(void)
 	printf("ok a dead engine's ports go on with what waited in them\n");
 }
 
+/* The first part of a frame of several buffers has been looked at, and what remains is left to the heir. */
+static void adoption_in_a_chain(void)
+{
+	static const uint8_t frame[1500];
+	uint32_t left;
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	model_receive("ix0", MODEL_WIRE, 0, frame, 1500, NS_MOREFRAG);
+	CHECK(forward(a, 0, b, 0) == 1, "the first part");
+	struct mill_error error = {0};
+	struct mill_port *heir = adopt(a, &error);
+	CHECK(heir != NULL, "%s", error.text);
+	model_receive("ix0", MODEL_WIRE, 0, frame, 200, 0);
+	arrive("ix0", 0, 3);
+	forward(heir, 0, b, 0);
+	expect("ix1", 0, 3, &left);
+	expect_nothing("ix1", 0);
+	CHECK(bed.state[0].rx_too_long == 1, "%lu frames too long", (unsigned long)bed.state[0].rx_too_long);
+	port_close(heir);
+	port_close(b);
+	printf("ok a frame that is dropped is dropped to its end by an heir\n");
+}
+
+/* Numbers that no ring can have: nothing is made of them. */
+static void senseless_rings(void)
+{
+	for (uint32_t tail = 0; tail < 2; tail++) {
+		two_devices(1);
+		struct mill_port *a = port_open("netmap:ix0", 0);
+		*(tail != 0 ? &a->rx[0]->tail : &a->rx[0]->head) = MODEL_SLOTS;
+		struct mill_error error = {0};
+		CHECK(adopt(a, &error) == NULL && strstr(error.text, "out of range") != NULL,
+		      "adopted with %s out of range", tail != 0 ? "tail" : "head");
+		(void)model_violation();
+	}
+	for (uint32_t twice = 0; twice < 2; twice++) {
+		two_devices(1);
+		struct mill_port *a = port_open("netmap:ix0", 0);
+		a->rx[0]->slot[9].buf_idx = twice != 0 ? a->rx[0]->slot[8].buf_idx : MODEL_BUFS;
+		struct mill_error error = {0};
+		CHECK(adopt(a, &error) == NULL &&
+		          strstr(error.text, "only the kernel could give back") != NULL,
+		      "adopted with a slot of the kernel's that is wrong");
+		(void)model_violation();
+	}
+	printf("ok rings that make no sense are not adopted\n");
+}
+
 /* An exchange that ended after `to` got its buffer (0), or, in the other order, after `from` did (1). One buffer is in two
  * slots then, another in none. */
 static void tear(struct netmap_slot *to, struct netmap_slot *from, uint32_t order)
@@ -199,9 +247,11 @@ static void adoption_refused(void)
 void test_adoption(void)
 {
 	adoption();
+	adoption_in_a_chain();
 	all_torn();
 	out_of_range();
 	broken_chains();
+	senseless_rings();
 	kernels_slots();
 	adoption_refused();
 }

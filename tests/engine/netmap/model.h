@@ -21,6 +21,7 @@ struct model_options {
 	bool offsets;         /* the driver lets frames start further behind in their buffers */
 	bool no_null;         /* no port that is memory alone */
 	uint32_t stopped;     /* so many syncs after opening say EIO */
+	uint32_t wild_tail;   /* said by every sync, when not 0: somebody else has written to the rings */
 };
 extern struct model_options model_options;
 

@@ -184,7 +184,7 @@ static void sync_ring(struct device *device, struct kring *kring)
 		forward(device, kring);
 		receive(memory, kring);
 	}
-	ring->tail = kring->hwtail;
+	ring->tail = model_options.wild_tail != 0 ? model_options.wild_tail : kring->hwtail;
 	memcpy(kring->saved, ring->slot, sizeof(kring->saved));
 }
 

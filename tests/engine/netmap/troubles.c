@@ -1,6 +1,7 @@
 /* Rings that are stopped, set anew or gone. */
 #include "netmap/bed.h"
 #include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static bool has_event(struct mill_port *port)
@@ -33,6 +34,16 @@ static void is_lost(struct mill_port *port, const char *why)
 	port->ops->rx_sync(port, 0);
 	CHECK(mill_ring_space(port->rx[0]) == 0, "%s: packets of a lost ring", why);
 	port->ops->tx_sync(port, 0);
+	CHECK(mill_ring_space(port->tx[0]) == port->tx[0]->num_slots - 1, "%s: packets wait to be sent", why);
+}
+
+/* The model has told what was done to it here. */
+static void close_lost(struct mill_port *port)
+{
+	(void)model_violation();
+	port->ops->close(port);
+	free(port);
+	(void)model_violation();
 }
 
 static void lost(void)
@@ -66,19 +77,87 @@ static void lost(void)
 	is_lost(a, "the kernel set its ring anew");
 	port_close(a);
 
-	two_devices(1);
-	a = port_open("netmap:ix0", 0);
-	model_receive("ix0", MODEL_WIRE, 0, (const uint8_t[100]){0}, 100, 0);
-	((struct mill_netmap *)a->backend)->n_bufs =
-	    2; /* as if the other end of a pipe had named another buffer */
-	a->ops->rx_sync(a, 0);
-	is_lost(a, "a slot names no buffer");
-	port_close(a);
+	for (uint32_t from = 0; from < 2; from++) {
+		two_devices(1);
+		a = port_open("netmap:ix0", 0);
+		arrive("ix0", 0, 1);
+		a->rx[0]->slot[0].buf_idx = from == 0 ? 1 : MODEL_BUFS; /* by the other end of a pipe */
+		a->ops->rx_sync(a, 0);
+		is_lost(a, "a slot names no buffer");
+		close_lost(a);
+	}
 	printf("ok a port whose rings are lost is told to be opened again\n");
+}
+
+static void lost_in_sending(void)
+{
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0);
+	a->tx[0]->head = a->tx[0]->cur = MODEL_SLOTS;
+	a->ops->tx_sync(a, 0);
+	is_lost(a, "the kernel set its TX ring anew");
+	close_lost(a);
+
+	for (uint32_t tx = 0; tx < 2; tx++) {
+		two_devices(1);
+		a = port_open("netmap:ix0", 0);
+		model_options.wild_tail = MODEL_SLOTS;
+		if (tx != 0) {
+			a->tx[0]->slot[0].len = 60;
+			a->tx[0]->head = a->tx[0]->cur = 1;
+			a->ops->tx_sync(a, 0);
+		} else {
+			a->ops->rx_sync(a, 0);
+		}
+		is_lost(a, "a tail out of range");
+		close_lost(a);
+	}
+	printf("ok rings that the kernel has not believed, or whose tail is out of range, are not used\n");
+}
+
+/* What the host hands over is looked at before the wire gets it; what is injected waits for a ring with room. */
+static void host_rings_in_trouble(void)
+{
+	static uint8_t frame[4096];
+	uint16_t length;
+	uint32_t left;
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0);
+	model_receive("ix0", MODEL_HOST, 0, frame, 1500, NS_MOREFRAG);
+	model_receive("ix0", MODEL_HOST, 0, frame, 3000, 0); /* longer than its buffer */
+	model_receive("ix0", MODEL_HOST, 0, frame, 77, 0);
+	a->ops->rx_arm(a, 0);
+	CHECK(model_sent("ix0", MODEL_WIRE, 0, frame, &length, &left) && length == 77, "%u bytes", length);
+	expect_nothing("ix0", 0);
+	CHECK(!a->ops->inject(a, frame, 13) && !a->ops->inject(a, frame, 2049), "what is no frame was taken");
+	no_violation();
+
+	model_options.stopped = UINT32_MAX;
+	for (uint32_t i = 0; i < 3 * MODEL_SLOTS; i++)
+		CHECK(!a->ops->inject(a, frame, 64), "taken by a ring that is stopped");
+	model_options.stopped = 0;
+	CHECK(a->ops->inject(a, frame, 65), "not taken");
+	CHECK(!a->ops->outdated(a), "its ring is lost");
+	port_close(a);
+
+	for (uint32_t wrong = 1; wrong <= MODEL_BUFS; wrong += MODEL_BUFS - 1) {
+		two_devices(1);
+		a = port_open("netmap:ix0", 0);
+		struct netmap_ring *from = ((struct mill_netmap *)a->backend)->host_rx[0];
+		model_receive("ix0", MODEL_HOST, 0, frame, 64, 0);
+		from->slot[0].buf_idx = wrong;
+		a->ops->rx_arm(a, 0);
+		CHECK(a->tx[0]->head == 0 && from->slot[0].buf_idx == wrong, "buffer %u went to the wire",
+		      wrong);
+		close_lost(a);
+	}
+	printf("ok what the host's rings bring is looked at\n");
 }
 
 void test_troubles(void)
 {
 	stopped();
 	lost();
+	lost_in_sending();
+	host_rings_in_trouble();
 }
