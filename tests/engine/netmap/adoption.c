@@ -92,6 +92,52 @@ static void senseless_rings(void)
 	printf("ok rings that make no sense are not adopted\n");
 }
 
+/* What says where rings lie is in memory that others write to. */
+static void misplaced(uint32_t what)
+{
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0);
+	struct mill_netmap *netmap = a->backend;
+	struct mill_netmap_shared *shared = netmap->shared;
+	int64_t *place = (int64_t *)(uintptr_t)&netmap->pair[0].nifp->ring_ofs[2];
+	struct netmap_ring *rx = a->rx[0];
+	int64_t *buffers = (int64_t *)(uintptr_t)&rx->buf_ofs;
+	const int64_t size = (int64_t)shared->memory_size;
+	switch (what) {
+	case 0:
+		shared->offset[0] = (uint64_t)size - 8;
+		break;
+	case 1:
+		*place = -size;
+		break;
+	case 2:
+		*place = size - (int64_t)shared->offset[0] - 128;
+		break;
+	case 3:
+		*(uint32_t *)(uintptr_t)&rx->num_slots = 1;
+		break;
+	case 4:
+		*(uint32_t *)(uintptr_t)&rx->num_slots = 1u << 24;
+		break;
+	case 5:
+		*buffers = -((uint8_t *)rx - netmap->memory->base);
+		break;
+	default:
+		*buffers = size;
+	}
+	struct mill_error error = {0};
+	CHECK(adopt(a, &error) == NULL && strstr(error.text, "is not in the memory") != NULL,
+	      "adopted with a ring that is somewhere else (%u)", what);
+	(void)model_violation();
+}
+
+static void misplaced_rings(void)
+{
+	for (uint32_t what = 0; what <= 6; what++)
+		misplaced(what);
+	printf("ok rings that do not lie in netmap's memory are not touched\n");
+}
+
 /* An exchange that ended after `to` got its buffer (0), or, in the other order, after `from` did (1). One buffer is in two
  * slots then, another in none. */
 static void tear(struct netmap_slot *to, struct netmap_slot *from, uint32_t order)
@@ -252,6 +298,7 @@ void test_adoption(void)
 	out_of_range();
 	broken_chains();
 	senseless_rings();
+	misplaced_rings();
 	kernels_slots();
 	adoption_refused();
 }

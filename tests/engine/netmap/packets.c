@@ -207,6 +207,14 @@ static void offsets(void)
 	struct mill_port *a = port_open("netmap:ix0", 0);
 	CHECK(a->rx[0]->offset_mask == 0, "offsets that the driver does not know");
 	port_close(a);
+	static const char *const without[] = {"netmap:ix0^", "netmap:vale0:a"};
+	for (size_t i = 0; i < 2; i++) {
+		two_devices_of(1, 4096, true);
+		model_device("vale0:a", 2, 1, 1, 0);
+		a = port_open(without[i], 0);
+		CHECK(a->rx[0]->offset_mask == 0, "offsets of %s, which is no device", without[i]);
+		port_close(a);
+	}
 	printf("ok tags come and go without a copy where netmap has offsets and buffers are large enough\n");
 }
 

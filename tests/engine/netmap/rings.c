@@ -50,6 +50,10 @@ static void only_its_rings(void)
 		queue->rx[0]->head = queue->rx[0]->cur = queue->rx[0]->tail;
 		port_close(queue);
 	}
+	model_device("ix1", 1, 3, 1, 1);
+	struct mill_port *more = port_open("netmap:ix1", 1); /* more to send by than to receive from */
+	CHECK(more->rx_rings == 1 && more->tx_rings == 3 && more->tx[2] != NULL, "rings");
+	port_close(more);
 	printf("ok no ring but those of the spec is opened or touched\n");
 }
 
@@ -271,7 +275,7 @@ static void refusals(void)
 	port_close(port_open("netmap:ix0", 0));
 	CHECK(shell("ip link set ix0 mtu 1500") == 0, "mtu");
 	model_reset();
-	model_options.buffer_size = 1024;
+	model_options.buffer_size = 1984;
 	model_device("ix0", 1, 1, 1, 1);
 	CHECK(refused("netmap:ix0", "buf_size") == EMSGSIZE, "code");
 	CHECK(model_users("ix0") == 0, "a refused port is open");
