@@ -70,5 +70,8 @@ void mill_netdev_remember(const struct mill_netdev *);
 /* Puts everything back. */
 void mill_netdev_restore(const struct mill_netdev *);
 
+/* Is netmap not in the device's driver, but between it and the kernel? False also where nobody can say. */
+bool mill_netdev_is_emulated(const char *ifname);
+
 /* A line in the log for each family that the kernel would not forward. */
 void mill_netdev_warn(const struct mill_port *, const char *ifname);

@@ -208,6 +208,18 @@ static void tell_steering(const struct mill_port *port)
 	mill_log("port %s (%s): %s", port->config.name, port->config.spec, text);
 }
 
+static void tell_emulation(const struct mill_port *port)
+{
+	const char *ifname = ((const struct mill_netmap *)port->backend)->spec.ifname;
+	if (mill_netdev_is_emulated(ifname))
+		mill_log(
+		    "port %s (%s): netmap is not in its driver, so it is emulated: slower, packets of one "
+		    "flow "
+		    "may pass each other, and VLAN tags that the driver hands over beside the frame are lost "
+		    "(veth: ethtool -K PEER tx-vlan-offload off); else xdp:%s",
+		    port->config.name, port->config.spec, ifname);
+}
+
 static bool open_steps(struct mill_port *port, struct mill_error *error)
 {
 	struct mill_netmap *netmap = port->backend;
@@ -239,8 +251,10 @@ static bool netmap_open(struct mill_port *port, struct mill_error *error)
 	if (open_steps(port, error)) {
 		begin(port);
 		tell_steering(port);
-		if (is_device(&netmap->spec))
+		if (is_device(&netmap->spec)) {
 			mill_netdev_warn(port, netmap->spec.ifname);
+			tell_emulation(port);
+		}
 		return true;
 	}
 	if (netmap->shared != NULL && netmap->device.ifname != NULL && netmap->spec.ifname[0] != '\0')

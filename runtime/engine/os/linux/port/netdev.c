@@ -262,6 +262,23 @@ static bool is_forwarding(const char *ifname, int family)
 	return n != 1 || value != '0';
 }
 
+/* A driver with netmap in it is a module that uses netmap's; some are called as the kernel's own, some with an ending. */
+bool mill_netdev_is_emulated(const char *ifname)
+{
+	static const char holders[] = "/sys/module/netmap/holders", *const endings[] = {"", "_netmap"};
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	char path[sizeof(holders) + sizeof(info.driver) + 16];
+	if (access(holders, F_OK) != 0 || mill_netdev_ethtool(ifname, &info) != 0)
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%.*s%s", holders, (int)sizeof(info.driver), info.driver,
+		         endings[i]);
+		if (access(path, F_OK) == 0)
+			return false;
+	}
+	return true;
+}
+
 void mill_netdev_warn(const struct mill_port *port, const char *ifname)
 {
 	static const struct {
