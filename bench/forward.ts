@@ -5,6 +5,7 @@
  */
 
 import { idle } from './idle.js';
+import { latency } from './latency.js';
 import { loop } from './loop.js';
 import { pipe } from './pipe.js';
 import type { Bench } from './result.js';
@@ -15,6 +16,7 @@ export const forward: Bench = async function* (wants, say) {
   yield* loop(wants, say);
   if (wants('workers.2')) yield await workers(say);
   if (wants('pipe')) yield await pipe(say);
+  yield* latency(wants, say);
   if (wants('veth.linux')) yield await vethLinux(say);
   if (wants('idle')) yield await idle(say);
 };

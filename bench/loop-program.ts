@@ -55,6 +55,10 @@ export class LoopProgram {
     return JSON.parse(value) as T;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   close(): void {
     this.#child.stdin.end();
   }

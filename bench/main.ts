@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- NAME…] [-- --json]`: every bench but `exact`, or those named (`forward`, or one case: `forward:veth.linux`).
+ * `npm run bench [-- NAME…] [-- --json]`: every bench but `exact`, or those named (`forward`, or cases: `forward:veth.linux`, `forward:latency`).
  * Exit code 0 when it ran, whether or not a bar was reached: a bench measures, it does not judge a machine.
  */
 import { fileURLToPath } from 'node:url';
@@ -53,7 +53,8 @@ async function main(args: readonly string[]): Promise<void> {
     const mine = wanted.filter(([bench]) => bench === name);
     if (mine.length === 0 && (wanted.length > 0 || name === onlyNamed)) continue;
     const wants = (one: string) =>
-      !mine.length || mine.some(([, test]) => test === undefined || test === one);
+      !mine.length ||
+      mine.some(([, test]) => test === undefined || test === one || one.startsWith(`${test}.`));
     for await (const measured of bench(wants, say)) {
       const one = result(name, measured);
       say('');

@@ -2,7 +2,7 @@
  *   pipe-load ═══ pipe:in  engine, one worker  pipe:out ═══ pipe-load
  *
  * 64-byte packets from process to process through shared memory: the generator and sink are one process on one core,
- * the engine's worker has the other. What counts is what comes out. The table has a full view's size, grown from the
+ * the engine's worker has the other. The peer is l3fwd's steps between two of DPDK's memifs, zero-copy, on the same cores. What counts is what comes out. The table has a full view's size, grown from the
  * sample: each of its prefixes and the 17 that follow it in address order.
  */
 import { execFile } from 'node:child_process';
@@ -16,6 +16,7 @@ import type { InterfaceReply } from '../runtime/control/types.js';
 import { Netmill } from '../tests/support/netmill.js';
 import { Lab, missing, type Node, until } from '../tests/support/netns.js';
 import { seeded } from '../tests/support/packet.js';
+import { LoopProgram, makePeer } from './loop-program.js';
 import type { Measured } from './result.js';
 
 const tool = fileURLToPath(new URL('../../bench/build/pipe-load', import.meta.url));
@@ -23,9 +24,9 @@ const runs = 5;
 const runMs = 1500;
 const hot = 900; // different destinations, as the peer's measurement has packets
 
-const policy = `import { router } from 'netmill'
+export const policyOf = (events: string) => `import { router } from 'netmill'
 export default router('bench', {
-  engine: { workers: [{ core: 1 }], events: 'busy', lookup: 'flat' },
+  engine: { workers: [{ core: 1 }], events: '${events}', lookup: 'flat' },
   interfaces: {
     in: { port: 'pipe:in', address: ['10.0.1.1/24'], fallback: 'drop' },
     out: { port: 'pipe:out', address: ['10.0.2.1/24'], fallback: 'drop' },
@@ -72,38 +73,104 @@ interface Load {
   readonly ns: number;
 }
 
-async function measure(args: readonly string[]): Promise<number> {
-  const { stdout } = await promisify(execFile)('taskset', ['-c', '0', tool, ...args, String(runMs)]);
-  const load = JSON.parse(stdout) as Load;
-  return (load.received / load.ns) * 1e9;
+/** The rate of what came out. */
+const rateOf = ({ received, ns }: Load) => (received / ns) * 1e9;
+
+/** One run of the generator and sink; `more` is put behind its milliseconds. */
+export async function loadOf<T extends Load>(
+  bed: PipeBed,
+  ms: number,
+  ...more: readonly string[]
+): Promise<T> {
+  const args = ['-c', '0', tool, ...bed.args, String(ms), ...more];
+  return JSON.parse((await promisify(execFile)('taskset', args)).stdout) as T;
+}
+
+export interface PipeBed {
+  readonly lab: Lab;
+  readonly netmill: Netmill;
+  /** Of the tool. */
+  readonly args: readonly string[];
+  readonly prefixes: readonly string[];
+  readonly destinations: string;
+  readonly mac: string;
+}
+
+/** Why it cannot be measured here. */
+export const whyNot = () =>
+  missing('taskset') ?? (existsSync(tool) ? undefined : 'bench/build/pipe-load is not built');
+
+export async function pipeBed(lab: Lab, events: string): Promise<PipeBed> {
+  const router = await lab.router('router');
+  const netmill = await Netmill.start(lab, router, policyOf(events));
+  const faces = await netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' });
+  const face = (name: string) => faces.find((one) => one.name === name)!;
+  await router.ip(`neigh replace 10.0.2.2 lladdr 02:00:00:00:00:05 dev ${face('out').device} nud permanent`);
+  const prefixes = grownTable();
+  await install(lab, router, prefixes);
+  await until('the routes', async () => (await netmill.status()).fib.routes4 >= prefixes.length, 60_000);
+  const socket = (name: string) => join(netmill.rundir, 'pipe', `${name}.sock`);
+  const list = await destinations(lab, prefixes);
+  const { mac } = face('in');
+  const args = [socket('in'), socket('out'), mac, list];
+  return { lab, netmill, args, prefixes, destinations: list, mac };
+}
+
+/** l3fwd's steps between memifs: a forwarder, and a generator and sink, which are started in this order for memif's sake. */
+class Memif {
+  private constructor(
+    readonly load: LoopProgram,
+    readonly forwarder: LoopProgram,
+  ) {}
+
+  static async start({ lab, prefixes, destinations, mac }: PipeBed): Promise<Memif> {
+    const table = join(lab.directory, 'table');
+    await writeFile(table, prefixes.map((prefix) => `${prefix} 1\n`).join(''));
+    const load = new LoopProgram('memif', ['load', lab.directory, destinations, mac], '0');
+    await until('memif', async () => existsSync(join(lab.directory, '1.sock')));
+    const forwarder = new LoopProgram('memif', ['forward', lab.directory, table, mac]);
+    await forwarder.ask('');
+    return new Memif(load, forwarder);
+  }
+
+  async measure(): Promise<number> {
+    this.forwarder.signal('SIGCONT');
+    const load = await this.load.ask<Load>(String(runMs));
+    this.forwarder.signal('SIGSTOP');
+    return rateOf(load);
+  }
+
+  close(): void {
+    this.forwarder.signal('SIGKILL'); // first: it does not outlive its peer in peace
+    this.load.close();
+  }
 }
 
 export async function pipe(say: (text: string) => void): Promise<Measured> {
-  const about = { case: 'pipe', unit: 'packets/s', better: 'higher' } as const;
-  const reason = missing('taskset') ?? (existsSync(tool) ? undefined : 'bench/build/pipe-load is not built');
+  const about = { case: 'pipe', unit: 'packets/s', better: 'higher', peer: 'dpdk memif', bar: 1 } as const;
+  const reason = whyNot();
   if (reason) return { ...about, ours: [], skipped: reason };
+  const skipped = await makePeer('memif');
   const lab = await Lab.create();
+  let memif: Memif | undefined;
   try {
-    const router = await lab.router('router');
     say('pipe: routes');
-    const netmill = await Netmill.start(lab, router, policy);
-    const faces = await netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' });
-    const face = (name: string) => faces.find((one) => one.name === name)!;
-    await router.ip(
-      `neigh replace 10.0.2.2 lladdr 02:00:00:00:00:05 dev ${face('out').device} nud permanent`,
-    );
-    const prefixes = grownTable();
-    await install(lab, router, prefixes);
-    await until('the routes', async () => (await netmill.status()).fib.routes4 >= prefixes.length, 60_000);
-    const socket = (name: string) => join(netmill.rundir, 'pipe', `${name}.sock`);
-    const args = [socket('in'), socket('out'), face('in').mac, await destinations(lab, prefixes)];
-    const ours: number[] = [];
+    const bed = await pipeBed(lab, 'busy');
+    const engine = await bed.netmill.enginePid();
+    const [ours, theirs]: [number[], number[]] = [[], []];
     for (let run = 0; run < runs; run++) {
       say(`pipe: run ${run + 1} of ${runs}`);
-      ours.push(await measure(args));
+      process.kill(engine, 'SIGCONT');
+      ours.push(rateOf(await loadOf(bed, runMs)));
+      process.kill(engine, 'SIGSTOP'); // it would go on looking for packets on the peer's core
+      if (skipped) continue;
+      memif ??= await Memif.start(bed);
+      theirs.push(await memif.measure());
     }
-    return { ...about, ours };
+    process.kill(engine, 'SIGCONT');
+    return { ...about, ours, peerRuns: theirs, ...(skipped && { skipped }) };
   } finally {
+    memif?.close();
     await lab.close();
   }
 }

@@ -2,7 +2,10 @@
  * Load for the memory benches: the peer of two pipe ports in one thread. It fills one pipe with 64-byte packets
  * (60 without FCS) to the destinations of a list in turn, empties the other, and says how many went and came.
  *
- *   pipe-load IN.sock OUT.sock DST_MAC DESTINATIONS_FILE MILLISECONDS
+ *   pipe-load IN.sock OUT.sock DST_MAC DESTINATIONS_FILE MILLISECONDS [RATE]
+ *
+ * With a rate (packets a second; 0: as many as go) each packet carries the time when it was written, and quantiles
+ * of how long they took come with the answer. What could not go in its time is not made up for beyond a millisecond.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -11,14 +14,20 @@
 #include <time.h>
 #include "client/pipe_client.h"
 #include "netmill/netmap_abi.h"
+#include "tools/histogram.h"
 
-#define FRAME 60u
-#define BATCH 256u
+#define FRAME    60u
+#define BATCH    256u
+#define STAMP    42u /* behind UDP's header */
+#define LATE_NS  1000000u
+#define DRAIN_NS 5000000u
 
 struct load {
 	uint8_t (*frame)[64]; /* one ready packet for each destination */
 	uint32_t n, turn;
 	uint64_t sent, received;
+	struct histogram *took; /* NULL: packets carry no time */
+	uint64_t rate, due_ns;  /* 0: as many as go; when the next one is due */
 };
 
 static uint64_t now_ns(void)
@@ -71,15 +80,30 @@ static bool read_destinations(struct load *load, const char *path, const uint8_t
 	return load->n != 0;
 }
 
-static void fill(struct mill_pipe_client *pipe, struct load *load)
+/* How many are due now. */
+static uint32_t due(struct load *load, uint64_t now)
+{
+	if (load->rate == 0)
+		return BATCH;
+	if (load->due_ns + LATE_NS < now)
+		load->due_ns = now - LATE_NS;
+	const uint64_t n = now < load->due_ns ? 0 : (now - load->due_ns) * load->rate / 1000000000u;
+	return n < BATCH ? (uint32_t)n : BATCH;
+}
+
+static void fill(struct mill_pipe_client *pipe, struct load *load, uint64_t now)
 {
 	struct netmap_ring *ring = pipe->tx[0];
-	uint32_t n = mill_ring_space(ring);
+	uint32_t n = mill_ring_space(ring), most = due(load, now);
 
-	n = n < BATCH ? n : BATCH;
+	n = n < most ? n : most;
+	if (load->rate != 0)
+		load->due_ns += n * 1000000000ull / load->rate;
 	for (uint32_t i = 0; i < n; i++) {
 		struct netmap_slot *slot = &ring->slot[ring->head];
 		memcpy(mill_ring_buffer(ring, slot), load->frame[load->turn], 64);
+		if (load->took != NULL)
+			memcpy(mill_ring_buffer(ring, slot) + STAMP, &now, sizeof(now));
 		slot->len = FRAME;
 		slot->flags = (uint16_t)(slot->flags & ~NS_BUF_CHANGED);
 		load->turn = load->turn + 1 == load->n ? 0 : load->turn + 1;
@@ -89,12 +113,26 @@ static void fill(struct mill_pipe_client *pipe, struct load *load)
 	mill_pipe_tx_sync(pipe, 0);
 }
 
+static void look(struct netmap_ring *ring, uint32_t n, struct histogram *took)
+{
+	const uint64_t now = now_ns();
+	uint64_t sent;
+
+	for (uint32_t i = 0, at = ring->head; i < n; i++, at = mill_ring_next(ring, at)) {
+		memcpy(&sent, mill_ring_buffer(ring, &ring->slot[at]) + STAMP, sizeof(sent));
+		histogram_add(took, now - sent);
+	}
+}
+
 static void empty(struct mill_pipe_client *pipe, struct load *load)
 {
 	struct netmap_ring *ring = pipe->rx[0];
 
 	mill_pipe_rx_sync(pipe, 0);
-	load->received += mill_ring_space(ring);
+	const uint32_t n = mill_ring_space(ring);
+	load->received += n;
+	if (load->took != NULL && n != 0)
+		look(ring, n, load->took);
 	ring->head = ring->cur = ring->tail;
 	mill_pipe_rx_sync(pipe, 0);
 }
@@ -105,15 +143,36 @@ static int failed(const char *what, int code)
 	return 1;
 }
 
+static void run(struct load *load, struct mill_pipe_client *in, struct mill_pipe_client *out, uint64_t ns)
+{
+	const uint64_t start = now_ns(), end = start + ns;
+	uint64_t now = start;
+
+	for (load->due_ns = start; now < end; now = now_ns()) {
+		fill(in, load, now);
+		empty(out, load);
+	}
+	printf("{\"sent\":%lu,\"received\":%lu,\"ns\":%lu", load->sent, load->received, now - start);
+	while (load->took != NULL && now_ns() < end + DRAIN_NS)
+		empty(out, load);
+	if (load->took != NULL)
+		printf(",\"lost\":%lu,\"p50\":%lu,\"p99\":%lu,\"p999\":%lu", load->sent - load->received,
+		       histogram_quantile(load->took, 0.5), histogram_quantile(load->took, 0.99),
+		       histogram_quantile(load->took, 0.999));
+	printf("}\n");
+}
+
 int main(int argc, char **argv)
 {
 	struct mill_pipe_client in, out;
 	struct load load = {0};
 	uint8_t mac[6];
 
-	if (argc != 6 || sscanf(argv[3], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3,
-	                        mac + 4, mac + 5) != 6) {
-		fprintf(stderr, "usage: pipe-load IN.sock OUT.sock DST_MAC DESTINATIONS_FILE MILLISECONDS\n");
+	if (argc < 6 || argc > 7 ||
+	    sscanf(argv[3], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4,
+	           mac + 5) != 6) {
+		fprintf(stderr,
+		        "usage: pipe-load IN.sock OUT.sock DST_MAC DESTINATIONS_FILE MILLISECONDS [RATE]\n");
 		return 64;
 	}
 	if (!read_destinations(&load, argv[4], mac))
@@ -124,12 +183,12 @@ int main(int argc, char **argv)
 	code = mill_pipe_open(&out, argv[2]);
 	if (code)
 		return failed(argv[2], code);
-	uint64_t start = now_ns(), end = start + strtoull(argv[5], NULL, 10) * 1000000u;
-	while (now_ns() < end) {
-		fill(&in, &load);
-		empty(&out, &load);
+	if (argc == 7) {
+		static struct histogram took;
+		load.took = &took;
+		load.rate = strtoull(argv[6], NULL, 10);
 	}
-	printf("{\"sent\":%lu,\"received\":%lu,\"ns\":%lu}\n", load.sent, load.received, now_ns() - start);
+	run(&load, &in, &out, strtoull(argv[5], NULL, 10) * 1000000u);
 	mill_pipe_close(&in);
 	mill_pipe_close(&out);
 	return 0;
