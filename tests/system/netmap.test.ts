@@ -66,13 +66,8 @@ systemTest(
       await client.send(2_000, { count: 20_000 });
       await netmill.deploy(overNetmap(numbered(2)));
       await netmill.rollback();
-      t.like(await settled(client, server), {
-        sent: 20_000,
-        lost: 0,
-        reordered: 0,
-        duplicates: 0,
-        bad: 0,
-      });
+      /* Not in order: what an emulated device receives waits in a queue of each core, and the generator may change its core. */
+      t.like(await settled(client, server), { sent: 20_000, lost: 0, duplicates: 0, bad: 0 });
       for (const address of ['10.0.1.1', '2001:db8:1::1']) {
         const { stdout } = await line.client.try('ping', '-c5', '-i0.1', '-W2', address);
         t.regex(stdout, / 0% packet loss/);
