@@ -168,7 +168,9 @@ static bool sync_rx(struct mill_port *port, struct mill_netmap_pair *pair, struc
 
 static void hide(struct netmap_ring *rx, struct mill_netmap_pair *pair)
 {
-	rx->head = rx->cur = rx->tail < rx->num_slots ? rx->tail : 0;
+	if (rx->tail >= rx->num_slots)
+		rx->tail = 0; /* whoever looks for it by steps would never find it */
+	rx->head = rx->cur = rx->tail;
 	pair->checked = rx->head;
 }
 
@@ -178,7 +180,9 @@ static bool send_hosts(struct mill_port *port, struct netmap_ring *from)
 	struct netmap_ring *to = port->tx[0];
 	const struct mill_netmap *netmap = port->backend;
 	bool any = false;
-	while (from->cur != from->tail && to->head != to->tail) {
+	if (from->tail >= from->num_slots)
+		give_up(port->backend, "the kernel has set a host ring anew");
+	while (from->tail < from->num_slots && from->cur != from->tail && to->head != to->tail) {
 		struct netmap_slot *slot = &from->slot[from->cur];
 		if (slot->buf_idx >= MILL_NETMAP_FIRST && slot->buf_idx < netmap->n_bufs &&
 		    slot->len <= to->nr_buf_size && (slot->flags & NS_MOREFRAG) == 0) {
@@ -259,6 +263,15 @@ static uint32_t count_sent(struct mill_port *port, const struct netmap_ring *tx,
 	return tx->head;
 }
 
+/* Nobody sends any more: as with an unplugged cable. */
+static void unplug(struct netmap_ring *tx)
+{
+	if (tx->head >= tx->num_slots)
+		tx->head = 0;
+	tx->cur = tx->head;
+	tx->tail = tx->head == 0 ? tx->num_slots - 1 : tx->head - 1;
+}
+
 void mill_netmap_tx_sync(struct mill_port *port, uint32_t r)
 {
 	struct mill_netmap *netmap = port->backend;
@@ -267,16 +280,14 @@ void mill_netmap_tx_sync(struct mill_port *port, uint32_t r)
 	const uint32_t head = tx->head;
 	if (pair->sent == head && mill_ring_space(tx) == tx->num_slots - 1)
 		return;
-	if (!sync_ring(port, pair, NIOCTXSYNC)) {
-		/* Nobody sends any more: as with an unplugged cable. */
-		if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
-			tx->tail = head == 0 ? tx->num_slots - 1 : head - 1;
-		return;
+	if (sync_ring(port, pair, NIOCTXSYNC)) {
+		if (tx->head == head && tx->tail < tx->num_slots)
+			pair->sent = count_sent(port, tx, pair->sent);
+		else
+			give_up(netmap, "the kernel has set a transmit ring anew");
 	}
-	if (tx->head != head || tx->tail >= tx->num_slots)
-		give_up(netmap, "the kernel has set a transmit ring anew");
-	else
-		pair->sent = count_sent(port, tx, pair->sent);
+	if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
+		unplug(tx);
 }
 
 /* --- the host's rings ----------------------------------------------------------------------------------- */

@@ -185,8 +185,26 @@ static void all_torn(void)
 	printf("ok an exchange that a dead engine left half done is mended\n");
 }
 
+/* A packet is copied into a slot that got a spare buffer: netmap must hear of that. */
+static void copied_into_spare(void)
+{
+	uint32_t left;
+	two_devices(2);
+	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
+	b->tx[0]->slot[0].buf_idx = 0;
+	struct mill_error error = {0};
+	struct mill_port *heir = adopt(b, &error);
+	CHECK(heir != NULL, "%s", error.text);
+	arrive("ix0", 0, 6);
+	forward(a, 0, heir, 0);
+	expect("ix1", 0, 6, &left);
+	port_close(a);
+	port_close(heir);
+}
+
 static void out_of_range(void)
 {
+	copied_into_spare();
 	two_devices(1);
 	struct mill_port *a = port_open("netmap:ix0", 0);
 	a->tx[0]->slot[5].buf_idx = MODEL_BUFS + 7;

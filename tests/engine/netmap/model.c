@@ -157,6 +157,11 @@ static struct kring *kring_of(const char *name, enum model_side side, bool tx, u
 	return &device->kring[tx][ring + (side == MODEL_HOST ? device->n[tx] : 0)];
 }
 
+bool model_has_ring(const char *name, enum model_side side, bool tx, uint16_t ring)
+{
+	return kring_of(name, side, tx, ring)->users != 0;
+}
+
 uint32_t model_last_buffer(const char *name, enum model_side side, uint16_t ring)
 {
 	return kring_of(name, side, false, ring)->last_buffer;

@@ -25,6 +25,8 @@ struct model_options {
 };
 extern struct model_options model_options;
 
+enum model_side { MODEL_WIRE, MODEL_HOST };
+
 /* Forgets everything: no device, API 14, no violation. */
 void model_reset(void);
 /* A device, VALE port or end of a pipe in a memory; 1 is the one that netdevs share. */
@@ -34,10 +36,11 @@ void model_device(const char *name, uint16_t memory, uint16_t tx_rings, uint16_t
 void model_remove(const char *name);
 /* How many descriptors have rings of it, mappings counted as the descriptor that they were made by. */
 uint32_t model_users(const char *name);
+/* Has somebody this ring open? */
+bool model_has_ring(const char *name, enum model_side, bool tx, uint16_t ring);
 /* Is a device in a switch, by both names ("vale0:ix0"), and how. */
 bool model_attached(const char *name, bool *host, bool *polled);
 
-enum model_side { MODEL_WIRE, MODEL_HOST };
 /* A frame arrives at the next sync of that ring: from the wire, or from the host. */
 void model_receive(const char *name, enum model_side, uint16_t ring, const void *frame, uint16_t length,
                    uint16_t flags);

@@ -44,6 +44,9 @@ static void only_its_rings(void)
 	for (size_t i = 0; i < 2; i++) {
 		struct mill_port *queue = port_open(single[i], 0);
 		CHECK(queue->rx_rings == 1 && queue->tx_rings == 0 && queue->rx[0]->ringid == 3, "rings");
+		CHECK(model_has_ring("ix0", MODEL_HOST, true, 0) &&
+		          !model_has_ring("ix0", MODEL_HOST, false, 0),
+		      "the kernel sends by the wire itself");
 		arrive("ix0", 3, 1);
 		queue->ops->rx_sync(queue, 0);
 		CHECK(mill_ring_space(queue->rx[0]) == 1, "nothing came");

@@ -100,18 +100,27 @@ static void lost_in_sending(void)
 
 	for (uint32_t tx = 0; tx < 2; tx++) {
 		two_devices(1);
-		a = port_open("netmap:ix0", 0);
+		model_device("x{1", 2, 1, 1, 0);
+		a = port_open("netmap:x{1", 0);
 		model_options.wild_tail = MODEL_SLOTS;
 		if (tx != 0) {
 			a->tx[0]->slot[0].len = 60;
 			a->tx[0]->head = a->tx[0]->cur = 1;
 			a->ops->tx_sync(a, 0);
+			CHECK(mill_ring_space(a->tx[0]) == MODEL_SLOTS - 1, "a tail that is never reached");
 		} else {
 			a->ops->rx_sync(a, 0);
 		}
 		is_lost(a, "a tail out of range");
 		close_lost(a);
 	}
+	two_devices(1);
+	a = port_open("netmap:ix0", 0);
+	model_options.wild_tail = MODEL_SLOTS;
+	a->ops->rx_arm(a, 0);
+	CHECK(a->tx[0]->head == 0, "the host's slots went to the wire");
+	is_lost(a, "the tail of a host ring out of range");
+	close_lost(a);
 	printf("ok rings that the kernel has not believed, or whose tail is out of range, are not used\n");
 }
 
