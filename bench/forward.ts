@@ -1,7 +1,7 @@
 /**
  * Forwarding. In memory, one core: the forwarder's code alone, against DPDK, the limit and netmill without a policy; from
- * process to process through pipes; between namespaces: netmill over AF_XDP and the kernel's own routing on the
- * same topology, from the same generator, with the same pinning. All run by run in turn.
+ * process to process through pipes; between namespaces: netmill over AF_XDP and its peers on the same topology, from the same generator,
+ * with the same pinning. All run by run in turn.
  */
 
 import { idle } from './idle.js';
@@ -9,7 +9,7 @@ import { latency } from './latency.js';
 import { loop } from './loop.js';
 import { pipe } from './pipe.js';
 import type { Bench } from './result.js';
-import { vethLinux } from './veth.js';
+import { veth } from './veth.js';
 import { workers } from './workers.js';
 
 export const forward: Bench = async function* (wants, say) {
@@ -17,6 +17,6 @@ export const forward: Bench = async function* (wants, say) {
   if (wants('workers.2')) yield await workers(say);
   if (wants('pipe')) yield await pipe(say);
   yield* latency(wants, say);
-  if (wants('veth.linux')) yield await vethLinux(say);
+  yield* veth(wants, say);
   if (wants('idle')) yield await idle(say);
 };
