@@ -284,6 +284,26 @@ static void kernels_slots(void)
 	printf("ok slots of the kernel's are left alone\n");
 }
 
+/* What the predecessor left is of another make, or of another device. */
+static void other_makes(void)
+{
+	for (uint32_t what = 0; what < 5; what++) {
+		two_devices(1);
+		struct mill_port *a = port_open("netmap:ix0", 0);
+		struct mill_netmap_shared *shared = ((struct mill_netmap *)a->backend)->shared;
+		uint32_t *const field[] = {&shared->magic, &shared->abi, &shared->ifindex};
+		if (what < 3)
+			*field[what] += 1000;
+		else
+			shared->rx_rings = what == 3 ? 0 : MILL_MAX_RINGS + 1;
+		struct mill_error error = {0};
+		CHECK(adopt(a, &error) == NULL &&
+		          strstr(error.text, what == 2 ? "another one now" : "missing") != NULL,
+		      "adopted from something else (%u): %s", what, error.text);
+		CHECK(model_users("ix0") == 0, "open still");
+	}
+}
+
 /* Without one of: rings, the host's rings (which may be absent), what the heir must know. */
 static void adoption_refused(void)
 {
@@ -319,4 +339,5 @@ void test_adoption(void)
 	misplaced_rings();
 	kernels_slots();
 	adoption_refused();
+	other_makes();
 }

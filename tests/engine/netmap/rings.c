@@ -253,6 +253,7 @@ static void refusals(void)
 {
 	two_devices(1);
 	model_device("vale0:wide", 1, 18, 18, 0);
+	model_device("peer0", 1, 1, 1, 5);
 	CHECK(refused("netmap:", "no name") == EINVAL, "code");
 	CHECK(refused("netmap:ix0/q", "unknown letter") == EINVAL, "code");
 	CHECK(refused("netmap:ix0/R", "single queue") == EINVAL, "code");
@@ -264,6 +265,7 @@ static void refusals(void)
 	CHECK(refused("netmap:vale0:b", "no interface") == ENXIO, "code");
 	CHECK(refused("netmap:ix0-5", "asks for another") == EINVAL, "code");
 	CHECK(refused("netmap:vale0:wide", "serves 16") == E2BIG, "code");
+	CHECK(refused("netmap:peer0", "5 host rings, and netmill serves 4") == E2BIG, "code");
 	CHECK(refused("netmap:ix0", "!fallback 'kernel'") == EOPNOTSUPP, "code");
 	for (uint16_t api = 0; api <= 14; api += 14) {
 		model_options.api = api; /* the older requests say nothing of buffers */

@@ -89,6 +89,17 @@ static void lost(void)
 	printf("ok a port whose rings are lost is told to be opened again\n");
 }
 
+/* Of the same name, with another number. */
+static void other_device(void)
+{
+	two_devices(1);
+	struct mill_port *a = port_open("netmap:ix0", 0);
+	CHECK(!a->ops->outdated(a), "the device is the same");
+	((struct mill_netmap *)a->backend)->shared->ifindex += 1000;
+	CHECK(a->ops->outdated(a), "another device is taken for it");
+	port_close(a);
+}
+
 static void lost_in_sending(void)
 {
 	two_devices(1);
@@ -167,6 +178,7 @@ void test_troubles(void)
 {
 	stopped();
 	lost();
+	other_device();
 	lost_in_sending();
 	host_rings_in_trouble();
 }
