@@ -46,7 +46,7 @@ void bench_policy(const char *path)
 struct taken {
 	struct netmap_slot *slot[MILL_BURST];
 	uint8_t *ip[MILL_BURST];
-	uint32_t dst[MILL_BURST], src[MILL_BURST], to[MILL_BURST], from[MILL_BURST];
+	uint32_t dst[MILL_BURST], src[MILL_BURST], to[MILL_BURST];
 	uint32_t len[MILL_BURST]; /* of the frame */
 	uint16_t iface[MILL_BURST];
 	uint32_t n;
@@ -168,6 +168,16 @@ static inline void take(struct mill_worker *w, struct netmap_ring *rx, uint16_t 
 	rx->head = rx->cur = at;
 }
 
+/* RFC 1812 §5.3.8 */
+static inline bool is_own(const struct mill_fib *fib, uint32_t address)
+{
+	uint32_t group;
+	if (mill_likely(!mill_fib_may_be_own4(fib, address)))
+		return false;
+	mill_fib_lookup4(fib, &address, &group, 1);
+	return mill_fib_select(fib, group, 0)->kind == MILL_ADJ_LOCAL;
+}
+
 static inline void give(struct mill_worker *w, struct netmap_ring *rx, const struct taken *t)
 {
 	struct mill_counter *use = mill_fib_use(w->fib, w->number);
@@ -188,8 +198,7 @@ static inline void give(struct mill_worker *w, struct netmap_ring *rx, const str
 		const uint32_t tail = tx->tail;
 #endif
 		if (way->kind != MILL_ADJ_FORWARD || ip[8] <= 1 || total > MTU(w, OUT_SLOT(way)) ||
-		    head == tail ||
-		    (t->from[i] != 0 && mill_fib_select(w->fib, t->from[i], 0)->kind == MILL_ADJ_LOCAL)) {
+		    head == tail || is_own(w->fib, t->src[i])) {
 			drop(w, t->iface[i]);
 			continue;
 		}
@@ -232,7 +241,6 @@ static inline void receive_port(struct mill_worker *w, struct netmap_ring *rx, u
 	struct taken t;
 	take(w, rx, port, &t);
 	mill_fib_lookup4(w->fib, t.dst, t.to, t.n);
-	mill_fib_lookup4(w->fib, t.src, t.from, t.n);
 	give(w, rx, &t);
 }
 

@@ -58,6 +58,7 @@ bool mill_fib_writer_init(struct mill_fib_writer *writer, struct mill_fib *fib, 
 	fib->vector = has_vector();
 	mill_prefixes_init(&writer->prefixes4, 4);
 	mill_prefixes_init(&writer->prefixes6, 6);
+	mill_own4_init(&writer->own4, fib);
 	if (mill_adjacencies_init(&writer->adjacencies, fib, qsbr, ifaces) &&
 	    mill_groups_init(&writer->groups, fib, qsbr, &writer->adjacencies) &&
 	    mill_dir_init(&writer->dir4, fib, qsbr, 4) && mill_dir_init(&writer->dir6, fib, qsbr, 6))
@@ -74,6 +75,7 @@ void mill_fib_writer_finish(struct mill_fib_writer *writer)
 	mill_adjacencies_finish(&writer->adjacencies);
 	mill_prefixes_finish(&writer->prefixes4);
 	mill_prefixes_finish(&writer->prefixes6);
+	mill_own4_finish(&writer->own4);
 }
 
 static struct family family_of(struct mill_fib_writer *writer, int family)
@@ -125,6 +127,23 @@ static void keep_flows(struct mill_fib_writer *writer, const struct mill_prefix 
 		                   way_before(writer->before, prefix, family));
 }
 
+static void note_own(struct mill_fib_writer *writer, const struct mill_prefix *prefix, uint32_t group)
+{
+	if (mill_groups_lead_here(&writer->groups, group))
+		mill_own4_add(&writer->own4, prefix);
+	else
+		mill_own4_remove(&writer->own4, prefix);
+}
+
+/* An adjacency or a group that routes go by has begun or ceased to mean the router itself. No daemon of ours does that. */
+static void note_own_anew(struct mill_fib_writer *writer)
+{
+	struct mill_prefix prefix;
+	uint32_t at = 0, group;
+	while (mill_prefixes_next(&writer->prefixes4, &at, &prefix, &group))
+		note_own(writer, &prefix, group);
+}
+
 static enum mill_fib_result set_route(struct mill_fib_writer *writer, const struct mill_fib_record *record)
 {
 	const struct family family = family_of(writer, record->family);
@@ -148,6 +167,8 @@ static enum mill_fib_result set_route(struct mill_fib_writer *writer, const stru
 	mill_groups_hold(&writer->groups, group);
 	if (was != 0)
 		mill_groups_drop(&writer->groups, was);
+	if (record->family == 4)
+		note_own(writer, &prefix, group);
 	return group == MILL_GROUP_VOID ? MILL_FIB_REFUSED : MILL_FIB_APPLIED;
 }
 
@@ -167,6 +188,8 @@ static void remove_route(struct mill_fib_writer *writer, const struct family *fa
 		mill_prefix_bytes(prefix, address);
 		mill_dir_clear(family->dir, address, prefix->length, cover, cover_length);
 	}
+	if (family->bits == 32)
+		mill_own4_remove(&writer->own4, prefix);
 	mill_groups_drop(&writer->groups, was);
 }
 
@@ -193,6 +216,30 @@ static bool lacks_legs(const struct mill_fib_writer *writer)
 	return lacks;
 }
 
+static bool set_group(struct mill_fib_writer *writer)
+{
+	const struct mill_groups *groups = &writer->groups;
+	const uint32_t slot = mill_groups_slot(groups, writer->group_key);
+	const bool was = mill_groups_lead_here(groups, slot);
+	if (!mill_groups_set(&writer->groups, writer->group_key, writer->leg, writer->want_legs))
+		return false;
+	if (groups->group[slot].references != 0 && mill_groups_lead_here(groups, slot) != was)
+		note_own_anew(writer);
+	return true;
+}
+
+static enum mill_fib_result set_adjacency(struct mill_fib_writer *writer,
+                                          const struct mill_fib_record *record)
+{
+	const uint32_t id = mill_adjacencies_id(&writer->adjacencies, record->id);
+	const bool was = mill_fib_adjacency(writer->fib, id)->kind == MILL_ADJ_LOCAL;
+	if (!mill_adjacencies_set(&writer->adjacencies, record))
+		return MILL_FIB_NO_ROOM;
+	if (id != 0 && was != (record->kind == MILL_ADJ_LOCAL))
+		note_own_anew(writer);
+	return MILL_FIB_APPLIED;
+}
+
 /* Collects legs until there are as many as the first record said. */
 static enum mill_fib_result add_legs(struct mill_fib_writer *writer, const struct mill_fib_record *record)
 {
@@ -206,8 +253,7 @@ static enum mill_fib_result add_legs(struct mill_fib_writer *writer, const struc
 		return MILL_FIB_REFUSED;
 	memcpy(&writer->leg[writer->n_legs], record->leg, record->length * sizeof(record->leg[0]));
 	if (writer->n_legs + record->length == writer->want_legs &&
-	    (lacks_legs(writer) ||
-	     !mill_groups_set(&writer->groups, writer->group_key, writer->leg, writer->want_legs)))
+	    (lacks_legs(writer) || !set_group(writer)))
 		return MILL_FIB_NO_ROOM;
 	writer->n_legs += record->length;
 	return MILL_FIB_APPLIED;
@@ -310,8 +356,7 @@ static enum mill_fib_result apply(struct mill_fib_writer *writer, const struct m
 		mill_groups_delete(&writer->groups, record->id);
 		return MILL_FIB_APPLIED;
 	case MILL_FIB_ADJACENCY_SET:
-		return mill_adjacencies_set(&writer->adjacencies, record) ? MILL_FIB_APPLIED
-		                                                          : MILL_FIB_NO_ROOM;
+		return set_adjacency(writer, record);
 	case MILL_FIB_ADJACENCY_DEL:
 		mill_adjacencies_delete(&writer->adjacencies, record->id);
 		return MILL_FIB_APPLIED;

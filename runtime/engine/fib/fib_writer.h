@@ -11,6 +11,7 @@
 #include "fib/adjacencies.h"
 #include "fib/dir.h"
 #include "fib/groups.h"
+#include "fib/own4.h"
 #include "fib/prefixes.h"
 #include "fib/qsbr.h"
 
@@ -21,6 +22,7 @@ struct mill_fib_writer {
 	struct mill_groups groups;
 	struct mill_dir dir4, dir6;
 	struct mill_prefixes prefixes4, prefixes6;
+	struct mill_own4 own4;
 	uint32_t gateway_session[MILL_MAX_GATEWAYS];
 	/* a group whose legs have not all come yet */
 	struct mill_fib_leg leg[MILL_GROUP_MAX_LEGS];

@@ -306,6 +306,16 @@ bool mill_groups_set(struct mill_groups *groups, uint32_t key, const struct mill
 	return false;
 }
 
+bool mill_groups_lead_here(const struct mill_groups *groups, uint32_t slot)
+{
+	const struct mill_group *group = &groups->group[slot];
+	uint32_t i = 0;
+	while (i < group->n_legs &&
+	       mill_fib_adjacency(groups->fib, group->leg[i].adjacency)->kind != MILL_ADJ_LOCAL)
+		i++;
+	return i < group->n_legs;
+}
+
 /* As a mill_qsbr_free: no reader can have the slot in hand any more. */
 static void free_slot(void *owner, uint64_t slot)
 {

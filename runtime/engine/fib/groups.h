@@ -55,6 +55,8 @@ void mill_groups_follow(struct mill_groups *, uint32_t slot, const struct mill_f
 void mill_groups_delete(struct mill_groups *, uint32_t key);
 /* MILL_GROUP_VOID for an unknown key. */
 uint32_t mill_groups_slot(const struct mill_groups *, uint32_t key);
+/* One of its legs is the router itself. */
+bool mill_groups_lead_here(const struct mill_groups *, uint32_t slot);
 void mill_groups_hold(struct mill_groups *, uint32_t slot);
 void mill_groups_drop(struct mill_groups *, uint32_t slot);
 

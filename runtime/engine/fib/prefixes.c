@@ -235,6 +235,20 @@ uint32_t mill_prefixes_cover(const struct mill_prefixes *prefixes, const struct 
 	return 0;
 }
 
+bool mill_prefixes_next(const struct mill_prefixes *prefixes, uint32_t *at, struct mill_prefix *prefix,
+                        uint32_t *group)
+{
+	while (*at < prefixes->capacity) {
+		const struct place place = load(prefixes, (*at)++);
+		if (!place.used)
+			continue;
+		*prefix = place.prefix;
+		*group = place.group;
+		return true;
+	}
+	return false;
+}
+
 void mill_prefixes_unmark(struct mill_prefixes *prefixes)
 {
 	const uint64_t keep = prefixes->words == 1 ? ~META_MARK4 : ~META_MARK6;

@@ -37,6 +37,9 @@ void mill_prefixes_remove(struct mill_prefixes *, const struct mill_prefix *);
 /* Group of the longest shorter prefix that contains it, of length ≥ 1; 0 if there is none. */
 uint32_t mill_prefixes_cover(const struct mill_prefixes *, const struct mill_prefix *, unsigned *length);
 
+/* The first prefix at or after place *at, which is moved behind it; false at the end. */
+bool mill_prefixes_next(const struct mill_prefixes *, uint32_t *at, struct mill_prefix *, uint32_t *group);
+
 void mill_prefixes_unmark(struct mill_prefixes *);
 /* The first unmarked prefix at or after place *at, which is moved behind it; false at the end. When the prefix is
  * removed meanwhile, *at is to be lowered by one: another may have come into its place. */

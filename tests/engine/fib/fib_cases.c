@@ -139,6 +139,60 @@ static void default_routes(void)
 	fixture_free(f);
 }
 
+static void set_host(struct fixture *f, uint32_t address, uint32_t group)
+{
+	const uint8_t host[16] = {(uint8_t)(address >> 24), (uint8_t)(address >> 16), (uint8_t)(address >> 8),
+	                          (uint8_t)address};
+	if (group == 0)
+		fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, host, 32, 0));
+	else
+		fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, host, 32, group));
+}
+
+static uint32_t suspects(const struct fixture *f)
+{
+	uint32_t n = 0;
+	for (uint32_t word = 0; word < MILL_OWN4_BITS / 64; word++)
+		n += (uint32_t)__builtin_popcountll(f->fib->own4[word]);
+	return n;
+}
+
+/* Nearly no other source is looked up: the filter has a bit for each address of the router, as long as it is one. */
+static void own_addresses_are_known(void)
+{
+	struct fixture *f = fixture_new();
+	const uint32_t first = 10u << 24 | 1;
+	uint32_t twin = first + 1;
+	fixture_apply(f, record_adjacency(1, MILL_ADJ_LOCAL, 0, 0));
+	fixture_group1(f, 1, 1);
+	fixture_apply(f, record_adjacency(2, MILL_ADJ_FORWARD, 1, 1));
+	fixture_group1(f, 2, 2);
+	while (mill_own4_bit(twin) != mill_own4_bit(first))
+		twin++;
+	set_host(f, first, 1);
+	set_host(f, twin, 1);
+	set_host(f, first + 2, 2);
+	set_host(f, 127u << 24 | 1, 1); /* such sources are dropped anyway */
+	CHECK(mill_fib_may_be_own4(f->fib, first) && suspects(f) == 1, "two addresses, one bit");
+	set_host(f, first, 2);
+	CHECK(mill_fib_may_be_own4(f->fib, twin) && suspects(f) == 1, "the other keeps it");
+	set_host(f, twin, 0);
+	CHECK(suspects(f) == 0, "none is left");
+	fixture_apply(f, record_adjacency(2, MILL_ADJ_LOCAL, 1, 1));
+	CHECK(mill_fib_may_be_own4(f->fib, first) && mill_fib_may_be_own4(f->fib, first + 2) &&
+	          suspects(f) == 2,
+	      "an adjacency has become the router");
+	fixture_apply(f, record_adjacency(2, MILL_ADJ_FORWARD, 1, 1));
+	CHECK(suspects(f) == 0, "and is another again");
+	fixture_group1(f, 2, 1);
+	CHECK(suspects(f) == 2, "a group has become the router");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_SET, 4, net10, 8, 1));
+	CHECK(suspects(f) == MILL_OWN4_BITS, "a whole network: each source is looked up");
+	fixture_apply(f, record_route(MILL_FIB_ROUTE_DEL, 4, net10, 8, 0));
+	CHECK(suspects(f) == 2, "its hosts again");
+	fixture_free(f);
+}
+
 /* Wrong records change nothing, and a route to an unknown group is a route to nowhere, not to the next best. */
 static void wrong_records_are_refused(void)
 {
@@ -290,6 +344,7 @@ int main(void)
 	    {"more groups than a byte names", more_groups_than_a_byte_names},
 	    {"a full table keeps what it has", full_table_keeps_what_it_has},
 	    {"default routes are beside everything", default_routes},
+	    {"own addresses are known", own_addresses_are_known},
 	    {"wrong records are refused", wrong_records_are_refused},
 	    {"nothing is reused before readers have moved on",
 	     nothing_is_reused_before_readers_have_moved_on},

@@ -316,6 +316,32 @@ static void check_group(struct model *m, uint32_t slot, const struct group *grou
 	}
 }
 
+static bool leads_here(const struct model *m, const struct group *group)
+{
+	for (uint32_t k = 0; k < group->n; k++)
+		if (m->adjacency[group->leg[k].adjacency].kind == MILL_ADJ_LOCAL)
+			return true;
+	return false;
+}
+
+/* The filter of the router's own addresses: all bits while a network is its own, else those of its hosts. */
+static void check_own4(const struct model *m)
+{
+	uint64_t bits[MILL_OWN4_BITS / 64] = {0};
+	for (uint32_t i = 0; i < ROUTES; i++) {
+		const struct route *route = &m->route[i];
+		uint32_t host;
+		if (!route->used || route->family != 4 || !leads_here(m, &m->group[route->group]))
+			continue;
+		if (route->length != 32)
+			memset(bits, 0xff, sizeof(bits));
+		memcpy(&host, route->address, 4);
+		const uint32_t bit = mill_own4_bit(__builtin_bswap32(host));
+		bits[bit / 64] |= 1ull << bit % 64;
+	}
+	CHECK(memcmp(bits, m->f->fib->own4, sizeof(bits)) == 0, "the filter of own addresses");
+}
+
 static void check_address(struct model *m, int family, const uint8_t *address)
 {
 	uint32_t host;
@@ -341,6 +367,7 @@ static void step(uint8_t address[16], int family, int by)
 static void check_all(struct model *m)
 {
 	uint8_t address[16];
+	check_own4(m);
 	for (uint32_t i = 0; i < ROUTES; i++) {
 		const struct route *route = &m->route[i];
 		if (!route->used)

@@ -210,6 +210,17 @@ static inline struct mill_packet *mill_burst_judge(struct mill_burst *burst)
 	return p;
 }
 
+/* Whether the way back to the packet's source is looked up: it may be an address of the router, or its interface wants
+ * to know. */
+MILL_HOT bool mill_asks_source4(const struct mill_worker *w, const struct mill_packet *p)
+{
+#ifdef MILL_URPF
+	if (mill_needs_way_back(p))
+		return true;
+#endif
+	return mill_fib_may_be_own4(w->fib, p->src4);
+}
+
 /* Rules have let the packet pass: what is for every host goes to ours, the rest is looked up together. */
 MILL_HOT void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, struct mill_packet *p)
 {
@@ -223,7 +234,10 @@ MILL_HOT void mill_burst_keep(struct mill_worker *w, struct mill_burst *burst, s
 		return;
 	}
 	if (p->family == 4) {
-		kept->src4[burst->n4] = p->src4;
+		if (mill_unlikely(mill_asks_source4(w, p))) {
+			kept->src4[burst->m4++] = p->src4;
+			burst->asked4 |= 1ull << burst->n4;
+		}
 		kept->dst4[burst->n4++] = p->dst4;
 	} else {
 		memcpy(kept->dst6[burst->n6++], p->l3 + 24, 16);

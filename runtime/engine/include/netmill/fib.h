@@ -70,6 +70,8 @@ enum mill_vector {
 	MILL_VECTOR_BYTES = 2   /* VBMI besides: classification */
 };
 
+#define MILL_OWN4_BITS 4096u
+
 struct mill_fib {
 	uint64_t magic;
 	uint32_t abi;
@@ -84,8 +86,24 @@ struct mill_fib {
 	uint32_t vector;     /* enum mill_vector; 0: no AVX-512 */
 	uint32_t far4;       /* 1: too many entries of near4 are MILL_FIB_FAR, look in root4 at once */
 	uint32_t groups_end; /* numbers of groups from here on were never taken: shm/fib_use.h */
+	/* A filter of the router's own IPv4 addresses: one whose bit (mill_own4_bit) is 0 is none of them. Written by
+	 * fib/own4.c. Of Bloom's (CACM 1970) with one hash, as they are few. */
+	_Alignas(64) uint64_t own4[MILL_OWN4_BITS / 64];
 	_Alignas(64) uint32_t gateway[MILL_MAX_GATEWAYS]; /* group by gateway slot, 0: unresolvable */
 };
+
+/* Multiplication by 2^32 over the golden ratio: Knuth, TAOCP 3, 6.4. */
+static inline uint32_t mill_own4_bit(uint32_t address)
+{
+	return (address * 0x9e3779b1u) >> 20;
+}
+
+/* False: surely not an address of the router. */
+MILL_HOT bool mill_fib_may_be_own4(const struct mill_fib *fib, uint32_t address)
+{
+	const uint32_t bit = mill_own4_bit(address);
+	return __atomic_load_n(&fib->own4[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1;
+}
 
 /* Offsets from struct mill_fib. Sparse: what is not used costs no memory. */
 #define MILL_FIB_HEADER           (64ull << 10)

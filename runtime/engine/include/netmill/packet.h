@@ -85,7 +85,8 @@ struct mill_way_back {
 /* What is kept of a burst, packet by packet. */
 struct mill_kept {
 	uint32_t dst4[MILL_BURST], group4[MILL_BURST];
-	uint32_t src4[MILL_BURST], from4[MILL_BURST]; /* from4: path groups back to the sources */
+	uint32_t src4[MILL_BURST],
+	    from4[MILL_BURST]; /* sources that are asked about, and path groups back to them */
 	uint8_t dst6[MILL_BURST][16];
 	uint32_t group6[MILL_BURST];
 	const struct mill_adjacency *path4[MILL_BURST], *path6[MILL_BURST]; /* NULL: several, by flow */
@@ -111,9 +112,10 @@ struct mill_burst {
 	struct mill_packet *entered, *judged; /* where rules judge all of them at once */
 	struct mill_packet *routed;
 	struct mill_counter *use; /* this worker's, by path group */
-	uint64_t own4;            /* bit i: the source of from4[i] is an address of the router */
+	uint64_t asked4;          /* bit i: the source of the i-th of IPv4 is in src4 */
+	uint32_t m4;              /* sources there, then those that have been answered */
 #ifdef MILL_URPF
-	uint32_t m6; /* sources that are asked for, then those that have been answered */
+	uint32_t m6; /* the same of IPv6 */
 	struct mill_way_back way_back;
 #endif
 };

@@ -28,26 +28,16 @@ static inline void mill_burst_paths(const struct mill_fib *fib, const uint32_t *
 	}
 }
 
-/* RFC 1812 §5.3.8, of which the kernel asks this much without reverse path filtering: a packet from one of the
- * router's own addresses did not come from there. */
-static inline uint64_t mill_burst_own4(const struct mill_fib *fib, const uint32_t *from, uint32_t n)
-{
-	uint64_t own = 0;
-	for (uint32_t i = 0; i < n; i++)
-		own |= (uint64_t)(mill_fib_select(fib, from[i], 0)->kind == MILL_ADJ_LOCAL) << i;
-	return own;
-}
-
 MILL_HOT void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *burst)
 {
 	const struct mill_fib *fib = w->fib;
 	struct mill_kept *kept = burst->kept;
 	if (burst->n4 != 0) {
 		MILL_LOOKUP4(fib, kept->dst4, kept->group4, burst->n4);
-		MILL_LOOKUP4(fib, kept->src4, kept->from4, burst->n4);
 		mill_burst_paths(fib, kept->group4, kept->path4, burst->n4);
-		burst->own4 = mill_burst_own4(fib, kept->from4, burst->n4);
 	}
+	if (mill_unlikely(burst->m4 != 0))
+		MILL_LOOKUP4(fib, kept->src4, kept->from4, burst->m4);
 	if (burst->n6 != 0) {
 		MILL_LOOKUP6(fib, (const uint8_t(*)[16])kept->dst6, kept->group6, burst->n6);
 		mill_burst_paths(fib, kept->group6, kept->path6, burst->n6);
@@ -57,18 +47,20 @@ MILL_HOT void mill_burst_lookup(const struct mill_worker *w, struct mill_burst *
 		MILL_LOOKUP6(fib, (const uint8_t(*)[16])kept->src6, kept->from6, burst->m6);
 	burst->m6 = 0;
 #endif
-	burst->n4 = burst->n6 = 0;
+	burst->n4 = burst->n6 = burst->m4 = 0;
 	burst->routed = kept->packet;
 }
 
-/* The i-th of IPv4. False: dropped for its source. */
-MILL_HOT bool mill_credible4(struct mill_worker *w, struct mill_burst *burst, const struct mill_packet *p,
-                             uint32_t i)
+/* RFC 1812 §5.3.8, of which the kernel asks this much without reverse path filtering: a packet from one of the router's
+ * own addresses did not come from there. Only of a packet whose source is asked about. False: dropped for it. */
+static inline bool mill_credible4(struct mill_worker *w, struct mill_burst *burst,
+                                  const struct mill_packet *p)
 {
-	if (mill_unlikely(burst->own4 >> i & 1))
+	const uint32_t back = burst->kept->from4[burst->m4++];
+	if (mill_fib_select(w->fib, back, 0)->kind == MILL_ADJ_LOCAL)
 		return mill_drop(w, p, MILL_DROP_MARTIAN_SOURCE);
 #ifdef MILL_URPF
-	return !mill_needs_way_back(p) || mill_has_way_back(w, &burst->way_back, burst->kept->from4[i], p);
+	return !mill_needs_way_back(p) || mill_has_way_back(w, &burst->way_back, back, p);
 #else
 	return true;
 #endif
@@ -97,7 +89,7 @@ MILL_HOT struct mill_packet *mill_burst_route(struct mill_worker *w, struct mill
 			const uint32_t i = burst->n4++;
 			p->group = kept->group4[i];
 			*path = kept->path4[i];
-			if (!mill_credible4(w, burst, p, i))
+			if (mill_unlikely(burst->asked4 >> i & 1) && !mill_credible4(w, burst, p))
 				continue;
 		} else {
 			const uint32_t i = burst->n6++;
