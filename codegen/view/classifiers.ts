@@ -9,8 +9,8 @@ import { serviceFunction } from './services.js';
 
 /** Beyond this a list is data: where tables begin to be faster, docs/performance.md. */
 const mostIfs = 64;
-/** Tables of shorter lists stay near: asked about whole bursts they are little faster, and take the C compiler longer. */
-const mostAlone = 4 * mostIfs;
+/** Tables of shorter lists stay near: asked step by step they are slower, and take the C compiler longer. */
+const mostNear = 4 * mostIfs;
 /** A list is cut into so many parts, and into parts of so many rules; then searching row by row is no slower. */
 const mostParts = 32;
 const leastPart = 512;
@@ -51,8 +51,8 @@ const alignment = 64;
 export class Tables {
   /** Lists of more rules than this are data. */
   readonly mostIfs: number;
-  /** Lists of more rules than this are asked about whole bursts. */
-  readonly mostAlone: number;
+  /** Lists of more rules than this are asked about whole bursts step by step. */
+  readonly mostNear: number;
   readonly slower: Slower[] = [];
   readonly #memory: number;
   readonly #parts: Uint8Array[] = [];
@@ -62,7 +62,7 @@ export class Tables {
   constructor(memory: number, longest = mostIfs) {
     this.#memory = memory;
     this.mostIfs = longest;
-    this.mostAlone = Math.min(mostAlone, 4 * longest);
+    this.mostNear = Math.min(mostNear, 4 * longest);
   }
 
   /** Bytes that are left. */
@@ -113,11 +113,11 @@ export function classifierViews(
   const why = partsOf(rules, tables.memory, cut, parts);
   if (why !== undefined) tables.slower.push({ list, family, parts: parts.length, why });
   if (parts.length === 0) return undefined;
-  const alone = { ...acts, asks: undefined };
-  if (parts.length === 1)
-    return [partView(list, parts[0]!, name, cut, tables, rules.length > tables.mostAlone ? acts : alone)];
+  if (parts.length === 1) return [partView(list, parts[0]!, name, cut, tables, acts)];
   // A later part is asked only where those before it found nothing.
-  return parts.map((part, i) => partView(list, part, `${name}_${i + 1}`, cut, tables, alone));
+  return parts.map((part, i) =>
+    partView(list, part, `${name}_${i + 1}`, cut, tables, { ...acts, asks: undefined }),
+  );
 }
 
 interface Part {
@@ -189,15 +189,17 @@ function partView(
   actions(`${name}_actions`, rules);
   const classifier = `${name}_classifier`;
   const residual = cases.length === 0 ? 'NULL' : `${name}_holds`;
+  const near = rules.length <= tables.mostNear;
+  const asking = near ? 'mill_ask_each' : 'mill_ask_together';
   const define =
     asks === undefined
       ? `MILL_CLASSIFIER(${classifier}, ${family === 6}, ${residual})`
-      : `MILL_BURST_CLASSIFIER(${classifier}, ${family === 6}, ${list.readsTransport[family]}, ${asks}, ${residual})`;
+      : `MILL_BURST_CLASSIFIER(${[classifier, asking, family === 6, list.readsTransport[family], asks, residual].join(', ')})`;
   return {
     comment: `${rules.length} rules in tables of ${Math.ceil(packed.bytes.length / 1024)} KiB`,
     name: classifier,
     offset: tables.put(packed.bytes),
-    members: packed.members,
+    members: [...packed.members, { name: 'near', value: String(near) }],
     residuals: cases.length === 0 ? [] : [{ function: `${name}_holds`, cases }],
     define,
     found: asks === undefined ? `${classifier}_find(w, p)` : 'p->entry',

@@ -58,7 +58,7 @@ export interface FamilyView {
   readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly row: readonly { readonly type: string }[];
   readonly entry: readonly { readonly type: string }[];
-  readonly refuses: readonly { readonly verdict: string }[];
+  readonly refuses: readonly { readonly unreadable: string; readonly verdict: string }[];
   readonly reads: readonly { readonly read: string }[];
   readonly items: readonly ItemView[];
   readonly endStatements: readonly { readonly line: string }[];
@@ -137,11 +137,17 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
     ...body,
     row: body.tables.length > 0 ? [{ type: `mill_row${family}` }] : [],
     entry: body.classifiers.length > 0 ? [{ type: 'uint32_t' }] : [],
-    refuses: reads && list.kind === 'acl' ? [{ verdict: 'mill_drop(w, p, MILL_DROP_L4_HEADER)' }] : [],
+    refuses:
+      reads && list.kind === 'acl'
+        ? [{ unreadable: unreadable(body), verdict: 'mill_drop(w, p, MILL_DROP_L4_HEADER)' }]
+        : [],
     reads: reads && list.kind === 'pbr' ? [{ read: 'mill_read_l4(p)' }] : [],
     ...ending(last, family, ir),
   };
 }
+
+const unreadable = ({ classifiers }: Body) =>
+  classifiers.some(({ ask }) => ask !== undefined) ? 'mill_was_unreadable' : 'mill_unreadable';
 
 function isEmpty(condition: Condition): boolean {
   return !condition.from && !condition.to && !condition.service && !condition.when;

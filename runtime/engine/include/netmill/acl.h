@@ -102,6 +102,12 @@ static inline bool mill_unreadable(struct mill_packet *p)
 	return p->l4 == MILL_L4_BROKEN;
 }
 
+/* The same of a packet that its list was asked about with its burst. */
+static inline bool mill_was_unreadable(const struct mill_packet *p)
+{
+	return mill_unlikely(p->l4 == MILL_L4_BROKEN);
+}
+
 static inline bool mill_between(uint32_t value, uint32_t from, uint32_t to)
 {
 	return value - from <= to - from;
@@ -245,6 +251,8 @@ static inline const struct mill_row6 *mill_scan6(const struct mill_row6 *row, ui
 static inline bool mill_verdict_of(struct mill_worker *w, struct mill_packet *p,
                                    const struct mill_action *action, enum mill_drop reason)
 {
+	if (mill_likely(action->verdict == MILL_ALLOW))
+		return mill_allow(w, p, action->rule);
 	switch (action->verdict) {
 	case MILL_DENY:
 		return mill_refuse(w, p, action->rule, reason);
@@ -254,7 +262,7 @@ static inline bool mill_verdict_of(struct mill_worker *w, struct mill_packet *p,
 	case MILL_DIVERT:
 		return mill_divert(w, p, action->rule, action->gateway);
 	default:
-		return mill_allow(w, p, action->rule);
+		return true;
 	}
 }
 

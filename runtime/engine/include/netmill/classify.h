@@ -127,6 +127,13 @@ MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_rank_vector(const uint64
 static const struct mill_judge mill_vector = {mill_judge_line_vector, mill_rank_vector};
 #endif
 
+/* Read soon. Tables that are near are there already. */
+MILL_CLASSIFY_INLINE void mill_expect(const struct mill_classifier *c, const void *place)
+{
+	if (!c->near)
+		__builtin_prefetch(place);
+}
+
 /* What a lookup has found out so far. */
 struct mill_sought {
 	uint32_t source, destination; /* where in the next table of addresses; then the classes */
@@ -143,7 +150,7 @@ MILL_CLASSIFY_INLINE uint32_t mill_middle4(const struct mill_classifier *c, cons
 {
 	const uint32_t middle = MILL_TABLE(c, uint16_t, level[0])[address >> 16];
 	const uint32_t at = middle << 8 | (address >> 8 & 0xff);
-	__builtin_prefetch(MILL_TABLE(c, uint16_t, level[1]) + at);
+	mill_expect(c, MILL_TABLE(c, uint16_t, level[1]) + at);
 	return at;
 }
 
@@ -152,7 +159,7 @@ MILL_CLASSIFY_INLINE uint32_t mill_low4(const struct mill_classifier *c, const u
 {
 	const uint32_t low = MILL_TABLE(c, uint16_t, level[1])[at];
 	at = low << 8 | (address & 0xff);
-	__builtin_prefetch(MILL_TABLE(c, uint16_t, level[2]) + at);
+	mill_expect(c, MILL_TABLE(c, uint16_t, level[2]) + at);
 	return at;
 }
 
@@ -177,10 +184,10 @@ MILL_CLASSIFY_INLINE void mill_seek_cells(const struct mill_classifier *c, const
 		s->destination = mill_middle4(c, c->destination, key->dst4);
 	s->row = key->read ? MILL_TABLE(c, uint32_t, c->kinds)[key->proto] + key->selector
 	                   : (c->unread - c->classes) / (c->narrow ? 1 : 2) + key->proto;
-	__builtin_prefetch(mill_cell(c, c->narrow, c->classes, s->row));
+	mill_expect(c, mill_cell(c, c->narrow, c->classes, s->row));
 	s->ports = key->read ? key->sport : 0;
 	if (c->port_classes != 0)
-		__builtin_prefetch(mill_cell(c, c->narrow_ports, c->port_classes, s->ports));
+		mill_expect(c, mill_cell(c, c->narrow_ports, c->port_classes, s->ports));
 }
 
 MILL_CLASSIFY_INLINE void mill_seek_rows(const struct mill_classifier *c, const struct mill_key *key,
@@ -193,13 +200,13 @@ MILL_CLASSIFY_INLINE void mill_seek_rows(const struct mill_classifier *c, const 
 	s->row = mill_cell_value(mill_cell(c, c->narrow, c->classes, s->row), c->narrow);
 	s->rows = c->tables + c->rows + (size_t)s->row * c->row_bytes;
 	if (c->rows != 0)
-		__builtin_prefetch(s->rows);
+		mill_expect(c, s->rows);
 	s->port_rows = NULL;
 	if (c->port_classes != 0) {
 		const uint32_t port = mill_cell_value(
 		    mill_cell(c, c->narrow_ports, c->port_classes, s->ports), c->narrow_ports);
 		s->port_rows = c->tables + c->port_rows + (size_t)port * c->row_bytes;
-		__builtin_prefetch(s->port_rows);
+		mill_expect(c, s->port_rows);
 	}
 }
 
@@ -225,13 +232,13 @@ MILL_CLASSIFY_INLINE void mill_seek_pairs(const struct mill_classifier *c, const
 		if (pairs->direct) {
 			s->line[g] = MILL_TABLE(c, struct mill_line, c->lines) +
 			             (pairs->source ? source : s->destination);
-			__builtin_prefetch(s->line[g]);
+			mill_expect(c, s->line[g]);
 			continue;
 		}
 		const size_t at = (pairs->source ? (size_t)source * pairs->columns : 0) +
 		                  (pairs->destination ? s->destination >> pairs->shift : 0);
 		s->index[g] = MILL_TABLE(c, uint32_t, pairs->index) + at;
-		__builtin_prefetch(s->index[g]);
+		mill_expect(c, s->index[g]);
 	}
 }
 
@@ -249,7 +256,7 @@ MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, stru
 		const uint32_t within = pairs->destination ? s->destination & ((1u << pairs->shift) - 1) : 0;
 		s->leaf[g] =
 		    MILL_TABLE(c, uint32_t, pairs->blocks) + ((size_t)*s->index[g] << pairs->shift | within);
-		__builtin_prefetch(s->leaf[g]);
+		mill_expect(c, s->leaf[g]);
 	}
 }
 
@@ -259,7 +266,7 @@ MILL_CLASSIFY_INLINE void mill_seek_lines(const struct mill_classifier *c, struc
 		if (c->pairs[g].direct)
 			continue;
 		s->line[g] = MILL_TABLE(c, struct mill_line, c->lines) + *s->leaf[g];
-		__builtin_prefetch(s->line[g]);
+		mill_expect(c, s->line[g]);
 	}
 }
 
@@ -305,12 +312,12 @@ MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struc
 		s->cell[g] = NULL;
 		if (mill_is_bundle(c, line)) {
 			s->cell[g] = mill_bundle_block(c, line, s);
-			__builtin_prefetch(s->cell[g]);
+			mill_expect(c, s->cell[g]);
 		} else if (c->row_bytes > 64) {
 			const size_t at = (size_t)line->byte[MILL_LINE_SLOTS] * 64;
-			__builtin_prefetch(s->rows + at);
+			mill_expect(c, s->rows + at);
 			if (s->port_rows != NULL)
-				__builtin_prefetch(s->port_rows + at);
+				mill_expect(c, s->port_rows + at);
 		}
 	}
 }
@@ -321,7 +328,7 @@ MILL_CLASSIFY_INLINE void mill_seek_bundles(const struct mill_classifier *c, str
 		if (s->cell[g] == NULL)
 			continue;
 		s->cell[g] = mill_bundle_cell(c, s->cell[g], s);
-		__builtin_prefetch(s->cell[g]);
+		mill_expect(c, s->cell[g]);
 	}
 }
 
@@ -331,7 +338,7 @@ MILL_CLASSIFY_INLINE void mill_seek_bands(const struct mill_classifier *c, struc
 		if (s->cell[g] == NULL)
 			continue;
 		s->cell[g] = mill_bundle_band(c, s->cell[g], s);
-		__builtin_prefetch(s->cell[g]);
+		mill_expect(c, s->cell[g]);
 	}
 }
 
@@ -339,7 +346,7 @@ MILL_CLASSIFY_INLINE void mill_seek_pieces(const struct mill_classifier *c, stru
 {
 	for (uint32_t g = 0; g < c->n_pairs && c->pieces != 0; g++) {
 		if (s->cell[g] != NULL && *s->cell[g] >= MILL_CELL_PIECES)
-			__builtin_prefetch(mill_bundle_pieces(c, *s->cell[g]));
+			mill_expect(c, mill_bundle_pieces(c, *s->cell[g]));
 	}
 }
 

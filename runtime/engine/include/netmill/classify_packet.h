@@ -29,11 +29,57 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 	return key;
 }
 
-/* Asks a list about those packets of a burst, up to `end`, that are its to judge; `reads`: it tests transport headers. */
-MILL_CLASSIFY_INLINE void mill_ask_burst(const struct mill_classifier *c, struct mill_kept *kept,
-                                         const struct mill_packet *end, bool ipv6, bool reads,
-                                         bool (*asks)(const struct mill_packet *),
-                                         const struct mill_judge *judge, mill_residual residual)
+/* TCP or UDP right behind the network header, and all of its ports are there. */
+MILL_CLASSIFY_INLINE bool mill_shows_ports(const struct mill_packet *p, uint32_t header)
+{
+	return p->l4 == MILL_L4_UNREAD && !p->later_fragment &&
+	       (p->proto == MILL_TCP || p->proto == MILL_UDP) && p->ip_len - header >= MILL_TCP_HEADER;
+}
+
+/* The key of a packet of a burst. What tests nothing else of the transport header (`fields`) looks at most packets' without
+ * writing down what is there. */
+MILL_CLASSIFY_INLINE struct mill_key mill_key_asked(struct mill_packet *p, bool ipv6, bool reads, bool fields)
+{
+	const uint32_t header = ipv6 ? MILL_IPV6_HEADER : p->l4_offset;
+	struct mill_key key;
+	if (!reads)
+		return mill_key_of(p);
+	if (mill_unlikely(fields || !mill_shows_ports(p, header))) {
+		mill_read_l4(p);
+		return mill_key_of(p);
+	}
+	key = mill_key_of(p);
+	key.sport = mill_load16(p->l3 + header);
+	key.selector = mill_load16(p->l3 + header + 2);
+	key.read = true;
+	return key;
+}
+
+/* How a list is asked about those packets of a burst, up to `end`, that are its to judge; `reads`: it tests transport
+ * headers. */
+typedef void (*mill_asking)(const struct mill_classifier *, struct mill_kept *, const struct mill_packet *end,
+                            bool ipv6, bool reads, bool (*asks)(const struct mill_packet *),
+                            const struct mill_judge *, mill_residual);
+
+/* Packet by packet: its tables are near. A loop that does nothing else has several packets on the way at once. */
+MILL_CLASSIFY_INLINE void mill_ask_each(const struct mill_classifier *c, struct mill_kept *kept,
+                                        const struct mill_packet *end, bool ipv6, bool reads,
+                                        bool (*asks)(const struct mill_packet *),
+                                        const struct mill_judge *judge, mill_residual residual)
+{
+	for (struct mill_packet *p = kept->packet; p != end; p++) {
+		if (p->family != (ipv6 ? 6 : 4) || !asks(p))
+			continue;
+		const struct mill_key key = mill_key_asked(p, ipv6, reads, residual != NULL);
+		p->entry = mill_classify(c, &key, ipv6, judge, residual, p);
+	}
+}
+
+/* Step by step for all of them: its tables are far. */
+MILL_CLASSIFY_INLINE void mill_ask_together(const struct mill_classifier *c, struct mill_kept *kept,
+                                            const struct mill_packet *end, bool ipv6, bool reads,
+                                            bool (*asks)(const struct mill_packet *),
+                                            const struct mill_judge *judge, mill_residual residual)
 {
 	struct mill_packet *asking[MILL_BURST];
 	struct mill_key key[MILL_BURST];
@@ -42,9 +88,7 @@ MILL_CLASSIFY_INLINE void mill_ask_burst(const struct mill_classifier *c, struct
 	for (struct mill_packet *p = kept->packet; p != end; p++) {
 		if (p->family != (ipv6 ? 6 : 4) || !asks(p))
 			continue;
-		if (reads)
-			mill_read_l4(p);
-		key[n] = mill_key_of(p);
+		key[n] = mill_key_asked(p, ipv6, reads, residual != NULL);
 		asking[n++] = p;
 	}
 	mill_classify_burst(c, key, n, ipv6, judge, residual, (const void *const *)asking, entry);
@@ -56,7 +100,8 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 
 /*
  * MILL_CLASSIFIER defines NAME_find(w, p): the first entry of the list NAME that takes the packet, or MILL_CLASSIFY_NONE.
- * MILL_BURST_CLASSIFIER defines NAME_ask(w, kept, end), which leaves that in each packet that `asks` is true of. Both twice:
+ * MILL_BURST_CLASSIFIER defines NAME_ask(w, kept, end), which leaves that in each packet that `asks` is true of, by one of
+ * the two functions above. Both twice:
  * for processors that have the vectors, and for others.
  */
 #ifdef MILL_CLASSIFY_VECTOR
@@ -77,16 +122,16 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 		return (w->fib->vector & MILL_VECTOR_BYTES) != 0 ? name##_vector(p) : name##_plain(p);       \
 	}
 
-#define MILL_BURST_CLASSIFIER(name, ipv6, reads, asks, residual)                                             \
+#define MILL_BURST_CLASSIFIER(name, asking, ipv6, reads, asks, residual)                                     \
 	static __attribute__((noinline))                                                                     \
 	MILL_CLASSIFY_TARGET void name##_vector(struct mill_kept *kept, const struct mill_packet *end)       \
 	{                                                                                                    \
-		mill_ask_burst(&name, kept, end, ipv6, reads, asks, &mill_vector, residual);                 \
+		asking(&name, kept, end, ipv6, reads, asks, &mill_vector, residual);                         \
 	}                                                                                                    \
 	static __attribute__((noinline)) void name##_plain(struct mill_kept *kept,                           \
 	                                                   const struct mill_packet *end)                    \
 	{                                                                                                    \
-		mill_ask_burst(&name, kept, end, ipv6, reads, asks, &mill_plain, residual);                  \
+		asking(&name, kept, end, ipv6, reads, asks, &mill_plain, residual);                          \
 	}                                                                                                    \
 	static inline void name##_ask(const struct mill_worker *w, struct mill_kept *kept,                   \
 	                              const struct mill_packet *end)                                         \
@@ -107,11 +152,11 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 		return mill_classify(&name, &key, ipv6, &mill_plain, residual, p);                           \
 	}
 
-#define MILL_BURST_CLASSIFIER(name, ipv6, reads, asks, residual)                                             \
+#define MILL_BURST_CLASSIFIER(name, asking, ipv6, reads, asks, residual)                                     \
 	static void name##_ask(const struct mill_worker *w, struct mill_kept *kept,                          \
 	                       const struct mill_packet *end)                                                \
 	{                                                                                                    \
 		if (w->acl_enabled)                                                                          \
-			mill_ask_burst(&name, kept, end, ipv6, reads, asks, &mill_plain, residual);          \
+			asking(&name, kept, end, ipv6, reads, asks, &mill_plain, residual);                  \
 	}
 #endif

@@ -58,6 +58,7 @@ struct mill_classifier {
 	bool narrow, narrow_ports; /* classes of one byte */
 	uint32_t lines;
 	uint32_t bundles, cells, bands, pieces, candidates; /* `bundles`: index of blocks of cells */
+	bool near;                                          /* small enough for the first caches */
 	uint32_t n_pairs;
 	struct mill_pairs pairs[3];
 };
