@@ -115,7 +115,8 @@ static void put(const struct memory *memory, struct kring *kring, const struct f
                 uint16_t length)
 {
 	struct netmap_slot *slot = &kring->ring->slot[kring->hwtail];
-	uint8_t *buffer = model_buffer(memory, slot->buf_idx) + offset_of(kring, kring->hwtail);
+	uint8_t *buffer = model_buffer(memory, slot->buf_idx < MODEL_BUFS ? slot->buf_idx : 0) +
+	                  offset_of(kring, kring->hwtail);
 	if (from < sizeof(frame->bytes))
 		memcpy(buffer, frame->bytes + from,
 		       from + length < sizeof(frame->bytes) && length < model_options.buffer_size ? length

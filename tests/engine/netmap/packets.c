@@ -80,7 +80,7 @@ static void speaks_all_versions(void)
 
 static void chains(void)
 {
-	uint8_t frame[2048] = {0};
+	uint8_t frame[4096] = {0};
 	uint32_t left;
 	two_devices(1);
 	struct mill_port *a = port_open("netmap:ix0", 0), *b = port_open("netmap:ix1", 1);
