@@ -206,11 +206,13 @@ async function* full(bed: Bed, wants: (name: string) => boolean): AsyncGenerator
       ? [
           { program: peer, name: 'l3fwd' },
           { program: peer, name: 'bare' },
+          { program: peer, name: 'mac' },
+          { program: peer, name: 'io' },
         ]
       : [];
     if (wants('memory.full')) {
       bed.say('forward: memory.full');
-      const [mine, theirs, bare] = await inTurn([ours, ...l3fwd], whole);
+      const [mine, theirs, bare, mac, io] = await inTurn([ours, ...l3fwd], whole);
       yield {
         ...about,
         case: 'memory.full',
@@ -224,6 +226,8 @@ async function* full(bed: Bed, wants: (name: string) => boolean): AsyncGenerator
           ...(peer && {
             ...(await costs(l3fwd[0]!, theirs!, 'peer_')),
             peer_without_checks: median(ratesOf(bare!))!,
+            testpmd_mac: median(ratesOf(mac!))!,
+            testpmd_io: median(ratesOf(io!))!,
           }),
         },
       };

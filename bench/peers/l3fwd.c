@@ -1,7 +1,8 @@
 /*
  * The peer of memory.full: what DPDK's l3fwd does with LPM (l3fwd_steps.h), over rings in memory. Bursts come from a ring of
  * mbufs and leave by another one. l3fwd leaves the header's checksum and the station to the device; here they are judged in
- * software, as netmill does, unless the name of the program that is asked for is `bare`.
+ * software, as netmill does, unless the name of the program that is asked for is `bare`. `io` and `mac` are testpmd's modes of
+ * these names: packets go on as they are, or with other addresses in the link header, and nobody asks where to.
  *
  *   l3fwd TABLE4 PACKETS          commands: rounds_answer() of ../loop/rounds.h
  */
@@ -14,7 +15,18 @@ struct l3fwd {
 	struct l3fwd_steps steps;
 	struct rte_ring *rx, *tx;
 	struct rte_mbuf **mbuf;
+	bool io, mac;
 };
+
+/* Both addresses, packet by packet, each fetched ahead of its turn. */
+static void readdress(struct rte_mbuf **m, uint32_t n, const xmm_t *link)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (i + 1 < n)
+			rte_prefetch0(rte_pktmbuf_mtod(m[i + 1], void *));
+		memcpy(rte_pktmbuf_mtod(m[i], void *), link, 2 * RTE_ETHER_ADDR_LEN);
+	}
+}
 
 static void forward(void *of, uint32_t burst)
 {
@@ -25,8 +37,11 @@ static void forward(void *of, uint32_t burst)
 	       0) {
 		rte_compiler_barrier();
 		(void)rte_rdtsc(); /* for its drain timer, once a turn */
-		n = l3fwd_steps(&l3fwd->steps, m, n, sent);
-		rte_ring_sp_enqueue_burst(l3fwd->tx, (void **)sent, n, NULL);
+		if (l3fwd->mac)
+			readdress(m, n, &l3fwd->steps.link[1]);
+		else if (!l3fwd->io)
+			n = l3fwd_steps(&l3fwd->steps, m, n, sent);
+		rte_ring_sp_enqueue_burst(l3fwd->tx, (void **)(l3fwd->mac || l3fwd->io ? m : sent), n, NULL);
 	}
 }
 
@@ -88,6 +103,8 @@ int main(int argc, char **argv)
 		if (sscanf(line, "%31s %31s %u", command, name, &burst) != 3 || burst == 0)
 			rounds_fail("expected COMMAND NAME BURST", line);
 		l3fwd.steps.bare = strcmp(name, "bare") == 0;
+		l3fwd.io = strcmp(name, "io") == 0;
+		l3fwd.mac = strcmp(name, "mac") == 0;
 		rounds_answer(&program, command, burst);
 	}
 	return 0;
