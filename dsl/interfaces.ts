@@ -182,7 +182,7 @@ function readFace(
   given: Readonly<Record<string, unknown>>,
   origin: Origin,
 ): LogicalInterface {
-  const mtu = wholeNumber(given.mtu, 68, 3360, inside(origin, 'mtu'), 'NM4006', 'an MTU');
+  const mtu = wholeNumber(given.mtu, 68, 16_000, inside(origin, 'mtu'), 'NM4006', 'an MTU');
   const filter = readList<Acl>(given.in, 'acl', inside(origin, 'in'));
   const leaving = readList<Acl>(given.out, 'acl', inside(origin, 'out'));
   const routing = readList<Pbr>(given.pbr, 'pbr', inside(origin, 'pbr'));

@@ -44,10 +44,10 @@ export function engineProcesses(options: EngineProcessOptions): EngineProcesses 
         throw new MillError('engine', `an engine listens on ${paths.engineSocket}, but: ${messageOf(error)}`);
       }
     },
-    start: async (signal, { buffers, jumbo }) => {
+    start: async (signal, { buffers, bytes }) => {
       const child = launch(
         binary,
-        ['--rundir', paths.dir, '--buffers', String(buffers), ...(jumbo ? ['--jumbo'] : [])],
+        ['--rundir', paths.dir, '--buffers', String(buffers), '--buffer-bytes', String(bytes)],
         paths,
       );
       return untilListening(child, paths, signal, () => native.connectEngine(paths.engineSocket));

@@ -1,7 +1,7 @@
 /**
  * The packet buffers that an engine starts with. They cannot become more or larger while it runs, and are locked into
  * memory by the ports: as many as the policy's ports use, and at most a quarter of the machine's memory; of 2 KiB, or of a
- * page where packets of some port do not fit.
+ * page or four where packets of some port do not fit.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
@@ -13,15 +13,17 @@ const DEFAULT_BUFFERS = 32_768;
 const BUFFERS_OF_QUEUE = 2_048;
 /** What the engine takes at most. */
 const MAX_BUFFERS = 1 << 22;
-/** MILL_BUF_SIZE and MILL_BUF_SIZE_JUMBO of runtime/shm/limits.h, and the largest IP packet of the smaller one: mill_region_mtu. */
-const BUFFER_BYTES = 2_048;
-const JUMBO_BYTES = 4_096;
-const SMALL_MTU = 1_770;
+/** MILL_BUF_SIZE and its like in runtime/shm/limits.h, each with the largest IP packet (mill_region_mtu), smallest first. */
+const SIZES = [
+  { bytes: 2_048, mtu: 1_770 },
+  { bytes: 4_096, mtu: 3_360 },
+  { bytes: 16_384, mtu: 16_000 },
+] as const;
 
 export interface PacketMemory {
   readonly buffers: number;
-  /** Of 4,096 bytes each, not 2,048. */
-  readonly jumbo: boolean;
+  /** Of each. */
+  readonly bytes: (typeof SIZES)[number]['bytes'];
 }
 
 /** @param queues receive queues of a device @param mtu its MTU */
@@ -37,11 +39,20 @@ export function packetMemory(
     const served = device === undefined ? 0 : port.queues.length || queues(device);
     return sum + served * BUFFERS_OF_QUEUE;
   }, BUFFERS_OF_QUEUE);
-  const jumbo =
-    plan.interfaces.some((one) => (one.mtu ?? 0) > SMALL_MTU) ||
-    devices.some((device) => mtu(device) > SMALL_MTU);
-  const most = Math.min(MAX_BUFFERS, Math.floor(memory / 4 / (jumbo ? JUMBO_BYTES : BUFFER_BYTES)));
-  return { buffers: Math.max(DEFAULT_BUFFERS, Math.min(wanted, most)), jumbo };
+  const bytes = bufferBytes([...plan.interfaces.map((one) => one.mtu ?? 0), ...devices.map(mtu)]);
+  const most = Math.min(MAX_BUFFERS, Math.floor(memory / 4 / bytes));
+  return { buffers: Math.max(fewest(bytes), Math.min(wanted, most)), bytes };
+}
+
+/** The smallest buffers that take packets of all these MTUs; what fits none is refused by its port. */
+function bufferBytes(mtus: readonly number[]): PacketMemory['bytes'] {
+  const largest = Math.max(0, ...mtus);
+  return SIZES.find(({ mtu }) => largest <= mtu)?.bytes ?? SIZES[2].bytes;
+}
+
+/** Half as many of the largest, which take a quarter of a gigabyte then. */
+function fewest(bytes: PacketMemory['bytes']): number {
+  return bytes === SIZES[2].bytes ? DEFAULT_BUFFERS / 2 : DEFAULT_BUFFERS;
 }
 
 /** 0 for a device that is not there. */

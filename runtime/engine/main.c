@@ -1,5 +1,5 @@
 /*
- * netmill-engine --rundir DIR [--adopt] [--buffers N] [--jumbo] [--name NAME]
+ * netmill-engine --rundir DIR [--adopt] [--buffers N] [--buffer-bytes N] [--name NAME]
  * netmill-engine --guard DIR (host/guard.h; started by the engine itself)
  *
  * Opens ports, runs workers, loads generations of the forwarder; knows nothing of policies. Started by the daemon,
@@ -35,7 +35,7 @@ static bool parse(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
 	    {"rundir", required_argument, NULL, 'r'},  {"adopt", no_argument, NULL, 'a'},
-	    {"buffers", required_argument, NULL, 'b'}, {"jumbo", no_argument, NULL, 'j'},
+	    {"buffers", required_argument, NULL, 'b'}, {"buffer-bytes", required_argument, NULL, 's'},
 	    {"name", required_argument, NULL, 'n'},    {NULL, 0, NULL, 0}};
 	*options = (struct options){.buffers = MILL_DEFAULT_BUFS, .buffer_size = MILL_BUF_SIZE};
 	for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -44,14 +44,18 @@ static bool parse(int argc, char **argv, struct options *options)
 			options->rundir = optarg;
 		else if (c == 'a')
 			options->adopt = true;
-		else if (c == 'j')
-			options->buffer_size = MILL_BUF_SIZE_JUMBO;
+		else if (c == 's')
+			options->buffer_size = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (c == 'n')
 			options->name = optarg;
 		else if (c == 'b')
 			options->buffers = (uint32_t)strtoul(optarg, &end, 10);
 		else
 			return false;
+		if (!mill_region_has_size(options->buffer_size)) {
+			fprintf(stderr, "--buffer-bytes: expected 2048, 4096 or 16384, got '%s'\n", optarg);
+			return false;
+		}
 		if (end != NULL && (*end != '\0' || options->buffers < 1024 || options->buffers > 1u << 22)) {
 			fprintf(stderr, "--buffers: expected 1024 to 4194304, got '%s'\n", optarg);
 			return false;
@@ -141,7 +145,8 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "--guard") == 0)
 		return mill_guard_main(argv[2]);
 	if (!parse(argc, argv, &options)) {
-		fprintf(stderr, "usage: netmill-engine --rundir DIR [--adopt] [--buffers N] [--name NAME]\n");
+		fprintf(stderr, "usage: netmill-engine --rundir DIR [--adopt] [--buffers N] [--buffer-bytes "
+		                "N] [--name NAME]\n");
 		return EX_USAGE;
 	}
 	set_up_process();

@@ -123,12 +123,27 @@ void mill_ports_close(struct mill_engine *engine, uint64_t slots)
 			stop_port(engine, slot, false);
 }
 
+/* Kinds of ports whose frames have buffers of another make. */
+static bool port_carries(const struct mill_config *config, const struct mill_iface_config *iface,
+                         struct mill_error *error)
+{
+	const struct mill_port_config *port = mill_config_port(config, iface->port);
+	const struct mill_port_ops *ops = port != NULL ? back_end(port, error) : NULL;
+	if (ops == NULL || ops->most_mtu == 0 || iface->mtu <= ops->most_mtu)
+		return error->code == 0;
+	mill_fail(error, EMSGSIZE, "interface %s: an MTU of %u, and a port %s:… carries %u at most",
+	          iface->name, iface->mtu, ops->kind, ops->most_mtu);
+	return false;
+}
+
 /* What the policy says of an interface, for ports whose device does not say it. */
 static bool packets_fit(const struct mill_engine *engine, const struct mill_config *config,
                         struct mill_error *error)
 {
 	const uint32_t most = mill_region_mtu(&engine->region);
 	for (uint32_t i = 0; i < config->n_ifaces; i++) {
+		if (!port_carries(config, &config->iface[i], error))
+			return false;
 		if (config->iface[i].mtu <= most)
 			continue;
 		mill_fail(error, EMSGSIZE,

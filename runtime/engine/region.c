@@ -19,6 +19,12 @@
 #define PLACES     (MILL_MAX_PORTS * MILL_RING_KINDS * MILL_MAX_RINGS)
 #define RING_BYTES (sizeof(struct netmap_ring) + MILL_RING_MAX_SLOTS * sizeof(struct netmap_slot))
 
+bool mill_region_has_size(uint32_t buf_size)
+{
+	return buf_size == MILL_BUF_SIZE || buf_size == MILL_BUF_SIZE_JUMBO ||
+	       buf_size == MILL_BUF_SIZE_LARGE;
+}
+
 static uint64_t page_align(uint64_t n)
 {
 	return (n + PAGE - 1) & ~(PAGE - 1);
@@ -33,7 +39,8 @@ static void lay_out(struct mill_region_header *header, uint32_t n_bufs, uint32_t
 	header->buf_size = buf_size;
 	header->ring_bytes = (uint32_t)page_align(RING_BYTES);
 	header->owner_offset = PAGE;
-	header->ring_offset = page_align(header->owner_offset + n_bufs);
+	header->pieces_offset = page_align(header->owner_offset + n_bufs);
+	header->ring_offset = page_align(header->pieces_offset + n_bufs);
 	header->buf_offset = header->ring_offset + (uint64_t)MILL_RING_PLACES * header->ring_bytes;
 	header->size = header->buf_offset + (uint64_t)n_bufs * buf_size;
 }
@@ -78,6 +85,7 @@ static bool attach(struct mill_region *region, struct mill_error *error)
 {
 	const struct mill_region_header *header = region->header;
 	region->owner = region->base + header->owner_offset;
+	region->pieces = region->base + header->pieces_offset;
 	region->buffers = region->base + header->buf_offset;
 	region->n_bufs = header->n_bufs;
 	region->buf_size = header->buf_size;
@@ -146,7 +154,7 @@ bool mill_region_map(struct mill_region *region, int fd, struct mill_error *erro
 		return false;
 	}
 	lay_out(&expected, found.n_bufs, found.buf_size);
-	if ((found.buf_size != MILL_BUF_SIZE && found.buf_size != MILL_BUF_SIZE_JUMBO) ||
+	if (!mill_region_has_size(found.buf_size) ||
 	    memcmp(&found, &expected, offsetof(struct mill_region_header, used)) != 0 ||
 	    (uint64_t)st.st_size != expected.size) {
 		mill_fail(error, EINVAL,

@@ -3,13 +3,13 @@
  * any port to any other by exchanging buffer indices. Position independent (ring->buf_ofs, indices); it outlives
  * the engine, because the daemon holds a duplicate of the descriptor.
  *
- *   header | owner[n_bufs] | ring storage, one fixed place for each (port slot, kind, index) | buffers
+ *   header | owner[n_bufs] | pieces[n_bufs] | ring storage, one fixed place for each (port slot, kind, index) | buffers
  *
  * Ring storage is sparse: a place that no port uses costs no memory. A ring exists when its num_slots is not 0.
  * Free lists are not shared: an adopting engine rebuilds its own from `owner` and the rings (mill_region_reclaim).
  *
  * Threads: rings are made and freed by the control thread; buf_alloc and buf_free may be called by any thread.
- * owner[i] is written by whoever has the buffer in hand, with plain stores.
+ * owner[i] and pieces[i] are written by whoever has the buffer in hand, with plain stores.
  */
 #pragma once
 #include <pthread.h>
@@ -49,7 +49,7 @@ enum mill_buf_owner {
 struct mill_region_header {
 	uint64_t magic;
 	uint32_t abi, n_bufs, buf_size, ring_bytes;
-	uint64_t owner_offset, ring_offset, buf_offset, size;
+	uint64_t owner_offset, pieces_offset, ring_offset, buf_offset, size;
 	uint8_t used[MILL_RING_PLACES / 8]; /* bit map: places that hold a ring */
 };
 
@@ -59,9 +59,10 @@ struct mill_region {
 	uint8_t *base;
 	struct mill_region_header *header;
 	uint8_t *owner;   /* by buffer index */
+	uint8_t *pieces;  /* by buffer index: into how many it is cut that the kernel has to send */
 	uint8_t *buffers; /* buffer 0; n_bufs × buf_size bytes, page-aligned: what a UMEM registers */
 	uint32_t n_bufs;  /* index 0 is never handed out */
-	uint32_t buf_size, buf_shift; /* MILL_BUF_SIZE or MILL_BUF_SIZE_JUMBO; its logarithm */
+	uint32_t buf_size, buf_shift; /* one of the sizes in shm/limits.h; its logarithm */
 	uint32_t n_free;
 	uint32_t *free_list; /* stack */
 	pthread_mutex_t lock;
@@ -101,9 +102,17 @@ static inline uint8_t *mill_region_buf(const struct mill_region *region, uint32_
 	return region->buffers + ((size_t)index << region->buf_shift);
 }
 
+bool mill_region_has_size(uint32_t buf_size);
+
+#define MILL_MTU_SMALL 1770u
+#define MILL_MTU_JUMBO 3360u
+#define MILL_MTU_LARGE 16000u
+
 /* The largest IP packet of a port: with Ethernet and two tags it fits behind the headroom, and (of a page) it is what the
  * kernel takes by BPF_PROG_RUN for its own stack: frames of 3,400 bytes, less 22 of ours in generic mode. */
 static inline uint32_t mill_region_mtu(const struct mill_region *region)
 {
-	return region->buf_size == MILL_BUF_SIZE ? 1770 : 3360;
+	if (region->buf_size == MILL_BUF_SIZE)
+		return MILL_MTU_SMALL;
+	return region->buf_size == MILL_BUF_SIZE_JUMBO ? MILL_MTU_JUMBO : MILL_MTU_LARGE;
 }

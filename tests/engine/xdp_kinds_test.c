@@ -59,7 +59,7 @@ static void turn_around(uint8_t *frame)
 
 static void *answer(void *unused)
 {
-	uint8_t frame[2048];
+	static uint8_t frame[MILL_BUF_SIZE_LARGE];
 	for (struct pollfd ready = {.fd = tap, .events = POLLIN}; poll(&ready, 1, -1) >= 0;) {
 		const ssize_t n = read(tap, frame, sizeof(frame));
 		if (n < 42 || frame[12] != 8 || frame[13] != 0 || frame[23] != 1 || frame[34] != 8)
@@ -209,6 +209,26 @@ static void test_refusals(void)
 	expect_ping(space_a, "10.8.0.9", 50, "");
 }
 
+/* Frames of several pieces, to the host stack of a port in generic mode, and from one to a native port and back. */
+static void test_large(void)
+{
+	CHECK(shell("set -e; ip link set low mtu 9000; ip -n %1$s link set wire mtu 9000; ip link set vx mtu "
+	            "8900; ip -n %1$s link set vx mtu 8900; ip link set wire mtu 8900",
+	            space_a) == 0,
+	      "MTUs");
+	engine_buffer_bytes = "16384";
+	engine_start(&engine);
+	struct mill_config *config = make_config(1, "xdp:vx", "xdp:wire");
+	engine_deploy(&engine, config, "forwarder_bridge");
+	free(config);
+	CHECK((engine.state->port[0].flags & MILL_PORT_NATIVE_XDP) == 0, "generic XDP on vxlan");
+	expect_ping(space_a, "10.8.0.2", 100, "-M do -s 8872");
+	expect_ping(space_a, "10.8.0.9", 100, "-M do -s 8872");
+	expect_ping(space_a, "10.8.0.9", 100, "-M do -s 3373");
+	engine_stop(&engine);
+	printf("ok frames larger than a page in generic mode\n");
+}
+
 static int run_tests(void)
 {
 	lay_out();
@@ -219,6 +239,7 @@ static int run_tests(void)
 	test_queues();
 	engine_stop(&engine);
 	CHECK(shell("ip link show vx | grep -q xdp") != 0, "vx as it was");
+	test_large();
 	return 0;
 }
 

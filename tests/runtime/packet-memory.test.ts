@@ -27,7 +27,7 @@ const row = test.macro(
         memory,
         () => 1770,
       ),
-      { buffers, jumbo: false },
+      { buffers, bytes: 2048 },
     );
   },
 );
@@ -50,9 +50,9 @@ test('a device whose packets are larger makes buffers of a page', (t) => {
   const mtu = (device: string) => (device === 'eth1' ? 1771 : 1500);
   t.deepEqual(
     packetMemory(ports(64), () => 4, GIB, mtu),
-    { buffers: 65_536, jumbo: true },
+    { buffers: 65_536, bytes: 4096 },
   );
-  t.false(packetMemory(ports(1), () => 1, GIB, mtu).jumbo);
+  t.is(packetMemory(ports(1), () => 1, GIB, mtu).bytes, 2048);
 });
 test('and so does a policy', (t) => {
   const lan = (mtu: number) => ({
@@ -64,6 +64,10 @@ test('and so does a policy', (t) => {
     host: 'none' as const,
     guarded: false,
   });
-  const jumbo = (mtu: number) => packetMemory({ ...ports(1, () => 'pipe:a'), interfaces: [lan(mtu)] }).jumbo;
-  t.deepEqual([jumbo(1770), jumbo(1771)], [false, true]);
+  const memory = (mtu: number) => packetMemory({ ...ports(1, () => 'pipe:a'), interfaces: [lan(mtu)] });
+  t.deepEqual(
+    [1770, 1771, 3360, 3361, 16_000].map((mtu) => memory(mtu).bytes),
+    [2048, 4096, 4096, 16_384, 16_384],
+  );
+  t.is(memory(9000).buffers, 16_384, 'half as many of those');
 });

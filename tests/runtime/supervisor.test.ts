@@ -41,7 +41,7 @@ test('while no engine can be started, the daemon goes on trying', async (t) => {
           return second.link;
         },
       },
-      memory: () => ({ buffers: 1024, jumbo: false }),
+      memory: () => ({ buffers: 1024, bytes: 2048 }),
       log: pino({ level: 'silent' }),
       signal: new AbortController().signal,
       onEngine: async (link, adopted) => resolve([link, adopted]),
@@ -67,7 +67,7 @@ test('a daemon that ends stops trying', async (t) => {
         throw new Error('no memory');
       },
     },
-    memory: () => ({ buffers: 1024, jumbo: false }),
+    memory: () => ({ buffers: 1024, bytes: 2048 }),
     log: pino({ level: 'silent' }),
     signal: ending.signal,
     onEngine: unused,

@@ -1,6 +1,6 @@
 /*
- * Packets larger than half a page: the engine starts with buffers of a whole one where a device or the policy needs them.
- * Topology: support/line.ts, with 3,360 bytes on each wire but the provider's.
+ * Packets larger than half a page: the engine starts with buffers of a whole one, or of four, where a device or the policy needs
+ * them. Topology: support/line.ts, with 3,360 or 9,000 bytes on each wire but the provider's.
  */
 import { readFileSync } from 'node:fs';
 import { Line } from '../support/line.js';
@@ -9,9 +9,16 @@ import { until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 import { plain } from './policies.js';
 
-const most = 3360;
-/** What ping puts behind the headers of a packet of this size. */
-const payload = { 4: most - 28, 6: most - 48 } as const;
+/** Buffers of a size, and what does not fit into them. */
+const kinds = [
+  {
+    most: 3360,
+    bytes: 4096,
+    larger: 3400,
+    atMost: String.raw`3360 \(16000 when netmill starts anew, after netmill shutdown\)`,
+  },
+  { most: 9000, bytes: 16_384, larger: 16_001, atMost: '16000' },
+] as const;
 
 /** KiB of packet memory that a process has in huge pages. */
 function mappedHuge(pid: number): number {
@@ -20,55 +27,78 @@ function mappedHuge(pid: number): number {
   return region.reduce((sum, one) => sum + Number(/ShmemPmdMapped: +(\d+)/.exec(one)?.[1] ?? 0), 0);
 }
 
-systemTest(
-  'packets of 3,360 bytes are forwarded, cut up, and answered, and go on when the engine is killed',
-  async (t) => {
-    const line = await Line.create({ mtu: most, providerMtu: 1280 });
-    try {
-      const netmill = await Netmill.start(line.lab, line.router, plain);
-      const { client } = line;
-      const all = async (when: string) => {
-        for (const [target, size] of [
-          ['10.0.2.2', payload[4]],
-          ['2001:db8:2::2', payload[6]],
-          ['10.0.1.1', payload[4]],
-          ['2001:db8:1::1', payload[6]],
-        ] as const)
-          t.is(await client.pings(5, target, '-M', 'do', '-s', `${size}`), 5, `${target} ${when}`);
-        t.is(await client.pings(5, '10.0.3.2', '-M', 'dont', '-s', `${payload[4]}`), 5, `in pieces ${when}`);
-      };
-      const huge = /packet memory: \d+ buffers of 4096 bytes, in huge pages/.test(netmill.logs());
-      t.regex(netmill.logs(), /packet memory: \d+ buffers of 4096 bytes, (in|some in) (huge|ordinary) pages/);
-      t.is(mappedHuge(await netmill.enginePid()) >= 100 * 1024, huge, 'as the kernel has it');
-      await line.warm();
-      await all('at first');
-      const said = await client.try('ping', '-c1', '-W2', '-M', 'do', '-s', `${payload[4]}`, '10.0.3.2');
-      t.regex(said.stdout + said.stderr, /mtu ?= ?1280/);
+for (const { most, bytes, larger, atMost } of kinds)
+  systemTest(
+    `packets of ${most} bytes are forwarded, cut up, and answered, and go on when the engine is killed`,
+    async (t) => {
+      const line = await Line.create({ mtu: most, providerMtu: 1280 });
+      try {
+        const netmill = await Netmill.start(line.lab, line.router, plain);
+        const { client } = line;
+        /** What ping puts behind the headers of a packet of this size. */
+        const payload = { 4: most - 28, 6: most - 48 } as const;
+        const all = async (when: string) => {
+          for (const [target, size] of [
+            ['10.0.2.2', payload[4]],
+            ['2001:db8:2::2', payload[6]],
+            ['10.0.1.1', payload[4]],
+            ['2001:db8:1::1', payload[6]],
+          ] as const)
+            t.is(await client.pings(5, target, '-M', 'do', '-s', `${size}`), 5, `${target} ${when}`);
+          t.is(
+            await client.pings(5, '10.0.3.2', '-M', 'dont', '-s', `${payload[4]}`),
+            5,
+            `in pieces ${when}`,
+          );
+        };
+        const said = new RegExp(
+          `packet memory: \\d+ buffers of ${bytes} bytes, (in|some in) (huge|ordinary) pages`,
+        );
+        const huge = said.exec(netmill.logs())?.slice(1).join(' ') === 'in huge';
+        t.regex(netmill.logs(), said);
+        t.is(mappedHuge(await netmill.enginePid()) >= 100 * 1024, huge, 'as the kernel has it');
+        await line.warm();
+        await all('at first');
+        const refused = await client.try('ping', '-c1', '-W2', '-M', 'do', '-s', `${payload[4]}`, '10.0.3.2');
+        t.regex(refused.stdout + refused.stderr, /mtu ?= ?1280/);
+        const refused6 = await client.try(
+          'ping',
+          '-c1',
+          '-W2',
+          '-M',
+          'do',
+          '-s',
+          `${payload[6]}`,
+          '2001:db8:3::2',
+        );
+        t.regex(refused6.stdout + refused6.stderr, /mtu ?= ?1280/);
 
-      const engine = await netmill.enginePid();
-      process.kill(engine, 'SIGKILL');
-      await until('another engine', async () => (await netmill.enginePid()) !== engine);
-      await netmill.ready();
-      await all('afterwards');
+        const engine = await netmill.enginePid();
+        process.kill(engine, 'SIGKILL');
+        await until('another engine', async () => (await netmill.enginePid()) !== engine);
+        await netmill.ready();
+        await all('afterwards');
 
-      await line.lab.link(
-        { node: line.provider, device: 'p9', mtu: 3400 },
-        { node: line.router, device: 'r9', mtu: 3400 },
-      );
-      const larger = plain.replace(
-        '    client:',
-        "    more: { port: 'xdp:r9', fallback: 'kernel' },\n    client:",
-      );
-      await t.throwsAsync(netmill.deploy(larger), {
-        message: /its MTU is 3400, and the engine's packet buffers take at most 3360: ip link set r9 mtu/,
-      });
-      await all('after a deploy that was refused');
-    } finally {
-      await line.close();
-    }
-  },
-  { seconds: 90 },
-);
+        await line.lab.link(
+          { node: line.provider, device: 'p9', mtu: larger },
+          { node: line.router, device: 'r9', mtu: larger },
+        );
+        const more = plain.replace(
+          '    client:',
+          "    more: { port: 'xdp:r9', fallback: 'kernel' },\n    client:",
+        );
+        await t.throwsAsync(netmill.deploy(more), {
+          message: new RegExp(
+            `its MTU is ${larger}, and the engine's packet buffers take at most ${atMost}: ip link set r9 mtu`,
+          ),
+        });
+        await all('after a deploy that was refused');
+      } finally {
+        await line.close();
+      }
+    },
+    { seconds: 90 },
+  );
 
 systemTest('an engine with buffers of half a page says what it takes, and what to do', async (t) => {
   const line = await Line.create();

@@ -178,6 +178,7 @@ static bool outdated(const struct mill_port *port)
 
 static const struct mill_port_ops ops = {
     .kind = "dpdk",
+    .most_mtu = MILL_MTU_JUMBO,
     .open = open_port,
     .close = close_port,
     .rx_sync = mill_dpdk_rx_sync,

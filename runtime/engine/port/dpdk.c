@@ -80,4 +80,5 @@ static bool adopt_dpdk(struct mill_port *port, const struct mill_held_fd *fds, s
 	return false;
 }
 
-const struct mill_port_ops mill_port_dpdk = {.kind = "dpdk", .open = open_dpdk, .adopt = adopt_dpdk};
+const struct mill_port_ops mill_port_dpdk = {
+    .kind = "dpdk", .most_mtu = MILL_MTU_JUMBO, .open = open_dpdk, .adopt = adopt_dpdk};

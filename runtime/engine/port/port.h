@@ -51,7 +51,8 @@ struct mill_held_fd {
 };
 
 struct mill_port_ops {
-	const char *kind; /* before the colon of a spec */
+	const char *kind;  /* before the colon of a spec */
+	uint16_t most_mtu; /* whatever the packet buffers take; 0: what they take */
 	/* Fills rx, tx, rx_rings, tx_rings, mtu, state. On error everything it did is undone. */
 	bool (*open)(struct mill_port *, struct mill_error *);
 	/* The same from descriptors of a dead engine and rings found in the region; the link never flaps. Takes

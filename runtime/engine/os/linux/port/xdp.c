@@ -53,7 +53,7 @@ static struct mill_xdp *create(struct mill_port *port, struct mill_error *error)
 		return NULL;
 	}
 	strcpy(xdp->ifname, ifname);
-	xdp->link = xdp->program = xdp->injector = xdp->xskmap = xdp->map = -1;
+	xdp->link = xdp->program = xdp->injector = xdp->large_injector = xdp->xskmap = xdp->map = -1;
 	for (uint32_t q = 0; q < MILL_MAX_RINGS; q++)
 		xdp->queue[q].fd = -1;
 	port->backend = xdp;
@@ -81,6 +81,7 @@ static void release(struct mill_port *port)
 	mill_region_free_kernel(port->region, port->config.slot);
 	if (xdp->shared != NULL)
 		munmap(xdp->shared, sizeof(*xdp->shared));
+	mill_xdp_large_close(xdp);
 	close_fd(&xdp->link);
 	close_fd(&xdp->program);
 	close_fd(&xdp->injector);
@@ -216,7 +217,8 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	if (!mill_offloads_apply(&device, offloads_of(xdp, &port->config), error) ||
 	    !mill_xdp_attach(xdp, error) ||
 	    !mill_offloads_apply(&device, offloads_of(xdp, &port->config), error) ||
-	    !mill_xdp_injector_load(xdp, error) || !open_all_queues(port, error))
+	    !mill_xdp_injector_load(xdp, error) || !mill_xdp_large_load(xdp, error) ||
+	    !open_all_queues(port, error))
 		return false;
 	mill_xdp_busy_poll(port, port->config.busy_poll != 0);
 	return tell_guard(port, &port->config, error) && mill_flows_apply(&device, &port->config, error);
@@ -291,7 +293,8 @@ static bool adopt_steps(struct mill_port *port, const int *sockets, struct mill_
 		mill_fail(error, EINVAL, "xdp:%s: a descriptor of the port to adopt is missing", xdp->ifname);
 		return false;
 	}
-	if (!mill_xdp_device_read(port, error) || !mill_xdp_map_shared(xdp, error))
+	if (!mill_xdp_device_read(port, error) || !mill_xdp_map_shared(xdp, error) ||
+	    !mill_xdp_large_load(xdp, error))
 		return false;
 	if (attached_to(xdp->link) != xdp->ifindex) {
 		mill_fail(error, ENODEV, "xdp:%s: the device to adopt is another one now", xdp->ifname);

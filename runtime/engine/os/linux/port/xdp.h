@@ -1,10 +1,10 @@
 /*
  * Inside of the AF_XDP back end: xdp.c (life of a port), xdp_program.c (the program in the driver), xdp_socket.c (sockets
- * and their kernel rings), xdp_rings.c (kernel rings ↔ netmap rings), xdp_device.c (what the netdev is and can),
- * xdp_inject.c (frames into the host stack). Nobody else includes this.
+ * and their kernel rings), xdp_rings.c (kernel rings ↔ netmap rings), xdp_pieces.c (frames larger than a page), xdp_device.c
+ * (what the netdev is and can), xdp_inject.c (frames into the host stack). Nobody else includes this.
  *
  * Each RX queue of the netdev, or each of those that the policy takes, has one socket with four kernel rings. The region's buffers are the UMEM: chunk
- * number = buffer index. A buffer given to the kernel carries the port in its owner byte, so an adopting engine knows
+ * number = buffer index, but where buffers are of several chunks (see xdp_pieces.c). A buffer given to the kernel carries the port in its owner byte, so an adopting engine knows
  * what is in use, and a descriptor that names anything else is ignored.
  */
 #pragma once
@@ -16,8 +16,15 @@
 #include "port/port.h"
 #include "region.h"
 
+#ifndef XDP_USE_SG /* Linux 6.6 */
+#define XDP_USE_SG    (1 << 4)
+#define XDP_PKT_CONTD (1 << 0)
+#endif
+
 #define MILL_XDP_STALE_NS      50000000 /* no heartbeat for that long: the program falls back by itself */
 #define MILL_XDP_NOT_OURS      0xffu
+#define MILL_XDP_CHUNK_SHIFT   12u /* at most a page: what AF_XDP puts into one descriptor */
+#define MILL_XDP_LARGE_START   64u /* bytes that a run of the program for large frames begins with */
 #define MILL_XDP_INJECT_HEADER 22u /* generic mode: Ethernet header and nonce in front of an injected frame */
 
 /*
@@ -37,7 +44,14 @@ struct mill_xdp_shared {
 	uint32_t rx_rings, tx_rings;
 	uint32_t fill_size, tx_size; /* kernel ring sizes; RX = fill, completion = TX */
 	uint32_t busy_poll;          /* the workers run the device's NAPI themselves */
+	uint32_t in_pieces;          /* the sockets take frames of several descriptors (XDP_USE_SG) */
 	struct mill_changes changes;
+};
+
+/* For the host stack, of frames larger than a page: what the injecting program reads. */
+struct mill_xdp_large {
+	uint32_t len, ifindex;
+	uint8_t frame[MILL_BUF_SIZE_LARGE + MILL_XDP_INJECT_HEADER];
 };
 
 /* A kernel ring: single producer, single consumer, indices run free. */
@@ -66,7 +80,11 @@ struct mill_xdp {
 	char ifname[IFNAMSIZ];
 	uint32_t ifindex;
 	bool veth, stacked;
+	bool wants_pieces; /* packet buffers have room for frames larger than a page */
+	bool needs_pieces; /* and the device has them */
 	int link, program, injector, xskmap, map;
+	int large_injector; /* for frames larger than a page; not held, each engine has its own */
+	struct mill_xdp_large *large;
 	struct mill_xdp_shared *shared;
 	struct mill_xdp_queue queue[MILL_MAX_RINGS];
 };
@@ -77,6 +95,9 @@ bool mill_xdp_map_shared(struct mill_xdp *, struct mill_error *);
 /* Loads and attaches: native first, then generic. `link` ≥ 0: replaces the program of that link. */
 bool mill_xdp_attach(struct mill_xdp *, struct mill_error *);
 bool mill_xdp_injector_load(struct mill_xdp *, struct mill_error *);
+/* That for frames larger than a page, where packet buffers are. */
+bool mill_xdp_large_load(struct mill_xdp *, struct mill_error *);
+void mill_xdp_large_close(struct mill_xdp *);
 
 /* xdp_socket.c */
 bool mill_xdp_socket_open(struct mill_port *, uint32_t queue, struct mill_error *);
@@ -89,6 +110,33 @@ void mill_xdp_socket_close(struct mill_xdp_queue *);
 bool mill_xdp_zero_copy(int fd);
 /* How the port is served, into its state. */
 void mill_xdp_tell_mode(struct mill_port *);
+
+/* xdp_pieces.c */
+#define MILL_XDP_MOST_PIECES 18u /* of a frame: the kernel's MAX_SKB_FRAGS + 1 */
+#define MILL_XDP_MOST_SPENT  128u
+
+struct mill_xdp_spent {
+	uint32_t n;
+	uint32_t buffer[MILL_XDP_MOST_SPENT];
+};
+
+/* The frame whose first descriptor is the ring's `consumer`: how many it has, and its length. 0: it is not there as a whole. */
+uint32_t mill_xdp_measure(const struct mill_xsk_ring *rx, uint32_t consumer, uint32_t produced,
+                          uint32_t *length);
+/* Copies descriptors from `first` on, `n` of them, behind what `to` ends with; their buffers are spent. */
+bool mill_xdp_gather(const struct mill_region *, const struct mill_xsk_ring *rx, uint32_t first, uint32_t n,
+                     uint8_t owner, uint8_t *to, struct mill_xdp_spent *);
+/* Spent buffers back to the kernel, once the ring's consumer has passed them. */
+void mill_xdp_refill(const struct mill_region *, struct mill_xsk_ring *fill, struct mill_xdp_spent *);
+/* Into how many descriptors a frame is cut that begins at that offset of a buffer. */
+static inline uint32_t mill_xdp_pieces(const struct mill_region *region, uint32_t offset, uint32_t length)
+{
+	if (region->buf_shift <= MILL_XDP_CHUNK_SHIFT)
+		return 1;
+	return ((offset + length - 1) >> MILL_XDP_CHUNK_SHIFT) - (offset >> MILL_XDP_CHUNK_SHIFT) + 1;
+}
+/* Writes them from `producer` on. */
+void mill_xdp_scatter(struct mill_xsk_ring *tx, uint32_t producer, uint64_t address, uint32_t length);
 
 /* xdp_rings.c */
 void mill_xdp_rx_sync(struct mill_port *, uint32_t ring);

@@ -113,12 +113,14 @@ bool mill_xdp_device_read(struct mill_port *port, struct mill_error *error)
 		    "xdp:%s: its MTU is %d, and the engine's packet buffers take at most %u%s: ip link set "
 		    "%s mtu 1500",
 		    xdp->ifname, ifr.ifr_mtu, mill_region_mtu(port->region),
-		    port->region->buf_size == MILL_BUF_SIZE
-		        ? " (3360 when netmill starts anew, after netmill shutdown)"
+		    port->region->buf_size != MILL_BUF_SIZE_LARGE
+		        ? " (16000 when netmill starts anew, after netmill shutdown)"
 		        : "",
 		    xdp->ifname);
 		return false;
 	}
+	xdp->wants_pieces = mill_region_mtu(port->region) > MILL_MTU_JUMBO;
+	xdp->needs_pieces = (uint32_t)ifr.ifr_mtu > MILL_MTU_JUMBO;
 	port->mtu = (uint16_t)ifr.ifr_mtu;
 	port->rx_rings = count_queues(xdp->ifname, &port->tx_rings);
 	if (port->config.n_queues != 0 && !choose_queues(port, error))

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define DEV_BOUND_ONLY     (1u << 6) /* BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3 */
+#define HAS_FRAGS          (1u << 5) /* BPF_F_XDP_HAS_FRAGS: it reads the first piece alone */
 #define ETHERTYPE_INJECTED 0x88b5    /* IEEE 802 local experimental 1: never leaves this host */
 #define HIDDEN             (-1)
 #define AT_PROTO           (-2) /* on the stack */
@@ -265,8 +266,9 @@ static int load_program(const struct mill_xdp *xdp, bool reads_tags, bool generi
 	struct assembler as = {.n = 0};
 	assemble(&as, xdp, kfunc, generic);
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_XDP);
+	options.prog_flags = xdp->wants_pieces ? HAS_FRAGS : 0;
 	if (reads_tags) {
-		options.prog_flags = DEV_BOUND_ONLY;
+		options.prog_flags |= DEV_BOUND_ONLY;
 		options.prog_ifindex = xdp->ifindex;
 	}
 	return bpf_prog_load(BPF_PROG_TYPE_XDP, "netmill_port", LICENSE, as.code, (size_t)as.n, &options);
@@ -285,6 +287,75 @@ bool mill_xdp_injector_load(struct mill_xdp *xdp, struct mill_error *error)
 	          "xdp:%s: loading the injection program: %s; this needs CAP_BPF and CAP_NET_ADMIN",
 	          xdp->ifname, strerror(errno));
 	return false;
+}
+
+/* Into the device as if received there: the frame of the run, which is of its first bytes alone, is made as long as the whole one, and
+ * written from the map. */
+static void assemble_large(struct assembler *as, int map)
+{
+	move(as, 6, 1);
+	wide(as, 7, BPF_PSEUDO_MAP_VALUE, map, 0);
+	load(as, BPF_W, 8, 7, offsetof(struct mill_xdp_large, len));
+	jump(as, BPF_JGT, 8, sizeof(((struct mill_xdp_large *)0)->frame), DROP);
+	jump(as, BPF_JLT, 8, MILL_XDP_LARGE_START, DROP);
+	move(as, 1, 6);
+	move(as, 2, 8);
+	set(as, 3, 0);
+	call(as, BPF_FUNC_skb_change_tail);
+	jump(as, BPF_JNE, 0, 0, DROP);
+	move(as, 1, 6);
+	set(as, 2, 0);
+	move(as, 3, 7);
+	add(as, 3, offsetof(struct mill_xdp_large, frame));
+	move(as, 4, 8);
+	set(as, 5, 0);
+	call(as, BPF_FUNC_skb_store_bytes);
+	jump(as, BPF_JNE, 0, 0, DROP);
+	move(as, 1, 6);
+	load(as, BPF_W, 2, 7, offsetof(struct mill_xdp_large, ifindex));
+	set(as, 3, BPF_F_INGRESS);
+	call(as, BPF_FUNC_clone_redirect);
+	leave(as);
+	here(as, DROP);
+	set(as, 0, -1);
+	leave(as);
+	link_jumps(as);
+}
+
+bool mill_xdp_large_load(struct mill_xdp *xdp, struct mill_error *error)
+{
+	struct assembler as = {.n = 0};
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	if (!xdp->wants_pieces)
+		return true;
+	const int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "netmill_large", 4, sizeof(struct mill_xdp_large),
+	                               1, &options);
+	void *large =
+	    map < 0 ? MAP_FAILED
+	            : mmap(NULL, sizeof(struct mill_xdp_large), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	if (large != MAP_FAILED) {
+		xdp->large = large;
+		xdp->large->ifindex = xdp->ifindex;
+		assemble_large(&as, map);
+		xdp->large_injector = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "netmill_large", LICENSE,
+		                                    as.code, (size_t)as.n, NULL);
+	}
+	if (xdp->large_injector < 0)
+		mill_fail(error, errno, "xdp:%s: loading the injection program for large frames: %s",
+		          xdp->ifname, strerror(errno));
+	if (map >= 0)
+		close(map);
+	return xdp->large_injector >= 0;
+}
+
+void mill_xdp_large_close(struct mill_xdp *xdp)
+{
+	if (xdp->large != NULL)
+		munmap(xdp->large, sizeof(*xdp->large));
+	if (xdp->large_injector >= 0)
+		close(xdp->large_injector);
+	xdp->large = NULL;
+	xdp->large_injector = -1;
 }
 
 bool mill_xdp_map_shared(struct mill_xdp *xdp, struct mill_error *error)
@@ -375,7 +446,11 @@ static void say_why(const struct mill_xdp *xdp, int result, struct mill_error *e
 	else if (result == -ENOSPC)
 		hint = "; a veth needs at least as many RX queues as its peer has TX queues";
 	else if (result == -ERANGE && xdp->veth)
-		hint = "; the MTU of its peer is too large: 3498 at most";
+		hint =
+		    xdp->wants_pieces
+		        ? "; the MTU of its peer is too large"
+		        : "; the MTU of its peer is too large: 3498 at most, more when netmill starts anew "
+		          "with an interface's `mtu` above 3360";
 	else if (result == -EPERM)
 		hint = "; this needs CAP_BPF and CAP_NET_ADMIN";
 	mill_fail(error, -result, "xdp:%s: attaching the XDP program: %s%s", xdp->ifname, strerror(-result),

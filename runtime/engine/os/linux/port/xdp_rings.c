@@ -4,7 +4,8 @@
  * Receiving exchanges one for one: the slot at tail gives its free buffer to the fill ring and takes the received one,
  * so neither side ever runs short of the other's buffers. Sending: slots from `posted` to head go to the TX ring; slots
  * behind tail up to `posted` have no buffer of their own until a completion, which may name any buffer, fills the
- * oldest. Slots of length 0 (mended after a crash) and impossible ones are completed at once.
+ * oldest. Slots of length 0 (mended after a crash) and impossible ones are completed at once. Frames larger than a page come and
+ * go in several descriptors (xdp_pieces.c).
  *
  * Crash safety: the owner byte changes first, the kernel's index last. A crash in between costs at most the buffers
  * of one sync, until the port is closed; it never puts a buffer into two hands.
@@ -12,6 +13,7 @@
  */
 #include "xdp.h"
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include "ring_sync.h"
 
@@ -106,6 +108,36 @@ static bool receive(struct mill_region *region, struct netmap_slot *slot, const 
 	return true;
 }
 
+/* The frame of several descriptors that begins at `consumer`, into the slot. Returns how many they are, 0: not now; *length is
+ * 0 when it was dropped. */
+static uint32_t receive_pieces(struct mill_port *port, struct mill_xdp_queue *queue, uint32_t consumer,
+                               uint32_t produced, struct netmap_slot *slot, uint32_t *fill_producer,
+                               struct mill_xdp_spent *spent, uint32_t *length)
+{
+	struct mill_region *region = port->region;
+	const uint8_t owner = (uint8_t)(MILL_BUF_KERNEL_FILL | port->config.slot);
+	const uint32_t n = mill_xdp_measure(&queue->rx, consumer, produced, length);
+	if (n == 0 || spent->n + n > MILL_XDP_MOST_SPENT)
+		return 0;
+	const struct xdp_desc first = *desc_at(&queue->rx, consumer);
+	const struct xdp_desc whole = {.addr = first.addr, .len = *length};
+	const uint32_t offset = (uint32_t)(first.addr & (region->buf_size - 1));
+	if (n > MILL_XDP_MOST_PIECES || offset + *length > region->buf_size) {
+		(void)mill_xdp_gather(region, &queue->rx, consumer, n, owner, NULL, spent);
+		*length = 0;
+		count(&port->state->rx_dropped, 1);
+		count(&port->state->rx_too_long, 1);
+	} else if (!receive(region, slot, &whole, owner, &queue->fill, fill_producer)) {
+		(void)mill_xdp_gather(region, &queue->rx, consumer + 1, n - 1, owner, NULL, spent);
+		*length = 0;
+	} else if (!mill_xdp_gather(region, &queue->rx, consumer + 1, n - 1, owner,
+	                            mill_region_buf(region, slot->buf_idx) + offset + first.len, spent)) {
+		*length = 0;
+		count(&port->state->rx_dropped, 1);
+	}
+	return n;
+}
+
 static void wake(const struct mill_xdp_queue *queue)
 {
 	(void)recvfrom(queue->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
@@ -131,18 +163,32 @@ void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 	const uint32_t produced = load_index(queue->rx.producer);
 	uint32_t consumer = *queue->rx.consumer, fill = *queue->fill.producer, tail = ring->tail;
 	uint64_t packets = 0, bytes = 0;
+	struct mill_xdp_spent spent;
+	spent.n = 0;
 	while (consumer != produced && mill_ring_next(ring, tail) != ring->head) {
-		const struct xdp_desc *desc = desc_at(&queue->rx, consumer++);
-		if (!receive(port->region, &ring->slot[tail], desc, owner, &queue->fill, &fill))
+		const struct xdp_desc *desc = desc_at(&queue->rx, consumer);
+		struct netmap_slot *slot = &ring->slot[tail];
+		uint32_t n = 1, length = desc->len;
+		if (__builtin_expect((desc->options & XDP_PKT_CONTD) != 0, 0)) {
+			n = receive_pieces(port, queue, consumer, produced, slot, &fill, &spent, &length);
+			if (n == 0)
+				break;
+		} else if (!receive(port->region, slot, desc, owner, &queue->fill, &fill)) {
+			length = 0;
+		}
+		consumer += n;
+		if (length == 0)
 			continue;
 		packets++;
-		bytes += desc->len;
+		bytes += length;
 		tail = mill_ring_next(ring, tail);
 	}
 	if (consumer != *queue->rx.consumer) {
 		store_index(queue->fill.producer, fill);
 		ring->tail = tail;
 		store_index(queue->rx.consumer, consumer);
+		if (spent.n != 0)
+			mill_xdp_refill(port->region, &queue->fill, &spent);
 		count(&port->state->rx_packets, packets);
 		count(&port->state->rx_bytes, bytes);
 	}
@@ -177,7 +223,7 @@ static void reap(struct mill_port *port, uint32_t number)
 		return;
 	for (; consumer != produced; consumer++) {
 		const uint32_t index = take_back(port->region, *address_at(completion, consumer), owner);
-		if (index != 0)
+		if (index != 0 && --port->region->pieces[index] == 0)
 			give_back(port, ring, posted, index);
 	}
 	store_index(completion->consumer, consumer);
@@ -191,26 +237,53 @@ static bool sendable(const struct mill_region *region, const struct netmap_ring 
 	       (slot->flags & NS_MOREFRAG) == 0;
 }
 
+/* How many descriptors the frame takes; 0: it cannot be sent. A socket that takes one a frame has those of a page alone, wherever
+ * in the buffer they begin. */
+static uint32_t pieces_of(struct mill_port *port, const struct netmap_ring *ring, struct netmap_slot *slot)
+{
+	const struct mill_xdp *xdp = port->backend;
+	if (!sendable(port->region, ring, slot))
+		return 0;
+	const uint32_t n = mill_xdp_pieces(port->region, mill_slot_offset(ring, slot), slot->len);
+	if (n == 1 || xdp->shared->in_pieces != 0)
+		return n;
+	if (slot->len > (1u << MILL_XDP_CHUNK_SHIFT) - MILL_HEADROOM) {
+		count(&port->state->tx_full, 1);
+		return 0;
+	}
+	memmove(mill_region_buf(port->region, slot->buf_idx) + MILL_HEADROOM, mill_ring_buffer(ring, slot),
+	        slot->len);
+	mill_slot_set_offset(ring, slot, MILL_HEADROOM);
+	return 1;
+}
+
 static void post(struct mill_port *port, uint32_t number)
 {
 	struct mill_xsk_ring *tx = &queue_of(port, number)->tx;
 	struct netmap_ring *ring = port->tx[number];
 	uint32_t posted = tx_state(ring)->posted, producer = *tx->producer;
 	uint64_t packets = 0, bytes = 0;
-	const uint32_t room = tx->size - (producer - load_index(tx->consumer));
-	while (posted != ring->head && packets < room) {
-		const struct netmap_slot slot = ring->slot[posted];
+	const uint32_t end = load_index(tx->consumer) + tx->size;
+	while (posted != ring->head) {
+		struct netmap_slot slot = ring->slot[posted];
+		const uint32_t pieces = pieces_of(port, ring, &slot);
+		if (pieces > end - producer || producer == end)
+			break;
 		posted = mill_ring_next(ring, posted);
-		if (!sendable(port->region, ring, &slot)) {
+		if (pieces == 0) {
 			if (slot.buf_idx != 0 && slot.buf_idx < port->region->n_bufs)
 				give_back(port, ring, posted, slot.buf_idx);
 			continue;
 		}
+		port->region->pieces[slot.buf_idx] = (uint8_t)pieces;
 		port->region->owner[slot.buf_idx] = (uint8_t)(MILL_BUF_KERNEL_TX | port->config.slot);
-		*desc_at(tx, producer++) =
-		    (struct xdp_desc){.addr = ((uint64_t)slot.buf_idx << port->region->buf_shift) +
-		                              mill_slot_offset(ring, &slot),
-		                      .len = slot.len};
+		const uint64_t address =
+		    ((uint64_t)slot.buf_idx << port->region->buf_shift) + mill_slot_offset(ring, &slot);
+		if (pieces == 1)
+			*desc_at(tx, producer) = (struct xdp_desc){.addr = address, .len = slot.len};
+		else
+			mill_xdp_scatter(tx, producer, address, slot.len);
+		producer += pieces;
 		packets++;
 		bytes += slot.len;
 	}

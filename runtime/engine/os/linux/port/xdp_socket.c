@@ -22,6 +22,7 @@
 #endif
 #define XDP_TX_BUDGET 9 /* XDP_MAX_TX_SKB_BUDGET, Linux 6.17: frames that one sendto takes in copy mode */
 #define SEND_BUFFER   (16 << 20)
+#define CHUNK         (1u << MILL_XDP_CHUNK_SHIFT)
 
 #ifndef SO_PREFER_BUSY_POLL
 #define SO_PREFER_BUSY_POLL 69
@@ -76,11 +77,11 @@ static bool register_umem(int fd, const struct mill_region *region)
 {
 	const struct xdp_umem_reg umem = {.addr = (uint64_t)(uintptr_t)region->buffers,
 	                                  .len = (uint64_t)region->n_bufs << region->buf_shift,
-	                                  .chunk_size = region->buf_size};
+	                                  .chunk_size = region->buf_size < CHUNK ? region->buf_size : CHUNK};
 	return setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)) == 0;
 }
 
-static bool bind_queue(const struct mill_xdp *xdp, uint32_t queue)
+static bool bind_as(const struct mill_xdp *xdp, uint32_t queue, bool in_pieces)
 {
 	struct sockaddr_xdp address = {.sxdp_family = AF_XDP,
 	                               .sxdp_ifindex = xdp->ifindex,
@@ -89,13 +90,26 @@ static bool bind_queue(const struct mill_xdp *xdp, uint32_t queue)
 		address.sxdp_flags = XDP_SHARED_UMEM;
 		address.sxdp_shared_umem_fd = (uint32_t)xdp->queue[0].fd;
 	} else {
-		address.sxdp_flags = XDP_USE_NEED_WAKEUP | (xdp->shared->generic != 0 ? XDP_COPY : 0);
+		address.sxdp_flags = XDP_USE_NEED_WAKEUP | (xdp->shared->generic != 0 ? XDP_COPY : 0) |
+		                     (in_pieces ? XDP_USE_SG : 0);
 	}
 	return bind(xdp->queue[queue].fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-static const char *hint(int code)
+/* A kernel without frames in pieces refuses the flag; it serves devices whose frames fit into a page. */
+static bool bind_queue(struct mill_xdp *xdp, uint32_t queue)
 {
+	if (queue > 0 || !xdp->wants_pieces)
+		return bind_as(xdp, queue, false);
+	xdp->shared->in_pieces = bind_as(xdp, 0, true);
+	return xdp->shared->in_pieces != 0 ||
+	       (errno == EINVAL && !xdp->needs_pieces && bind_as(xdp, 0, false));
+}
+
+static const char *hint(const struct mill_xdp *xdp, int code)
+{
+	if (code == EINVAL && xdp->needs_pieces)
+		return "; frames larger than a page need Linux 6.6: give the device an MTU of at most 3360";
 	switch (code) {
 	case ENOBUFS:
 		return "; raise the limit of locked memory (LimitMEMLOCK=infinity) or grant CAP_IPC_LOCK";
@@ -151,7 +165,7 @@ bool mill_xdp_socket_open(struct mill_port *port, uint32_t queue, struct mill_er
 	}
 	if (!ok)
 		mill_fail(error, errno, "xdp:%s: AF_XDP socket of queue %u, %s: %s%s", xdp->ifname,
-		          shared->queue_of[queue], step, strerror(errno), hint(errno));
+		          shared->queue_of[queue], step, strerror(errno), hint(xdp, errno));
 	return ok;
 }
 
