@@ -216,6 +216,7 @@ static void test_large(void)
 	            "8900; ip -n %1$s link set vx mtu 8900; ip link set wire mtu 8900",
 	            space_a) == 0,
 	      "MTUs");
+	engine_buffers = "12288";
 	engine_buffer_bytes = "16384";
 	engine_start(&engine);
 	struct mill_config *config = make_config(1, "xdp:vx", "xdp:wire");

@@ -7,7 +7,7 @@ import { Line } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
 import { until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
-import { plain } from './policies.js';
+import { numbered, plain } from './policies.js';
 
 /** Buffers of a size, and what does not fit into them. */
 const kinds = [
@@ -99,6 +99,44 @@ for (const { most, bytes, larger, atMost } of kinds)
     },
     { seconds: 90 },
   );
+
+/** Says the digest of what comes by one connection. */
+const sink = `require('net').createServer((socket) => {
+  const digest = require('crypto').createHash('sha256');
+  socket.on('data', (data) => digest.update(data));
+  socket.on('end', () => { console.log(digest.digest('hex')); process.exit(); });
+}).listen(5201);`;
+/** Sends 32 MiB, no two pieces alike, and says their digest. */
+const source = `const data = Buffer.alloc(32 << 20);
+for (let i = 0; i < data.length; i += 4) data.writeUInt32LE((i ^ (i << 7)) >>> 0, i);
+require('net').connect(5201, '10.0.2.2').end(data);
+console.log(require('crypto').createHash('sha256').update(data).digest('hex'));`;
+
+systemTest(
+  'TCP with segments of 9,000 bytes is whole, and a deploy under such packets loses none',
+  async (t) => {
+    const line = await Line.create({ mtu: 9000 });
+    try {
+      const netmill = await Netmill.start(line.lab, line.router, plain);
+      const { client } = line;
+      await line.warm();
+      const server = line.lab.own(line.server.start(process.execPath, ['-e', sink]));
+      await until('the server', async () => (await line.server.run('ss', '-tln')).includes(':5201'));
+      const sent = await client.run(process.execPath, '-e', source);
+      t.is((await server).stdout.trim(), sent.trim(), 'as it was sent');
+      const state = (await netmill.status()).ports.find(({ name }) => name === 'client')!;
+      t.true(state.rx.bytes / state.rx.packets > 4096, 'in frames larger than a page');
+      const [answers] = await Promise.all([
+        client.pings(300, '10.0.2.2', '-M', 'do', '-s', '8972'),
+        netmill.deploy(numbered(1)),
+      ]);
+      t.is(answers, 300, 'over a deploy');
+    } finally {
+      await line.close();
+    }
+  },
+  { seconds: 60 },
+);
 
 systemTest('an engine with buffers of half a page says what it takes, and what to do', async (t) => {
   const line = await Line.create();

@@ -84,7 +84,7 @@ const char *test_build_dir(void)
 	return dirname(path);
 }
 
-const char *engine_buffer_bytes = "2048";
+const char *engine_buffers = "32768", *engine_buffer_bytes = "2048";
 
 static void launch(struct test_engine *engine, bool adopt)
 {
@@ -99,8 +99,8 @@ static void launch(struct test_engine *engine, bool adopt)
 			const int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 			dup2(fd, STDERR_FILENO);
 		}
-		execl(program, program, "--rundir", engine->rundir, "--buffers", "32768", "--buffer-bytes",
-		      engine_buffer_bytes, adopt ? "--adopt" : NULL, NULL);
+		execl(program, program, "--rundir", engine->rundir, "--buffers", engine_buffers,
+		      "--buffer-bytes", engine_buffer_bytes, adopt ? "--adopt" : NULL, NULL);
 		_exit(127);
 	}
 }

@@ -55,7 +55,7 @@ void test_abort(void) __attribute__((noreturn));
 const char *test_build_dir(void);
 
 /* Of those that are started from now on. */
-extern const char *engine_buffer_bytes;
+extern const char *engine_buffers, *engine_buffer_bytes;
 void engine_start(struct test_engine *);
 /* After a kill: lets go of everything held, as a daemon that dies too. */
 void engine_forget(struct test_engine *);
