@@ -213,8 +213,7 @@ static void tell_emulation(const struct mill_port *port)
 	const char *ifname = ((const struct mill_netmap *)port->backend)->spec.ifname;
 	if (mill_netdev_is_emulated(ifname))
 		mill_log("port %s (%s): netmap is not in its driver, so it is emulated: each packet is "
-		         "copied, and "
-		         "packets of one flow may pass each other; else xdp:%s",
+		         "copied, and packets of one flow may pass each other; else xdp:%s",
 		         port->config.name, port->config.spec, ifname);
 }
 

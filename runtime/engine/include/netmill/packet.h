@@ -85,8 +85,7 @@ struct mill_way_back {
 /* What is kept of a burst, packet by packet. */
 struct mill_kept {
 	uint32_t dst4[MILL_BURST], group4[MILL_BURST];
-	uint32_t src4[MILL_BURST],
-	    from4[MILL_BURST]; /* sources that are asked about, and path groups back to them */
+	uint32_t src4[MILL_BURST], from4[MILL_BURST]; /* sources asked about, path groups back to them */
 	uint8_t dst6[MILL_BURST][16];
 	uint32_t group6[MILL_BURST];
 	const struct mill_adjacency *path4[MILL_BURST], *path6[MILL_BURST]; /* NULL: several, by flow */

@@ -3,9 +3,10 @@
  * and their kernel rings), xdp_rings.c (kernel rings ↔ netmap rings), xdp_pieces.c (frames larger than a page), xdp_device.c
  * (what the netdev is and can), xdp_inject.c (frames into the host stack). Nobody else includes this.
  *
- * Each RX queue of the netdev, or each of those that the policy takes, has one socket with four kernel rings. The region's buffers are the UMEM: chunk
- * number = buffer index, but where buffers are of several chunks (see xdp_pieces.c). A buffer given to the kernel carries the port in its owner byte, so an adopting engine knows
- * what is in use, and a descriptor that names anything else is ignored.
+ * Each RX queue of the netdev, or each of those that the policy takes, has one socket with four kernel rings. The region's
+ * buffers are the UMEM: chunk number = buffer index, but where buffers are of several chunks (xdp_pieces.c). A buffer given
+ * to the kernel carries the port in its owner byte, so an adopting engine knows what is in use, and a descriptor that
+ * names anything else is ignored.
  */
 #pragma once
 #include <stdbool.h>
