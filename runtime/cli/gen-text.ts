@@ -46,6 +46,7 @@ export function genSummary(report: GenReport): string {
       ['twice', count(report.duplicates ?? 0)],
     );
     if (late > 0) pairs.push(['late', `${count(late)}, more than 1,000 packets of their flow behind`]);
+    pairs.push(['damaged', count(report.damaged ?? 0)]);
     pairs.push(['other', count(report.other ?? 0)]);
   }
   if (report.latencyNs) pairs.push(['latency', latencyText(report.latencyNs)]);

@@ -15,9 +15,9 @@ export class GenCommand extends NetmillCommand {
     details: `
       A generator and a sink of UDP packets, on ports that it opens itself (\`xdp:IF\`, \`dpdk:DEVARGS\`, \`pcap:FILE\`) or as the peer of a running engine's \`pipe:NAME\`. An interface that it receives on hands it all of its IP until it ends.
 
-      Every packet carries the number of its flow, its own, and the time at which it went. With both ports, and in the sink of another process with the same \`--id\`, each is looked for: MISSING are numbers that were passed over, REORDERED came behind a later one, TWICE came before, OTHER is what nobody of the run sent. Latency is from the moment that a packet is written to the moment that it is read.
+      Every packet carries the number of its flow, its own, and the time at which it went. With both ports, and in the sink of another process with the same \`--id\`, each is looked for: MISSING are numbers that were passed over, REORDERED came behind a later one, TWICE came before, OTHER is what nobody of the run sent; *damaged* came with other bytes than were sent. Latency is from the moment that a packet is written to the moment that it is read.
 
-      Rates and counts may be written as 10k or 2.5M. Sizes are bytes of a frame without its FCS; several are sent in turn; \`imix\` is 7 of 60, 4 of 590 and 1 of 1514 bytes.
+      Rates and counts may be written as 10k or 2.5M. Sizes are bytes of a frame without its FCS; several are sent in turn; \`imix\` is 7 of 60, 4 of 590 and 1 of 1514 bytes. The largest is 14 bytes (18 with a tag) above the MTU of the interface that sends, to an MTU of 16,000; a pipe takes what its engine's packet buffers do.
     `,
     examples: [
       [

@@ -15,6 +15,8 @@ export const genReport = z.strictObject({
   duplicates: n.optional(),
   /** Too far behind to tell whether they came before. */
   late: n.optional(),
+  /** Shorter than they say, or with other bytes than were sent. */
+  damaged: n.optional(),
   /** Frames of nobody of the run. */
   other: n.optional(),
   latencyNs: z.strictObject({ least: n, mean: n, p50: n, p90: n, p99: n, p999: n, most: n }).optional(),

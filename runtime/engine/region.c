@@ -25,6 +25,13 @@ bool mill_region_has_size(uint32_t buf_size)
 	       buf_size == MILL_BUF_SIZE_LARGE;
 }
 
+uint32_t mill_region_size_for(uint32_t mtu)
+{
+	if (mtu <= MILL_MTU_SMALL)
+		return MILL_BUF_SIZE;
+	return mtu <= MILL_MTU_JUMBO ? MILL_BUF_SIZE_JUMBO : MILL_BUF_SIZE_LARGE;
+}
+
 static uint64_t page_align(uint64_t n)
 {
 	return (n + PAGE - 1) & ~(PAGE - 1);

@@ -103,6 +103,8 @@ static inline uint8_t *mill_region_buf(const struct mill_region *region, uint32_
 }
 
 bool mill_region_has_size(uint32_t buf_size);
+/* The smallest buffers that take IP packets of this size; the largest there are, where none do. */
+uint32_t mill_region_size_for(uint32_t mtu);
 
 #define MILL_MTU_SMALL 1770u
 #define MILL_MTU_JUMBO 3360u

@@ -33,7 +33,8 @@ const defaultAddresses: Readonly<Record<Family, { readonly from: string; readonl
 
 /** Ethernet, IP and UDP headers, and the 18 bytes that tell packets apart. */
 const overhead: Readonly<Record<Family, number>> = { 4: 60, 6: 80 };
-const largestFrame = 1790;
+/** Ethernet, two tags, and the largest packet that a buffer takes; the port that it goes by may take less. */
+const largestFrame = 16_022;
 const largestSpan = 2 ** 32 - 1;
 
 /** 7 small, 4 middling, 1 large: the simple Internet mix, spread evenly. */

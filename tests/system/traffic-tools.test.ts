@@ -18,7 +18,7 @@ import { cli, Netmill } from '../support/netmill.js';
 import { Lab, type Node, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 
-const nothingWrong = { missing: 0, reordered: 0, duplicates: 0, late: 0 };
+const nothingWrong = { missing: 0, reordered: 0, duplicates: 0, late: 0, damaged: 0 };
 
 async function gen(node: Node, ...args: readonly string[]): Promise<GenReport> {
   const out = await node.run(...cli, 'gen', '--json', ...args);
@@ -27,13 +27,15 @@ async function gen(node: Node, ...args: readonly string[]): Promise<GenReport> {
 
 /** All that was sent came, once and in order. */
 function whole(t: ExecutionContext, report: GenReport, packets: number): void {
-  const { sent, received, missing, reordered, duplicates, late } = report;
+  const { sent, received, missing, reordered, duplicates, late, damaged } = report;
   const expected = { sent: packets, received: packets, ...nothingWrong };
-  t.deepEqual({ sent, received, missing, reordered, duplicates, late }, expected);
+  t.deepEqual({ sent, received, missing, reordered, duplicates, late, damaged }, expected);
+  t.is(report.receivedBytes, report.sentBytes);
   t.true(report.latencyNs!.least > 0 && report.latencyNs!.most >= report.latencyNs!.p50);
 }
 
-async function ring(): Promise<{ lab: Lab; tester: Node; router: Node }> {
+/** @param mtu of both wires @param second of the second, if it has another one */
+async function ring(mtu = 1500, second = mtu): Promise<{ lab: Lab; tester: Node; router: Node }> {
   const lab = await Lab.create();
   const [tester, router] = [await lab.node('tester'), await lab.router('router')];
   for (const i of [0, 1])
@@ -41,12 +43,14 @@ async function ring(): Promise<{ lab: Lab; tester: Node; router: Node }> {
       {
         node: tester,
         device: `t${i}`,
+        mtu: [mtu, second][i]!,
         addresses: [`10.0.${i + 1}.2/24`, `2001:db8:${i + 1}::2/64`],
         mac: `02:00:00:00:00:0${i}`,
       },
       {
         node: router,
         device: `r${i}`,
+        mtu: [mtu, second][i]!,
         addresses: [`10.0.${i + 1}.1/24`, `2001:db8:${i + 1}::1/64`],
         mac: `02:00:00:00:01:0${i}`,
       },
@@ -58,6 +62,23 @@ const wires = `import { router } from 'netmill'
 export default router('r', { interfaces: {
   a: { port: 'xdp:r0', fallback: 'kernel' }, b: { port: 'xdp:r1', fallback: 'kernel' } } })
 `;
+
+const pipes = (more: string) => `import { router } from 'netmill'
+export default router('r', { interfaces: {
+  a: { port: 'pipe:a', ${more}host: 'none', address: ['10.0.1.1/24'] },
+  b: { port: 'pipe:b', ${more}host: 'none', address: ['10.0.2.1/24'] } } })
+`;
+
+function lastBridge(out: unknown): BridgeReport {
+  return bridgeReport.parse(JSON.parse(String(out).trim().split('\n').at(-1)!));
+}
+
+/** The last report so far of a bridge that runs. */
+function reports(bridge: ReturnType<Node['start']>): () => BridgeReport | undefined {
+  let said = '';
+  bridge.stdout!.on('data', (chunk) => (said += String(chunk)));
+  return () => (said.includes('\n') ? lastBridge(said.slice(0, said.lastIndexOf('\n'))) : undefined);
+}
 
 systemTest('a generator and its sink, through a router, in both families', async (t) => {
   const { lab, tester, router } = await ring();
@@ -84,18 +105,114 @@ systemTest('a generator and its sink, through a router, in both families', async
   }
 });
 
+for (const mtu of [3000, 9000])
+  systemTest(`a generator, a router, a bridge and a sink with packets of ${mtu} bytes`, async (t) => {
+    const { lab, tester, router } = await ring(mtu);
+    try {
+      const netmill = await Netmill.start(lab, router, wires);
+      const wire = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--rate', '2k', '--flows', '100'];
+      const routed = [...wire, '--to-mac', '02:00:00:00:01:00', '--count', '2000'];
+      await router.ip(
+        'neigh replace 10.0.2.2 lladdr 02:00:00:00:00:01 dev r1 nud permanent',
+        'neigh replace 2001:db8:2::2 lladdr 02:00:00:00:00:01 dev r1 nud permanent',
+      );
+      const sizes = ['--size', `${mtu + 14},100,${mtu - 1}`];
+      whole(t, await gen(tester, ...routed, ...sizes, '--from', '10.0.1.2', '--to', '10.0.2.2'), 2000);
+      const six = ['--from', '2001:db8:1::2', '--to', '2001:db8:2::2'];
+      whole(t, await gen(tester, ...routed, ...sizes, ...six), 2000);
+      const long = await tester.try(...cli, 'gen', ...routed, '--size', `${mtu + 15}`);
+      t.is(long.code, 64);
+      t.regex(
+        long.stderr,
+        new RegExp(
+          `--size ${mtu + 15}: expected at most ${mtu + 14} on xdp:t0, whose packets have at most ${mtu} bytes, behind 14 of Ethernet: say --size ${mtu + 14}, or ip link set IF mtu ${mtu + 1}`,
+        ),
+      );
+      await netmill.stop();
+
+      const joined = lab.own(router.start(cli[0], [...cli.slice(1), 'bridge', '--json', 'xdp:r0', 'xdp:r1']));
+      await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r1')).includes('xdp'));
+      const tagged = ['--vlan', '7', '--size', `${mtu + 18},64`];
+      const bridged = [...wire, '--to-mac', '02:00:00:00:00:01', '--count', '2000'];
+      whole(t, await gen(tester, ...bridged, ...sizes), 2000);
+      whole(t, await gen(tester, ...bridged, ...tagged), 2000);
+      joined.kill('SIGINT');
+      t.is(lastBridge((await joined).stdout).there.refused, 0);
+    } finally {
+      await lab.close();
+    }
+  });
+
+systemTest(
+  'a bridge between two MTUs refuses and counts what is too large, and raises it to its host',
+  async (t) => {
+    const { lab, tester, router } = await ring(9000, 1500);
+    const bridge = (...args: readonly string[]) =>
+      lab.own(router.start(cli[0], [...cli.slice(1), 'bridge', '--json', ...args]));
+    try {
+      const joined = bridge('xdp:r0', 'xdp:r1');
+      await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r1')).includes('xdp'));
+      const ports = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--to-mac', '02:00:00:00:00:01'];
+      const sizes = ['--count', '2000', '--rate', '2k', '--size', '9014,1514'];
+      const { received, damaged } = await gen(tester, ...ports, ...sizes);
+      t.deepEqual({ received, damaged }, { received: 1000, damaged: 0 });
+      joined.kill('SIGINT');
+      t.is(lastBridge((await joined).stdout).there.refused, 1000);
+
+      const raised = bridge('xdp:r0', 'host');
+      await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r0')).includes('xdp'));
+      const counted = reports(raised);
+      await until('the kernel to answer what the bridge hands up', async () => {
+        t.is(await tester.pings(5, '10.0.1.1', '-M', 'do', '-s', '8972'), 5);
+        t.is(await tester.pings(5, '2001:db8:1::1', '-M', 'do', '-s', '8952'), 5);
+        return (counted()?.there.bytes ?? 0) >= 10 * 9014;
+      });
+      raised.kill('SIGINT');
+      t.is(lastBridge((await raised).stdout).there.refused, 0);
+    } finally {
+      await lab.close();
+    }
+  },
+);
+
+systemTest('a generator and its sink as peers of two pipes with packets of 9,000 bytes', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const router = await lab.router('router');
+    const netmill = await Netmill.start(lab, router, pipes('mtu: 9000, '));
+    t.is((await netmill.run('arp', 'add', '10.0.2.2', '02:00:00:00:00:01', '--iface', 'b')).code, 0);
+    const shown = await netmill.json<InterfaceReply[]>('ifconfig');
+    const mac = shown.find(({ name }) => name === 'a')!.mac;
+    const ports = ['--send', 'pipe:a', '--receive', 'pipe:b', '--rundir', netmill.rundir, '--to-mac', mac];
+    const packets = ['--from', '10.0.1.2', '--to', '10.0.2.2', '--count', '2k', '--rate', '2k'];
+    whole(t, await gen(router, ...ports, ...packets, '--size', '9014,60,9013'), 2000);
+  } finally {
+    await lab.close();
+  }
+});
+
+systemTest('a pipe says which frames its buffers take', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const router = await lab.router('router');
+    const netmill = await Netmill.start(lab, router, pipes(''));
+    const to = ['--to-mac', '02:00:00:00:00:01', '--rundir', netmill.rundir];
+    const { code, stderr } = await router.try(...cli, 'gen', '--send', 'pipe:a', ...to, '--size', '9014');
+    t.is(code, 64);
+    t.regex(
+      stderr,
+      /--size 9014: expected at most 1784 on pipe:a, .*: say --size 1784, or give an interface in the policy/,
+    );
+  } finally {
+    await lab.close();
+  }
+});
+
 systemTest('a generator and its sink as peers of two pipes', async (t) => {
   const lab = await Lab.create();
   try {
     const router = await lab.router('router');
-    const netmill = await Netmill.start(
-      lab,
-      router,
-      `import { router } from 'netmill'
-export default router('r', { interfaces: {
-  a: { port: 'pipe:a', host: 'none', address: ['10.0.1.1/24'] }, b: { port: 'pipe:b', host: 'none', address: ['10.0.2.1/24'] } } })
-`,
-    );
+    const netmill = await Netmill.start(lab, router, pipes(''));
     t.is((await netmill.run('arp', 'add', '10.0.2.2', '02:00:00:00:00:01', '--iface', 'b')).code, 0);
     const shown = await netmill.json<InterfaceReply[]>('ifconfig');
     const mac = shown.find(({ name }) => name === 'a')!.mac;
@@ -115,8 +232,6 @@ systemTest('a bridge of two ports, and one of a port and its host stack', async 
   const { lab, tester, router } = await ring();
   const bridge = (...args: readonly string[]) =>
     lab.own(router.start(cli[0], [...cli.slice(1), 'bridge', '--json', ...args]));
-  const last = (out: unknown): BridgeReport =>
-    bridgeReport.parse(JSON.parse(String(out).trim().split('\n').at(-1)!));
   try {
     const joined = bridge('xdp:r0', 'xdp:r1');
     await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r1')).includes('xdp'));
@@ -132,16 +247,15 @@ systemTest('a bridge of two ports, and one of a port and its host stack', async 
     process.kill(Number(program), 'SIGCONT');
     whole(t, await sending, 3000); // kept from its processor, it finds all of them in its ring
     joined.kill('SIGINT');
-    t.true(last((await joined).stdout).there.packets >= 5000);
+    t.true(lastBridge((await joined).stdout).there.packets >= 5000);
 
     const raised = bridge('xdp:r0', 'host');
     await until('the bridge', async () => (await router.run('ip', 'link', 'show', 'r0')).includes('xdp'));
-    let said = '';
-    raised.stdout!.on('data', (chunk) => (said += String(chunk)));
+    const counted = reports(raised);
     // Until the bridge serves the port, the kernel has it to itself.
     await until('the kernel to answer what the bridge hands up', async () => {
       t.is(await tester.pings(5, '10.0.1.1'), 5);
-      return said.includes('\n') && last(said.slice(0, said.lastIndexOf('\n'))).there.packets >= 5;
+      return (counted()?.there.packets ?? 0) >= 5;
     });
     raised.kill('SIGINT');
     await raised;

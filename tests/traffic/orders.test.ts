@@ -81,7 +81,13 @@ test(
   '--flows 20: these addresses and ports make 10 different flows',
 );
 test('a frame that is too small', refuses, { size: '40' }, '--size 40: these packets need 60 bytes');
-test('a frame that is too large', refuses, { size: '9000' }, "--size: expected 1 to 1790, got '9000'");
+test('the largest frame', gives, { size: '9014,16022' }, '--sizes 9014,16022');
+test(
+  'a frame that is too large',
+  refuses,
+  { size: '9000,16023' },
+  "--size: expected 1 to 16022, got '16023'",
+);
 test(
   'no rate at all',
   refuses,

@@ -39,13 +39,11 @@ async function through(n: number, tamper: (sent: Buffer[]) => Buffer[], ...more:
 }
 
 test('nothing is wrong with what came as it went', async (t) => {
-  const { received, missing, reordered, duplicates, late, other } = await through(300, (sent) => sent);
-  t.deepEqual(
-    { received, missing, reordered, duplicates, late, other },
-    {
-      ...{ received: 300, missing: 0, reordered: 0, duplicates: 0, late: 0, other: 0 },
-    },
-  );
+  const { ms: _, receivedBytes, latencyNs, done, ...counts } = await through(300, (sent) => sent);
+  t.deepEqual(counts, {
+    ...{ received: 300, missing: 0, reordered: 0, duplicates: 0, late: 0, damaged: 0, other: 0 },
+  });
+  t.true(done && receivedBytes === 300 * 60 && latencyNs!.least > 0);
 });
 
 test('lost, overtaken, doubled', async (t) => {
@@ -59,6 +57,20 @@ test('lost, overtaken, doubled', async (t) => {
       ...{ received: 99, missing: 2, reordered: 1, duplicates: 1 },
     },
   );
+});
+
+test('damaged: another byte, and fewer than a packet says; of any size', async (t) => {
+  const tamper = (sent: Buffer[]): Buffer[] => {
+    const [other, fewer] = [sent[3]!, sent[5]!];
+    other[other.length - 1]! ^= 1;
+    const cut = Buffer.from(fewer.subarray(0, -1));
+    for (const at of [8, 12]) cut.writeUInt32LE(cut.readUInt32LE(at) - 1, at);
+    return sent.map((one) => (one === fewer ? cut : one));
+  };
+  for (const sizes of ['61,1514', '3014,9014', '9001,16014']) {
+    const { received, damaged, missing, other } = await through(40, tamper, '--size', sizes);
+    t.deepEqual({ received, damaged, missing, other }, { received: 40, damaged: 2, missing: 0, other: 0 });
+  }
 });
 
 test('by flow: one flow may overtake another', async (t) => {
@@ -77,6 +89,8 @@ test('checksums are right, and sizes as told', async (t) => {
   for (const [to, size] of [
     ['10.9.0.0/24', 61],
     ['2001:db8::/120', 83],
+    ['10.9.0.0/24', 9013],
+    ['2001:db8::/120', 16_014],
   ] as const) {
     const sums: number[] = [];
     await through(
@@ -111,6 +125,18 @@ function sum(bytes: Buffer): number {
   while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 65_536);
   return total;
 }
+
+test('a frame that no buffer takes', async (t) => {
+  const port = `pcap:-,${join(directory, 'none.pcap')}`;
+  const to = ['--to-mac', '02:00:00:00:00:01', '--size', '60,16022', '--count', '1'];
+  const { code, err } = await netmill(['gen', '--send', port, ...to]);
+  t.is(code, 64);
+  t.regex(
+    err,
+    /--size 16022: expected at most 16014 on pcap:.*, whose packets have at most 16000 bytes, behind 14 of Ethernet: say --size 16014$/m,
+  );
+  t.is((await netmill(['gen', '--send', port, ...to, '--vlan', '7', '--size', '16018'])).code, 0);
+});
 
 test('a port that cannot be opened', async (t) => {
   const { code, err } = await netmill(['gen', '--receive', 'pcap:/nonexistent/x,-']);

@@ -16,7 +16,6 @@
 #define BEAT_NS   2000000ull
 #define REPORT_NS 1000000000ull
 #define SPIN_NS   200000ull /* without a packet, before it rests */
-#define BUFFERS   32768u
 #define HOST      "host"
 
 static volatile sig_atomic_t interrupted;
@@ -48,17 +47,27 @@ static void copy(const struct netmap_ring *from, const struct netmap_slot *in, s
 	out->flags &= NS_BUF_CHANGED;
 }
 
-/* Can a frame of this length be copied behind the headroom of a buffer? */
-static bool fits(const struct netmap_ring *to, const struct netmap_slot *slot)
+static bool is_tag(const uint8_t *type)
 {
-	return slot->len <= to->nr_buf_size - MILL_HEADROOM;
+	return (type[0] == 0x81 && type[1] == 0) || (type[0] == 0x88 && type[1] == 0xa8);
+}
+
+/* Does a packet of at most this size lie in the frame? Tags are no part of it. */
+static bool holds(const uint8_t *frame, uint32_t len, uint32_t most)
+{
+	uint32_t link = 14;
+	if (len <= most + link) /* so that frames are not looked at that need not be */
+		return true;
+	while (link + 4 <= len && link < 22 && is_tag(frame + link - 2))
+		link += 4;
+	return len <= most + link;
 }
 
 static void pass(struct way *way, struct netmap_ring *from, struct netmap_ring *to)
 {
 	struct netmap_slot *in = &from->slot[from->cur], *out = &to->slot[to->head];
 	const bool one_memory = mill_same_memory(from, to);
-	if (!one_memory && !fits(to, in)) {
+	if (!holds(mill_ring_buffer(from, in), in->len, one_memory ? way->to->carried : way->to->most)) {
 		way->refused++;
 		return;
 	}
@@ -164,6 +173,14 @@ static bool to_host(const struct mill_end *end, struct mill_error *error)
 	return false;
 }
 
+static bool sends(const struct mill_end *end, struct mill_error *error)
+{
+	if (end->tx_rings != 0)
+		return true;
+	mill_fail(error, EINVAL, "%s: it only receives", end->spec);
+	return false;
+}
+
 /* PORT PORT|host MILLISECONDS RUNDIR; 0 milliseconds: until it is interrupted. */
 int main(int argc, char **argv)
 {
@@ -180,9 +197,11 @@ int main(int argc, char **argv)
 	const bool host = strcmp(argv[2], HOST) == 0;
 	signal(SIGINT, interrupt);
 	signal(SIGTERM, interrupt);
-	bool ok = mill_region_create(&region, BUFFERS, MILL_BUF_SIZE, &error) &&
+	bool ok = mill_end_region(&region, argv[1], host ? NULL : argv[2], 0, &error) &&
 	          mill_end_open(&one, argv[1], &region, 0, argv[4], &error);
-	ok = ok && (host ? to_host(&one, &error) : mill_end_open(&two, argv[2], &region, 1, argv[4], &error));
+	ok = ok && (host ? to_host(&one, &error)
+	                 : sends(&one, &error) && mill_end_open(&two, argv[2], &region, 1, argv[4], &error) &&
+	                       sends(&two, &error));
 	if (ok) {
 		struct way there = {.from = &one, .to = host ? NULL : &two};
 		struct way back = {.from = host ? NULL : &two, .to = &one};

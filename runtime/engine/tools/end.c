@@ -5,11 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 #include "os/system.h"
+#include "port/netdev.h"
 
 /* A program that is gone takes its ports along, so only one that hangs needs to be noticed: that may take a second.
  * Beaten for no longer than the engine's, a port would give its packets to the kernel whenever a busy machine kept
  * the program from its processor for a moment. */
 #define AHEAD_NS 1000000000ull
+
+/* Half as many of the largest, which take a quarter of a gigabyte then. */
+#define BUFFERS 32768u
+
+/* Ethernet and two tags */
+#define LINK 22u
 
 /* What back ends say of a port concerns routers. */
 void mill_log(const char *format, ...)
@@ -23,6 +30,42 @@ static const struct mill_port_ops *back_end(const char *spec)
 	                                                  NULL};
 	const struct mill_port_ops *found = mill_port_kind(all, spec);
 	return found != NULL ? found : mill_port_kind(mill_system_ports, spec);
+}
+
+/* The largest packet that may come from it; 0: whatever does, it has memory of its own. */
+static uint32_t largest_of(const char *spec)
+{
+	struct mill_netdev_facts facts;
+	if (spec == NULL)
+		return 0;
+	const char *name = strchr(spec, ':');
+	if (strncmp(spec, "xdp:", 4) == 0)
+		return mill_netdev_facts(name + 1, &facts) ? facts.mtu : 0;
+	if (strncmp(spec, "dpdk:", 5) == 0)
+		return MILL_MTU_JUMBO;
+	/* Nothing says it, but a file that is only written to brings none. */
+	return strncmp(spec, "pcap:", 5) == 0 && strchr("-,", spec[5]) == NULL ? MILL_MTU_LARGE : 0;
+}
+
+bool mill_end_region(struct mill_region *region, const char *one, const char *two, uint32_t packet,
+                     struct mill_error *error)
+{
+	const uint32_t wanted[] = {largest_of(one), largest_of(two)};
+	for (size_t i = 0; i < 2; i++)
+		packet = packet > wanted[i] ? packet : wanted[i];
+	const uint32_t size = mill_region_size_for(packet);
+	return mill_region_create(region, size == MILL_BUF_SIZE_LARGE ? BUFFERS / 2 : BUFFERS, size, error);
+}
+
+static void measure(struct mill_end *end)
+{
+	end->carried = end->is_peer || end->state.ifindex == 0 ? UINT16_MAX : end->port.mtu;
+	if (end->tx_rings == 0)
+		return;
+	const struct netmap_ring *ring = end->tx[0];
+	const uint32_t held = ring->nr_buf_size - (uint32_t)(MILL_HEADROOM & ring->offset_mask) - LINK;
+	const uint32_t most = held < end->carried ? held : end->carried;
+	end->most = most < MILL_MTU_LARGE ? most : MILL_MTU_LARGE;
 }
 
 static bool attach(struct mill_end *end, const char *rundir, struct mill_error *error)
@@ -43,6 +86,7 @@ static bool attach(struct mill_end *end, const char *rundir, struct mill_error *
 	end->rx_rings = end->tx_rings = end->pipe.attach.rings;
 	end->rx = end->pipe.rx;
 	end->tx = end->pipe.tx;
+	measure(end);
 	memcpy(end->mac, (const uint8_t[6]){2, 0, 0, 0, 0, 1}, 6);
 	return true;
 }
@@ -83,6 +127,7 @@ bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *r
 	end->tx_rings = port->tx_rings;
 	end->rx = port->rx;
 	end->tx = port->tx;
+	measure(end);
 	memcpy(end->mac, end->state.mac, 6);
 	return true;
 }

@@ -14,11 +14,16 @@ struct mill_end {
 	uint32_t rx_rings, tx_rings;
 	struct netmap_ring **rx, **tx;
 	uint8_t mac[6];
+	uint32_t carried; /* largest IP packet that its device sends; UINT16_MAX: whatever a buffer holds */
+	uint32_t most;    /* of those, and written here; 0: it only receives */
 	struct mill_port port;
 	struct mill_port_state state;
 	struct mill_pipe_client pipe;
 };
 
+/* Packet memory for the ends of these specs (either may be NULL) and for packets of this size. */
+bool mill_end_region(struct mill_region *, const char *one, const char *two, uint32_t packet,
+                     struct mill_error *);
 /* `slot`: another one for each end of a region. `rundir`: of the engine whose pipes are meant. The port's name is its
  * spec; where it is a netdev, the kernel takes IP back as soon as the tool is gone. */
 bool mill_end_open(struct mill_end *, const char *spec, struct mill_region *, uint16_t slot,

@@ -19,7 +19,6 @@
 #define STRAGGLE_NS 500000000ull /* how long the receiver waits for what is on its way */
 #define SETTLE_NS                                                                                            \
 	200000000l /* between opening ports and sending: whoever is behind them hears of a carrier first */
-#define BUFFERS 32768u
 
 static volatile sig_atomic_t interrupted;
 
@@ -259,9 +258,9 @@ static void print_counts(const struct run *run, uint64_t elapsed_ns)
 	const struct gen_receiver *receiver = &run->receiver;
 	printf(",\"received\":%" PRIu64 ",\"receivedBytes\":%" PRIu64 ",\"missing\":%" PRIu64
 	       ",\"reordered\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"late\":%" PRIu64
-	       ",\"other\":%" PRIu64,
+	       ",\"damaged\":%" PRIu64 ",\"other\":%" PRIu64,
 	       receiver->received, receiver->bytes, receiver->gaps, receiver->reordered, receiver->duplicates,
-	       receiver->late, receiver->other);
+	       receiver->late, receiver->damaged, receiver->other);
 }
 
 static void print_latency(const struct histogram *h)
@@ -320,16 +319,54 @@ static void watch(struct run *run)
 	printf("}\n");
 }
 
+static uint32_t largest_packet(const struct gen_shape *shape)
+{
+	uint32_t largest = 0;
+	for (uint32_t i = 0; i < shape->n_sizes; i++)
+		largest = shape->size[i] > largest ? shape->size[i] : largest;
+	return largest - gen_link_size(shape);
+}
+
+/* What to do where a port takes no frame of that size. */
+static void refuse_size(const struct mill_end *end, uint32_t link, uint32_t packet, struct mill_error *error)
+{
+	char instead[128] = "";
+	if (end->is_peer)
+		strcpy(instead,
+		       ", or give an interface in the policy of its engine an `mtu` that needs larger "
+		       "packet buffers");
+	else if (end->state.ifindex != 0 && packet <= MILL_MTU_LARGE)
+		snprintf(instead, sizeof(instead), ", or ip link set IF mtu %u", packet);
+	mill_fail(error, EINVAL,
+	          "--size %u: expected at most %u on %s, whose packets have at most %u bytes, behind %u of "
+	          "Ethernet: say --size %u%s",
+	          packet + link, end->most + link, end->spec, end->most, link, end->most + link, instead);
+}
+
+static bool sizes_fit(const struct run *run, struct mill_error *error)
+{
+	const struct gen_shape *shape = &run->orders.shape;
+	const struct mill_end *end = &run->from;
+	const uint32_t largest = largest_packet(shape);
+	if (end->tx_rings == 0)
+		mill_fail(error, EINVAL, "--send %s: it only receives", end->spec);
+	else if (largest > end->most)
+		refuse_size(end, gen_link_size(shape), largest, error);
+	return error->code == 0;
+}
+
 static bool open_ends(struct run *run, struct mill_error *error)
 {
 	const struct orders *orders = &run->orders;
-	if (!mill_region_create(&run->region, BUFFERS, MILL_BUF_SIZE, error))
+	const uint32_t packet = orders->send != NULL ? largest_packet(&orders->shape) : 0;
+	if (!mill_end_region(&run->region, orders->receive, orders->send, packet, error))
 		return false;
 	if (orders->receive != NULL &&
 	    !mill_end_open(&run->to, orders->receive, &run->region, 0, orders->rundir, error))
 		return false;
 	return orders->send == NULL ||
-	       mill_end_open(&run->from, orders->send, &run->region, 1, orders->rundir, error);
+	       (mill_end_open(&run->from, orders->send, &run->region, 1, orders->rundir, error) &&
+	        sizes_fit(run, error));
 }
 
 static bool start(struct run *run, struct mill_error *error)
@@ -381,6 +418,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGINT, interrupt);
 	signal(SIGTERM, interrupt);
+	gen_packets_begin();
 	const bool opened = open_ends(&run, &error);
 	if (opened && start(&run, &error))
 		watch(&run);

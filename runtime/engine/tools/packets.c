@@ -4,6 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is behind the marks. No power of two, such as the sizes of pages and buffers, is a multiple of its period. */
+#define PERIOD 251u
+
+static uint8_t body[GEN_MAX_FRAME];
+
+void gen_packets_begin(void)
+{
+	for (uint32_t i = 0; i < GEN_MAX_FRAME; i++)
+		body[i] = (uint8_t)(i % PERIOD);
+}
+
 static void put16(uint8_t *at, uint32_t value)
 {
 	at[0] = (uint8_t)(value >> 8);
@@ -23,6 +34,12 @@ static uint32_t sum_of(const uint8_t *bytes, uint32_t n, uint32_t sum)
 	return sum;
 }
 
+/* Of its first n bytes; an odd one is followed by nothing. */
+static uint32_t sum_of_body(uint32_t n)
+{
+	return sum_of(body, n & ~1u, (n & 1) != 0 ? (uint32_t)body[n - 1] << 8 : 0);
+}
+
 static uint16_t folded(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -30,9 +47,14 @@ static uint16_t folded(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
+uint32_t gen_link_size(const struct gen_shape *shape)
+{
+	return shape->vlan != 0 ? 18 : 14;
+}
+
 static uint32_t header_size(const struct gen_shape *shape)
 {
-	return 14u + (shape->vlan != 0 ? 4 : 0) + (shape->family == 4 ? 20 : 40) + 8;
+	return gen_link_size(shape) + (shape->family == 4 ? 20 : 40) + 8;
 }
 
 uint16_t gen_smallest_frame(const struct gen_shape *shape)
@@ -104,12 +126,15 @@ bool gen_packets_make(struct gen_packets *packets, const struct gen_shape *shape
 	*packets = (struct gen_packets){.shape = *shape};
 	packets->header = header_size(shape);
 	packets->udp_at = packets->header - 8;
-	packets->ip_at = shape->vlan != 0 ? 18 : 14;
+	packets->ip_at = gen_link_size(shape);
 	packets->flow = calloc(shape->flows, sizeof(*packets->flow));
 	if (packets->flow == NULL)
 		return false;
 	for (uint32_t i = 0; i < shape->flows; i++)
 		make_flow(packets, i, &packets->flow[i]);
+	for (uint32_t i = 0; i < shape->n_sizes; i++)
+		packets->body_sum[i] =
+		    sum_of_body(shape->size[i] - packets->header - (uint32_t)sizeof(struct gen_mark));
 	return true;
 }
 
@@ -119,15 +144,16 @@ void gen_packets_free(struct gen_packets *packets)
 	packets->flow = NULL;
 }
 
-void gen_packet_write(const struct gen_packets *packets, const struct gen_mark *mark, uint16_t size,
+void gen_packet_write(const struct gen_packets *packets, const struct gen_mark *mark, uint32_t size_number,
                       uint8_t *frame)
 {
+	const uint32_t size = packets->shape.size[size_number];
 	const struct gen_flow *made = &packets->flow[mark->flow];
 	uint8_t *ip = frame + packets->ip_at, *udp = frame + packets->udp_at;
 	const uint32_t udp_length = size - packets->udp_at;
 	memcpy(frame, made->header, packets->header);
 	memcpy(frame + packets->header, mark, sizeof(*mark));
-	memset(frame + packets->header + sizeof(*mark), 0, size - packets->header - sizeof(*mark));
+	memcpy(frame + packets->header + sizeof(*mark), body, size - packets->header - sizeof(*mark));
 	if (packets->shape.family == 4) {
 		const uint32_t length = size - packets->ip_at;
 		put16(ip + 2, length);
@@ -136,8 +162,8 @@ void gen_packet_write(const struct gen_packets *packets, const struct gen_mark *
 		put16(ip + 4, udp_length);
 	}
 	put16(udp + 4, udp_length);
-	const uint16_t sum =
-	    folded(sum_of(frame + packets->header, (uint32_t)sizeof(*mark), made->udp_sum + 2 * udp_length));
+	const uint16_t sum = folded(sum_of(frame + packets->header, (uint32_t)sizeof(*mark),
+	                                   made->udp_sum + 2 * udp_length + packets->body_sum[size_number]));
 	put16(udp + 6, sum == 0 ? 0xffff : sum);
 }
 
@@ -154,7 +180,7 @@ static uint32_t find_ip(const uint8_t *frame, uint32_t size, uint32_t *type)
 }
 
 bool gen_packet_read(const struct gen_shape *shape, const uint8_t *frame, uint32_t size,
-                     struct gen_mark *mark)
+                     struct gen_mark *mark, bool *whole)
 {
 	uint32_t type = 0;
 	const uint32_t ip = find_ip(frame, size, &type);
@@ -164,5 +190,9 @@ bool gen_packet_read(const struct gen_shape *shape, const uint8_t *frame, uint32
 	if (at + sizeof(*mark) > size || frame[ip + (type == 0x0800 ? 9 : 6)] != IPPROTO_UDP)
 		return false;
 	memcpy(mark, frame + at, sizeof(*mark));
+	const uint32_t end = ip + (type == 0x0800 ? get16(frame + ip + 2) : 40 + get16(frame + ip + 4));
+	const uint32_t behind = at + (uint32_t)sizeof(*mark);
+	*whole = end >= behind && end <= size && end - behind <= GEN_MAX_FRAME &&
+	         memcmp(frame + behind, body, end - behind) == 0;
 	return mark->magic == shape->magic && mark->flow < shape->flows;
 }

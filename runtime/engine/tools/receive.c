@@ -54,12 +54,14 @@ static void take(struct gen_receiver *receiver, const struct netmap_ring *ring,
                  const struct netmap_slot *slot, uint64_t now)
 {
 	struct gen_mark mark;
-	if (!gen_packet_read(receiver->shape, mill_ring_buffer(ring, slot), slot->len, &mark)) {
+	bool whole;
+	if (!gen_packet_read(receiver->shape, mill_ring_buffer(ring, slot), slot->len, &mark, &whole)) {
 		receiver->other++;
 		return;
 	}
 	receiver->received++;
 	receiver->bytes += slot->len;
+	receiver->damaged += !whole;
 	place(receiver, &mark);
 	if (now > mark.sent_ns)
 		histogram_add(receiver->latency, now - mark.sent_ns);

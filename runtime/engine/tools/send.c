@@ -46,7 +46,7 @@ static void fill(struct gen_sender *sender, struct turn *turn, uint32_t n, uint6
 		                              .sent_ns = now};
 		const uint16_t size = shape->size[turn->size];
 		mill_slot_set_offset(ring, slot, MILL_HEADROOM);
-		gen_packet_write(sender->packets, &mark, size, mill_ring_buffer(ring, slot));
+		gen_packet_write(sender->packets, &mark, turn->size, mill_ring_buffer(ring, slot));
 		slot->len = size;
 		slot->flags &= NS_BUF_CHANGED;
 		bytes += size;

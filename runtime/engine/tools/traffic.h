@@ -27,7 +27,7 @@ struct gen_receiver {
 	const struct gen_shape *shape;
 	bool from_first; /* the first packets of flows count, too: both ends are this process's */
 	atomic_bool stop;
-	_Atomic uint64_t received, bytes, gaps, reordered, duplicates, late, other;
+	_Atomic uint64_t received, bytes, gaps, reordered, duplicates, late, damaged, other;
 	struct gen_sequence *sequence; /* by flow */
 	struct histogram *latency;
 	pthread_t thread;
