@@ -55,7 +55,7 @@ export interface QinqSpec {
 }
 
 export interface InterfaceSpec extends FaceSpec {
-  /** `xdp:eth0`, `netmap:ix0`, `dpdk:0000:03:00.0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a device alone. */
+  /** `xdp:eth0`, `netmap:ix0`, `dpdk:0000:03:00.0`, `pipe:name`, `pcap:in.pcap,out.pcap`, `tap:name`, or a device alone. */
   readonly port: string;
   /** What becomes of packets when nobody forwards them: the kernel routes them, or they are dropped. */
   readonly fallback?: Fallback;

@@ -292,7 +292,7 @@ export interface Flow {
 
 export interface PortConfig {
   readonly name: string;
-  /** `xdp:eth0`, `netmap:ix0`, `dpdk:0000:03:00.0`, `pipe:name`, `pcap:in.pcap,out.pcap`, or a bare device name. */
+  /** `xdp:eth0`, `netmap:ix0`, `dpdk:0000:03:00.0`, `pipe:name`, `pcap:in.pcap,out.pcap`, `tap:name`, or a bare device name. */
   readonly spec: string;
   readonly offloadsOff: readonly Offload[];
   readonly fallback?: Fallback;

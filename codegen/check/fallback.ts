@@ -50,7 +50,7 @@ function cannotBeKernel(port: PortConfig, carried: readonly LogicalInterface[]):
   if (port.fallback !== 'kernel') return [];
   const { kind, rest } = splitSpec(port.spec);
   const virtual =
-    ['pipe', 'pcap', 'dpdk'].includes(kind) || (kind === 'netmap' && netmapDevice(rest) === undefined);
+    ['pipe', 'pcap', 'tap', 'dpdk'].includes(kind) || (kind === 'netmap' && netmapDevice(rest) === undefined);
   const tap = carried.find((one) => one.host === 'tap' || one.encapsulation.kind !== 'untagged');
   const none = carried.find((one) => one.host === 'none');
   const why = virtual

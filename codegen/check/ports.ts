@@ -38,6 +38,7 @@ const patterns: Readonly<Record<string, readonly [RegExp, string]>> = {
   ],
   pipe: [/^[A-Za-z0-9_.-]{1,64}$/, "a name of letters, digits, '.', '_' and '-': 'pipe:left'"],
   pcap: [/^[^,\s]*,[^,\s]*$/, "two files, either may be left out: 'pcap:in.pcap,out.pcap'"],
+  tap: [/^(?!\.{1,2}$)[^\s/:,%]{1,15}$/, "the name of the tap's device, at most 15 characters: 'tap:lab0'"],
 };
 
 function checkSpec(port: PortConfig): readonly Diagnostic[] {

@@ -14,7 +14,7 @@ export class BridgeCommand extends NetmillCommand {
     category: categories.traffic,
     description: 'join two ports, or a port and its host stack: what one receives the other sends',
     details:
-      'Frames pass as they are, without a copy where both ports are opened here (`xdp:IF`), with one to and from the peer of an engine (`pipe:NAME`). With `host` in the place of the second port, what the first receives goes up to the kernel, as received there. An `xdp:` port hands over IP; ARP and the like stay with the kernel. What the far side has no room for waits; what is larger than its MTU is refused, and counted.',
+      'Frames pass as they are, without a copy where both ports are opened here (`xdp:IF`, `netmap:IF`, `dpdk:DEVARGS`), with one to and from a `tap:NAME`, a `pcap:IN,OUT` and the peer of an engine (`pipe:NAME`). With `host` in the place of the second port, what the first receives goes up to the kernel, as received there. An `xdp:` port hands over IP; ARP and the like stay with the kernel. What the far side has no room for waits; what is larger than its MTU is refused, and counted.',
     examples: [
       ['Two interfaces', '$0 bridge xdp:eth1 xdp:eth2'],
       ["An engine's pipe, on a wire", '$0 bridge pipe:lab xdp:eth3'],

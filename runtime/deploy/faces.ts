@@ -87,6 +87,14 @@ export function resolveFaces(plan: Plan, links: readonly Link[]): ReadonlyMap<st
   const owners = new Map<string, string>();
   for (const [name, face] of faces) {
     if (face.device === '') continue;
+    const far = plan.ports.find((port) => port.spec === `tap:${face.device}`);
+    if (far !== undefined) {
+      throw new MillError(
+        'policy',
+        `interface ${name} has the device ${face.device}, and port ${far.name} makes one of this name for its far end`,
+        `name one of them otherwise${face.kind === 'tap' ? ", or say host: 'none'" : ''}`,
+      );
+    }
     const other = owners.get(face.device);
     if (other !== undefined) {
       throw new MillError('policy', `interfaces ${other} and ${name} have the same device ${face.device}`);

@@ -19,10 +19,10 @@ static const struct mill_port_ops *back_end(const struct mill_port_config *confi
 		found = mill_port_kind(mill_system_ports, config->spec);
 	if (found != NULL)
 		return found;
-	mill_fail(
-	    error, EINVAL,
-	    "port %s: '%s' names no back end of this engine: expected netmap:, xdp:, dpdk:, pipe: or pcap:",
-	    config->name, config->spec);
+	mill_fail(error, EINVAL,
+	          "port %s: '%s' names no back end of this engine: expected netmap:, xdp:, dpdk:, pipe:, "
+	          "pcap: or tap:",
+	          config->name, config->spec);
 	return NULL;
 }
 

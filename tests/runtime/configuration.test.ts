@@ -79,6 +79,15 @@ test('a port with a tap may not fall back to the kernel', (t) => {
   t.notThrows(() => resolveFaces(plan({ ports }), [eth0, eth1, vlan({})]));
 });
 
+test('a face may not have the name of the far end of a tap port', (t) => {
+  const made = manifest();
+  const ports = made.ports.map((port) => (port.name === 'lan' ? { ...port, spec: 'tap:lan.office' } : port));
+  t.throws(() => resolveFaces(plan({ ports }), [eth0]), {
+    instanceOf: MillError,
+    message: /interface lan.office has the device lan.office, and port lan makes one of this name/,
+  });
+});
+
 const named = test.macro((t, name: string, expected: RegExp) => {
   t.regex(tapName(name), expected);
   t.true(tapName(name).length <= 15);

@@ -147,5 +147,5 @@ test('a port that cannot be opened', async (t) => {
 test('no back end', async (t) => {
   const { code, err } = await netmill(['gen', '--receive', 'eth0']);
   t.is(code, 64);
-  t.regex(err, /'eth0' names no port: expected netmap:, xdp:, dpdk:, pipe: or pcap:/);
+  t.regex(err, /'eth0' names no port: expected netmap:, xdp:, dpdk:, pipe:, pcap: or tap:/);
 });

@@ -111,4 +111,4 @@ static inline const struct mill_port_ops *mill_port_kind(const struct mill_port_
 }
 
 extern const struct mill_port_ops mill_port_netmap, mill_port_xdp, mill_port_dpdk, mill_port_pipe,
-    mill_port_pcap;
+    mill_port_pcap, mill_port_tap;

@@ -39,7 +39,7 @@ static uint32_t largest_of(const char *spec)
 	if (spec == NULL)
 		return 0;
 	const char *name = strchr(spec, ':');
-	if (strncmp(spec, "xdp:", 4) == 0)
+	if (strncmp(spec, "xdp:", 4) == 0 || strncmp(spec, "tap:", 4) == 0)
 		return mill_netdev_facts(name + 1, &facts) ? facts.mtu : 0;
 	if (strncmp(spec, "dpdk:", 5) == 0)
 		return MILL_MTU_JUMBO;
@@ -102,7 +102,7 @@ bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *r
 	port->ops = back_end(spec);
 	if (port->ops == NULL) {
 		mill_fail(error, EINVAL,
-		          "'%s' names no port: expected netmap:, xdp:, dpdk:, pipe: or pcap:", spec);
+		          "'%s' names no port: expected netmap:, xdp:, dpdk:, pipe:, pcap: or tap:", spec);
 		return false;
 	}
 	if (strlen(spec) >= sizeof(port->config.spec)) {

@@ -449,6 +449,7 @@ test(
   'too long',
 );
 test('a port that nobody can open', wrong, ports("a: { port: 'serial:0' }"), ['3:12 NM4007'], "'serial:'");
+test('a tap without a name', wrong, ports("a: { port: 'tap:' }"), ['3:12 NM4007'], "'tap:' is not");
 test(
   'a device with a slash',
   wrong,
@@ -541,6 +542,13 @@ test(
   ports("a: { port: 'pipe:x', fallback: 'kernel' }"),
   ['3:32 NM4010'],
   'no device',
+);
+test(
+  'fallback to the kernel of a tap',
+  wrong,
+  ports("a: { port: 'tap:x', fallback: 'kernel' }"),
+  ['3:31 NM4010'],
+  'a tap port has no device',
 );
 test(
   'fallback to the kernel of a VALE port',

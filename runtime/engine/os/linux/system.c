@@ -1,4 +1,4 @@
-/* os/system.h: unix(7), socket(7), and AF_XDP. */
+/* os/system.h: unix(7), socket(7), and the ports that only Linux has. */
 #include "os/system.h"
 #include <stddef.h>
 #include <sys/socket.h>
@@ -30,4 +30,4 @@ void mill_socket_send_room(int socket, int bytes)
 		(void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-const struct mill_port_ops *const mill_system_ports[] = {&mill_port_xdp, NULL};
+const struct mill_port_ops *const mill_system_ports[] = {&mill_port_xdp, &mill_port_tap, NULL};

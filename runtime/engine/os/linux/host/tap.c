@@ -7,9 +7,7 @@
  * While a tap exists its parent receives all multicast: a packet socket of ours asks for that, so it ends with the engine.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "host/host_inside.h"
+#include "port/tap.h"
 
 #define MACS 12u
 #define TAG  4u
@@ -59,35 +58,6 @@ int mill_host_join_multicast(uint32_t ifindex)
 	return fd;
 }
 
-static int make_tap(const char *name)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	snprintf(ifr.ifr_name, IFNAMSIZ, "%.15s", name);
-	if (fd >= 0 && ioctl(fd, TUNSETIFF, &ifr) != 0) {
-		const int code = errno;
-		close_fd(&fd);
-		errno = code;
-	}
-	return fd;
-}
-
-static const char *hint(int code)
-{
-	switch (code) {
-	case EBUSY:
-		return "; another process has a tap of this name: stop it, or name this one otherwise";
-	case EINVAL:
-		return "; an interface of this name exists and is no tap: name this one otherwise";
-	case ENOENT:
-		return "; /dev/net/tun is missing: modprobe tun";
-	case EPERM:
-		return "; this needs CAP_NET_ADMIN";
-	default:
-		return "";
-	}
-}
-
 bool mill_host_tap_open(struct mill_host *host, const struct mill_iface_config *config, const uint8_t mac[6],
                         uint16_t mtu, int held_fd, struct mill_error *error)
 {
@@ -99,11 +69,11 @@ bool mill_host_tap_open(struct mill_host *host, const struct mill_iface_config *
 		close_fd(&held_fd);
 		return false;
 	}
-	struct mill_tap tap = {.fd = held_fd >= 0 ? held_fd : make_tap(name), .members = -1};
+	struct mill_tap tap = {.fd = held_fd >= 0 ? held_fd : mill_tap_make(name), .members = -1};
 	/* The operator may have changed an adopted tap's settings since: they stay. */
 	if (tap.fd < 0 || (held_fd < 0 && !set_up_device(name, mac, mtu))) {
 		mill_fail(error, errno, "interface %s: tap %s: %s%s", config->name, name, strerror(errno),
-		          hint(errno));
+		          mill_tap_hint(errno));
 		close_fd(&tap.fd);
 		return false;
 	}
