@@ -112,6 +112,30 @@ bool mill_xdp_zero_copy(int fd);
 /* How the port is served, into its state. */
 void mill_xdp_tell_mode(struct mill_port *);
 
+/* A fill ring in the hands of a sync, which publishes `producer` at its end. */
+struct mill_xdp_filling {
+	const struct mill_xsk_ring *ring;
+	uint32_t producer, end;
+};
+static inline struct mill_xdp_filling mill_xdp_filling(const struct mill_xsk_ring *fill)
+{
+	return (struct mill_xdp_filling){.ring = fill,
+	                                 .producer = *fill->producer,
+	                                 .end =
+	                                     __atomic_load_n(fill->consumer, __ATOMIC_ACQUIRE) + fill->size};
+}
+/* The kernel may receive into this buffer, which is its own by the owner byte. Where a port was adopted while the kernel had
+ * more in its hand than could be seen, there is one too many, and the ring would be overrun: it is free then. */
+static inline void mill_xdp_give(struct mill_region *region, struct mill_xdp_filling *filling, uint32_t index)
+{
+	const struct mill_xsk_ring *ring = filling->ring;
+	if (__builtin_expect(filling->producer == filling->end, 0))
+		mill_region_buf_free(region, index);
+	else
+		((uint64_t *)ring->entry)[filling->producer++ & ring->mask] = (uint64_t)index
+		                                                              << region->buf_shift;
+}
+
 /* xdp_pieces.c */
 #define MILL_XDP_MOST_PIECES 18u /* of a frame: the kernel's MAX_SKB_FRAGS + 1 */
 #define MILL_XDP_MOST_SPENT  128u
@@ -128,7 +152,7 @@ uint32_t mill_xdp_measure(const struct mill_xsk_ring *rx, uint32_t consumer, uin
 bool mill_xdp_gather(const struct mill_region *, const struct mill_xsk_ring *rx, uint32_t first, uint32_t n,
                      uint8_t owner, uint8_t *to, struct mill_xdp_spent *);
 /* Spent buffers back to the kernel, once the ring's consumer has passed them. */
-void mill_xdp_refill(const struct mill_region *, struct mill_xsk_ring *fill, struct mill_xdp_spent *);
+void mill_xdp_refill(struct mill_region *, struct mill_xsk_ring *fill, struct mill_xdp_spent *);
 /* Into how many descriptors a frame is cut that begins at that offset of a buffer. */
 static inline uint32_t mill_xdp_pieces(const struct mill_region *region, uint32_t offset, uint32_t length)
 {

@@ -54,14 +54,12 @@ bool mill_xdp_gather(const struct mill_region *region, const struct mill_xsk_rin
 	return whole;
 }
 
-void mill_xdp_refill(const struct mill_region *region, struct mill_xsk_ring *fill,
-                     struct mill_xdp_spent *spent)
+void mill_xdp_refill(struct mill_region *region, struct mill_xsk_ring *fill, struct mill_xdp_spent *spent)
 {
-	uint32_t producer = *fill->producer;
+	struct mill_xdp_filling filling = mill_xdp_filling(fill);
 	for (uint32_t i = 0; i < spent->n; i++)
-		((uint64_t *)fill->entry)[producer++ & fill->mask] = (uint64_t)spent->buffer[i]
-		                                                     << region->buf_shift;
-	__atomic_store_n(fill->producer, producer, __ATOMIC_RELEASE);
+		mill_xdp_give(region, &filling, spent->buffer[i]);
+	__atomic_store_n(fill->producer, filling.producer, __ATOMIC_RELEASE);
 	spent->n = 0;
 }
 

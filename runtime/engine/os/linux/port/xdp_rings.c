@@ -7,8 +7,8 @@
  * oldest. Slots of length 0 (mended after a crash) and impossible ones are completed at once. Frames larger than a page come and
  * go in several descriptors (xdp_pieces.c).
  *
- * Crash safety: the owner byte changes first, the kernel's index last. A crash in between costs at most the buffers
- * of one sync, until the port is closed; it never puts a buffer into two hands.
+ * Crash safety: the owner byte changes first, the kernel's index last (of pieces that are counted, the index first). A crash
+ * in between costs at most the buffers of one sync, until the port is closed; it never puts a buffer into two hands.
  * Called by the worker that owns the ring; adopt and fill by the control thread while no worker does.
  */
 #include "xdp.h"
@@ -91,14 +91,14 @@ bool mill_xdp_fill(struct mill_port *port, uint32_t ring, uint32_t n)
 
 /* One received frame into the slot at tail. False: the descriptor is no news (read before a crash). */
 static bool receive(struct mill_region *region, struct netmap_slot *slot, const struct xdp_desc *desc,
-                    uint8_t owner, struct mill_xsk_ring *fill, uint32_t *fill_producer)
+                    uint8_t owner, struct mill_xdp_filling *filling)
 {
 	const uint32_t index = take_back(region, desc->addr, owner);
 	if (index == 0 && slot->buf_idx != desc->addr >> region->buf_shift)
 		return false;
 	if (index != 0) {
 		region->owner[slot->buf_idx] = owner;
-		*address_at(fill, (*fill_producer)++) = (uint64_t)slot->buf_idx << region->buf_shift;
+		mill_xdp_give(region, filling, slot->buf_idx);
 		slot->buf_idx = index;
 		region->owner[index] = MILL_BUF_SLOT;
 	}
@@ -111,7 +111,7 @@ static bool receive(struct mill_region *region, struct netmap_slot *slot, const 
 /* The frame of several descriptors that begins at `consumer`, into the slot. Returns how many they are, 0: not now; *length is
  * 0 when it was dropped. */
 static uint32_t receive_pieces(struct mill_port *port, struct mill_xdp_queue *queue, uint32_t consumer,
-                               uint32_t produced, struct netmap_slot *slot, uint32_t *fill_producer,
+                               uint32_t produced, struct netmap_slot *slot, struct mill_xdp_filling *filling,
                                struct mill_xdp_spent *spent, uint32_t *length)
 {
 	struct mill_region *region = port->region;
@@ -127,7 +127,7 @@ static uint32_t receive_pieces(struct mill_port *port, struct mill_xdp_queue *qu
 		*length = 0;
 		count(&port->state->rx_dropped, 1);
 		count(&port->state->rx_too_long, 1);
-	} else if (!receive(region, slot, &whole, owner, &queue->fill, fill_producer)) {
+	} else if (!receive(region, slot, &whole, owner, filling)) {
 		(void)mill_xdp_gather(region, &queue->rx, consumer + 1, n - 1, owner, NULL, spent);
 		*length = 0;
 	} else if (!mill_xdp_gather(region, &queue->rx, consumer + 1, n - 1, owner,
@@ -161,8 +161,9 @@ void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 	const uint8_t owner = (uint8_t)(MILL_BUF_KERNEL_FILL | port->config.slot);
 	poll_device(port, queue, ring);
 	const uint32_t produced = load_index(queue->rx.producer);
-	uint32_t consumer = *queue->rx.consumer, fill = *queue->fill.producer, tail = ring->tail;
+	uint32_t consumer = *queue->rx.consumer, tail = ring->tail;
 	uint64_t packets = 0, bytes = 0;
+	struct mill_xdp_filling filling = mill_xdp_filling(&queue->fill);
 	struct mill_xdp_spent spent;
 	spent.n = 0;
 	while (consumer != produced && mill_ring_next(ring, tail) != ring->head) {
@@ -170,10 +171,10 @@ void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 		struct netmap_slot *slot = &ring->slot[tail];
 		uint32_t n = 1, length = desc->len;
 		if (__builtin_expect((desc->options & XDP_PKT_CONTD) != 0, 0)) {
-			n = receive_pieces(port, queue, consumer, produced, slot, &fill, &spent, &length);
+			n = receive_pieces(port, queue, consumer, produced, slot, &filling, &spent, &length);
 			if (n == 0)
 				break;
-		} else if (!receive(port->region, slot, desc, owner, &queue->fill, &fill)) {
+		} else if (!receive(port->region, slot, desc, owner, &filling)) {
 			length = 0;
 		}
 		consumer += n;
@@ -184,7 +185,7 @@ void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 		tail = mill_ring_next(ring, tail);
 	}
 	if (consumer != *queue->rx.consumer) {
-		store_index(queue->fill.producer, fill);
+		store_index(queue->fill.producer, filling.producer);
 		ring->tail = tail;
 		store_index(queue->rx.consumer, consumer);
 		if (spent.n != 0)
@@ -223,8 +224,15 @@ static void reap(struct mill_port *port, uint32_t number)
 		return;
 	for (; consumer != produced; consumer++) {
 		const uint32_t index = take_back(port->region, *address_at(completion, consumer), owner);
-		if (index != 0 && --port->region->pieces[index] == 0)
+		if (index == 0)
+			continue;
+		if (port->region->pieces[index] > 1) {
+			/* The index first, here: a piece that is counted twice frees what the device still sends. */
+			store_index(completion->consumer, consumer + 1);
+			port->region->pieces[index]--;
+		} else {
 			give_back(port, ring, posted, index);
+		}
 	}
 	store_index(completion->consumer, consumer);
 }
@@ -264,10 +272,11 @@ static void post(struct mill_port *port, uint32_t number)
 	uint32_t posted = tx_state(ring)->posted, producer = *tx->producer;
 	uint64_t packets = 0, bytes = 0;
 	const uint32_t end = load_index(tx->consumer) + tx->size;
-	while (posted != ring->head) {
+	/* Room first: pieces_of() may move the frame, and must not do that twice. */
+	while (posted != ring->head && producer != end) {
 		struct netmap_slot slot = ring->slot[posted];
 		const uint32_t pieces = pieces_of(port, ring, &slot);
-		if (pieces > end - producer || producer == end)
+		if (pieces > end - producer)
 			break;
 		posted = mill_ring_next(ring, posted);
 		if (pieces == 0) {
@@ -342,7 +351,7 @@ void mill_xdp_rings_adopt(struct mill_port *port, uint32_t number)
 	struct mill_xdp_queue *queue = queue_of(port, number);
 	struct netmap_ring *tx = port->tx[number];
 	/* What the kernel has neither to fill nor filled was lost in a sync that never ended; but it may keep one in its
-	 * hand, and with zero copy the device has many. */
+	 * hand, or, in the midst of a burst, more (mill_xdp_give), and with zero copy the device has many. */
 	const uint32_t known = *queue->fill.producer - load_index(queue->fill.consumer) +
 	                       load_index(queue->rx.producer) - *queue->rx.consumer + 2;
 	if (known < queue->fill.size && !mill_xdp_zero_copy(queue->fd))
