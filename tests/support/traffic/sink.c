@@ -7,18 +7,23 @@
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include "traffic.h"
 
-#define RING_FRAME 2048u
+#define RING_SMALL 2048u  /* of most links; */
+#define RING_LARGE 16384u /* where frames are larger */
 #define RING_BLOCK (1u << 20)
 #define RING_BYTES (64u << 20)
+
+static uint32_t ring_frame;
 
 struct sink sink = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -183,12 +188,12 @@ static void *run(void *unused)
 	for (;;) {
 		pthread_mutex_lock(&sink.lock);
 		for (unsigned n = 0; n < 256; n++) {
-			struct tpacket2_hdr *header = (void *)(sink.ring + (size_t)slot * RING_FRAME);
+			struct tpacket2_hdr *header = (void *)(sink.ring + (size_t)slot * ring_frame);
 			if (!(__atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
 				break;
 			take(header);
 			__atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-			slot = (slot + 1) % (RING_BYTES / RING_FRAME);
+			slot = (slot + 1) % (RING_BYTES / ring_frame);
 		}
 		pthread_mutex_unlock(&sink.lock);
 		poll(&readable, 1, 100);
@@ -196,16 +201,25 @@ static void *run(void *unused)
 	return unused;
 }
 
+static bool has_large_frames(void)
+{
+	struct ifreq request = {0};
+
+	return if_indextoname((unsigned)interface_index, request.ifr_name) != NULL &&
+	       ioctl(sink.socket, SIOCGIFMTU, &request) == 0 && request.ifr_mtu > 1800;
+}
+
 bool sink_start(void)
 {
 	int version = TPACKET_V2, one = 1;
-	struct tpacket_req ring = {RING_BLOCK, RING_BYTES / RING_BLOCK, RING_FRAME, RING_BYTES / RING_FRAME};
 	struct packet_mreq promiscuous = {.mr_ifindex = interface_index, .mr_type = PACKET_MR_PROMISC};
 	struct sockaddr_ll at = {
 	    .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = interface_index};
 	pthread_t thread;
 
 	sink.socket = socket(AF_PACKET, SOCK_RAW, 0);
+	ring_frame = has_large_frames() ? RING_LARGE : RING_SMALL;
+	struct tpacket_req ring = {RING_BLOCK, RING_BYTES / RING_BLOCK, ring_frame, RING_BYTES / ring_frame};
 	if (sink.socket < 0 ||
 	    setsockopt(sink.socket, SOL_PACKET, PACKET_VERSION, &version, sizeof version) ||
 	    setsockopt(sink.socket, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring))
