@@ -136,6 +136,25 @@ static bool port_carries(const struct mill_config *config, const struct mill_ifa
 	return false;
 }
 
+/* What the policy says of an interface, and devices say of themselves when they are open. */
+static bool devices_carry(const struct mill_engine *engine, const struct mill_config *config,
+                          struct mill_error *error)
+{
+	for (uint32_t i = 0; i < config->n_ifaces; i++) {
+		const struct mill_iface_config *iface = &config->iface[i];
+		const struct mill_port_config *named = mill_config_port(config, iface->port);
+		const struct mill_port *port = named != NULL ? engine->port[iface->port] : NULL;
+		if (port == NULL || strcmp(port->config.spec, named->spec) != 0 || port->most_mtu == 0 ||
+		    iface->mtu <= port->most_mtu)
+			continue;
+		mill_fail(error, EMSGSIZE,
+		          "interface %s: an MTU of %u, and the device of %s carries %u at most", iface->name,
+		          iface->mtu, named->spec, port->most_mtu);
+		return false;
+	}
+	return true;
+}
+
 /* What the policy says of an interface, for ports whose device does not say it. */
 static bool packets_fit(const struct mill_engine *engine, const struct mill_config *config,
                         struct mill_error *error)
@@ -176,7 +195,11 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 		}
 		*opened |= 1ull << slot;
 	}
-	return true;
+	if (devices_carry(engine, config, error))
+		return true;
+	mill_ports_close(engine, *opened);
+	*opened = 0;
+	return false;
 }
 
 /* Ports whose spec, device or chosen queues change: nobody serves them now. All are closed before one is opened, because two may

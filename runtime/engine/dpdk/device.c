@@ -331,6 +331,62 @@ void mill_dpdk_release(struct mill_port *port)
 	dpdk->probed = dpdk->started = false;
 }
 
+/* --- what it carries ------------------------------------------------------------------------------------ */
+
+/* Of a frame of packet(7) that is not data: struct tpacket2_hdr. */
+#define AF_PACKET_OVERHEAD 32u
+#define AF_PACKET_FRAME    2048u /* where the devargs do not say it */
+
+/* The kernel's device that frames are sent by. False: none is. */
+static bool sends_by(const struct mill_dpdk *dpdk, char ifname[IF_NAMESIZE])
+{
+	const struct mill_dpdk_spec *spec = &dpdk->spec;
+	const char *name = dpdk->ifindex != 0 ? dpdk->ifname : "";
+	if (strcmp(spec->driver, "net_pcap") == 0)
+		name = has_key(spec, "tx_iface") ? value_of(spec, "tx_iface") : value_of(spec, "iface");
+	else if (!spec->beside_kernel)
+		return false;
+	if (name == NULL)
+		return false;
+	snprintf(ifname, IF_NAMESIZE, "%.*s", (int)strcspn(name, ","), name);
+	return true;
+}
+
+/* Tags that may be in front of the largest packet: kernels send one, devices of DPDK's are asked for as much as two. */
+uint32_t mill_dpdk_tags(const struct mill_dpdk *dpdk)
+{
+	char ifname[IF_NAMESIZE];
+	return sends_by(dpdk, ifname) ? 1 : 2;
+}
+
+static uint32_t mtu_of(const struct mill_dpdk *dpdk, const char *ifname)
+{
+	struct mill_netdev_facts facts;
+	const uint32_t mtu = mill_netdev_facts(ifname, &facts) ? facts.mtu : RTE_ETHER_MTU;
+	if (strcmp(dpdk->spec.driver, "net_af_packet") != 0)
+		return mtu;
+	const char *framesz = value_of(&dpdk->spec, "framesz");
+	const uint32_t frame = framesz != NULL ? (uint32_t)strtoul(framesz, NULL, 10) : AF_PACKET_FRAME;
+	const uint32_t over = AF_PACKET_OVERHEAD + RTE_ETHER_HDR_LEN + MILL_DPDK_TAG;
+	const uint32_t held = frame > over ? frame - over : 0;
+	return held < mtu ? held : mtu;
+}
+
+/* Drivers do not agree on what they say of frames that are too long, nor on what they do with them: net_tap and net_pcap
+ * refuse one, and all behind it, for ever. Memory and files carry any. */
+uint16_t mill_dpdk_mtu(const struct mill_dpdk *dpdk)
+{
+	static const char *const any[] = {"net_ring", "net_null", "net_memif", "net_pcap", NULL};
+	char ifname[IF_NAMESIZE];
+	uint16_t said = 0;
+	uint32_t mtu = MILL_MTU_JUMBO;
+	if (sends_by(dpdk, ifname))
+		mtu = mtu_of(dpdk, ifname);
+	else if (!is_one_of(dpdk->spec.driver, any))
+		mtu = rte_eth_dev_get_mtu(dpdk->id, &said) == 0 ? said : RTE_ETHER_MTU;
+	return (uint16_t)(mtu < MILL_MTU_JUMBO ? mtu : MILL_MTU_JUMBO);
+}
+
 bool mill_dpdk_has_carrier(const struct mill_dpdk *dpdk)
 {
 	struct rte_eth_link link = {0};

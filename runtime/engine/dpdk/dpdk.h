@@ -17,6 +17,7 @@
 #include "port/port.h"
 #include "region.h"
 
+#define MILL_DPDK_TAG         4u
 #define MILL_DPDK_RX_SLOTS    256u
 #define MILL_DPDK_TX_SLOTS    512u
 #define MILL_DPDK_DESCRIPTORS 512u /* of a queue, where the device leaves the choice */
@@ -44,6 +45,9 @@ struct mill_dpdk {
 	int timer;                 /* when to look at the carrier */
 	uint32_t lent;             /* buffers that DPDK has for this port */
 	uint64_t rx_lost, tx_lost; /* counted so far */
+	uint32_t most_frame;       /* untagged; longer ones are not sent. Written by the control thread */
+	uint32_t most_tags;
+	bool said_too_long;
 	struct {
 		uint32_t n_spare;
 		struct rte_mbuf *spare[MILL_BURST]; /* to put in place of those that are sent */
@@ -72,6 +76,9 @@ extern struct rte_mbuf **mill_dpdk_mbuf; /* by buffer index */
 
 /* device.c */
 bool mill_dpdk_parse(const struct mill_port_config *, struct mill_dpdk_spec *, struct mill_error *);
+/* The largest IP packet that the device is known to carry, and how many tags may be in front of it. */
+uint16_t mill_dpdk_mtu(const struct mill_dpdk *);
+uint32_t mill_dpdk_tags(const struct mill_dpdk *);
 /* Finds or makes the device. */
 bool mill_dpdk_probe(struct mill_port *, struct mill_error *);
 /* Its queues, and starts it. rx_rings and tx_rings are known after `plan`. */

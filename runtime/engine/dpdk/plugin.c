@@ -22,9 +22,17 @@ static void set_carrier(struct mill_port *port)
 		__atomic_fetch_and(&port->state->flags, ~(uint32_t)MILL_PORT_UP, __ATOMIC_ACQ_REL);
 }
 
+/* The kernel's device may be given another MTU while it is open. */
+static void measure(struct mill_port *port)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	port->most_mtu = mill_dpdk_mtu(dpdk);
+	__atomic_store_n(&dpdk->most_frame, port->most_mtu + (uint32_t)RTE_ETHER_HDR_LEN, __ATOMIC_RELAXED);
+}
+
 static void describe(struct mill_port *port)
 {
-	const struct mill_dpdk *dpdk = port->backend;
+	struct mill_dpdk *dpdk = port->backend;
 	struct rte_ether_addr mac = {0};
 	struct mill_netdev_facts facts;
 	port->mtu = MTU;
@@ -37,7 +45,9 @@ static void describe(struct mill_port *port)
 	port->state->ifindex = 0; /* the port is no device of the kernel's, even where it stands beside one */
 	port->state->rx_rings = port->rx_rings;
 	port->state->tx_rings = port->tx_rings;
+	dpdk->most_tags = mill_dpdk_tags(dpdk);
 	set_carrier(port);
+	measure(port);
 }
 
 /* --- opening -------------------------------------------------------------------------------------------- */
@@ -131,6 +141,7 @@ static bool open_port(struct mill_port *port, struct mill_error *error)
 	}
 	dpdk->spec = spec;
 	dpdk->timer = -1;
+	dpdk->most_frame = UINT32_MAX;
 	port->backend = dpdk;
 	mill_dpdk_begin();
 	const bool ok = open_steps(port, error);
@@ -165,8 +176,10 @@ static int control_fd(struct mill_port *port)
 static void control(struct mill_port *port)
 {
 	uint64_t times;
-	if (read(((struct mill_dpdk *)port->backend)->timer, &times, sizeof(times)) > 0)
+	if (read(((struct mill_dpdk *)port->backend)->timer, &times, sizeof(times)) > 0) {
 		set_carrier(port);
+		measure(port);
+	}
 }
 
 static bool outdated(const struct mill_port *port)

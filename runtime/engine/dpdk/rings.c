@@ -7,7 +7,6 @@
 #include "dpdk/dpdk.h"
 #include "ring_sync.h"
 
-#define TAG_BYTES    4u
 #define DRAIN_ROUNDS 1024
 
 static uint32_t index_of(const struct mill_region *region, const struct rte_mbuf *mbuf)
@@ -33,12 +32,12 @@ static void reset(struct rte_mbuf *mbuf)
 static void put_tag_back(struct rte_mbuf *mbuf)
 {
 	const uint16_t tag[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(mbuf->vlan_tci)};
-	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *) - TAG_BYTES;
-	memmove(frame, frame + TAG_BYTES, 2 * RTE_ETHER_ADDR_LEN);
+	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *) - MILL_DPDK_TAG;
+	memmove(frame, frame + MILL_DPDK_TAG, 2 * RTE_ETHER_ADDR_LEN);
 	memcpy(frame + 2 * RTE_ETHER_ADDR_LEN, tag, sizeof(tag));
-	mbuf->data_off -= TAG_BYTES;
-	mbuf->data_len += TAG_BYTES;
-	mbuf->pkt_len += TAG_BYTES;
+	mbuf->data_off -= MILL_DPDK_TAG;
+	mbuf->data_len += MILL_DPDK_TAG;
+	mbuf->pkt_len += MILL_DPDK_TAG;
 }
 
 static bool is_frame(struct rte_mbuf *mbuf)
@@ -46,7 +45,7 @@ static bool is_frame(struct rte_mbuf *mbuf)
 	if (mbuf->nb_segs != 1 || mbuf->data_len < RTE_ETHER_HDR_LEN)
 		return false;
 	if ((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) {
-		if (mbuf->data_off < TAG_BYTES)
+		if (mbuf->data_off < MILL_DPDK_TAG)
 			return false;
 		put_tag_back(mbuf);
 	}
@@ -142,6 +141,35 @@ static struct rte_mbuf *dress(const struct netmap_ring *tx, const struct netmap_
 	return mbuf;
 }
 
+/* A kernel takes a frame above the MTU for tagged by this one type alone. */
+static bool is_tag(const struct mill_dpdk *dpdk, const uint8_t *type)
+{
+	return (type[0] == 0x81 && type[1] == 0) ||
+	       (dpdk->most_tags > 1 && type[0] == 0x88 && type[1] == 0xa8);
+}
+
+static bool carries(const struct mill_dpdk *dpdk, const uint8_t *frame, uint32_t len, uint32_t most)
+{
+	for (uint32_t tag = 0; len > most; tag++, most += MILL_DPDK_TAG)
+		if (tag == dpdk->most_tags ||
+		    !is_tag(dpdk, frame + 2 * RTE_ETHER_ADDR_LEN + tag * MILL_DPDK_TAG))
+			return false;
+	return true;
+}
+
+/* What the device does not carry: copies for a mirror, whose packets came by a port that carries more. */
+static void drop_long(struct mill_port *port, struct netmap_slot *slot, uint32_t most)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	__atomic_fetch_add(&port->state->tx_full, 1, __ATOMIC_RELAXED);
+	if (!__atomic_exchange_n(&dpdk->said_too_long, true, __ATOMIC_RELAXED))
+		mill_log(
+		    "port %s (%s): a frame of %u bytes is dropped, and so is each that is longer than %u, "
+		    "which is what the device carries",
+		    port->config.name, port->config.spec, slot->len, most);
+	slot->len = 0;
+}
+
 /* At most a burst from slot *at on, which becomes the first that is not sent. False: the device takes no more now. */
 static bool send_burst(struct mill_port *port, uint32_t index, struct netmap_ring *tx, uint32_t *at,
                        uint64_t *packets, uint64_t *bytes)
@@ -149,13 +177,17 @@ static bool send_burst(struct mill_port *port, uint32_t index, struct netmap_rin
 	struct mill_dpdk *dpdk = port->backend;
 	struct rte_mbuf *mbuf[MILL_BURST], **spare = dpdk->tx[index].spare;
 	uint32_t place[MILL_BURST], n = 0, end = *at;
+	const uint32_t longest = __atomic_load_n(&dpdk->most_frame, __ATOMIC_RELAXED);
 	const uint32_t most = fill_spares(dpdk, index, spare, dpdk->tx[index].n_spare);
 	dpdk->tx[index].n_spare = most;
 	for (; end != tx->head && n < most; end = mill_ring_next(tx, end)) {
-		if (tx->slot[end].len == 0) /* a packet that lost its buffer when an engine died */
+		struct netmap_slot *slot = &tx->slot[end];
+		if (!carries(dpdk, mill_ring_buffer(tx, slot), slot->len, longest))
+			drop_long(port, slot, longest);
+		if (slot->len == 0) /* dropped, or it lost its buffer when an engine died */
 			continue;
 		place[n] = end;
-		mbuf[n++] = dress(tx, &tx->slot[end]);
+		mbuf[n++] = dress(tx, slot);
 	}
 	const uint32_t sent = n == 0 ? 0 : rte_eth_tx_burst(dpdk->id, (uint16_t)index, mbuf, (uint16_t)n);
 	for (uint32_t i = 0; i < sent; i++) {

@@ -38,7 +38,9 @@ struct mill_port {
 	uint16_t rx_rings, tx_rings;
 	struct netmap_ring *rx[MILL_MAX_RINGS];
 	struct netmap_ring *tx[MILL_MAX_RINGS];
-	uint16_t mtu; /* largest IP packet that it carries */
+	uint16_t mtu; /* largest IP packet that it carries, if the policy does not say */
+	uint16_t
+	    most_mtu; /* that its device carries, whatever the policy says; 0: what the packet buffers take */
 	bool refused; /* by tx_sync: the device takes no more, perhaps for want of a carrier (monitor.c) */
 	const char *rundir;
 	void *backend; /* its own */

@@ -59,7 +59,11 @@ bool mill_end_region(struct mill_region *region, const char *one, const char *tw
 
 static void measure(struct mill_end *end)
 {
-	end->carried = end->is_peer || end->state.ifindex == 0 ? UINT16_MAX : end->port.mtu;
+	end->carried = UINT16_MAX;
+	if (!end->is_peer && end->state.ifindex != 0)
+		end->carried = end->port.mtu;
+	else if (!end->is_peer && end->port.most_mtu != 0)
+		end->carried = end->port.most_mtu;
 	if (end->tx_rings == 0)
 		return;
 	const struct netmap_ring *ring = end->tx[0];
