@@ -4,6 +4,9 @@
 export const dpdkPattern =
   /^(?!.*,rings=(?!(?:[1-9]|1[0-6])(?:,|$)))[A-Za-z0-9][A-Za-z0-9_.:-]*(?:,[^\s,=]+(?:=[^\s,]*)?)*$/;
 
+/** The largest MTU of a DPDK port: MILL_MTU_JUMBO of runtime/engine/region.h. */
+export const dpdkMtu = 3360;
+
 /**
  * What DPDK knows the device by, whatever else is asked of it.
  * @param rest `net_tap0,iface=t0` of `dpdk:net_tap0,iface=t0`

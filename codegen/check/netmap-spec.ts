@@ -1,8 +1,8 @@
 /** Specs of netmap ports: netmap(4) and its library's notation, and `~` for a single receive queue. */
 
-/** How a netmap port is written, without `netmap:`. */
+/** How a netmap port is written, without `netmap:`. Monitors are of whole interfaces, and `R` of one queue. */
 export const netmapPattern =
-  /^(?:[A-Za-z0-9_.-]{1,15}(?:[\^*+]|[-~]\d{1,4})?(?:\/[xrtzR]+)?|(?:vale[A-Za-z0-9_.-]*:)?[A-Za-z0-9_.-]{1,30}(?:[{}][A-Za-z0-9_.-]+)?)$/;
+  /^(?:[A-Za-z0-9_.-]{1,15}(?:[\^*+]?(?:\/x+)?|[-~]\d{1,4}(?:\/[xR]+)?|(?:[*+]|(?<!-\d{1,4}))\/x*[rtz][xrtz]*)|(?:vale[A-Za-z0-9_.-]*:)?[A-Za-z0-9_.-]{1,30}(?:[{}][A-Za-z0-9_.-]+)?)$/;
 
 /**
  * The kernel's device that a netmap port stands for: of all its rings, one pair, or a receive queue.

@@ -1,8 +1,8 @@
 /** Ports and the tags on them. */
-import type { Encapsulation, PortConfig, Router } from '../../dsl/model.js';
+import type { Encapsulation, LogicalInterface, PortConfig, Router } from '../../dsl/model.js';
 import { inside } from '../../dsl/origin.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { dpdkDevice, dpdkPattern } from './dpdk-spec.js';
+import { dpdkDevice, dpdkMtu, dpdkPattern } from './dpdk-spec.js';
 import { limits } from './limits.js';
 import { netmapHostRings, netmapPattern } from './netmap-spec.js';
 import { duplicates, error } from './report.js';
@@ -11,6 +11,7 @@ export function checkPorts(router: Router): readonly Diagnostic[] {
   return [
     ...router.ports.flatMap(checkSpec),
     ...router.ports.flatMap(checkBusyPoll),
+    ...router.interfaces.flatMap((one) => checkMtu(router, one)),
     ...duplicateSpecs(router),
     ...duplicateNames(router),
     ...duplicateTags(router),
@@ -36,7 +37,10 @@ const patterns: Readonly<Record<string, readonly [RegExp, string]>> = {
     dpdkPattern,
     "DPDK's devargs, with rings=N for 1 to 16 pairs of queues: 'dpdk:0000:03:00.0,rings=2' or 'dpdk:net_tap0,iface=t0'",
   ],
-  pipe: [/^[A-Za-z0-9_.-]{1,64}$/, "a name of letters, digits, '.', '_' and '-': 'pipe:left'"],
+  pipe: [
+    /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}(?:\/(?:[1-9]|1[0-6]))?$/,
+    "a name of letters, digits, '.', '_' and '-', and 1 to 16 pairs of rings if it is to have several: 'pipe:left' or 'pipe:left/2'",
+  ],
   pcap: [/^[^,\s]*,[^,\s]*$/, "two files, either may be left out: 'pcap:in.pcap,out.pcap'"],
   tap: [/^(?!\.{1,2}$)[^\s/:,%]{1,15}$/, "the name of the tap's device, at most 15 characters: 'tap:lab0'"],
 };
@@ -83,10 +87,27 @@ export function busyPollOf(router: Router, port: PortConfig): boolean {
   return port.busyPoll ?? (router.engine.events === 'busy' && splitSpec(port.spec).kind === 'xdp');
 }
 
+function checkMtu(router: Router, { name, port, mtu, origin }: LogicalInterface): readonly Diagnostic[] {
+  const spec = router.ports.find((one) => one.name === port)?.spec ?? '';
+  if (mtu === undefined || mtu <= dpdkMtu || splitSpec(spec).kind !== 'dpdk') return [];
+  return [
+    error(
+      'NM4006',
+      inside(origin, 'mtu'),
+      `'${name}' is on a DPDK port, which carries no packets of ${mtu} bytes`,
+      {
+        expected: `at most ${dpdkMtu}`,
+        got: `${mtu}`,
+      },
+    ),
+  ];
+}
+
 /** What a port takes for itself: one device, whichever rings of it, or what its spec names. */
 function taken({ spec }: PortConfig): { readonly kind: string; readonly rest: string } {
   const { kind, rest } = splitSpec(spec);
   if (kind === 'dpdk') return { kind, rest: dpdkDevice(rest) };
+  if (kind === 'pipe') return { kind, rest: rest.replace(/\/\d+$/, '') };
   const device = kind === 'netmap' ? netmapHostRings(rest) : kind === 'xdp' ? rest : undefined;
   return device === undefined ? { kind, rest } : { kind: 'device', rest: device };
 }

@@ -18,6 +18,7 @@ import { checkAbi, checkExpected, type Expected, notRetained, refused } from './
 import { followRenames } from './renames.js';
 import { withBundle } from './source.js';
 import type { GenerationRecord, GenerationStore, StoredGeneration } from './store.js';
+import { checkCores, checkRings, onlineCores } from './workers.js';
 
 export interface DeployerOptions {
   readonly native: Pick<Native, 'abi' | 'layout'>;
@@ -167,6 +168,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
   ): Promise<DeployResult> => {
     const previous = options.link().running;
     checkAbi(bundle, options.native);
+    checkCores(bundle.plan, onlineCores());
     const gateways = allotGateways(
       bundle.plan.gateways,
       retained().map((g) => g.record.gateways),
@@ -179,6 +181,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
     try {
       await options.sets.judge(stored.bundle, options.link());
       prepared = await prepareStored(stored);
+      checkRings(bundle.plan, store.find(previous)?.bundle.plan, options.link().state);
       preparedAt = performance.now();
       await commit(prepared, previous);
     } catch (error) {

@@ -503,7 +503,8 @@ void mill_worker_pin(struct mill_worker_thread *worker, int32_t core)
 	const int code = mill_thread_pin(worker->thread, core);
 	if (code != 0)
 		mill_log("worker %u cannot run on core %d: %s", worker->number, core, strerror(code));
-	worker->state->core = (uint32_t)core;
+	else
+		worker->state->core = (uint32_t)core;
 }
 
 void mill_worker_stop(struct mill_engine *engine, uint32_t number)

@@ -96,6 +96,7 @@ export interface StateView {
     readonly polled: boolean; // by its workers
     readonly ifindex: number;
     readonly mac: string;
+    readonly rxRings: number;
     readonly rxPackets: bigint;
     readonly rxBytes: bigint;
     readonly txPackets: bigint;

@@ -267,6 +267,7 @@ Napi::Value StateView::port(const Napi::CallbackInfo &info)
 		object.Set("polled", (port.flags & MILL_PORT_POLLED) != 0);
 		object.Set("ifindex", port.ifindex);
 		object.Set("mac", format_mac(port.mac));
+		object.Set("rxRings", port.rx_rings);
 		object.Set("rxPackets", js_u64(env, load(port.rx_packets)));
 		object.Set("rxBytes", js_u64(env, load(port.rx_bytes)));
 		object.Set("txPackets", js_u64(env, load(port.tx_packets)));

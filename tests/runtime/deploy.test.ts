@@ -6,10 +6,11 @@ import { pino } from 'pino';
 import type { BuildPolicy } from '../../runtime/deploy/build.js';
 import { createDeployer, type Deployer } from '../../runtime/deploy/deployer.js';
 import { type GenerationStore, openStore } from '../../runtime/deploy/store.js';
+import { checkCores, onlineCores } from '../../runtime/deploy/workers.js';
 import { MillError } from '../../runtime/errors.js';
 import type { Rib } from '../../runtime/native.js';
 import { openSets } from '../../runtime/sets/sets.js';
-import { type FakeEngine, fakeEngine, link, scratch, writeBundle } from './fixtures.js';
+import { type FakeEngine, fakeEngine, link, manifest, scratch, writeBundle } from './fixtures.js';
 
 const eth0 = link({ ifindex: 2, name: 'eth0' });
 const eth1 = link({ ifindex: 3, name: 'eth1' });
@@ -115,6 +116,35 @@ test(
   ({ dir, deployer }) => deployer.deploy(version(dir, 'b', { layout: 8 }), quiet),
   /layout 7; got ABI 1, layout 8/,
 );
+test(
+  'a worker on a processor that is not there changes nothing',
+  unchanged,
+  ({ dir, deployer }) => deployer.deploy(version(dir, 'b', { workers: [{}, { core: 4095 }] }), quiet),
+  /this machine has no processor 4095; it has 0/,
+);
+test(
+  'a worker with a ring that is not there changes nothing',
+  unchanged,
+  ({ dir, deployer }) => deployer.deploy(version(dir, 'b', { workers: [{ rings: { lan: [1, 2] } }] }), quiet),
+  /port lan has no ring 2; it has rings 0 to 1/,
+);
+test('how many rings an exchanged port has is known only then', async (t) => {
+  const { dir, deployer } = bed(t);
+  await deployer.deploy(version(dir, 'a'), quiet);
+  const ports = manifest().ports.map((port) =>
+    port.name === 'lan' ? { ...port, spec: 'pipe:lan/4' } : port,
+  );
+  const more = { ports, workers: [{ rings: { lan: [3] } }] };
+  t.like(await deployer.deploy(version(dir, 'b', more), quiet), { generation: 2 });
+});
+test('processors that are online are named in ranges', (t) => {
+  t.notThrows(() => checkCores({ workers: [{ core: 0, rings: undefined }] }, '0-3,8'));
+  t.notThrows(() => checkCores({ workers: [{ core: 8, rings: undefined }] }, '0-3,8'));
+  t.throws(() => checkCores({ workers: [{ core: 5, rings: undefined }] }, '0-3,8'), {
+    message: /it has 0-3,8/,
+  });
+  t.notThrows(() => checkCores({ workers: [{ core: 5, rings: undefined }] }, onlineCores('/nonexistent')));
+});
 test(
   'another policy than that of the plan changes nothing',
   unchanged,

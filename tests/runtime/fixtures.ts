@@ -148,7 +148,7 @@ export function fakeEngine(): FakeEngine {
   };
   const state = {
     ...slots(),
-    port: () => ({ up: true, mac: '02:00:00:00:00:ff' }),
+    port: () => ({ up: true, mac: '02:00:00:00:00:ff', rxRings: 2 }),
   } as unknown as StateView;
   const engine: Partial<FakeEngine> = {
     said,

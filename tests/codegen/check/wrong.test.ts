@@ -648,6 +648,36 @@ test(
   'not a yes or no',
 );
 test(
+  'an MTU above what DPDK’s ports carry',
+  wrong,
+  ports("a: { port: 'dpdk:net_null0', vlans: { b: { id: 5, mtu: 3361 } } }"),
+  ['3:56 NM4006'],
+  'no packets of 3361 bytes',
+);
+test(
+  'a pipe twice, of several rings',
+  wrong,
+  ports("a: { port: 'pipe:x' },\nb: { port: 'pipe:x/2' }"),
+  ['4:12 NM4002'],
+  "'pipe:x/2'",
+);
+test(
+  'a pipe of too many rings',
+  wrong,
+  ports("a: { port: 'pipe:x/17' },\nb: { port: 'pipe:.x' },\nc: { port: 'pipe:y/0' }"),
+  ['3:12 NM4007', '4:12 NM4007', '5:12 NM4007'],
+  'not a port specification',
+);
+test(
+  'netmap ports that the engine would refuse',
+  wrong,
+  ports(
+    "a: { port: 'netmap:ix0-2/r' },\nb: { port: 'netmap:ix1/R' },\nc: { port: 'netmap:ix2^/t' },\nd: { port: 'netmap:ix3~1/z' }",
+  ),
+  ['3:12 NM4007', '4:12 NM4007', '5:12 NM4007', '6:12 NM4007'],
+  'not a port specification',
+);
+test(
   'a netmap port that does not exist',
   wrong,
   ports("a: { port: 'netmap:ix0{' }"),
