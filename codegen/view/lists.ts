@@ -102,13 +102,14 @@ export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
   const views = families.map((family) => familyView(list, `${name}_ipv${family}`, family, ir, uses));
   const together = views.flatMap((one) => one.classifiers.flatMap(({ ask }) => (ask ? [{ ask }] : [])));
   const cases = ir.interfaces.filter(({ acl }) => acl === list).map(({ enumerator }) => ({ enumerator }));
+  const shared = together.length > 0 && !asksAll(list, ir);
   return {
     function: name,
     title: comment(
       `${list.kind} ${list.name}${list.direction === 'out' ? ' on the way out' : ''}, ${place(list.origin)}`,
     ),
     together,
-    asks: together.length === 0 ? [] : [{ function: asksOf(list), cases }],
+    asks: shared ? [{ function: asksOf(list), cases }] : [],
     returns: returns(list),
     families: views,
     skipped: list.kind === 'acl' ? 'true' : 'MILL_NO_GATEWAY',
@@ -116,6 +117,13 @@ export function listView(list: IrList, ir: Ir, uses: Uses): ListView {
     ipv6: call(6),
   };
 }
+
+/** Wherever a burst is judged by the list, all of the burst is. */
+const asksAll = (list: IrList, ir: Ir) =>
+  ir.ports.every(
+    ({ interfaces }) =>
+      interfaces.every(({ acl }) => acl === list) || interfaces.every(({ acl }) => acl !== list),
+  );
 
 const asksOf = (list: IrList) => `asks_${listFunction(list)}`;
 
@@ -288,7 +296,8 @@ function classified(
   const rowOf = (rule: IrRule) =>
     `{${action(rule, family, ir, treatments.number(rule))}}, /* ${comment(place(rule.origin))} */`;
   const classifiers = classifierViews(list, rules, name, family, uses.tables, {
-    asks: list.kind === 'acl' && list.direction === 'in' ? asksOf(list) : undefined,
+    asks:
+      list.kind !== 'acl' || list.direction !== 'in' ? undefined : asksAll(list, ir) ? 'NULL' : asksOf(list),
     act: actOf(list, treatments.used),
     more: treatments.more,
     actions: (table, part) => actions.push({ name: table, rows: part.map(rowOf) }),
@@ -305,17 +314,18 @@ function actOf(list: IrList, treated: boolean): string {
   return treated ? `${act}_treated` : act;
 }
 
-/** What rules of tables do besides their actions: a table of its own, since few of many have any. */
+/** What rules of tables do besides their actions: a table of its own, since few of many have any. `used`: some rule does
+ * more than to let pass, refuse or divert; that it logs stands in its action. */
 function treatmentsOf(rules: readonly IrRule[], name: string, ir: Ir) {
   const treated = rules.filter((rule) => rule.treatment !== undefined);
-  const used = treated.length > 0;
+  const used = treated.length > 0 || rules.some((rule) => rule.logPerSecond !== undefined);
   const table = `${name}_treatments`;
   const rows = treated.map((rule) => `{${treatment(rule, ir)}}, /* ${comment(place(rule.origin))} */`);
   const numbers = new Map(treated.map((rule, i) => [rule, i + 1]));
   return {
     used,
-    more: used ? `, ${table}` : '',
-    tables: used ? [{ name: table, rows }] : [],
+    more: !used ? '' : treated.length > 0 ? `, ${table}` : ', NULL',
+    tables: treated.length > 0 ? [{ name: table, rows }] : [],
     /** From 1; 0 for none. */
     number: (rule: IrRule) => numbers.get(rule) ?? 0,
   };

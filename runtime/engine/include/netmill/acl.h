@@ -273,11 +273,12 @@ static inline void mill_log_action(struct mill_worker *w, const struct mill_pack
 		mill_log_packet(w, p, action->rule, action->per_second);
 }
 
-/* False: over the rule's limit. */
+/* Lists of which no rule logs or has a treatment act by the short forms. False: over the rule's limit. */
 static inline bool mill_treat(struct mill_worker *w, struct mill_packet *p, const struct mill_action *action,
                               const struct mill_treatment *treatments)
 {
 	const struct mill_treatment *of;
+	mill_log_action(w, p, action);
 	if (action->treatment == 0)
 		return true;
 	of = &treatments[action->treatment - 1];
@@ -293,21 +294,18 @@ static inline bool mill_treat(struct mill_worker *w, struct mill_packet *p, cons
 
 static inline bool mill_act(struct mill_worker *w, struct mill_packet *p, const struct mill_action *action)
 {
-	mill_log_action(w, p, action);
 	return mill_verdict_of(w, p, action, MILL_DROP_ACL);
 }
 
 static inline bool mill_act_treated(struct mill_worker *w, struct mill_packet *p,
                                     const struct mill_action *action, const struct mill_treatment *treatments)
 {
-	mill_log_action(w, p, action);
 	return mill_treat(w, p, action, treatments) && mill_verdict_of(w, p, action, MILL_DROP_ACL);
 }
 
 static inline bool mill_act_out(struct mill_worker *w, struct mill_packet *p,
                                 const struct mill_action *action)
 {
-	mill_log_action(w, p, action);
 	return mill_verdict_of(w, p, action, MILL_DROP_ACL_OUT);
 }
 
@@ -315,14 +313,12 @@ static inline bool mill_act_out_treated(struct mill_worker *w, struct mill_packe
                                         const struct mill_action *action,
                                         const struct mill_treatment *treatments)
 {
-	mill_log_action(w, p, action);
 	return mill_treat(w, p, action, treatments) && mill_verdict_of(w, p, action, MILL_DROP_ACL_OUT);
 }
 
 static inline uint16_t mill_act_via(struct mill_worker *w, const struct mill_packet *p,
                                     const struct mill_action *action)
 {
-	mill_log_action(w, p, action);
 	return mill_via(w, p, action->rule, action->gateway);
 }
 
@@ -331,7 +327,6 @@ static inline uint16_t mill_act_via_treated(struct mill_worker *w, struct mill_p
                                             const struct mill_action *action,
                                             const struct mill_treatment *treatments)
 {
-	mill_log_action(w, p, action);
 	mill_treat(w, p, action, treatments);
 	return mill_via(w, p, action->rule, action->gateway);
 }

@@ -29,18 +29,18 @@ static inline __attribute__((always_inline)) struct mill_key mill_key_of(const s
 	return key;
 }
 
-/* TCP or UDP right behind the network header, and all of its ports are there. */
+/* TCP or UDP right behind the header of a plain packet, and all of its ports are there. */
 MILL_CLASSIFY_INLINE bool mill_shows_ports(const struct mill_packet *p, uint32_t header)
 {
-	return p->l4 == MILL_L4_UNREAD && !p->later_fragment &&
-	       (p->proto == MILL_TCP || p->proto == MILL_UDP) && p->ip_len - header >= MILL_TCP_HEADER;
+	return p->l4 == MILL_L4_UNREAD && !p->doubtful && (p->proto == MILL_TCP || p->proto == MILL_UDP) &&
+	       p->ip_len >= header + MILL_TCP_HEADER;
 }
 
 /* The key of a packet of a burst. What tests nothing else of the transport header (`fields`) looks at most packets' without
  * writing down what is there. */
 MILL_CLASSIFY_INLINE struct mill_key mill_key_asked(struct mill_packet *p, bool ipv6, bool reads, bool fields)
 {
-	const uint32_t header = ipv6 ? MILL_IPV6_HEADER : p->l4_offset;
+	const uint32_t header = ipv6 ? MILL_IPV6_HEADER : 20;
 	struct mill_key key;
 	if (!reads)
 		return mill_key_of(p);
@@ -55,8 +55,8 @@ MILL_CLASSIFY_INLINE struct mill_key mill_key_asked(struct mill_packet *p, bool 
 	return key;
 }
 
-/* How a list is asked about those packets of a burst, up to `end`, that are its to judge; `reads`: it tests transport
- * headers. */
+/* How a list is asked about those packets of a burst, up to `end`, that are its to judge, which are all of them where
+ * `asks` is NULL; `reads`: it tests transport headers. */
 typedef void (*mill_asking)(const struct mill_classifier *, struct mill_kept *, const struct mill_packet *end,
                             bool ipv6, bool reads, bool (*asks)(const struct mill_packet *),
                             const struct mill_judge *, mill_residual);
@@ -68,7 +68,7 @@ MILL_CLASSIFY_INLINE void mill_ask_each(const struct mill_classifier *c, struct 
                                         const struct mill_judge *judge, mill_residual residual)
 {
 	for (struct mill_packet *p = kept->packet; p != end; p++) {
-		if (p->family != (ipv6 ? 6 : 4) || !asks(p))
+		if (p->family != (ipv6 ? 6 : 4) || (asks != NULL && !asks(p)))
 			continue;
 		const struct mill_key key = mill_key_asked(p, ipv6, reads, residual != NULL);
 		p->entry = mill_classify(c, &key, ipv6, judge, residual, p);
@@ -86,7 +86,7 @@ MILL_CLASSIFY_INLINE void mill_ask_together(const struct mill_classifier *c, str
 	uint32_t entry[MILL_BURST], n = 0;
 
 	for (struct mill_packet *p = kept->packet; p != end; p++) {
-		if (p->family != (ipv6 ? 6 : 4) || !asks(p))
+		if (p->family != (ipv6 ? 6 : 4) || (asks != NULL && !asks(p)))
 			continue;
 		key[n] = mill_key_asked(p, ipv6, reads, residual != NULL);
 		asking[n++] = p;
@@ -101,8 +101,7 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 /*
  * MILL_CLASSIFIER defines NAME_find(w, p): the first entry of the list NAME that takes the packet, or MILL_CLASSIFY_NONE.
  * MILL_BURST_CLASSIFIER defines NAME_ask(w, kept, end), which leaves that in each packet that `asks` is true of, by one of
- * the two functions above. Both twice:
- * for processors that have the vectors, and for others.
+ * the two functions above. Both twice: for processors that have the vectors, and for others.
  */
 #ifdef MILL_CLASSIFY_VECTOR
 #define MILL_CLASSIFIER(name, ipv6, residual)                                                                \
