@@ -210,9 +210,8 @@ static inline void give(struct mill_worker *w, struct netmap_ring *rx, const str
 #endif
 		const uint32_t offset =
 		    mill_slot_offset(rx, from) + (uint32_t)(ip - 2 - header - mill_ring_buffer(rx, from));
-		mill_slot_swap(to, from);
+		mill_slot_swap(to, from, (uint16_t)(header + 2 + total));
 		to->ptr = offset;
-		to->len = (uint16_t)(header + 2 + total);
 		mill_ipv4_lower_ttl(ip);
 #ifdef CONSTANT
 		memcpy(ip - 14, way->rewrite, 12);

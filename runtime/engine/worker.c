@@ -96,7 +96,7 @@ static void move(const struct netmap_ring *to, struct netmap_slot *slot, const s
                  struct netmap_slot *packet)
 {
 	if (mill_same_memory(to, from)) {
-		mill_slot_swap(slot, packet);
+		mill_slot_swap(slot, packet, packet->len);
 		return;
 	}
 	memcpy(mill_ring_buffer(to, slot), mill_ring_buffer(from, packet), packet->len);

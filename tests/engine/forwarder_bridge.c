@@ -55,7 +55,7 @@ static void bridge(struct mill_worker *worker, struct netmap_ring *rx, uint32_t 
 			counters->drop[tx == NULL ? MILL_DROP_EGRESS_DOWN : MILL_DROP_TX_FULL]++;
 			continue;
 		}
-		mill_slot_swap(&tx->slot[tx->head], slot);
+		mill_slot_swap(&tx->slot[tx->head], slot, slot->len);
 		tx->head = tx->cur = mill_ring_next(tx, tx->head);
 		worker->tx_dirty |= 1ull << port;
 	}

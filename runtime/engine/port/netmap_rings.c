@@ -186,7 +186,7 @@ static bool send_hosts(struct mill_port *port, struct netmap_ring *from)
 		struct netmap_slot *slot = &from->slot[from->cur];
 		if (slot->buf_idx >= MILL_NETMAP_FIRST && slot->buf_idx < netmap->n_bufs &&
 		    slot->len <= to->nr_buf_size && (slot->flags & NS_MOREFRAG) == 0) {
-			mill_slot_swap(&to->slot[to->head], slot);
+			mill_slot_swap(&to->slot[to->head], slot, slot->len);
 			mill_slot_set_offset(to, &to->slot[to->head], 0); /* of the host's: none */
 			to->head = to->cur = mill_ring_next(to, to->head);
 			any = true;

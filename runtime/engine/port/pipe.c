@@ -72,7 +72,7 @@ static void rx_sync(struct mill_port *port, uint32_t index)
 		}
 		packets++;
 		bytes += slot->len;
-		mill_slot_swap(&rx->slot[tail], slot);
+		mill_slot_swap(&rx->slot[tail], slot, slot->len);
 		tail = mill_ring_next(rx, tail);
 	}
 	rx->tail = tail;
@@ -107,7 +107,7 @@ static void tx_sync(struct mill_port *port, uint32_t index)
 			continue;
 		packets++;
 		bytes += slot->len;
-		mill_slot_swap(&to->slot[end], slot);
+		mill_slot_swap(&to->slot[end], slot, slot->len);
 		slot->ptr = (slot->ptr & ~tx->offset_mask) | MILL_HEADROOM;
 		end = mill_ring_next(to, end);
 	}

@@ -74,7 +74,7 @@ static void pass(struct way *way, struct netmap_ring *from, struct netmap_ring *
 	way->packets++;
 	way->bytes += in->len;
 	if (one_memory)
-		mill_slot_swap(out, in);
+		mill_slot_swap(out, in, in->len);
 	else
 		copy(from, in, to, out);
 	to->head = to->cur = mill_ring_next(to, to->head);

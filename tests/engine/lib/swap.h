@@ -33,7 +33,7 @@ static inline void swap_burst(struct mill_worker *worker, struct netmap_ring *rx
 		rule->packets++;
 		rule->bytes += slot->len;
 		if (mill_same_memory(rx, tx)) {
-			mill_slot_swap(&tx->slot[tx->head], slot);
+			mill_slot_swap(&tx->slot[tx->head], slot, slot->len);
 		} else {
 			struct netmap_slot *copy = &tx->slot[tx->head];
 			memcpy(mill_ring_buffer(tx, copy), mill_ring_buffer(rx, slot), slot->len);

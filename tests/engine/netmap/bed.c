@@ -50,7 +50,7 @@ uint32_t forward(struct mill_port *from, uint32_t ring, struct mill_port *to, ui
 		struct netmap_slot *slot = &rx->slot[rx->cur], *out = &tx->slot[tx->head];
 		const uint16_t length = slot->len;
 		if (length >= 14) {
-			if (!mill_exchange(rx, mill_ring_memory(rx), tx, out, slot, 0)) {
+			if (!mill_exchange(rx, mill_ring_memory(rx), tx, out, slot, 0, slot->len)) {
 				memcpy(mill_ring_buffer(tx, out), mill_ring_buffer(rx, slot), length);
 				out->flags &= NS_BUF_CHANGED;
 			}

@@ -158,7 +158,7 @@ static uint32_t shift(struct mill_port *from, struct mill_port *to, int32_t by)
 	CHECK(mill_ring_space(rx) == 1, "%u packets", mill_ring_space(rx));
 	struct netmap_slot *slot = &rx->slot[rx->cur], *out = &tx->slot[tx->head];
 	const uint16_t length = (uint16_t)(slot->len + by);
-	const bool exchanged = mill_exchange(rx, mill_ring_memory(rx), tx, out, slot, -by);
+	const bool exchanged = mill_exchange(rx, mill_ring_memory(rx), tx, out, slot, -by, slot->len);
 	out->len = length;
 	if (exchanged && by > 0)
 		memset(mill_ring_buffer(tx, out), 0xee, (size_t)by);

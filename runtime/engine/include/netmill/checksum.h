@@ -3,26 +3,22 @@
 #include <stdbool.h>
 #include "netmill/bytes.h"
 
-/* One's complement sum of 64-bit words, folded: 0xffff for a correct header, RFC 1071 §1. Neither byte order nor the
- * width of the words matters for that question (§2 (B), (C)). A number added to itself with its halves exchanged has
- * the sum of both in the upper half, the carry included. `bytes` is a multiple of four, at least 20. */
+/* True: the one's complement sum of the header's 16-bit words is 0xffff, RFC 1071 §1. Such a sum is the number modulo
+ * 65535 that the words make side by side, in any width and byte order (§2 (A), (B)): 64-bit words are added with their
+ * carries, and what they make is a multiple of 65535 for a correct header, of which no sum is 0. `bytes` is a multiple of
+ * four, at least 20. */
 static inline bool mill_ipv4_checksum_ok(const uint8_t *header, uint32_t bytes)
 {
 	uint64_t sum, second;
 	uint32_t word;
 	memcpy(&sum, header, sizeof(sum));
 	memcpy(&second, header + 8, sizeof(second));
-	sum += second;
-	sum += sum < second;
+	uint64_t carry = __builtin_add_overflow(sum, second, &sum);
 	for (uint32_t at = 16; at < bytes; at += 4) {
 		memcpy(&word, header + at, sizeof(word));
-		sum += word;
-		sum += sum < word;
+		carry = __builtin_add_overflow(sum, word + carry, &sum);
 	}
-	sum += sum << 32 | sum >> 32;
-	word = (uint32_t)(sum >> 32);
-	word += word << 16 | word >> 16;
-	return word >> 16 == 0xffff;
+	return (sum + carry) % 65535 == 0;
 }
 
 /* Another DSCP, ECN as it was. The first word changes: RFC 1624 [Eqn. 3], HC' = ~(~HC + ~m + m'). */

@@ -87,7 +87,7 @@ MILL_HOT bool mill_odd6(uint8_t first)
 	return (uint8_t)(first + 2) <= 2;
 }
 
-/* Sent to this station alone. 14 bytes are there. */
+/* Sent to this station alone. */
 MILL_HOT bool mill_plain_station(const uint8_t *frame, struct mill_face face)
 {
 	uint64_t to;
@@ -95,11 +95,17 @@ MILL_HOT bool mill_plain_station(const uint8_t *frame, struct mill_face face)
 	return (to & 0xffffffffffffull) == face.mac;
 }
 
-/* `available` bytes are there. Whole, without options, a TTL to spend, from a host to a host, lengths and sum in order:
- * there is nothing in mill_read_ipv4, mill_check_ipv4 and mill_may_forward that would stop it. */
+/* Version 4, five words of header, no fragment: the bits of its first eight bytes that say so, and what they say. */
+#define MILL_PLAIN4_BITS 0xff3f0000000000ffull
+#define MILL_PLAIN4      0x45ull
+
+/* 20 bytes of `available` are there. Whole, without options, a TTL to spend, from a host to a host, lengths and sum in
+ * order: there is nothing in mill_read_ipv4, mill_check_ipv4 and mill_may_forward that would stop it. */
 MILL_HOT bool mill_plain_ipv4(const uint8_t *ip, uint32_t available)
 {
-	return available >= 20 && ip[0] == 0x45 && (mill_load16(ip + 6) & 0x3fff) == 0 && ip[8] > 1 &&
+	uint64_t first;
+	memcpy(&first, ip, sizeof(first));
+	return (first & MILL_PLAIN4_BITS) == MILL_PLAIN4 && ip[8] > 1 &&
 	       (mill_odd4[ip[12]] | mill_odd4[ip[16]]) == 0 && mill_load16(ip + 2) - 20u <= available - 20 &&
 	       mill_ipv4_checksum_ok(ip, 20);
 }
@@ -113,22 +119,24 @@ MILL_HOT bool mill_plain_ipv6(const uint8_t *ip, uint32_t available)
 /* What mill_read_ipv4 and its like would find in a plain packet; of its link header `vlan` alone is known. */
 MILL_HOT void mill_take_plain(struct mill_packet *p, uint8_t *ip, uint8_t family)
 {
-	p->l3 = ip;
-	p->family = family;
-	p->l4 = MILL_L4_UNREAD;
-	p->fragment = p->later_fragment = p->options = p->to_host = p->link_group = p->doubtful = false;
 	if (family == 4) {
+		const uint32_t ip_len = mill_load16(ip + 2), src = mill_load32(ip + 12),
+		               dst = mill_load32(ip + 16);
 		p->l4_offset = 20;
-		p->ip_len = mill_load16(ip + 2);
 		p->proto = ip[9];
-		p->src4 = mill_load32(ip + 12);
-		p->dst4 = mill_load32(ip + 16);
+		p->ip_len = ip_len;
+		p->src4 = src;
+		p->dst4 = dst;
 	} else {
 		p->ip_len = MILL_IPV6_HEADER + mill_load16(ip + 4);
 		p->proto = ip[6];
 		p->src6 = (struct mill_address6){mill_load64(ip + 8), mill_load64(ip + 16)};
 		p->dst6 = (struct mill_address6){mill_load64(ip + 24), mill_load64(ip + 32)};
 	}
+	p->l3 = ip;
+	p->family = family;
+	p->l4 = MILL_L4_UNREAD;
+	p->fragment = p->later_fragment = p->options = p->to_host = p->link_group = p->doubtful = false;
 }
 
 /* The packet came in by the one interface of its port. True: in order, for rules and routes to decide. */
@@ -136,7 +144,8 @@ MILL_HOT bool mill_enter(struct mill_worker *w, struct mill_packet *p, struct mi
 {
 	uint8_t *ip = p->frame + MILL_ETHER_HEADER;
 	const uint32_t available = p->len - MILL_ETHER_HEADER;
-	if (mill_unlikely(p->len < MILL_ETHER_HEADER || !mill_plain_station(p->frame, face)))
+	if (mill_unlikely(p->len < MILL_ETHER_HEADER + MILL_IPV4_HEADER ||
+	                  !mill_plain_station(p->frame, face)))
 		return mill_enter_untagged(w, p, face);
 	const uint16_t ethertype = mill_load16(p->frame + 12);
 	p->vlan = 0;
@@ -156,7 +165,7 @@ MILL_HOT bool mill_enter_tagged(struct mill_worker *w, struct mill_packet *p, st
 	const uint32_t available = mill_l3_bytes(p);
 	mill_count(&w->if_counters[face.slot].rx, p->len);
 	mill_arrive(w, p, face);
-	if (mill_unlikely(!mill_plain_station(p->frame, face)))
+	if (mill_unlikely(available < MILL_IPV4_HEADER || !mill_plain_station(p->frame, face)))
 		return mill_enter_any(w, p, face);
 	if (p->ethertype == MILL_ETHER_IPV4 && mill_plain_ipv4(p->l3, available))
 		mill_take_plain(p, p->l3, 4);

@@ -27,6 +27,7 @@
 #define MILL_PIM     103u
 #define MILL_VRRP    112u
 
+#define MILL_IPV4_HEADER     20u /* without options */
 #define MILL_IPV6_HEADER     40u
 #define MILL_EXTENSION_LIMIT 8u /* headers walked; more is nothing that an honest host sends: RFC 7045 */
 #define MILL_TCP_HEADER      20u
@@ -205,17 +206,34 @@ static inline uint8_t mill_read_transport(struct mill_packet *p)
 	return MILL_L4_ABSENT;
 }
 
-/* Protocol, fragment flags, ports, TCP flags and ICMP type, once a packet. */
-static inline void mill_read_l4(struct mill_packet *p)
+/* Of whatever packet. */
+MILL_COLD uint8_t mill_read_l4_any(struct mill_packet *p)
 {
-	if (p->l4 != MILL_L4_UNREAD)
-		return;
 	p->sport = p->dport = 0;
 	p->tcp_flags = p->icmp_type = p->icmp_code = 0;
 	if (p->family == 6 && !mill_walk_extensions(p))
-		p->l4 = MILL_L4_BROKEN;
-	else
-		p->l4 = p->later_fragment ? MILL_L4_ABSENT : mill_read_transport(p);
+		return MILL_L4_BROKEN;
+	return p->later_fragment ? MILL_L4_ABSENT : mill_read_transport(p);
+}
+
+/* Protocol, fragment flags, ports, TCP flags and ICMP type, once a packet. Nearly all are TCP and UDP of IPv4, all of
+ * whose header is there. */
+MILL_HOT void mill_read_l4(struct mill_packet *p)
+{
+	if (p->l4 != MILL_L4_UNREAD)
+		return;
+	const uint8_t *header = p->l3 + p->l4_offset;
+	const uint32_t bytes = p->ip_len - p->l4_offset;
+	if (mill_likely(p->family == 4 && !p->later_fragment &&
+	                (p->proto == MILL_TCP   ? bytes >= MILL_TCP_HEADER
+	                 : p->proto == MILL_UDP ? bytes >= MILL_UDP_HEADER
+	                                        : false))) {
+		p->tcp_flags = p->proto == MILL_TCP ? header[13] : 0;
+		p->icmp_type = p->icmp_code = 0;
+		p->l4 = mill_read_ports(p, header);
+	} else {
+		p->l4 = mill_read_l4_any(p);
+	}
 }
 
 static inline bool mill_link_local(const struct mill_address6 *a)

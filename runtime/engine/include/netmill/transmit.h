@@ -43,7 +43,7 @@ static inline void mill_lower_ttl(struct mill_packet *p)
 /* True: the buffers were exchanged; the frame begins `moved` bytes later than it did. Otherwise it must be copied: other
  * memory, or no room for the header. */
 MILL_HOT bool mill_exchange(const struct netmap_ring *rx, const uint8_t *memory, struct netmap_ring *tx,
-                            struct netmap_slot *to, struct netmap_slot *from, int32_t moved)
+                            struct netmap_slot *to, struct netmap_slot *from, int32_t moved, uint16_t len)
 {
 	if (mill_unlikely(mill_ring_memory(tx) != memory || tx->offset_mask != rx->offset_mask))
 		return false;
@@ -53,7 +53,7 @@ MILL_HOT bool mill_exchange(const struct netmap_ring *rx, const uint8_t *memory,
 			return false;
 		mill_slot_set_offset(rx, from, (uint32_t)offset);
 	}
-	mill_slot_swap(to, from);
+	mill_slot_swap(to, from, len);
 	return true;
 }
 
@@ -67,6 +67,7 @@ MILL_COLD bool mill_copy(struct netmap_ring *tx, struct netmap_slot *to, const s
 	uint8_t *frame = mill_ring_buffer(tx, to);
 	memcpy(frame + header - 2, p->l3 - 2, p->ip_len + 2);
 	mill_write_link(frame, adjacency);
+	to->len = (uint16_t)(header + p->ip_len);
 	to->flags &= NS_BUF_CHANGED;
 	return true;
 }
@@ -88,13 +89,13 @@ MILL_HOT void mill_transmit(struct mill_worker *w, struct netmap_ring *rx, const
 	struct netmap_slot *to = &tx->slot[head];
 	const uint32_t header = adjacency->rewrite_len + 2u, len = header + p->ip_len;
 	mill_lower_ttl(p);
-	if (mill_likely(mill_exchange(rx, memory, tx, to, p->slot, (int32_t)(p->l3 - p->frame - header)))) {
+	if (mill_likely(mill_exchange(rx, memory, tx, to, p->slot, (int32_t)(p->l3 - p->frame - header),
+	                              (uint16_t)len))) {
 		mill_write_link(p->l3 - header, adjacency);
 	} else if (!mill_copy(tx, to, p, adjacency)) {
 		mill_drop(w, p, MILL_DROP_TOO_BIG);
 		return;
 	}
-	to->len = (uint16_t)len;
 	tx->head = tx->cur = mill_ring_next(tx, head);
 	w->tx_dirty |= 1ull << adjacency->port;
 	mill_count(&w->if_counters[adjacency->iface].tx, len);
