@@ -243,6 +243,7 @@ struct netmap_ring *mill_region_alloc_ring(struct mill_region *region, uint16_t 
 	pthread_mutex_lock(&region->lock);
 	const bool enough = region->n_free >= slots;
 	if (enough) {
+		set_u32(&ring->num_slots, 0);
 		mark(region, ring, true);
 		memset(ring, 0, sizeof(*ring));
 		for (uint32_t i = 0; i < slots; i++) {
@@ -286,12 +287,12 @@ void mill_region_free_ring(struct mill_region *region, struct netmap_ring *ring)
 {
 	if (ring == NULL)
 		return;
-	const uint32_t slots = ring->num_slots;
-	set_u32(&ring->num_slots, 0);
+	/* It keeps its size: the peer of a pipe may be about to ask for the slot behind its last. */
 	pthread_mutex_lock(&region->lock);
+	const uint32_t slots = in_use(region, place_number(region, ring)) ? ring->num_slots : 0;
+	mark(region, ring, false);
 	for (uint32_t i = 0; i < slots; i++)
 		free_locked(region, ring->slot[i].buf_idx);
-	mark(region, ring, false);
 	pthread_mutex_unlock(&region->lock);
 }
 

@@ -160,7 +160,8 @@ int mill_pipe_wait(struct mill_pipe_client *client, int timeout_ms, bool room)
 	set_asleep(client, room, 0);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (something(client, room))
-		return 1;
-	return (fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0 ? -EPIPE : 0;
+	/* The rings are nobody's then, or already another peer's: not to be looked at. */
+	if ((fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0)
+		return -EPIPE;
+	return something(client, room) ? 1 : 0;
 }

@@ -268,6 +268,8 @@ static uint32_t held_fds(struct mill_port *port, struct mill_held_fd *held, uint
 static void free_pipe(struct mill_port *port)
 {
 	struct pipe *pipe = port->backend;
+	if (pipe->peer >= 0) /* before its rings are gone, and whoever else holds the descriptor */
+		shutdown(pipe->peer, SHUT_RDWR);
 	for (uint32_t i = 0; i < pipe->rings; i++) {
 		mill_region_free_ring(port->region, port->rx[i]);
 		mill_region_free_ring(port->region, port->tx[i]);
