@@ -6,7 +6,7 @@ import { lookupText } from '../lookup.js';
 import { type SetView, setView } from './addresses.js';
 import type { Tables } from './classifiers.js';
 import { predicateBody } from './expression.js';
-import { canMatch, type ListView, listView, type Uses } from './lists.js';
+import { canMatch, type ListView, listView } from './lists.js';
 import {
   type InterfaceView,
   interfaceView,
@@ -18,6 +18,7 @@ import {
   portView,
   type Together,
 } from './ports.js';
+import type { Uses } from './rule-tests.js';
 import { type ServiceView, serviceView } from './services.js';
 import { comment, commentLines } from './text.js';
 

@@ -4,7 +4,8 @@ import type { Encapsulation } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { IrInterface, IrList, IrPort } from '../ir.js';
 import { tagsOf } from '../tags.js';
-import { canMatch, listFunction } from './lists.js';
+import { listFunction } from './list-functions.js';
+import { canMatch } from './lists.js';
 import { comment, fill, parameters, tab } from './text.js';
 
 export interface InterfaceView {
