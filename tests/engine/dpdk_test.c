@@ -81,6 +81,20 @@ static void refuse(uint64_t generation, const char *spec, int code, const char *
 	free(config);
 }
 
+/* Two ports with as many rings as there may be want more buffers than there are, even with the shortest queues. */
+static void too_few_buffers(uint64_t generation)
+{
+	static const char *const specs[] = {"pipe:a", "dpdk:net_null1,rings=16", "dpdk:net_null2,rings=16",
+	                                    "pipe:b"};
+	struct mill_config *config = config_make(generation, 4, specs);
+	for (uint32_t i = 0; i < 4; i++)
+		config_slot(config, i, i == 0 ? 0 : (uint16_t)(i + 5));
+	const int got = engine_prepare(&engine, config, "forwarder_swap4");
+	CHECK(got == ENOBUFS && strstr(engine.error, "packet buffers and") != NULL, "%d: %s", got,
+	      engine.error);
+	free(config);
+}
+
 static void refusals(uint64_t generation)
 {
 	const uint64_t running = engine.state->running;
@@ -88,12 +102,18 @@ static void refusals(uint64_t generation)
 	refuse(generation, "dpdk:", EINVAL, "expected dpdk:DEVARGS");
 	refuse(generation, "dpdk:net_ring5,rings=17", EINVAL, "rings=N for 1 to 16");
 	refuse(generation, "dpdk:net_ring5,rings=", EINVAL, "rings=N for 1 to 16");
+	refuse(generation, "dpdk:,rings=2", EINVAL, "expected dpdk:DEVARGS");
+	refuse(generation, "dpdk:,net_ring5", EINVAL, "expected dpdk:DEVARGS");
+	refuse(generation, "dpdk:net_ring5,rings=0", EINVAL, "rings=N for 1 to 16");
+	refuse(generation, "dpdk:net_ring5,rings=2x", EINVAL, "rings=N for 1 to 16");
+	refuse(generation, "dpdk:net_pcap6,tx_pcap=/dev/null,rings=3", EINVAL, "it would have 3 rings");
 	refuse(generation, "dpdk:net_nothing0", EFAULT, "net_nothing0");
 	refuse(generation, "dpdk:0000:ff:1f.7", ENODEV, "Cannot find device");
 	refuse(generation, "dpdk:net_pcap5,rx_pcap=/nonexistent/x", EPERM, "No such file");
 	refuse(generation, "dpdk:net_pcap5,rx_pcap=/nonexistent/x", EPERM, "No such file");
 	refuse(generation, "dpdk:net_ring0", EBUSY, "another port has this device");
 	refuse(generation, "dpdk:crypto_null0", ENODEV, "no network device");
+	too_few_buffers(generation);
 	CHECK(engine.state->running == running, "the old generation runs");
 	pipe_connect(&engine, &a, "a");
 	run_flow("meanwhile", &a, &a, 2, 20000);
@@ -215,8 +235,10 @@ static void memif(uint64_t generation)
 {
 	char server[128], client[128];
 	struct mill_pipe_client a, b;
-	snprintf(server, sizeof(server), "dpdk:net_memif0,role=server,socket=%s/m.sock", engine.rundir);
-	snprintf(client, sizeof(client), "dpdk:net_memif1,role=client,socket=%s/m.sock", engine.rundir);
+	snprintf(server, sizeof(server), "dpdk:net_memif0,role=server,socket=%s/m.sock,socket-abstract=no",
+	         engine.rundir);
+	snprintf(client, sizeof(client), "dpdk:net_memif1,role=client,socket=%s/m.sock,socket-abstract=no",
+	         engine.rundir);
 	const char *const alone[] = {"pipe:a", server, "pipe:c", "pcap:,"};
 	const char *const both[] = {"pipe:a", server, "pipe:c", client};
 	deploy(generation, 4, alone);

@@ -109,6 +109,15 @@ systemTest(
       await refused(policy(0).replace(first, 'net_af_packet2,iface=none'), /port provider .*none/);
       await refused(policy(0).replace(first, `${first},rings=2`), /it would have 2 rings: the device has 1/);
 
+      const up = async (name: string) =>
+        (await netmill.status()).ports.find((port) => port.name === name)!.up;
+      await line.server.ip('link set s0 down');
+      await until('no carrier', async () => !(await up('server')));
+      t.true(await up('client'));
+      await line.server.ip('link set s0 up', 'route add default via 10.0.2.1');
+      await until('a carrier', () => up('server'));
+      await until('an answer', async () => (await line.client.pings(1, own.server.v4)) === 1);
+
       // The kernel's device may be given another MTU while its port is open.
       await line.router.ip('link set r1 mtu 1700');
       await until('the deploy', async () =>

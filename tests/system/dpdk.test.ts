@@ -103,6 +103,16 @@ systemTest('without the plugin the error says what to install', async (t) => {
     const { code, stderr } = await node.try(gen, '--receive', 'dpdk:net_null0', '--ms', '10');
     t.not(code, 0);
     t.regex(stderr, /netmill-dpdk\.so, which was not built: install DPDK \(Debian: libdpdk-dev\)/);
+    for (const [plugin, why] of [
+      ['const unsigned other;', 'undefined symbol'],
+      ['const struct { unsigned abi; } mill_dpdk_plugin = { 1 };', 'it is of another version'],
+    ] as const) {
+      const library = join(lab.directory, 'netmill-dpdk.so');
+      await execa('gcc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', library], { input: plugin });
+      const wrong = await node.try(gen, '--receive', 'dpdk:net_null0', '--ms', '10');
+      t.not(wrong.code, 0);
+      t.regex(wrong.stderr, new RegExp(`netmill-dpdk\\.so cannot be loaded: .*${why}.*; install DPDK`));
+    }
   } finally {
     await lab.close();
   }

@@ -89,15 +89,15 @@ bool mill_dpdk_parse(const struct mill_port_config *config, struct mill_dpdk_spe
 {
 	char text[MILL_SPEC_SIZE], *rest = text;
 	size_t n = 0;
-	bool ok = true;
+	bool ok = true, first = true;
 	memset(spec, 0, sizeof(*spec));
 	snprintf(text, sizeof(text), "%s", config->spec + strlen("dpdk:"));
-	for (const char *word; (word = strsep(&rest, ",")) != NULL;) {
-		if (n > 0 && strncmp(word, "rings=", 6) == 0)
+	for (const char *word; (word = strsep(&rest, ",")) != NULL; first = false) {
+		if (!first && strncmp(word, "rings=", 6) == 0)
 			ok &= take_rings(spec, word + 6);
 		else
 			n += (size_t)snprintf(spec->devargs + n, sizeof(spec->devargs) - n, "%s%s",
-			                      n > 0 ? "," : "", word);
+			                      first ? "" : ",", word);
 	}
 	find_driver(spec);
 	complete(spec);
