@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "fib/fib_thread.h"
 #include "fib/qsbr.h"
@@ -104,19 +105,20 @@ struct mill_credit {
 	uint64_t refilled_ns, left;
 };
 
-/* One worker. `base` is first: services cast. Everything but `asleep`, `taken`, `quit` is the worker's own. */
+/* One worker. `base` is first: services cast. Everything but `asleep`, `taken`, `quit` is the worker's own; those have a
+ * cache line, since whoever gives it work looks at `asleep` each time. */
 struct mill_worker_thread {
-	struct mill_worker base;
+	_Alignas(64) struct mill_worker base;
 	struct mill_engine *engine;
 	struct mill_worker_state *state;
 	uint32_t number;
 	pthread_t thread;
 	int wake; /* a bell */
-	_Atomic uint32_t
-	    asleep; /* seq_cst before sleeping; whoever gives it work clears it and writes `wake` */
+	/* seq_cst before sleeping; whoever gives it work clears it and writes `wake` */
+	_Alignas(64) _Atomic uint32_t asleep;
 	_Atomic(const struct mill_plan *) taken;
 	atomic_bool quit;
-	const struct mill_worker_plan *plan; /* its part of `taken` */
+	_Alignas(64) const struct mill_worker_plan *plan; /* its part of `taken` */
 	struct mill_host_ring *punt[MILL_PUNT_CLASSES];
 	struct mill_defer *defer;
 	uint64_t last_tick_ns, last_taps_ns, last_work_ns, last_count_ns;
@@ -129,6 +131,12 @@ struct mill_worker_thread {
 	bool punted, logged;
 	bool must_poll; /* some ring cannot be waited for */
 };
+
+_Static_assert(sizeof(struct mill_worker_thread) % 64 == 0 &&
+                   offsetof(struct mill_worker_thread, asleep) % 64 == 0 &&
+                   offsetof(struct mill_worker_thread, plan) - offsetof(struct mill_worker_thread, asleep) ==
+                       64,
+               "what others write of a worker has a line of its own");
 
 #define MILL_WANTS 256u /* neighbours that workers want resolved, on their way to the control thread */
 

@@ -10,6 +10,7 @@
  * Rings live in the engine's own memory: frames in them die with the engine.
  */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 #include "shm/limits.h"
 #include "shm/state.h"
@@ -30,6 +31,9 @@ struct mill_host_ring {
 	_Alignas(64) uint32_t tail; /* free running; host thread, release */
 	_Alignas(64) struct mill_host_frame frame[MILL_HOST_SLOTS];
 };
+
+_Static_assert(offsetof(struct mill_host_ring, tail) == 64 && sizeof(struct mill_host_ring) % 64 == 0,
+               "a worker and the host thread write lines of their own");
 
 struct mill_host_queues {
 	int wake;        /* a bell */

@@ -4,11 +4,15 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include "netmill/netmap_abi.h"
 #include "shm/pipe.h"
 
 _Static_assert(sizeof(struct mill_ring_sync) <= sizeof(((struct netmap_ring *)0)->sem),
                "sync words fit in sem");
+_Static_assert(offsetof(struct netmap_ring, sem) % 64 == 0 && offsetof(struct netmap_ring, slot) % 64 == 0 &&
+                   offsetof(struct mill_ring_sync, consumed) == 64,
+               "what one end writes is in no line of the other's");
 
 static inline struct mill_ring_sync *mill_ring_sync(struct netmap_ring *ring)
 {

@@ -460,11 +460,12 @@ static void free_worker(struct mill_worker_thread *worker)
 
 bool mill_worker_start(struct mill_engine *engine, uint32_t number, struct mill_error *error)
 {
-	struct mill_worker_thread *worker = calloc(1, sizeof(*worker));
+	struct mill_worker_thread *worker = aligned_alloc(64, sizeof(*worker));
 	if (worker == NULL) {
 		mill_fail(error, ENOMEM, "no memory for worker %u", number);
 		return false;
 	}
+	memset(worker, 0, sizeof(*worker));
 	worker->engine = engine;
 	worker->number = number;
 	worker->state = &engine->state->worker[number];

@@ -8,6 +8,7 @@
  * and bytes, never a torn number). Everything else is written by the engine's control thread.
  */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 #include "shm/limits.h"
 
@@ -170,17 +171,25 @@ enum mill_port_flags {
 	MILL_PORT_POLLED = 16     /* by its workers */
 };
 
+/* What each burst writes has a cache line of its own: neighbouring ports may belong to several workers, and all of them read
+ * what a port is. */
 struct mill_port_state {
-	uint32_t flags;
+	_Alignas(64) uint32_t flags;
 	uint32_t ifindex; /* 0 when the port is no netdev */
 	uint16_t rx_rings, tx_rings;
 	uint8_t mac[6];
 	uint8_t reserved[2];
-	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	_Alignas(64) uint64_t rx_packets;
+	uint64_t rx_bytes, tx_packets, tx_bytes;
 	uint64_t rx_dropped;  /* by the back end: no free buffer, ring full, too long */
 	uint64_t rx_too_long; /* of these: frames larger than a buffer, or than MILL_BUF_SIZE_LARGE */
 	uint64_t tx_full;
 };
+
+_Static_assert(sizeof(struct mill_port_state) == 128 && offsetof(struct mill_port_state, rx_packets) == 64,
+               "a port has one line that is read and one that is written");
+_Static_assert(sizeof(struct mill_worker_state) % 64 == 0 && sizeof(struct mill_event_ring) % 64 == 0,
+               "no line of two workers, nor of a worker and who reads its events");
 
 struct mill_state {
 	uint64_t magic;
@@ -204,3 +213,6 @@ struct mill_state {
 	struct mill_own_claims claims[MILL_MAX_IFACES];
 	struct mill_worker_state worker[MILL_MAX_WORKERS];
 };
+
+_Static_assert(offsetof(struct mill_state, port) % 64 == 0 && offsetof(struct mill_state, worker) % 64 == 0,
+               "the memory begins with a page");
