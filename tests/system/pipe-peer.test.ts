@@ -23,6 +23,30 @@ function block(text: string, mark: string): string {
   return text.slice(start, text.indexOf('\n```', start) + 1);
 }
 
+systemTest('generator and bridge end with the port that they are the peer of', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const node = await lab.node('node');
+    const netmill = await Netmill.start(lab, node, policy);
+    const run = (...args: readonly string[]) =>
+      lab.own(node.start(cli[0], [cli[1], ...args, '--rundir', netmill.rundir]));
+    const sink = run('gen', '--receive', 'pipe:from');
+    const bridge = run('bridge', 'pipe:lab', `pcap:,${join(lab.directory, 'out.pcap')}`);
+    await until('both', async () => (await netmill.status()).ports.every(({ up }) => up));
+    await netmill.stop();
+    for (const [tool, port] of [
+      [sink, 'from'],
+      [bridge, 'lab'],
+    ] as const) {
+      const { exitCode, stderr } = await tool;
+      t.is(exitCode, 69);
+      t.regex(`${stderr}`, new RegExp(`pipe:${port}: its engine has closed the port`));
+    }
+  } finally {
+    await lab.close();
+  }
+});
+
 systemTest(
   'the peer of a pipe that the documentation shows',
   async (t) => {

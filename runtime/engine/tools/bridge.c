@@ -136,7 +136,7 @@ static void report(const struct way *there, const struct way *back, uint64_t ela
 	fflush(stdout);
 }
 
-static void run(struct way *there, struct way *back, uint64_t limit_ns)
+static void run(struct way *there, struct way *back, uint64_t limit_ns, struct mill_error *error)
 {
 	const uint64_t start = now_ns();
 	uint64_t beaten = 0, reported = start, worked = start, now;
@@ -146,6 +146,9 @@ static void run(struct way *there, struct way *back, uint64_t limit_ns)
 			mill_end_beat(there->from, beaten = now);
 			if (back->from != NULL)
 				mill_end_beat(back->from, now);
+			if (mill_end_lost(there->from, error) ||
+			    (back->from != NULL && mill_end_lost(back->from, error)))
+				break;
 		}
 		const bool work = serve(there) | (back->from != NULL && serve(back));
 		worked = work ? now : worked;
@@ -205,7 +208,7 @@ int main(int argc, char **argv)
 	if (ok) {
 		struct way there = {.from = &one, .to = host ? NULL : &two};
 		struct way back = {.from = host ? NULL : &two, .to = &one};
-		run(&there, &back, ms * 1000000u);
+		run(&there, &back, ms * 1000000u, &error);
 	}
 	mill_end_close(&two);
 	mill_end_close(&one);

@@ -136,6 +136,16 @@ bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *r
 	return true;
 }
 
+bool mill_end_lost(const struct mill_end *end, struct mill_error *error)
+{
+	struct pollfd ask = {.fd = end->is_peer ? end->pipe.fd : -1};
+	if (poll(&ask, 1, 0) != 1 || (ask.revents & (POLLHUP | POLLERR)) == 0)
+		return false;
+	mill_fail(error, EPIPE, "%s: its engine has closed the port: it has ended, or runs another policy",
+	          end->spec);
+	return true;
+}
+
 void mill_end_close(struct mill_end *end)
 {
 	if (end->is_peer)

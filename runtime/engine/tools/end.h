@@ -28,6 +28,8 @@ bool mill_end_region(struct mill_region *, const char *one, const char *two, uin
  * spec; where it is a netdev, the kernel takes IP back as soon as the tool is gone. */
 bool mill_end_open(struct mill_end *, const char *spec, struct mill_region *, uint16_t slot,
                    const char *rundir, struct mill_error *);
+/* The port has gone since it was opened: says so. Any thread. */
+bool mill_end_lost(const struct mill_end *, struct mill_error *);
 void mill_end_close(struct mill_end *);
 void mill_end_rx_sync(struct mill_end *, uint32_t ring);
 void mill_end_tx_sync(struct mill_end *, uint32_t ring);

@@ -290,12 +290,13 @@ static void wait_for_stragglers(struct run *run)
 		nanosleep(&pause, NULL);
 }
 
-static void watch(struct run *run)
+static void watch(struct run *run, struct mill_error *error)
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
 	const uint64_t start = gen_now_ns();
 	uint64_t reported = start;
-	while (!finished(run, gen_now_ns() - start)) {
+	while (!finished(run, gen_now_ns() - start) && !mill_end_lost(&run->from, error) &&
+	       !mill_end_lost(&run->to, error)) {
 		nanosleep(&pause, NULL);
 		if (gen_now_ns() - reported < REPORT_NS)
 			continue;
@@ -421,7 +422,7 @@ int main(int argc, char **argv)
 	gen_packets_begin();
 	const bool opened = open_ends(&run, &error);
 	if (opened && start(&run, &error))
-		watch(&run);
+		watch(&run, &error);
 	mill_end_close(&run.from);
 	mill_end_close(&run.to);
 	if (error.code != 0)
