@@ -81,16 +81,16 @@ static void refuse(uint64_t generation, const char *spec, int code, const char *
 	free(config);
 }
 
-/* Two ports with as many rings as there may be want more buffers than there are, even with the shortest queues. */
+/* The second one gets its rings, and then not all that its queues want: even the shortest do. */
 static void too_few_buffers(uint64_t generation)
 {
-	static const char *const specs[] = {"pipe:a", "dpdk:net_null1,rings=16", "dpdk:net_null2,rings=16",
+	static const char *const specs[] = {"pipe:a", "dpdk:net_null1,rings=16", "dpdk:net_null2,rings=14",
 	                                    "pipe:b"};
 	struct mill_config *config = config_make(generation, 4, specs);
 	for (uint32_t i = 0; i < 4; i++)
 		config_slot(config, i, i == 0 ? 0 : (uint16_t)(i + 5));
 	const int got = engine_prepare(&engine, config, "forwarder_swap4");
-	CHECK(got == ENOBUFS && strstr(engine.error, "packet buffers and") != NULL, "%d: %s", got,
+	CHECK(got == ENOBUFS && strstr(engine.error, "port p2: it needs") != NULL, "%d: %s", got,
 	      engine.error);
 	free(config);
 }
@@ -222,6 +222,20 @@ static void files(uint64_t generation, bool in)
 	printf("ok net_pcap %s a file\n", in ? "reads" : "writes");
 }
 
+/* As many files to read, as many queues: each of them receives, so each has a ring. */
+static void queues(uint64_t generation)
+{
+	char file[100], spec[300];
+	snprintf(file, sizeof(file), "%s/in.pcap", engine.rundir);
+	write_file(file);
+	snprintf(spec, sizeof(spec), "dpdk:net_pcap0,rx_pcap=%s,rx_pcap=%s", file, file);
+	const char *const specs[] = {spec, "pcap:,"}, *const none[] = {"pipe:a", "pipe:b"};
+	deploy(generation, 2, specs);
+	CHECK(engine.state->port[0].rx_rings == 2, "%u rings", engine.state->port[0].rx_rings);
+	deploy(generation + 1, 2, none);
+	printf("ok net_pcap has a ring for each file\n");
+}
+
 /* --- two ports, carriers and a dead engine -------------------------------------------------------------- */
 
 static void connect_both(struct mill_pipe_client *a, struct mill_pipe_client *b)
@@ -326,6 +340,7 @@ int main(void)
 	come_and_go(100);
 	files(200, true);
 	files(300, false);
+	queues(350);
 	memif(400);
 	engine_stop(&engine);
 	engine_buffer_bytes = "4096";
