@@ -4,14 +4,18 @@
  * path.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { runPrograms } from './c-programs.js';
 import { Lanes } from './lanes.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+/** What tests have built once for all of them (support/netmill.ts). */
+const bundles = mkdtempSync(join(tmpdir(), 'nmbundles-'));
+process.once('exit', () => rmSync(bundles, { recursive: true, force: true }));
 const ava = resolve(root, 'node_modules/ava/entrypoints/cli.mjs');
 
 /**
@@ -23,6 +27,7 @@ const patient = [
   'daemons',
   'treatments',
   'conformance',
+  'sets',
   'own-host',
   'fib',
   'fpm',
@@ -30,6 +35,7 @@ const patient = [
   'commands',
   'devices',
   'vlan',
+  'tap',
   'kernel-oracle',
   'urpf',
   'nftables',
@@ -95,7 +101,7 @@ async function runAva(
     {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', NETMILL_TEST_BUNDLES: bundles },
     },
   );
   const limit = setTimeout(() => killTree(child.pid!), minutes * 60_000);
@@ -114,13 +120,16 @@ async function runAva(
 
 /** One file whose tests come one after the other; what it says is shown when it is at its end, since another may run beside it. */
 async function runSystem(file: string): Promise<Counts> {
+  const started = Date.now();
   let told = '';
   const counts = await runAva([file], ['--serial', '--timeout=7m', '--no-worker-threads'], 8, (text) => {
     told += text;
   });
-  process.stdout.write(told);
+  process.stdout.write(`${told}  ${seconds(started)} s: ${relative(root, file)}\n`);
   return counts;
 }
+
+const seconds = (started: number) => Math.round((Date.now() - started) / 1000);
 
 /** ava's workers do not die with it. */
 function killTree(pid: number): void {
@@ -157,7 +166,7 @@ async function main(wanted: readonly string[]): Promise<void> {
   for (const counts of await Promise.all(inCompany.map((file) => lanes.run(() => runSystem(file)))))
     add(counts);
   for (const file of system.filter((file) => !inCompany.includes(file))) add(await runSystem(file));
-  process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n`);
+  process.stdout.write(`\n${files.length} files in ${seconds(started)} s\n`);
   process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   process.exitCode = total.failed || !total.passed ? 1 : 0;
 }

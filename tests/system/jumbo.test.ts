@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { behind, Line, macs, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
@@ -34,7 +34,7 @@ for (const { most, bytes, larger, atMost } of kinds)
     async (t) => {
       const line = await Line.create({ mtu: most, providerMtu: 1280 });
       try {
-        const netmill = await Netmill.start(line.lab, line.router, plain);
+        const netmill = await Netmill.start(line.lab, line.router, await built(plain));
         const { client } = line;
         /** What ping puts behind the headers of a packet of this size. */
         const payload = { 4: most - 28, 6: most - 48 } as const;
@@ -118,7 +118,7 @@ systemTest(
   async (t) => {
     const line = await Line.create({ mtu: 9000 });
     try {
-      const netmill = await Netmill.start(line.lab, line.router, plain);
+      const netmill = await Netmill.start(line.lab, line.router, await built(plain));
       const { client } = line;
       await line.warm();
       const server = line.lab.own(line.server.start(process.execPath, ['-e', sink]));
@@ -193,7 +193,7 @@ systemTest(
         { node: line.provider, device: 'p9', mtu: 9000 },
         { node: line.router, device: 'r9', mtu: 9000 },
       );
-      const netmill = await Netmill.start(line.lab, line.router, plain);
+      const netmill = await Netmill.start(line.lab, line.router, await built(plain));
       await line.warm();
       const ends = await line.traffic();
       const free = async () => freeBuffers(await netmill.enginePid());
@@ -239,7 +239,7 @@ systemTest(
 systemTest('an engine with buffers of half a page says what it takes, and what to do', async (t) => {
   const line = await Line.create();
   try {
-    const netmill = await Netmill.start(line.lab, line.router, plain);
+    const netmill = await Netmill.start(line.lab, line.router, await built(plain));
     const larger = plain.replace("'xdp:r1',", "'xdp:r1', mtu: 3000,");
     await t.throwsAsync(netmill.deploy(larger), {
       message: /interface server: an MTU of 3000, .* at most 1770; .* netmill shutdown, then start netmilld/,

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { encodeFrame } from '../../runtime/control/frame.js';
 import { behind, Line, macs, own } from '../support/line.js';
-import { Netmill } from '../support/netmill.js';
+import { built, Netmill } from '../support/netmill.js';
 import { until } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
@@ -28,7 +28,7 @@ systemTest(
   async (t) => {
     const line = await Line.create();
     try {
-      const netmill = await Netmill.start(line.lab, line.router, plain);
+      const netmill = await Netmill.start(line.lab, line.router, await built(plain));
       await line.warm();
       const before = (await netmill.status()).fib.routes4;
       const file = join(line.lab.directory, 'routes');

@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Line, mixedFlows } from '../support/line.js';
-import { build, Netmill, writePolicy } from '../support/netmill.js';
+import { build, built, Netmill, writePolicy } from '../support/netmill.js';
 import { systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
 import { plain } from './policies.js';
@@ -60,7 +60,7 @@ systemTest(
   async (t) => {
     const line = await Line.create();
     try {
-      const netmill = await Netmill.start(line.lab, line.router, plain);
+      const netmill = await Netmill.start(line.lab, line.router, await built(plain));
       await line.warm();
       const { client, server } = await line.traffic();
       await mixedFlows(client, 'server');
