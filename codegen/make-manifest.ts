@@ -46,6 +46,7 @@ export function makeManifest(ir: Ir, built: Built): Manifest {
       fallback: fallbackOf(router, port),
       offloadsOff: [...port.offloadsOff],
       busyPoll: busyPollOf(router, port),
+      ...(port.affinity && { affinity: port.affinity }),
       ...(port.queues && { queues: [...port.queues] }),
       ...(port.flows.length > 0 && { flows: hardwareFlows(port).map(flowEntry) }),
       origin: plain(port.origin),

@@ -31,6 +31,8 @@ const port = z.object({
   fallback: z.enum(['kernel', 'drop']),
   offloadsOff: z.array(z.string()),
   busyPoll: z.boolean(),
+  /** Of interrupts; absent: nothing was said. */
+  affinity: z.enum(['worker', 'leave']).optional(),
   /** Receive queues that netmill takes; absent: all. */
   queues: z.array(z.number().int()).optional(),
   flows: z.array(flow).optional(),

@@ -9,6 +9,7 @@ export type { IcmpName } from './icmp.js';
 export { type AclOptions, acl, pbr } from './lists.js';
 export type {
   Acl,
+  Affinity,
   EventMode,
   Fallback,
   Family,

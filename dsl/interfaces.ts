@@ -3,6 +3,7 @@ import { addressBits, formatPrefix, network, parseInterfaceAddress, whyNotAddres
 import { type FlowSpec, readFlows, readQueues } from './flows.js';
 import type {
   Acl,
+  Affinity,
   Encapsulation,
   Fallback,
   HostFace,
@@ -66,6 +67,12 @@ export interface InterfaceSpec extends FaceSpec {
    * instead of waiting for the kernel to do so. When not said: with `events: 'busy'`.
    */
   readonly busyPoll?: boolean;
+  /**
+   * Of an `xdp:` port: where the interrupts of its queues, and the kernel's threads that poll them, run as long as netmill has it:
+   * on the core of the queue's worker, or where they are. When not said: `'worker'`, if workers have cores; with
+   * `events: 'busy'` only where they poll the device themselves.
+   */
+  readonly affinity?: Affinity;
   /** Of an `xdp:` port: receive queues of the device that netmill takes; the others stay the kernel's. All when not said. */
   readonly queues?: readonly number[];
   /** What the device puts into those queues, by its ntuple filters; its RSS leaves them alone. */
@@ -75,7 +82,7 @@ export interface InterfaceSpec extends FaceSpec {
 }
 
 const faceKeys = ['address', 'mtu', 'in', 'out', 'pbr', 'urpf', 'host'];
-const portKeys = ['port', 'fallback', 'offloads', 'busyPoll', 'queues', 'flows', 'vlans', 'qinq'];
+const portKeys = ['port', 'fallback', 'offloads', 'busyPoll', 'affinity', 'queues', 'flows', 'vlans', 'qinq'];
 const offloads: readonly Offload[] = ['rxcsum', 'txcsum', 'tso', 'gso', 'gro', 'lro', 'rxvlan', 'txvlan'];
 
 interface Interfaces {
@@ -111,6 +118,10 @@ function readPort(
     given.fallback === undefined
       ? undefined
       : choice<Fallback>(given.fallback, ['kernel', 'drop'], 'drop', inside(origin, 'fallback'));
+  const affinity =
+    given.affinity === undefined
+      ? undefined
+      : choice<Affinity>(given.affinity, ['worker', 'leave'], 'leave', inside(origin, 'affinity'));
   const queues = readQueues(given.queues, inside(origin, 'queues'));
   const port: PortConfig = Object.freeze({
     name,
@@ -118,6 +129,7 @@ function readPort(
     offloadsOff: readOffloads(given.offloads, inside(origin, 'offloads')),
     ...(fallback && { fallback }),
     ...readBusyPoll(given.busyPoll, inside(origin, 'busyPoll')),
+    ...(affinity && { affinity }),
     ...(queues && { queues }),
     flows: readFlows(given.flows, inside(origin, 'flows')),
     origin,

@@ -256,6 +256,8 @@ export type Encapsulation =
 /** Who answers for the interface in the kernel: found or made by itself, a tap, or nobody. */
 export type HostFace = 'auto' | 'tap' | 'none';
 export type Fallback = 'kernel' | 'drop';
+/** Where the interrupts of a port's queues run: on the cores of their workers, or where they are. */
+export type Affinity = 'worker' | 'leave';
 export type Offload = 'rxcsum' | 'txcsum' | 'tso' | 'gso' | 'gro' | 'lro' | 'rxvlan' | 'txvlan';
 
 /** What a packet's source must have: a way back by the interface where it came in, or any way. */
@@ -297,6 +299,8 @@ export interface PortConfig {
   readonly offloadsOff: readonly Offload[];
   readonly fallback?: Fallback;
   readonly busyPoll?: boolean;
+  /** Absent: `'worker'`, but where workers spin and do not poll the device themselves. */
+  readonly affinity?: Affinity;
   /** Receive queues of the device that netmill takes, ascending, ring 0 being the first; absent: all. */
   readonly queues?: readonly number[];
   /** What comes to them. */

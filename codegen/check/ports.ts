@@ -12,6 +12,7 @@ export function checkPorts(router: Router): readonly Diagnostic[] {
     ...router.ports.flatMap(checkSpec),
     ...router.ports.flatMap(checkBusyPoll),
     ...router.interfaces.flatMap((one) => checkMtu(router, one)),
+    ...router.ports.flatMap((port) => checkAffinity(router, port)),
     ...duplicateSpecs(router),
     ...duplicateNames(router),
     ...duplicateTags(router),
@@ -78,6 +79,27 @@ function checkBusyPoll(port: PortConfig): readonly Diagnostic[] {
       expected: "busyPoll on an 'xdp:' port: others have no interrupts that netmill could let rest",
       got: `'${port.spec}'`,
       fix: 'leave busyPoll out.',
+    }),
+  ];
+}
+
+function checkAffinity(router: Router, port: PortConfig): readonly Diagnostic[] {
+  if (port.affinity === undefined) return [];
+  const place = inside(port.origin, 'affinity');
+  if (splitSpec(port.spec).kind !== 'xdp')
+    return [
+      error('NM4023', place, `port '${port.name}' has no interrupts that netmill could place`, {
+        expected: "affinity on an 'xdp:' port",
+        got: `'${port.spec}'`,
+        fix: 'leave affinity out.',
+      }),
+    ];
+  if (port.affinity === 'leave' || router.engine.workers.some(({ core }) => core !== undefined)) return [];
+  return [
+    error('NM4023', place, `the workers of port '${port.name}' are on no core of their own`, {
+      expected: "with affinity 'worker', engine.workers with cores: [{ core: 2 }]",
+      got: 'workers that may run anywhere',
+      fix: 'give the workers cores, or leave affinity out.',
     }),
   ];
 }

@@ -85,6 +85,7 @@ export const catalogue = {
   NM4020: 'fallback: drop is not possible here.',
   NM4021: 'A port cannot be polled by its workers.',
   NM4022: 'Chosen queues or flows are not possible here.',
+  NM4023: 'Interrupts cannot be placed here.',
 
   NM5001: 'The policy stopped with an error while it was evaluated.',
   NM5002: 'The policy did not finish in time.',

@@ -59,6 +59,7 @@ function ports(router: Router): Facts {
         ...(port.queues === undefined ? [] : [`queues ${port.queues.join(', ')}`]),
         ...(port.queues === undefined ? [] : hardwareFlows(port).map(flowText)),
         ...(port.busyPoll === undefined ? [] : [`busy polling ${port.busyPoll ? 'on' : 'off'}`]),
+        ...(port.affinity === undefined ? [] : [`affinity ${port.affinity}`]),
       ],
     ]),
   );

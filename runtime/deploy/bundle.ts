@@ -105,12 +105,13 @@ export function planOf(manifest: Manifest): Plan {
     punt: manifest.punt,
     lookup: manifest.lookup,
     lookupReason: manifest.lookupReason,
-    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff, busyPoll, queues, flows }) => ({
+    ports: manifest.ports.map(({ name, spec, fallback, offloadsOff, busyPoll, affinity, queues, flows }) => ({
       name,
       spec,
       fallback,
       offloadsOff,
       busyPoll,
+      affinity: affinity ?? 'auto',
       queues: queues ?? [],
       flows: flows ?? [],
     })),

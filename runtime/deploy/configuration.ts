@@ -56,6 +56,7 @@ export function engineConfiguration(input: ConfigurationInput): EngineConfigurat
       fallback,
       offloadsOff: port.offloadsOff,
       busyPoll: port.busyPoll,
+      affinity: port.affinity,
       queues: port.queues,
       flows: port.flows,
     };

@@ -15,6 +15,8 @@ export interface PlanPort {
   readonly fallback: 'kernel' | 'drop' | undefined;
   readonly offloadsOff: readonly string[];
   readonly busyPoll: boolean;
+  /** Of interrupts; `'auto'`: the policy says nothing. */
+  readonly affinity: EngineConfiguration['ports'][number]['affinity'];
   /** Receive queues of the device that netmill takes, ascending; none: all. */
   readonly queues: readonly number[];
   readonly flows: readonly PlanFlow[];
@@ -109,16 +111,16 @@ export interface Plan {
 
 /**
  * A device alone is a netmap port where the kernel has netmap, and one of AF_XDP elsewhere, or where only AF_XDP can do what the port
- * wants: stay shut when nobody forwards, be polled by its workers, leave queues to the kernel, or have a name that netmap would take for one of a ring.
+ * wants: stay shut when nobody forwards, be polled by its workers, have interrupts where these are, leave queues to the kernel, or have a name that netmap would take for one of a ring.
  * @param fallback what is done when nobody forwards
  */
 export function backendSpec(
-  { spec, busyPoll, queues }: Pick<PlanPort, 'spec' | 'busyPoll' | 'queues'>,
+  { spec, busyPoll, affinity, queues }: Pick<PlanPort, 'spec' | 'busyPoll' | 'affinity' | 'queues'>,
   fallback: 'kernel' | 'drop',
   hasNetmap: boolean,
 ): string {
   if (spec.includes(':')) return spec;
-  const onlyXdp = busyPoll || queues.length > 0 || fallback === 'drop';
+  const onlyXdp = busyPoll || affinity === 'worker' || queues.length > 0 || fallback === 'drop';
   const isNetmap = hasNetmap && !onlyXdp && netmapDevice(spec) === spec;
   return `${isNetmap ? 'netmap' : 'xdp'}:${spec}`;
 }

@@ -196,6 +196,7 @@ static void go_back(struct mill_engine *engine)
 		mill_ifaces_apply(engine, engine->running);
 		mill_ownership_of(engine, engine->running->config, &engine->ownership);
 		publish(engine, engine->running, &engine->ownership, &error);
+		mill_ports_steer(engine, ~0ull);
 		if (error.code != 0)
 			mill_log("going back to generation %llu: %s",
 			         (unsigned long long)engine->running->number, error.text);
@@ -264,6 +265,7 @@ bool mill_deploy_start(struct mill_engine *engine, struct mill_generation *next,
 	__atomic_store_n(&engine->state->running, next->number, __ATOMIC_RELEASE);
 	mill_pulse_beat(engine);
 	pin_workers(engine);
+	mill_ports_steer(engine, ~0ull);
 	if (engine->prepared == NULL)
 		trim(engine);
 	return true;
@@ -330,6 +332,7 @@ void mill_deploy_follow_devices(struct mill_engine *engine)
 			error = why;
 			go_back(engine);
 		}
+		mill_ports_steer(engine, opened | replaced);
 		mill_notice_links(engine, opened | replaced);
 	}
 	if (error.code != 0 && strcmp(error.text, last) != 0) {

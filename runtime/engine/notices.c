@@ -103,7 +103,7 @@ static void serve_wants(struct mill_engine *engine)
 
 void mill_notices_serve(struct mill_engine *engine)
 {
-	uint64_t value, ports = atomic_exchange(&engine->link_changed, 0);
+	uint64_t value, up = 0, ports = atomic_exchange(&engine->link_changed, 0);
 	const ssize_t n = read(engine->notice_fd, &value, sizeof(value));
 	(void)n;
 	if (atomic_exchange(&engine->devices_changed, false))
@@ -117,7 +117,10 @@ void mill_notices_serve(struct mill_engine *engine)
 		const struct mill_link_notice notice = {.port = slot, .up = (flags & MILL_PORT_UP) != 0};
 		mill_iface_carrier(engine, slot);
 		mill_control_notify(engine, MILL_MSG_NOTICE_LINK, &notice, sizeof(notice), -1);
+		up |= notice.up ? 1ull << slot : 0;
 	}
+	/* A driver asks for its interrupts when the device is set up. */
+	mill_ports_steer(engine, up);
 	serve_wants(engine);
 	if (atomic_exchange(&engine->neighbours_changed, false))
 		mill_control_notify(engine, MILL_MSG_NOTICE_NEIGHBOURS, NULL, 0, -1);

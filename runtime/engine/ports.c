@@ -280,3 +280,20 @@ bool mill_ports_configure(struct mill_engine *engine, const struct mill_generati
 	}
 	return true;
 }
+
+void mill_ports_steer(const struct mill_engine *engine, uint64_t slots)
+{
+	const struct mill_config *config = engine->running != NULL ? engine->running->config : NULL;
+	for (uint16_t slot = 0; config != NULL && slot < MILL_MAX_PORTS; slot++) {
+		struct mill_port *port = engine->port[slot];
+		int32_t core[MILL_MAX_RINGS];
+		if ((slots >> slot & 1) == 0 || port == NULL || port->ops->steer == NULL ||
+		    mill_config_port(config, slot) == NULL)
+			continue;
+		for (uint32_t ring = 0; ring < MILL_MAX_RINGS; ring++) {
+			const uint16_t owner = engine->ownership.owner[slot][ring];
+			core[ring] = owner < config->n_workers ? config->worker[owner].core : -1;
+		}
+		port->ops->steer(port, core, config->event_mode == MILL_EVENTS_BUSY);
+	}
+}

@@ -19,6 +19,7 @@ namespace mill
 static const char *const lookups[] = {"flat", "radix", "dxr"};
 static const char *const event_modes[] = {"poll", "busy", "adaptive"};
 static const char *const fallbacks[] = {"kernel", "drop"};
+static const char *const affinities[] = {"auto", "worker", "leave"};
 static const char *const host_faces[] = {"none", "netdev", "tap"};
 static const char *const offloads[] = {"rxcsum", "txcsum", "tso", "gso", "gro", "lro", "rxvlan", "txvlan"};
 
@@ -130,6 +131,7 @@ static void pack_port(mill_port_config &port, const Napi::Object &from)
 	for (uint32_t i = 0; i < off.Length(); i++)
 		port.offloads_off |= 1u << index_of(offloads, off.Get(i), "offload");
 	port.busy_poll = from.Get("busyPoll").ToBoolean().Value() ? 1 : 0;
+	port.affinity = static_cast<uint8_t>(index_of(affinities, from.Get("affinity"), "affinity"));
 	pack_queues(port, from);
 }
 
@@ -323,6 +325,7 @@ static Napi::Object unpack_port(Napi::Env env, const mill_port_config &port)
 			off.Set(off.Length(), name_at(env, offloads, bit));
 	object.Set("offloadsOff", off);
 	object.Set("busyPoll", port.busy_poll != 0);
+	object.Set("affinity", name_at(env, affinities, port.affinity));
 	unpack_queues(env, object, port);
 	return object;
 }

@@ -15,6 +15,7 @@ export interface EngineConfiguration {
     readonly fallback: 'kernel' | 'drop';
     readonly offloadsOff: readonly string[];
     readonly busyPoll: boolean; // of an xdp: port: its workers run the device's NAPI
+    readonly affinity: 'auto' | 'worker' | 'leave'; // of its interrupts
     readonly queues: readonly number[]; // of the device that netmill takes, ascending; none: all
     readonly flows: readonly {
       readonly queue: number;

@@ -15,6 +15,8 @@
 enum mill_fallback { MILL_FALLBACK_KERNEL, MILL_FALLBACK_DROP };
 enum mill_event_mode { MILL_EVENTS_POLL, MILL_EVENTS_BUSY, MILL_EVENTS_ADAPTIVE };
 enum mill_fib_method { MILL_FIB_FLAT, MILL_FIB_RADIX, MILL_FIB_DXR }; /* lookup structure */
+/* Where the interrupts of a port's queues run: AUTO is WORKER, but where workers spin and do not run NAPI themselves. */
+enum mill_affinity_wish { MILL_AFFINITY_AUTO, MILL_AFFINITY_WORKER, MILL_AFFINITY_LEAVE };
 enum mill_host_face { MILL_HOST_NONE, MILL_HOST_NETDEV, MILL_HOST_TAP };
 
 enum mill_offload {
@@ -44,6 +46,8 @@ struct mill_port_config {
 	uint8_t fallback;      /* enum mill_fallback */
 	uint8_t busy_poll;     /* 1: its workers run the device's NAPI themselves */
 	uint32_t offloads_off; /* enum mill_offload, ORed */
+	uint8_t affinity;      /* enum mill_affinity_wish */
+	uint8_t reserved[3];
 	uint16_t
 	    n_queues; /* that netmill takes of the device, ring r being queue[r]; 0: all that there are */
 	uint16_t n_flows;

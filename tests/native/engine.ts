@@ -83,6 +83,7 @@ export function pipeConfiguration(generation: number): EngineConfiguration {
       fallback: 'drop',
       offloadsOff: slot === 0 ? ['gro', 'txvlan'] : [],
       busyPoll: slot === 0,
+      affinity: slot === 0 ? 'leave' : 'auto',
       queues: slot === 0 ? [1, 3] : [],
       flows:
         slot === 0

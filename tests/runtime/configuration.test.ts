@@ -140,19 +140,27 @@ test('more gateways than there are slots are refused', (t) => {
 });
 
 const opensAs = test.macro(
-  (t, spec: string, expected: string, fallback: 'kernel' | 'drop', busyPoll: boolean) => {
-    t.is(backendSpec({ spec, busyPoll, queues: [] }, fallback, true), expected);
-    t.is(
-      backendSpec({ spec, busyPoll, queues: [] }, fallback, false),
-      spec.includes(':') ? spec : `xdp:${spec}`,
-    );
+  (
+    t,
+    spec: string,
+    expected: string,
+    fallback: 'kernel' | 'drop',
+    wish: { busyPoll?: boolean; affinity?: 'worker' | 'leave' } = {},
+  ) => {
+    const port = { spec, busyPoll: false, affinity: 'auto' as const, queues: [], ...wish };
+    t.is(backendSpec(port, fallback, true), expected);
+    t.is(backendSpec(port, fallback, false), spec.includes(':') ? spec : `xdp:${spec}`);
   },
 );
-test('a device alone is netmap’s where there is netmap', opensAs, 'ix0', 'netmap:ix0', 'kernel', false);
-test('what the policy says stays', opensAs, 'xdp:ix0', 'xdp:ix0', 'kernel', false);
-test('what is to stay shut is not', opensAs, 'ix0', 'xdp:ix0', 'drop', false);
-test('what its workers poll is not', opensAs, 'ix0', 'xdp:ix0', 'kernel', true);
-test('a name that ends as a ring of another device is not', opensAs, 'ix0-2', 'xdp:ix0-2', 'kernel', false);
+test('a device alone is netmap’s where there is netmap', opensAs, 'ix0', 'netmap:ix0', 'kernel');
+test('what the policy says stays', opensAs, 'xdp:ix0', 'xdp:ix0', 'kernel');
+test('what is to stay shut is not', opensAs, 'ix0', 'xdp:ix0', 'drop');
+test('what its workers poll is not', opensAs, 'ix0', 'xdp:ix0', 'kernel', { busyPoll: true });
+test('what is to have its interrupts at its workers is not', opensAs, 'ix0', 'xdp:ix0', 'kernel', {
+  affinity: 'worker',
+});
+test('what is to have them left alone may be', opensAs, 'ix0', 'netmap:ix0', 'kernel', { affinity: 'leave' });
+test('a name that ends as a ring of another device is not', opensAs, 'ix0-2', 'xdp:ix0-2', 'kernel');
 
 test('there is netmap when its device can be opened', (t) => {
   t.is(hasNetmap('/dev/null'), true);

@@ -11,6 +11,7 @@ function ports(n: number, spec: (i: number) => string = (i) => `xdp:eth${i}`) {
       fallback: undefined,
       offloadsOff: [],
       busyPoll: false,
+      affinity: 'auto' as const,
       queues: [],
       flows: [],
     })),

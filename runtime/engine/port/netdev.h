@@ -1,7 +1,7 @@
 /*
  * What back ends over a netdev have in common: its offloads, switched off by the policy's names for them which a driver
- * that netmap or AF_XDP works on cannot follow, and how long its interrupts rest; both are put back by whoever closes the port.
- * os/ has how it is done. Control thread.
+ * that netmap or AF_XDP works on cannot follow, how long its interrupts rest, and where they run; all is put back by whoever
+ * closes the port. os/ has how it is done. Control thread.
  */
 #pragma once
 #include <stdbool.h>
@@ -17,6 +17,18 @@ struct mill_port;
 /* Beside enum mill_offload: the device drops tags of VLANs that the kernel does not know. */
 #define MILL_OFF_VLAN_FILTER (1u << 31)
 
+/* An interrupt of a device's, or a thread of the kernel's that runs a NAPI of it, which is where its queue's owner is. */
+#define MILL_MASK_WORDS  16u /* of 64 processors */
+#define MILL_THREAD_NAME 32u /* napi/IFNAME-NAPI */
+#define MILL_MAX_STEERED (4u * MILL_MAX_RINGS)
+struct mill_steered {
+	uint32_t number;     /* of the interrupt or thread */
+	uint32_t core, last; /* where it is by us, and was by us before that */
+	uint32_t is_thread;  /* of this name */
+	char name[MILL_THREAD_NAME];
+	uint64_t before[MILL_MASK_WORDS]; /* where it was: the first processor is bit 0 */
+};
+
 /* What a port has changed of its device, to be put back. In memory that outlives the engine. */
 struct mill_changes {
 	uint32_t features_off[MILL_FEATURE_WORDS]; /* that were on, by feature bit */
@@ -29,6 +41,17 @@ struct mill_changes {
 	uint32_t n_rules;                 /* that we gave it: which flow, and where it has it */
 	struct mill_flow rule[MILL_MAX_FLOWS];
 	uint32_t location[MILL_MAX_FLOWS];
+	uint32_t n_steered;
+	struct mill_steered steered[MILL_MAX_STEERED];
+};
+
+/* Queues of a device whose owners have a processor of their own. */
+struct mill_affinity {
+	uint32_t n_queues; /* that the device has */
+	uint32_t n;
+	bool whole; /* all of them are among these */
+	uint16_t queue[MILL_MAX_RINGS];
+	uint32_t core[MILL_MAX_RINGS];
 };
 
 /* A device that a port has. */
@@ -62,6 +85,11 @@ bool mill_napi_defer(const struct mill_netdev *, bool on);
 bool mill_flows_apply(const struct mill_netdev *, const struct mill_port_config *, struct mill_error *);
 /* All flows are the kernel's again. */
 void mill_flows_restore(const struct mill_netdev *);
+
+/* Brings the device to "what wakes these queues does so where their owners run, and nothing else is moved by us". What somebody
+ * moved since is his. Whatever cannot be done is left as it is, with a reason for the log, and never an error. */
+void mill_affinity_apply(const struct mill_netdev *, const struct mill_affinity *, struct mill_error *why);
+void mill_affinity_restore(const struct mill_netdev *);
 
 /* What an engine that died without a heir had changed. */
 void mill_netdev_recall(const struct mill_netdev *);

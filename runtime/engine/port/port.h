@@ -83,6 +83,9 @@ struct mill_port_ops {
 	/* Control thread: what the spec names is another device than the one that was opened, so the port is to be opened
 	 * again. NULL: never. */
 	bool (*outdated)(const struct mill_port *);
+	/* Control thread: which processor each ring's owner is bound to, below 0 none, and whether owners never sleep: what the
+	 * device wakes goes there, as far as it is known and the policy wants it. NULL: nothing wakes. */
+	void (*steer)(struct mill_port *, const int32_t *core, bool owners_spin);
 	/* Called about every 5 ms while the ring's owner is alive; `now_ns` 0: it is served no more, fall back at once.
 	 * Waits for nobody. NULL where nothing needs it. */
 	void (*heartbeat)(struct mill_port *, uint32_t ring, uint64_t now_ns);

@@ -600,6 +600,20 @@ test(
   'cannot be polled',
 );
 test(
+  'interrupts of a pipe, and at workers without cores',
+  wrong,
+  ports("a: { port: 'pipe:x', affinity: 'leave' },\nb: { port: 'eth0', affinity: 'worker' }"),
+  ['3:32 NM4023', '4:30 NM4023'],
+  'no interrupts that netmill could place',
+);
+test(
+  'interrupts by a word that is none',
+  wrong,
+  ports("a: { port: 'xdp:eth0', affinity: 'near' as never }"),
+  ['3:34 NM4014'],
+  'is not possible here',
+);
+test(
   'queues of a pipe, and flows without queues',
   wrong,
   ports("a: { port: 'pipe:x', queues: [1] },\nb: { port: 'eth0', flows: [{ service: udp(53) }] }"),

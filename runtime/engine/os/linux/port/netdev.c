@@ -242,6 +242,7 @@ void mill_netdev_restore(const struct mill_netdev *device)
 {
 	struct features features = {0};
 	mill_flows_restore(device);
+	mill_affinity_restore(device);
 	if (read_features(device->ifname, &features))
 		change(device->ifname, &features, device->changes->features_off, true);
 	(void)mill_napi_defer(device, false);

@@ -471,6 +471,7 @@ const struct mill_port_ops mill_port_xdp = {
     .rx_arm = mill_xdp_rx_arm,
     .configure = xdp_configure,
     .outdated = xdp_outdated,
+    .steer = mill_xdp_steer,
     .heartbeat = xdp_heartbeat,
     .count_drops = mill_xdp_count_drops,
     .untagged_tap = xdp_untagged_tap,

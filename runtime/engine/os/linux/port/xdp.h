@@ -1,7 +1,7 @@
 /*
  * Inside of the AF_XDP back end: xdp.c (life of a port), xdp_program.c (the program in the driver), xdp_socket.c (sockets
  * and their kernel rings), xdp_rings.c (kernel rings ↔ netmap rings), xdp_pieces.c (frames larger than a page), xdp_device.c
- * (what the netdev is and can), xdp_inject.c (frames into the host stack). Nobody else includes this.
+ * (what the netdev is and can), xdp_steer.c (where its interrupts run), xdp_inject.c (frames into the host stack). Nobody else includes this.
  *
  * Each RX queue of the netdev, or each of those that the policy takes, has one socket with four kernel rings. The region's
  * buffers are the UMEM: chunk number = buffer index, but where buffers are of several chunks (xdp_pieces.c). A buffer given
@@ -80,12 +80,14 @@ struct mill_xdp_rx_state {
 struct mill_xdp {
 	char ifname[IFNAMSIZ];
 	uint32_t ifindex;
+	uint16_t n_queues; /* receive queues of the device, whether netmill takes them or not */
 	bool veth, stacked;
 	bool wants_pieces; /* packet buffers have room for frames larger than a page */
 	bool needs_pieces; /* and the device has them */
 	int link, program, injector, xskmap, map;
 	int large_injector; /* for frames larger than a page; not held, each engine has its own */
 	struct mill_xdp_large *large;
+	char unsteered[256]; /* what the log says of interrupts that stay where they are */
 	struct mill_xdp_shared *shared;
 	struct mill_xdp_queue queue[MILL_MAX_RINGS];
 };
@@ -179,6 +181,9 @@ void mill_xdp_number_queues(const struct mill_port *);
 bool mill_xdp_device_read(struct mill_port *, struct mill_error *);
 /* As what netdev.h takes it. */
 struct mill_netdev mill_xdp_netdev(const struct mill_port *);
+
+/* xdp_steer.c */
+void mill_xdp_steer(struct mill_port *, const int32_t *core, bool owners_spin);
 
 /* xdp_inject.c: host thread (and close) */
 bool mill_xdp_inject(struct mill_port *, const uint8_t *frame, uint16_t len);

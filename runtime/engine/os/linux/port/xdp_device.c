@@ -122,7 +122,7 @@ bool mill_xdp_device_read(struct mill_port *port, struct mill_error *error)
 	xdp->wants_pieces = mill_region_mtu(port->region) > MILL_MTU_JUMBO;
 	xdp->needs_pieces = (uint32_t)ifr.ifr_mtu > MILL_MTU_JUMBO;
 	port->mtu = (uint16_t)ifr.ifr_mtu;
-	port->rx_rings = count_queues(xdp->ifname, &port->tx_rings);
+	xdp->n_queues = port->rx_rings = count_queues(xdp->ifname, &port->tx_rings);
 	if (port->config.n_queues != 0 && !choose_queues(port, error))
 		return false;
 	if (port->rx_rings > MILL_MAX_RINGS) {
