@@ -92,6 +92,8 @@ static void too_few_buffers(uint64_t generation)
 	const int got = engine_prepare(&engine, config, "forwarder_swap4");
 	CHECK(got == ENOBUFS && strstr(engine.error, "port p2: it needs") != NULL, "%d: %s", got,
 	      engine.error);
+	CHECK(strstr(engine.error, " and 0 are free") == NULL, "what it had taken is free again: %s",
+	      engine.error);
 	free(config);
 }
 
