@@ -70,12 +70,16 @@ export interface Asked {
   readonly name: string;
 }
 
-/** Rates of all of them, run by run in turn. */
-export async function inTurn(asked: readonly Asked[], burst: number): Promise<Rate[][]> {
+/** Rates of all of them, run by run in turn, of packets that always come in one order or in one drawn for each round. */
+export async function inTurn(
+  asked: readonly Asked[],
+  burst: number,
+  order: 'run' | 'drawn' = 'run',
+): Promise<Rate[][]> {
   const rates: Rate[][] = asked.map(() => []);
   for (let run = 0; run < runs; run++)
     for (const [i, { program, name }] of asked.entries())
-      rates[i]!.push(await program.ask<Rate>(`run ${name} ${burst}`));
+      rates[i]!.push(await program.ask<Rate>(`${order} ${name} ${burst}`));
   return rates;
 }
 

@@ -186,6 +186,7 @@ async function* generics(bed: Bed, wants: (name: string) => boolean): AsyncGener
       bed.say(`forward: ${one.case}`);
       const asked = ['netmill', ...others].map((name) => ({ program, name }));
       const [mine, theirs, hand] = await inTurn(asked, whole);
+      const [drawn, theirsDrawn] = await inTurn(asked.slice(0, 2), whole, 'drawn');
       yield {
         ...about,
         peer: 'generic',
@@ -196,6 +197,8 @@ async function* generics(bed: Bed, wants: (name: string) => boolean): AsyncGener
           ...(await costs(asked[0]!, mine!)),
           ...(await costs(asked[1]!, theirs!, 'peer_')),
           by_hand: median(ratesOf(hand!))!,
+          drawn_order: median(ratesOf(drawn!))!,
+          peer_drawn_order: median(ratesOf(theirsDrawn!))!,
         },
       };
     } finally {

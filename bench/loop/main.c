@@ -372,7 +372,7 @@ int main(int argc, char **argv)
 		load_forwarder(argv[i]);
 	struct loop loop = make_loop(argv[2]);
 	const struct rounds_program program = {
-	    .fill = fill, .forward = forward, .drain = drain, .of = &loop, .n = &loop.list.n};
+	    .fill = fill, .forward = forward, .drain = drain, .of = &loop, .list = &loop.list};
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		if (sscanf(line, "%31s %31s %u", command, name, &burst) != 3 || burst == 0 ||
 		    burst > MILL_BURST)

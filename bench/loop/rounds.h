@@ -5,7 +5,8 @@
  *   forward: rounds_forward(), burst by burst              timed
  *   drain: what was sent is looked at, buffers go back     not timed
  *
- * A round is all packets of the list once, so they stay in the caches, as the rings of a busy router do. Time is the
+ * A round is all packets of the list once, so they stay in the caches, as the rings of a busy router do: always in the
+ * same order, which a processor learns to foretell, or in one that is drawn for each round, which it cannot. Time is the
  * processor's time stamp counter; of the rounds of a run the median counts, since a round in which the thread
  * lost its core says nothing. Instructions are counted where the kernel lets a program do that; elsewhere a child goes
  * through a short one step by step.
@@ -50,7 +51,7 @@ struct rounds_program {
 	void (*forward)(void *, uint32_t burst);
 	uint64_t (*drain)(void *, bool look); /* with `look`: a number that differs when any byte sent does */
 	void *of;
-	uint32_t *n; /* packets of a round */
+	struct rounds_list *list; /* packets of a round */
 };
 
 static inline void rounds_fail(const char *what, const char *where)
@@ -105,8 +106,25 @@ static inline int rounds_by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static inline uint64_t rounds_once(const struct rounds_program *program, uint32_t burst)
+/* Another order of the packets: Fisher and Yates, with numbers of xorshift (Marsaglia 2003), the same in each run. */
+static inline void rounds_draw(struct rounds_list *list)
 {
+	static uint64_t random = 88172645463325252ull;
+	for (uint32_t i = list->n; i > 1; i--) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		const struct rounds_frame last = list->frame[i - 1];
+		struct rounds_frame *drawn = &list->frame[random % i];
+		list->frame[i - 1] = *drawn;
+		*drawn = last;
+	}
+}
+
+static inline uint64_t rounds_once(const struct rounds_program *program, uint32_t burst, bool drawn)
+{
+	if (drawn)
+		rounds_draw(program->list);
 	program->fill(program->of);
 	const uint64_t from = __rdtsc();
 	program->forward(program->of, burst);
@@ -115,17 +133,17 @@ static inline uint64_t rounds_once(const struct rounds_program *program, uint32_
 	return took;
 }
 
-/* Ticks of the time stamp counter for one packet. */
-static inline double rounds_run(const struct rounds_program *program, uint32_t burst)
+/* Ticks of the time stamp counter for one packet. `drawn`: each round has another order. */
+static inline double rounds_run(const struct rounds_program *program, uint32_t burst, bool drawn)
 {
 	static uint64_t took[ROUNDS_RUN];
 	const uint64_t most = (uint64_t)(rounds_hz() * ROUNDS_TIME), from = __rdtsc();
 	uint32_t n = 0;
-	rounds_once(program, burst);
+	rounds_once(program, burst, drawn);
 	while (n < ROUNDS_RUN && (n < ROUNDS_LEAST || __rdtsc() - from < most))
-		took[n++] = rounds_once(program, burst);
+		took[n++] = rounds_once(program, burst, drawn);
 	qsort(took, n, sizeof(*took), rounds_by_value);
-	return (double)took[n / 2] / *program->n;
+	return (double)took[n / 2] / program->list->n;
 }
 
 static inline uint64_t rounds_check(const struct rounds_program *program, uint32_t burst)
@@ -149,12 +167,12 @@ static inline int rounds_counter(uint64_t what, int group)
 /* Instructions for a packet, by a child that is stopped after each, in a short round. 0: not allowed, or too many. */
 static inline double rounds_step(const struct rounds_program *program, uint32_t burst)
 {
-	const uint32_t n = *program->n < ROUNDS_STEPPED ? *program->n : ROUNDS_STEPPED;
+	const uint32_t n = program->list->n < ROUNDS_STEPPED ? program->list->n : ROUNDS_STEPPED;
 	uint64_t steps = 0;
 	int status;
 	const pid_t child = fork();
 	if (child == 0) {
-		*program->n = n;
+		program->list->n = n;
 		rounds_check(program, burst);
 		program->fill(program->of);
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
@@ -202,16 +220,17 @@ static inline void rounds_count(const struct rounds_program *program, uint32_t b
 		value[0] = value[1] = 0;
 	close(instruction_fd);
 	close(cycle_fd);
-	*cycles = (double)value[0] / ROUNDS_LEAST / *program->n;
-	*instructions = (double)value[1] / ROUNDS_LEAST / *program->n;
+	*cycles = (double)value[0] / ROUNDS_LEAST / program->list->n;
+	*instructions = (double)value[1] / ROUNDS_LEAST / program->list->n;
 }
 
 /* One command of standard input, answered with one line of JSON.
- *   run NAME BURST      check NAME BURST      count NAME BURST */
+ *   run NAME BURST      drawn NAME BURST      check NAME BURST      count NAME BURST */
 static inline void rounds_answer(const struct rounds_program *program, const char *command, uint32_t burst)
 {
-	if (strcmp(command, "run") == 0) {
-		const double ticks = rounds_run(program, burst);
+	const bool drawn = strcmp(command, "drawn") == 0;
+	if (drawn || strcmp(command, "run") == 0) {
+		const double ticks = rounds_run(program, burst, drawn);
 		printf("{\"rate\":%.17g,\"ticks\":%.17g}\n", rounds_hz() / ticks, ticks);
 	} else if (strcmp(command, "check") == 0) {
 		printf("{\"sent\":\"%016lx\"}\n", rounds_check(program, burst));

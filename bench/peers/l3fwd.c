@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 	make_mbufs(&l3fwd);
 	eal_collapse();
 	const struct rounds_program program = {
-	    .fill = fill, .forward = forward, .drain = drain, .of = &l3fwd, .n = &l3fwd.list.n};
+	    .fill = fill, .forward = forward, .drain = drain, .of = &l3fwd, .list = &l3fwd.list};
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		if (sscanf(line, "%31s %31s %u", command, name, &burst) != 3 || burst == 0)
 			rounds_fail("expected COMMAND NAME BURST", line);

@@ -27,38 +27,61 @@ function readsPorts(test: PortTest | undefined): boolean {
 }
 
 export function predicateReads(predicate: IrPredicate, family: Family): boolean {
-  return boolReads(predicate.expr, family);
+  return asks(predicate.expr, (part) => readsFor(part, family));
 }
 
-function boolReads(expr: BoolExpr, family: Family): boolean {
+/** Does some rule's predicate ask for TCP flags or ICMP types, of whatever packet? Services ask for types of ICMP alone. */
+export function asksFields(rules: readonly IrRule[]): boolean {
+  return rules.some(({ conditions }) =>
+    Object.values(conditions).some(({ when }) => when !== undefined && asks(when.expr, isField)),
+  );
+}
+
+type NumberPart = Extract<NumberExpr, { kind: 'field' }>;
+type Part = Exclude<BoolExpr, { kind: 'not' | 'and' | 'or' | 'compare' }> | NumberPart;
+
+/** Is some part of the expression that asks for something of a packet such a one? */
+function asks(expr: BoolExpr, wanted: (part: Part) => boolean): boolean {
   switch (expr.kind) {
+    case 'not':
+      return asks(expr.of, wanted);
+    case 'and':
+    case 'or':
+      return asks(expr.left, wanted) || asks(expr.right, wanted);
+    case 'compare':
+      return numberAsks(expr.left, wanted) || numberAsks(expr.right, wanted);
+    default:
+      return wanted(expr);
+  }
+}
+
+function numberAsks(expr: NumberExpr, wanted: (part: Part) => boolean): boolean {
+  if (expr.kind === 'arithmetic') return numberAsks(expr.left, wanted) || numberAsks(expr.right, wanted);
+  return expr.kind === 'field' && wanted(expr);
+}
+
+function readsFor(part: Part, family: Family): boolean {
+  switch (part.kind) {
     case 'constant':
     case 'within':
     case 'member':
     case 'mac':
       return false;
-    case 'not':
-      return boolReads(expr.of, family);
-    case 'and':
-    case 'or':
-      return boolReads(expr.left, family) || boolReads(expr.right, family);
-    case 'compare':
-      return numberReads(expr.left, family) || numberReads(expr.right, family);
     case 'tcpFlag':
     case 'transport':
       return true;
     case 'fragment':
     case 'laterFragment':
       return family === 6;
+    case 'field':
+      return fieldReads(part.field, family);
     default:
-      return unreachable(expr);
+      return unreachable(part);
   }
 }
 
-function numberReads(expr: NumberExpr, family: Family): boolean {
-  if (expr.kind === 'arithmetic') return numberReads(expr.left, family) || numberReads(expr.right, family);
-  if (expr.kind === 'number') return false;
-  switch (expr.field) {
+function fieldReads(field: NumberPart['field'], family: Family): boolean {
+  switch (field) {
     case 'sport':
     case 'dport':
     case 'icmpType':
@@ -70,3 +93,7 @@ function numberReads(expr: NumberExpr, family: Family): boolean {
       return false;
   }
 }
+
+const isField = (part: Part) =>
+  part.kind === 'tcpFlag' ||
+  (part.kind === 'field' && (part.field === 'icmpType' || part.field === 'icmpCode'));

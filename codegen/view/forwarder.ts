@@ -3,6 +3,7 @@
 import { place } from '../cite.js';
 import type { Ir, IrPredicate } from '../ir.js';
 import { lookupText } from '../lookup.js';
+import { asksFields } from '../optimise/transport.js';
 import { type SetView, setView } from './addresses.js';
 import type { Tables } from './classifiers.js';
 import { predicateBody } from './expression.js';
@@ -124,6 +125,9 @@ function features(ir: Ir): ForwarderView['features'] {
     ...(ir.sets.length > 0
       ? [{ macro: 'MILL_SETS', comment: 'rules ask sets that change at run time' }]
       : []),
+    ...(asksFields(ir.rules)
+      ? []
+      : [{ macro: 'MILL_PORTS_ALONE', comment: 'no predicate asks for TCP flags or ICMP types' }]),
     ...(ir.interfaces.some((one) => one.urpf)
       ? [{ macro: 'MILL_URPF', comment: 'interfaces ask for a way back to sources' }]
       : []),

@@ -236,6 +236,11 @@ const wrong: Readonly<
     'NM5006',
     /does not do what the policy says/,
   ],
+  'TCP flags that nobody reads': [
+    (source) => source.replace('#include', '#define MILL_PORTS_ALONE\n#include'),
+    'NM5006',
+    /does not do what the policy says/,
+  ],
   'an ACL on the way out that nobody asks': [
     (source) =>
       source.replace('mill_judged(out_second(w, p))', 'mill_judged(out_second(w, p) || p->ip_len > 60)'),
@@ -308,6 +313,7 @@ const known = router('known', {
       fallback: 'drop',
       in: acl('first', { default: 'deny' }, [
         allow({ service: tcp(80, 443) }),
+        allow({ service: tcp(), flags: ['syn', '!ack'] }),
         allow({ from: nets('10.0.0.0/8') }),
       ]),
     },

@@ -2,6 +2,8 @@
  * Forwarder of router small, made by netmill from small.ts. It is made anew at each build: change the
  * policy, not this file. The pieces it is made of are in runtime/engine/include/netmill.
  */
+/* no predicate asks for TCP flags or ICMP types */
+#define MILL_PORTS_ALONE
 #include "netmill/forward.h"
 
 enum port {

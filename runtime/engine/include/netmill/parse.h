@@ -217,7 +217,7 @@ MILL_COLD uint8_t mill_read_l4_any(struct mill_packet *p)
 }
 
 /* Protocol, fragment flags, ports, TCP flags and ICMP type, once a packet. Nearly all are TCP and UDP of IPv4, all of
- * whose header is there. */
+ * whose header is there. With MILL_PORTS_ALONE nobody asks for flags, nor for types but of ICMP. */
 MILL_HOT void mill_read_l4(struct mill_packet *p)
 {
 	if (p->l4 != MILL_L4_UNREAD)
@@ -228,8 +228,10 @@ MILL_HOT void mill_read_l4(struct mill_packet *p)
 	                (p->proto == MILL_TCP   ? bytes >= MILL_TCP_HEADER
 	                 : p->proto == MILL_UDP ? bytes >= MILL_UDP_HEADER
 	                                        : false))) {
+#ifndef MILL_PORTS_ALONE
 		p->tcp_flags = p->proto == MILL_TCP ? header[13] : 0;
 		p->icmp_type = p->icmp_code = 0;
+#endif
 		p->l4 = mill_read_ports(p, header);
 	} else {
 		p->l4 = mill_read_l4_any(p);
