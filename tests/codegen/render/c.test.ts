@@ -95,11 +95,25 @@ test('both directions of a flow have one hash when the policy says so', async (t
   const policy = (flowHash: string) =>
     `export default router('r', { engine: { flowHash: '${flowHash}' }, interfaces: { a: { port: 'xdp:e0' } } })`;
   const source = await sourceOf(policy('symmetric'));
-  t.regex(source, /^#define MILL_SYMMETRIC_FLOWS\n#include "netmill\/forward.h"$/m);
+  t.regex(source, /^#define MILL_SYMMETRIC_FLOWS\n(?:.*\n)*#include "netmill\/forward.h"$/m);
   t.is(gccSays(source), '');
   t.deepEqual(misformatted(source), []);
   t.notRegex(await sourceOf(policy('directed')), /SYMMETRIC/);
 });
+
+const fields: Readonly<Record<string, boolean>> = {
+  "service: tcp(80), when: predicate('p', (p) => p.l4 === 'tcp' && p.sport < 1024)": false,
+  "service: icmp('echo-request')": false,
+  "service: tcp(), flags: 'syn'": true,
+  "when: predicate('p', (p) => p.ttl > 9 || (p.l4 === 'tcp' && p.flags.ack))": true,
+  "when: predicate('p', (p) => p.l4 === 'icmp' && p.icmpType + 1 < 9)": true,
+};
+for (const [match, asked] of Object.entries(fields))
+  test(`TCP flags and ICMP types are ${asked ? '' : 'not '}read for ${match}`, async (t) => {
+    t.timeout(120_000);
+    const source = await sourceOf(withWan(`in: acl('a', {}, [allow({ ${match} })]),`));
+    t.is(/^#define MILL_PORTS_ALONE$/m.test(source), !asked);
+  });
 
 test('the policy’s lookup method is the one that is compiled in', async (t) => {
   t.timeout(120_000);
