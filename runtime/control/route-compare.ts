@@ -51,12 +51,14 @@ export function compareRoutes(
   const differences: string[] = [];
   const ribWay = wayOfRoute(rib);
   const kernelWay = wayOfRoute(kernel);
-  // The kernel answers for one packet: of several legs it names the one that it would take.
+  // The kernel answers for one packet: of several legs it names the one that it would take. That may be one without a
+  // carrier, unless net.ipv4.conf.*.ignore_routes_with_linkdown is set.
+  const possible = rib?.nexthops.map(legOf) ?? [];
   const kernelAgrees =
     rib?.source === 'engine' ||
     rib?.source === 'local' ||
     (kernelWay.fate === ribWay.fate &&
-      (kernelWay.legs.every((leg) => ribWay.legs.includes(leg)) || ribWay.legs.length === 0));
+      (kernelWay.legs.every((leg) => possible.includes(leg)) || ribWay.legs.length === 0));
   if (!kernelAgrees) differences.push(`the kernel says ${say(kernelWay)}, the RIB ${say(ribWay)}`);
   const compiledWay = wayOfCompiled(compiled);
   if (!sameCompiled(ribWay, compiledWay, ports)) {
@@ -87,10 +89,12 @@ function wayOfRoute(route: RouteReply | undefined): Way {
       const alive = route.nexthops.filter((hop) => !hop.dead);
       const legs = alive.length > 0 ? alive : route.nexthops;
       if (legs.length === 0) return { fate: 'unreachable', legs: [] };
-      return { fate: 'forward', legs: legs.map((hop) => `${hop.gateway ?? ''} ${hop.device}`).sort() };
+      return { fate: 'forward', legs: legs.map(legOf).sort() };
     }
   }
 }
+
+const legOf = ({ gateway, device }: RouteReply['nexthops'][number]) => `${gateway ?? ''} ${device}`;
 
 const fates: Readonly<Record<AdjacencyKind, Way['fate']>> = {
   none: 'unreachable',

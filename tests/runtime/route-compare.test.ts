@@ -68,6 +68,12 @@ test('dead legs are left out while others live, and only then', (t) => {
   t.is(differences(route([via2]), route([dead1]), compiled('forward', ['10.0.1.2', 'r1'])).length, 1);
 });
 
+test('the kernel may name a leg that has lost its carrier', (t) => {
+  const lost = route([{ ...via1, dead: true }, via2]);
+  t.deepEqual(differences(route([via1]), lost, compiled('forward', ['10.0.2.2', 'r2'])), []);
+  t.is(differences(route([via1]), lost, compiled('forward', ['10.0.1.2', 'r1'])).length, 1);
+});
+
 test('what differs is said', (t) => {
   t.deepEqual(differences(undefined, route([via1]), compiled('forward', ['10.0.2.2', 'r2'])), [
     'the kernel says unreachable, the RIB via 10.0.1.2 on r1',
