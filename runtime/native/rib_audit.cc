@@ -214,6 +214,8 @@ void RibThread::audit_if_due()
 	std::vector<uint64_t> tickets;
 	{
 		const std::lock_guard<std::mutex> guard(requests_lock_);
+		if (asked_tables_ != tables_)
+			return; /* whoever asked for them means those tables: they are followed first */
 		tickets.swap(audits_);
 		if (tickets.empty() && audit_seconds_ != 0 && now() - audited_at_ >= audit_seconds_ * second)
 			tickets.push_back(0);
