@@ -1,13 +1,15 @@
 /*
  * ICMP errors that the engine sends itself, where the kernel cannot be asked: it would judge the packet by its own
  * table (a rule has diverted it), or there is no kernel behind the interface. The message goes by the FIB to the
- * packet's source; it comes from an address of the interface that the packet came in on (RFC 1812 §4.3.2.4, RFC 4443
- * §2.2 (b)) or, where that is not known any more, that the message leaves by; or of another one if that has none. At most so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
+ * packet's source; it comes from the address of the router that the packet was for (RFC 4443 §2.2 (a), RFC 1122 §3.2.2), else
+ * from one of the interface that the packet came in on (RFC 1812 §4.3.2.4, RFC 4443 §2.2 (b)) or, where that is not known any
+ * more, that the message leaves by; or of another one if that has none. At most so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
  * Echo replies (own/answers.c) take the same way. Everything runs on its worker.
  */
 #include "engine.h"
 #include "icmp_message.h"
 #include "netmill/checks.h"
+#include "own/own.h"
 
 #define PER_SECOND 1000ull
 #define DEPTH_NS   (MILL_NS_PER_S / 10)
@@ -27,6 +29,35 @@ static const uint8_t *source_of(struct mill_worker *worker, uint16_t iface, uint
 	for (uint32_t slot = 0; source == NULL && slot < MILL_MAX_IFACES; slot++)
 		source = worker->ifaces[slot].up ? address_of(&worker->ifaces[slot], family) : NULL;
 	return source != NULL && family == 6 && mill_own_unverified(worker, source) ? NULL : source;
+}
+
+/* The subnet-router anycast address speaks for nobody (RFC 4443 §2.2 (b)): of a network of 64 bits its last 64 are 0, and of others
+ * it is known where the engine itself has the address. */
+static bool is_anycast(struct mill_worker *worker, uint16_t iface, const struct mill_packet *about)
+{
+	struct mill_own *own = mill_own_of(worker);
+	if (about->family == 4 || about->dst6.low == 0 || iface >= MILL_MAX_IFACES)
+		return about->family == 6 && about->dst6.low == 0;
+	pthread_mutex_lock(&own->lock);
+	const bool anycast =
+	    mill_own_anycast(own, iface, about->l3 + 24) && !mill_own_has(own, iface, 6, about->l3 + 24);
+	pthread_mutex_unlock(&own->lock);
+	return anycast;
+}
+
+/* The address of ours that the packet was for; NULL: it was for somebody else. */
+static const uint8_t *asked(struct mill_worker *worker, uint16_t iface, const struct mill_packet *about)
+{
+	const uint8_t *address = about->l3 + (about->family == 4 ? 16 : 24);
+	uint32_t group;
+	if (about->family == 4)
+		mill_fib_lookup4(worker->fib, &about->dst4, &group, 1);
+	else
+		mill_fib_lookup6(worker->fib, (const uint8_t(*)[16])address, &group, 1);
+	if (mill_fib_select(worker->fib, group, 0)->kind != MILL_ADJ_LOCAL ||
+	    is_anycast(worker, iface, about) || (about->family == 6 && mill_own_unverified(worker, address)))
+		return NULL;
+	return address;
 }
 
 /* A message costs NS_PER_S of credit, a nanosecond earns PER_SECOND of it. */
@@ -100,7 +131,9 @@ void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const str
 	const struct mill_adjacency *path = mill_icmp_way_back(base, about);
 	if (path == NULL || path->iface >= MILL_MAX_IFACES || path->mtu < SMALLEST_MTU)
 		return;
-	const uint8_t *source = source_of(base, iface < MILL_MAX_IFACES ? iface : path->iface, about->family);
+	const uint8_t *source = asked(base, iface, about);
+	if (source == NULL)
+		source = source_of(base, iface < MILL_MAX_IFACES ? iface : path->iface, about->family);
 	if (source == NULL)
 		return;
 	const uint32_t most = about->family == 4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6;

@@ -17,13 +17,14 @@ import type { Case, Clause } from './conformance/clause.js';
 import { drawnFrames, drawnWithoutOptions } from './conformance/drawn.js';
 import { ipv4Clauses } from './conformance/ipv4.js';
 import { ipv6Clauses } from './conformance/ipv6.js';
+import { localClauses } from './conformance/local.js';
 import { answersOf, neighbourClauses } from './conformance/neighbours.js';
 import { type Crafted, crafted, data, largeTo } from './crafted.js';
 
 const seed = 20261121;
 /** Its source is told when nobody has answered for seconds: own-host.test.ts. */
 const unresolved = 'IPv4 to 10.0.2.0, which the table forbids';
-const clauses: readonly Clause[] = [...ipv4Clauses, ...ipv6Clauses];
+const clauses: readonly Clause[] = [...ipv4Clauses, ...ipv6Clauses, ...localClauses];
 let standing: Promise<Bed> | undefined;
 
 function bed(): Promise<Bed> {
@@ -73,15 +74,17 @@ function judge(one: Case, out: Outcomes): readonly string[] {
   return [...wrong, ...differ].map((line) => `${packet.name}, ${packet.frame.toString('hex')}\n  ${line}`);
 }
 
-for (const { cites, says, cases } of clauses)
+for (const { cites, says, cases, late } of clauses)
   systemTest(
     `${cites}: ${says}`,
     async (t) => {
       const wrong: string[] = [];
       for (const one of cases) {
         const right = (out: Outcomes) => judge(one, out).length === 0;
-        wrong.push(...judge(one, await (await bed()).outcomes([one.packet.frame], right)));
+        const frames = one.packet.pieces ?? [one.packet.frame];
+        wrong.push(...judge(one, await (await bed()).outcomes(frames, right)));
       }
+      if (late) await setTimeout(4000);
       t.is(wrong.join('\n'), '');
     },
     { seconds: 120 },

@@ -18,6 +18,8 @@ import {
 export interface Crafted {
   readonly name: string;
   readonly frame: Buffer;
+  /** What is sent in its place: the packet of `frame`, cut up. */
+  readonly pieces?: readonly Buffer[];
 }
 
 export const far4 = { src: own.client.v4, dst: '10.9.0.1' };

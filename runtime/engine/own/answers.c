@@ -16,6 +16,7 @@ enum {
 	NO_PORT = 3,
 	NO_PORT6 = 4,
 	UNKNOWN_HEADER6 = 1,
+	NO_NEXT_HEADER = 59, /* RFC 8200 §4.7 */
 	NO_HOST = 1,
 	FILTERED = 13,
 	FILTERED6 = 1
@@ -172,8 +173,9 @@ static bool meant(struct mill_worker *worker, uint16_t slot, const struct mill_p
 	return ours || is_our_group(p->l3 + 24);
 }
 
-/* RFC 1122 §3.2.2.1, RFC 4443 §3.1 and §3.4. */
-static void nobody_listens(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p)
+/* RFC 1122 §3.2.2.1, RFC 4443 §3.1 and §3.4. `last`: where the last "next header" stands. */
+static void nobody_listens(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p,
+                           uint32_t last)
 {
 	const bool has_ports = p->proto == MILL_UDP || p->proto == MILL_TCP;
 	refuse(worker, slot, MILL_DROP_HOST_REFUSED);
@@ -181,24 +183,39 @@ static void nobody_listens(struct mill_worker *worker, uint16_t slot, const stru
 		tell(worker, slot, p, UNREACHABLE, has_ports ? NO_PORT : NO_PROTOCOL, 0);
 	else if (p->family == 6 && has_ports)
 		tell(worker, slot, p, UNREACHABLE6, NO_PORT6, 0);
-	else if (p->family == 6 && p->proto != MILL_ICMPV6 && p->l4_offset == MILL_IPV6_HEADER)
-		tell(worker, slot, p, PARAMETER6, UNKNOWN_HEADER6, 6); /* where "next header" stands */
+	else if (p->family == 6 && p->proto != MILL_ICMPV6 && p->proto != NO_NEXT_HEADER)
+		tell(worker, slot, p, PARAMETER6, UNKNOWN_HEADER6, last);
+}
+
+/* What IPv6 carries in front of its payload. */
+static bool in_order(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p, uint32_t *last)
+{
+	struct mill_icmp_error error;
+	if (p->family == 4 || mill_own_headers(p, &error, last))
+		return true;
+	refuse(worker, slot, MILL_DROP_HOST_REFUSED);
+	if (error.type != 0)
+		tell(worker, slot, p, error.type, error.code, error.mtu);
+	return false;
 }
 
 bool mill_own_answer(struct mill_worker *worker, uint16_t slot, const uint8_t *frame, uint16_t len,
                      uint16_t l3)
 {
 	struct mill_packet p;
+	uint32_t last = 0;
 	if (!read_packet(&p, frame, len, l3) || p.l4 == MILL_L4_BROKEN)
 		return false;
 	if (p.to_host ? !meant(worker, slot, &p)
 	              : way_of(worker, &p)->kind == MILL_ADJ_BROADCAST ||
 	                    (p.family == 6 && mill_own_unverified(worker, p.l3 + 24)))
 		return false;
+	if (!in_order(worker, slot, &p, &last))
+		return true;
 	if (is_echo(&p))
 		return reply(worker, slot, &p);
 	if (!p.to_host)
-		nobody_listens(worker, slot, &p);
+		nobody_listens(worker, slot, &p, last);
 	else
 		refuse(worker, slot, MILL_DROP_HOST_REFUSED);
 	return true;

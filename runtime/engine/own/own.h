@@ -10,6 +10,7 @@
  *   neighbours.c the table of neighbours and the states of its entries, in the state memfd
  *   arp.c nd.c   RFC 826 and RFC 4861 on the wire
  *   answers.c    echo replies and errors
+ *   headers.c    extension headers of packets for the router itself
  *   options.c    packets with options, on their way through
  *
  * One lock covers addresses, neighbours and timers. Workers have it for a few microseconds a packet for the router itself,
@@ -154,6 +155,12 @@ void mill_own_transmit(struct mill_worker *, uint16_t slot, const uint8_t mac[6]
 /* --- answers.c: lock not held --- */
 bool mill_own_answer(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
 bool mill_own_exception(struct mill_worker *, uint16_t slot, const uint8_t *frame, uint16_t len, uint16_t l3);
+
+/* --- headers.c --- */
+struct mill_icmp_error;
+/* The extension headers in front of p->l4_offset, which mill_read_l4 has found. True: they are in order, and `last` is where the
+ * last "next header" stands. False: nothing may come of the packet, but this error if it has a type (RFC 8200 §4). */
+bool mill_own_headers(const struct mill_packet *, struct mill_icmp_error *, uint32_t *last);
 
 /* --- options.c: lock not held. False: the packet is not for us to send --- */
 bool mill_own_send_on(struct mill_worker *, uint16_t slot, const struct mill_packet *,

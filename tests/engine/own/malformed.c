@@ -50,10 +50,31 @@ void test_malformed(void)
 			while (frames_take(&bed.a, taken, 0) != 0)
 				;
 	}
+	for (
+	    uint32_t i = 0; i < 10000;
+	    i++) { /* for us, behind extension headers of any kind, up to three, that lie about their length */
+		static const uint8_t kinds[] = {0, 43, 44, 51, 60, 58, 59, 17};
+		uint8_t payload[48] = {0};
+		for (uint32_t k = 0; k < sizeof(payload); k++) {
+			random = random * 1664525 + 1013904223;
+			payload[k] = (uint8_t)(random >> 24);
+			if (k % 8 == 0)
+				payload[k] = kinds[payload[k] % sizeof(kinds)];
+			else if (k % 8 == 1 && i % 4 != 0)
+				payload[k] = 0; /* eight bytes, so that the next is walked, too */
+		}
+		const uint32_t bytes = frames_icmp6(frame, mac_a, engine_mac(0), theirs6, ours6, 64, payload,
+		                                    8 + i % (sizeof(payload) - 7));
+		frame[20] = kinds[i % 5];
+		frames_send(&bed.a, frame, bytes);
+		if (i % 64 == 0)
+			while (frames_take(&bed.a, taken, 0) != 0)
+				;
+	}
 	while (frames_take(&bed.a, taken, 50) != 0)
 		;
 	usleep(300000); /* limits recover */
 	send_arp(&bed.a, broadcast, 1, mac_a, theirs, ours);
 	CHECK(next_frame(&bed.a, taken, 500) == 42, "it answers as before");
-	printf("ok malformed ARP, Neighbour Discovery and MLD do no harm\n");
+	printf("ok malformed ARP, Neighbour Discovery, MLD and extension headers do no harm\n");
 }

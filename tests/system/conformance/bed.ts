@@ -33,9 +33,13 @@ export default router('faceless', {
     '10.9.0.0/16': '10.0.2.2', '2001:db8:9::/48': '2001:db8:2::2',
     '10.8.0.0/16': '10.0.3.2', '2001:db8:8::/48': '2001:db8:3::2',
     '10.1.0.0/16': '10.0.1.2',
+    '10.9.200.0/21': '10.0.3.2', '2001:db8:9:200::/61': '2001:db8:3::2',
   },
 })
 `;
+
+/** Parts of what is behind the server. */
+const longer = ['route add 10.9.200.0/21 via 10.0.3.2', 'route add 2001:db8:9:200::/61 via 2001:db8:3::2'];
 
 interface Standing {
   readonly line: Line;
@@ -60,6 +64,7 @@ async function stand(kind: RouterKind): Promise<Standing> {
     const routes =
       kind === 'faceless' ? craftedRoutes.filter((route) => !route.includes(' via ')) : craftedRoutes;
     await line.router.ip(...routes);
+    if (kind !== 'faceless') await line.router.ip(...longer);
     if (kind !== 'kernel') await Netmill.start(line.lab, line.router, kind === 'faced' ? plain : faceless);
     await (kind === 'faceless' ? line.warmFromOutside() : line.warm());
     return { line, ends: await line.traffic() };

@@ -155,13 +155,22 @@ export function told({ type, code, field = 0, source }: Told): Expectation {
   };
 }
 
-/** An echo reply from the address that was asked, with the same data: RFC 1812 §4.3.3.6, RFC 4443 §4.2. */
-export const echoed: Expectation = (sent, came) => {
-  const asked = packetOf(sent);
-  const four = isFour(asked);
-  const ip = message(sent, came, four ? asked.subarray(16, 20) : asked.subarray(24, 40));
-  if (typeof ip === 'string') return ip;
-  const [icmp, request] = [ip, asked].map((one) => one.subarray(headerBytes(one))) as [Buffer, Buffer];
-  if (icmp[0] !== (four ? 0 : 129) || icmp[1] !== 0) return `it is of type ${icmp[0]}`;
-  return icmp.subarray(4).equals(request.subarray(4)) ? undefined : `its data is ${hex(icmp)}`;
-};
+/** Behind an extension header of eight bytes, if there is one. */
+function messageBytes(ip: Buffer): Buffer {
+  const message = ip.subarray(headerBytes(ip));
+  return isFour(ip) || ip[6] === 58 ? message : message.subarray(8);
+}
+
+/** An echo reply from the address that was asked (or another), with the same data: RFC 1812 §4.3.3.6, RFC 4443 §4.2. */
+export function echoed(source?: string): Expectation {
+  return (sent, came) => {
+    const asked = packetOf(sent);
+    const four = isFour(asked);
+    const address = four ? asked.subarray(16, 20) : asked.subarray(24, 40);
+    const ip = message(sent, came, source === undefined ? address : addressBytes(source));
+    if (typeof ip === 'string') return ip;
+    const [icmp, request] = [ip, asked].map(messageBytes) as [Buffer, Buffer];
+    if (icmp[0] !== (four ? 0 : 129) || icmp[1] !== 0) return `it is of type ${icmp[0]}`;
+    return icmp.subarray(4).equals(request.subarray(4)) ? undefined : `its data is ${hex(icmp)}`;
+  };
+}

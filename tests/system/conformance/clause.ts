@@ -24,6 +24,8 @@ export interface Clause {
   readonly cites: string;
   readonly says: string;
   readonly cases: readonly Case[];
+  /** The kernel looks for a neighbour in vain, and says so when it gives up: after three seconds (RFC 4861 §7.2.2). */
+  readonly late?: true;
 }
 
 const known = new Map([...crafted, ...largeTo(behind.provider)].map((one) => [one.name, one]));

@@ -89,8 +89,9 @@ const lifetimes: readonly Clause[] = [
     forwarded(),
     named('IPv4 TTL 2', 'IPv4 TTL 255'),
   ),
-  clause('RFC 1812 §4.2.2.9', 'the time to live of packets for the router itself does not matter', echoed, [
+  clause('RFC 1812 §4.2.2.9', 'the time to live of packets for the router itself does not matter', echoed(), [
     echo4('to the router with TTL 1', '10.0.1.1', { ttl: 1 }),
+    echo4('to the router with TTL 0', '10.0.1.1', { ttl: 0 }),
   ]),
 ];
 
@@ -119,6 +120,13 @@ const addresses: readonly Clause[] = [
     nothing,
     named('IPv4 to 255.255.255.255, which the table forbids'),
   ),
+  clause(
+    'RFC 1812 §5.2.4.3 (2)',
+    'of several routes the one with the longest prefix counts',
+    forwarded('provider'),
+    [to('10.9.200.9', 3), to('10.9.207.255', 4)],
+  ),
+  clause('RFC 1812 §5.2.4.3 (2)', 'and no other', forwarded(), [to('10.9.199.255', 5), to('10.9.208.0', 6)]),
   clause(
     'RFC 2644 §2',
     'a directed broadcast is not sent to its network',
@@ -238,7 +246,7 @@ const errors: readonly Clause[] = [
   clause(
     'RFC 1812 §4.3.3.6',
     'the router answers echo requests for any of its addresses, from the one that was asked',
-    echoed,
+    echoed(),
     [echo4('to the router', '10.0.1.1'), echo4('to another address of the router', '10.0.2.1')],
   ),
 ];
@@ -292,7 +300,7 @@ const ipOptions: readonly Clause[] = [
     'RFC 1812 §5.3.13.5, §5.3.13.6',
     'the way and the time are recorded where a packet asks for it',
     asTheKernel,
-    named('IPv4 record route'),
+    named('IPv4 record route', 'IPv4 timestamp option that is full'),
     unwanted,
   ),
   clause(

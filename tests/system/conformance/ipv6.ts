@@ -1,8 +1,8 @@
 /** IPv6: what RFC 8200, RFC 4291 and RFC 4443 ask of forwarding. */
 import { behind, own } from '../../support/line.js';
 import { echo, ipv6, udp } from '../../support/packet.js';
-import { type Crafted, data, far6, frame6, icmp6, six } from '../crafted.js';
-import { echoed, forwarded, nothing, told } from './came.js';
+import { type Crafted, data, far6, frame6, icmp6, options, six } from '../crafted.js';
+import { type Came, echoed, forwarded, nothing, told } from './came.js';
 import { type Clause, clause, lifeFirst, named } from './clause.js';
 
 /** Of c0 and r0, made of their MACs: RFC 4291, appendix A. */
@@ -22,6 +22,24 @@ function laterFragment(name: string, fields: { dst?: string; hopLimit?: number }
     frame: frame6(ipv6({ ...far6, ...fields, nextHeader: 44 }, payload)),
   };
 }
+
+function hopByHop(name: string, type: number): Crafted {
+  const header = options([17, 0, type, 4, 0, 0, 0, 0]);
+  const payload = Buffer.concat([header, udp(far6, 4000, 5000, data(40))]);
+  return {
+    name: `IPv6 with a hop-by-hop option that is ${name}`,
+    frame: frame6(ipv6({ ...far6, nextHeader: 0 }, payload)),
+  };
+}
+
+const passedOver = {
+  faceless: {
+    // The server does look into them, and may tell.
+    meets: (sent: Buffer, came: Came) =>
+      came.server.length > 0 ? forwarded()(sent, { ...came, client: [] }) : 'it is not forwarded',
+    why: 'hop-by-hop options are not looked into, which RFC 8200 §4 leaves to who forwards',
+  },
+};
 
 const about = (type: number, name: string) => icmp6(`hop limit 1, ICMPv6 ${name}`, type, { hopLimit: 1 });
 
@@ -56,8 +74,9 @@ const headers: readonly Clause[] = [
     forwarded(),
     named('IPv6 hop limit 2', 'IPv6 hop limit 255'),
   ),
-  clause('RFC 8200 §3', 'the hop limit of packets for the router itself does not matter', echoed, [
+  clause('RFC 8200 §3', 'the hop limit of packets for the router itself does not matter', echoed(), [
     echo6('to the router with hop limit 1', '2001:db8:1::1', 1),
+    echo6('to the router with hop limit 0', '2001:db8:1::1', 0),
   ]),
   clause(
     'RFC 8200 §4',
@@ -78,6 +97,26 @@ const headers: readonly Clause[] = [
     named('IPv6 hop-by-hop padding'),
   ),
   clause(
+    'RFC 8200 §4.2, §4.3',
+    'what a hop-by-hop option that nobody knows asks for is done: nothing',
+    forwarded(),
+    [hopByHop('skipped', 0x1e)],
+  ),
+  clause(
+    'RFC 8200 §4.2, §4.3',
+    'that the packet is dropped',
+    nothing,
+    [hopByHop('to be dropped', 0x5e)],
+    passedOver,
+  ),
+  clause(
+    'RFC 8200 §4.2, §4.3',
+    'that its source is told',
+    told({ type: 4, code: 2, field: 42 }),
+    [hopByHop('to be told of', 0x9e), hopByHop('to be told of, but for groups', 0xde)],
+    passedOver,
+  ),
+  clause(
     'RFC 8200 §4.1',
     'what a packet carries does not matter to forwarding',
     forwarded(),
@@ -92,6 +131,14 @@ const headers: readonly Clause[] = [
 ];
 
 const addresses: readonly Clause[] = [
+  clause('RFC 7608 §2', 'of several routes the one with the longest prefix counts', forwarded('provider'), [
+    six('to 2001:db8:9:200::9', { dst: '2001:db8:9:200::9' }),
+    six('to 2001:db8:9:207:ffff::9', { dst: '2001:db8:9:207:ffff::9' }),
+  ]),
+  clause('RFC 7608 §2', 'and no other', forwarded(), [
+    six('to 2001:db8:9:1ff::9', { dst: '2001:db8:9:1ff::9' }),
+    six('to 2001:db8:9:208::9', { dst: '2001:db8:9:208::9' }),
+  ]),
   clause('RFC 4291 §2.5.2', 'what comes from nowhere is never forwarded', nothing, named('IPv6 from ::')),
   clause(
     'RFC 4291 §2.5.3',
@@ -99,12 +146,15 @@ const addresses: readonly Clause[] = [
     nothing,
     named('IPv6 from ::1', 'IPv6 to ::1'),
   ),
-  clause(
-    'RFC 4291 §2.5.6',
-    'what goes to a link-local address stays on its link',
-    nothing,
-    named('IPv6 to fe80::5'),
-  ),
+  {
+    ...clause(
+      'RFC 4291 §2.5.6',
+      'what goes to a link-local address stays on its link',
+      nothing,
+      named('IPv6 to fe80::5'),
+    ),
+    late: true,
+  },
   clause('RFC 4291 §2.7', 'a group is no source, and groups of no scope are no destination', nothing, [
     ...named('IPv6 from ff02::5'),
     six('to ff00::5', { dst: 'ff00::5' }),
@@ -220,7 +270,7 @@ const errors: readonly Clause[] = [
   clause(
     'RFC 4443 §4.2',
     'the router answers echo requests for any of its addresses, from the one that was asked',
-    echoed,
+    echoed(),
     [echo6('to the router', '2001:db8:1::1'), echo6('to another address of the router', '2001:db8:2::1')],
   ),
 ];

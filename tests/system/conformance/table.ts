@@ -2,6 +2,7 @@
 import type { Clause } from './clause.js';
 import { ipv4Clauses } from './ipv4.js';
 import { ipv6Clauses } from './ipv6.js';
+import { localClauses } from './local.js';
 import { neighbourClauses } from './neighbours.js';
 
 const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
@@ -31,12 +32,13 @@ function differences(clauses: readonly Clause[], of: 'kernel' | 'faceless'): str
   );
 }
 
-const all = [...ipv4Clauses, ...ipv6Clauses];
+const all = [...ipv4Clauses, ...ipv6Clauses, ...localClauses];
 
 /** By the heading under which they stand. */
 export const tables: Readonly<Record<string, string>> = {
   IPv4: kinds(ipv4Clauses),
   IPv6: kinds(ipv6Clauses),
+  'The router itself': kinds(localClauses),
   Neighbours: kinds(neighbourClauses),
   "With `host: 'none'`": differences(all, 'faceless'),
   'The kernel': differences(all, 'kernel'),
