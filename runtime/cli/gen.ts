@@ -13,7 +13,7 @@ export class GenCommand extends NetmillCommand {
     category: categories.traffic,
     description: 'send packets, receive them, or both: rates, loss, order, latency',
     details: `
-      A generator and a sink of UDP packets, on ports that it opens itself (\`xdp:IF\`, \`netmap:IF\`, \`dpdk:DEVARGS\`, \`pcap:IN,OUT\`, \`tap:NAME\`) or as the peer of a running engine's \`pipe:NAME\`. An interface that it receives on hands it all of its IP until it ends.
+      A generator and a sink of UDP packets, on ports that it opens itself (\`xdp:IF\`, \`netmap:IF\`, \`dpdk:DEVARGS\`, \`pcap:IN,OUT\`, \`tap:NAME\`) or as the peer of a running engine's \`pipe:NAME\`. An interface that it receives on hands it all of its IP until it ends. All rings of a port are used: flow n is sent by ring n modulo their number, a burst a ring in turn; so give as many flows as rings, or more.
 
       Every packet carries the number of its flow, its own, and the time at which it went. With both ports, and in the sink of another process with the same \`--id\`, each is looked for: MISSING are numbers that were passed over, REORDERED came behind a later one, TWICE came before, OTHER is what nobody of the run sent; *damaged* came with other bytes than were sent. Latency is from the moment that a packet is written to the moment that it is read.
 

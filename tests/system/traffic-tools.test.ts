@@ -228,6 +228,56 @@ systemTest('a generator and its sink as peers of two pipes', async (t) => {
   }
 });
 
+const workers = `engine: { workers: [{ rings: { a: [0], b: [0] } }, { rings: { a: [1], b: [1] } }] }, `;
+
+systemTest('a generator sends on every ring of a pipe, each flow by one', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const router = await lab.router('router');
+    const policy = pipes('')
+      .replaceAll(/pipe:[ab]/g, '$&/2')
+      .replace('interfaces:', `${workers}interfaces:`);
+    const netmill = await Netmill.start(lab, router, policy);
+    t.is((await netmill.run('arp', 'add', '10.0.2.2', '02:00:00:00:00:01', '--iface', 'b')).code, 0);
+    const shown = await netmill.json<InterfaceReply[]>('ifconfig');
+    const mac = shown.find(({ name }) => name === 'a')!.mac;
+    const ports = ['--send', 'pipe:a', '--receive', 'pipe:b', '--rundir', netmill.rundir, '--to-mac', mac];
+    const packets = ['--from', '10.0.1.2', '--to', '10.0.2.2', '--rate', '5k'];
+    const bursts = async () => (await netmill.status()).workers.map((worker) => worker.bursts);
+    const before = await bursts();
+    whole(t, await gen(router, ...ports, ...packets, '--count', '5k', '--flows', '999'), 5000);
+    const after = await bursts();
+    t.true(
+      after.every((count, i) => count > before[i]! + 10),
+      `both workers: ${before} ${after}`,
+    );
+  } finally {
+    await lab.close();
+  }
+});
+
+systemTest('a generator sends by every queue of a device, its sink receives by every one', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const node = await lab.node('node');
+    const mac = '02:00:00:00:00:01';
+    await lab.link({ node, device: 't0' }, { node, device: 't1', mac }, { queues: 4 });
+    const ports = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--to-mac', mac];
+    const by = async () =>
+      [...(await node.run('ethtool', '-S', 't1')).matchAll(/rx_queue_\d+_xdp_packets: (\d+)/g)].map(
+        ([, packets]) => Number(packets),
+      );
+    whole(t, await gen(node, ...ports, '--count', '4000', '--rate', '4k', '--flows', '4'), 4000);
+    for (const packets of await by()) t.true(packets >= 1000 && packets < 1100, `${packets} of 4,000`);
+    const before = await by();
+    whole(t, await gen(node, ...ports, '--count', '400', '--rate', '4k', '--flows', '2'), 400);
+    const after = (await by()).map((packets, i) => packets - before[i]!);
+    t.true(after[0]! >= 200 && after[1]! >= 200 && after[2]! < 100 && after[3]! < 100, `${after}`);
+  } finally {
+    await lab.close();
+  }
+});
+
 systemTest('a bridge of two ports, and one of a port and its host stack', async (t) => {
   const { lab, tester, router } = await ring();
   const bridge = (...args: readonly string[]) =>

@@ -1,4 +1,7 @@
-/* The sending half of traffic.h. */
+/*
+ * The sending half of traffic.h. Flow f goes by ring f mod n of the port's n, as a device spreads them, so that none passes itself;
+ * a burst is for one ring.
+ */
 #include <stdlib.h>
 #include <time.h>
 #include "tools/traffic.h"
@@ -13,10 +16,16 @@ uint64_t gen_now_ns(void)
 	return (uint64_t)now.tv_sec * S + (uint64_t)now.tv_nsec;
 }
 
+struct lane {
+	uint32_t flows, next; /* of the ring: every `lanes`-th one; the next to go */
+	uint64_t sent;
+};
+
 struct turn {
 	uint64_t due_ns; /* when the next packet is to go */
-	uint32_t flow, size;
+	uint32_t size, lanes;
 	uint32_t *sequence; /* by flow */
+	struct lane lane[MILL_MAX_RINGS];
 };
 
 /* How many packets may go now. What could not go in its time is not made up for: a burst of a millisecond at most. */
@@ -33,16 +42,52 @@ static uint32_t allowed(const struct gen_sender *sender, struct turn *turn, uint
 	return (uint32_t)(due < n ? due : n);
 }
 
-static void fill(struct gen_sender *sender, struct turn *turn, uint32_t n, uint64_t now)
+static bool is_idle(const struct netmap_ring *ring)
 {
-	struct netmap_ring *ring = sender->end->tx[0];
+	return mill_ring_space(ring) + 1 == ring->num_slots;
+}
+
+/* A ring with room whose flows have had the fewest packets each; -1: there is no room. */
+static int next_lane(const struct gen_sender *sender, const struct turn *turn)
+{
+	int found = -1;
+	for (uint32_t i = 0; i < turn->lanes; i++) {
+		const struct lane *lane = &turn->lane[i];
+		if (found >= 0 &&
+		    lane->sent * turn->lane[found].flows >= turn->lane[found].sent * lane->flows)
+			continue;
+		if (mill_ring_space(sender->end->tx[i]) == 0)
+			mill_end_tx_sync(sender->end, i);
+		if (mill_ring_space(sender->end->tx[i]) != 0)
+			found = (int)i;
+	}
+	return found;
+}
+
+/* What waits in rings goes on. */
+static bool push(const struct gen_sender *sender, const struct turn *turn)
+{
+	bool idle = true;
+	for (uint32_t i = 0; i < turn->lanes; i++) {
+		if (is_idle(sender->end->tx[i]))
+			continue;
+		mill_end_tx_sync(sender->end, i);
+		idle &= is_idle(sender->end->tx[i]);
+	}
+	return idle;
+}
+
+static void fill(struct gen_sender *sender, struct turn *turn, uint32_t number, uint32_t n, uint64_t now)
+{
+	struct netmap_ring *ring = sender->end->tx[number];
+	struct lane *lane = &turn->lane[number];
 	const struct gen_shape *shape = &sender->packets->shape;
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		struct netmap_slot *slot = &ring->slot[ring->head];
 		const struct gen_mark mark = {.magic = shape->magic,
-		                              .flow = (uint16_t)turn->flow,
-		                              .sequence = turn->sequence[turn->flow]++,
+		                              .flow = (uint16_t)lane->next,
+		                              .sequence = turn->sequence[lane->next]++,
 		                              .sent_ns = now};
 		const uint16_t size = shape->size[turn->size];
 		mill_slot_set_offset(ring, slot, MILL_HEADROOM);
@@ -50,14 +95,28 @@ static void fill(struct gen_sender *sender, struct turn *turn, uint32_t n, uint6
 		slot->len = size;
 		slot->flags &= NS_BUF_CHANGED;
 		bytes += size;
-		turn->flow = turn->flow + 1 == shape->flows ? 0 : turn->flow + 1;
+		lane->next = lane->next + turn->lanes < shape->flows ? lane->next + turn->lanes : number;
 		turn->size = turn->size + 1 == shape->n_sizes ? 0 : turn->size + 1;
 		ring->head = ring->cur = mill_ring_next(ring, ring->head);
 	}
 	if (sender->rate != 0)
 		turn->due_ns += n * S / sender->rate;
+	lane->sent += n;
 	sender->sent += n;
 	sender->bytes += bytes;
+}
+
+/* A burst to one ring; 0: nothing may go, or there is no room. */
+static uint32_t send_burst(struct gen_sender *sender, struct turn *turn, uint64_t now)
+{
+	const uint32_t may = allowed(sender, turn, now);
+	const int number = may != 0 ? next_lane(sender, turn) : -1;
+	if (number < 0)
+		return 0;
+	const uint32_t room = mill_ring_space(sender->end->tx[number]), n = may < room ? may : room;
+	fill(sender, turn, (uint32_t)number, n, now);
+	mill_end_tx_sync(sender->end, (uint32_t)number);
+	return n;
 }
 
 /* Nothing may go, or there is no room: rests when it is worth it. */
@@ -71,29 +130,32 @@ static void rest(const struct gen_sender *sender, const struct turn *turn, uint6
 	nanosleep(&pause, NULL);
 }
 
+static bool begin(const struct gen_sender *sender, struct turn *turn)
+{
+	const uint32_t flows = sender->packets->shape.flows, rings = sender->end->tx_rings;
+	turn->due_ns = gen_now_ns();
+	turn->lanes = rings < flows ? rings : flows;
+	for (uint32_t i = 0; i < turn->lanes; i++)
+		turn->lane[i] = (struct lane){.flows = (flows - i - 1) / turn->lanes + 1, .next = i};
+	turn->sequence = calloc(flows, sizeof(*turn->sequence));
+	return turn->sequence != NULL;
+}
+
 static void *run(void *argument)
 {
 	struct gen_sender *sender = argument;
-	struct turn turn = {.due_ns = gen_now_ns()};
-	turn.sequence = calloc(sender->packets->shape.flows, sizeof(*turn.sequence));
-	while (turn.sequence != NULL && !sender->stop &&
-	       (sender->count == 0 || sender->sent < sender->count)) {
+	struct turn turn = {0};
+	bool ok = begin(sender, &turn);
+	while (ok && !sender->stop && (sender->count == 0 || sender->sent < sender->count)) {
 		const uint64_t now = gen_now_ns();
-		const uint32_t room = mill_ring_space(sender->end->tx[0]), may = allowed(sender, &turn, now);
-		const uint32_t n = may < room ? may : room;
-		if (n != 0)
-			fill(sender, &turn, n, now);
-		mill_end_tx_sync(sender->end, 0);
-		if (n == 0)
-			rest(sender, &turn, now);
+		if (send_burst(sender, &turn, now) != 0)
+			continue;
+		(void)push(sender, &turn);
+		rest(sender, &turn, now);
 	}
-	/* What lies in the ring goes, too. */
-	for (uint32_t i = 0;
-	     i < 1000 && mill_ring_space(sender->end->tx[0]) + 1 < sender->end->tx[0]->num_slots; i++) {
-		const struct timespec pause = {.tv_nsec = 100000};
-		mill_end_tx_sync(sender->end, 0);
-		nanosleep(&pause, NULL);
-	}
+	/* What lies in the rings goes, too. */
+	for (uint32_t i = 0; ok && i < 1000 && !push(sender, &turn); i++)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	free(turn.sequence);
 	sender->done = true;
 	return NULL;
