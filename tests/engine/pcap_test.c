@@ -1,6 +1,6 @@
 /*
  * pcap ports: what is in the file goes through the engine and into the other file, in order and unchanged, whatever
- * the file's byte order and clock; what is no frame is left out; wrong files are refused.
+ * the file's byte order and clock; what is no frame is left out; wrong files are refused. A port's MAC follows from its name.
  */
 #include <byteswap.h>
 #include <errno.h>
@@ -109,6 +109,18 @@ static void replay(const struct kind *kind, uint64_t generation)
 	free(config);
 }
 
+/* Of a port's name: captures are made for it. Each replay has had other slots. */
+static void same_mac(void)
+{
+	const struct mill_port_state *port = engine.state->port;
+	for (uint32_t slot = 2; slot < 10; slot++) {
+		CHECK(memcmp(port[slot].mac, port[2 + slot % 2].mac, 6) == 0, "slot %u: another MAC", slot);
+		CHECK((port[slot].mac[0] & 3) == 2, "a local address");
+	}
+	CHECK(memcmp(port[2].mac, port[3].mac, 6) != 0, "two ports, two MACs");
+	printf("ok a port keeps its MAC in another slot\n");
+}
+
 static void refuse(const char *name, const char *content, size_t length, int code)
 {
 	char path[100], spec[256];
@@ -178,6 +190,7 @@ int main(void)
 	engine_start(&engine);
 	for (uint32_t i = 0; i < 4; i++)
 		replay(&kinds[i], i + 1);
+	same_mac();
 	refuse("an empty file", "", 0, EINVAL);
 	refuse("text", "this is no pcap file at all, is it?", 35, EINVAL);
 	refuse("Wi-Fi", "\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\151\0\0\0", 24, EINVAL);

@@ -299,12 +299,11 @@ static bool open_out(struct mill_port *port, struct pcap *pcap, const char *name
 
 static void describe(struct mill_port *port, struct pcap *pcap)
 {
-	static const uint8_t mac[6] = {0x02, 'p', 'c', 'a', 'p', 0};
 	const uint64_t one = 1;
 	port->rx_rings = port->tx_rings = 1;
 	port->mtu = MTU;
-	memcpy(port->state->mac, mac, 6);
-	port->state->mac[5] = (uint8_t)port->config.slot;
+	/* Of the name, since captures are made for it and files come and go. */
+	mill_name_mac(port->config.name, port->state->mac);
 	port->state->ifindex = 0;
 	port->state->rx_rings = port->state->tx_rings = 1;
 	__atomic_fetch_or(&port->state->flags, MILL_PORT_UP, __ATOMIC_ACQ_REL);
