@@ -1,9 +1,29 @@
-import { Command, Option } from 'clipanion';
+import { Command, type Definition, Option } from 'clipanion';
 import { exits } from '../exit-codes.js';
 import { DEFAULT_SOCKET } from '../paths.js';
 import { categories, NetmillCommand } from './command.js';
 import { facts } from './text.js';
 import { shortUsage } from './usage.js';
+
+/** A line for each command. */
+function listText(definitions: readonly Definition[]): string {
+  return facts(
+    definitions.map(({ usage, description }) => [
+      `  ${shortUsage(usage).replace(/^netmill /, '')}`,
+      description?.trim() ?? '',
+    ]),
+  );
+}
+
+/** Commands that begin with one word, as `vale` or `set`: all of them, where there are several. */
+export function groupText(word: string, definitions: readonly Definition[]): string | undefined {
+  const group = definitions.filter(({ path }) => path.split(' ')[1] === word);
+  if (group.length < 2) return undefined;
+  const one = group.at(-1)!.path.split(' ').slice(1).join(' ');
+  return `netmill ${word}: ${group.length} commands\n\n${listText(group)}
+'netmill help COMMAND', as 'netmill help ${one}', explains one, with examples.
+`;
+}
 
 export class HelpCommand extends NetmillCommand {
   static override paths = [['help']];
@@ -32,13 +52,8 @@ export class HelpCommand extends NetmillCommand {
       return exits.ok;
     }
     const sections = Object.values(categories).map((category) => {
-      const pairs = definitions
-        .filter((definition) => definition.category?.trim() === category)
-        .map(({ usage, description }): [string, string] => [
-          `  ${shortUsage(usage).replace(/^netmill /, '')}`,
-          description?.trim() ?? '',
-        ]);
-      return `${this.paint.bold(category)}\n${facts(pairs)}`;
+      const of = definitions.filter((definition) => definition.category?.trim() === category);
+      return `${this.paint.bold(category)}\n${listText(of)}`;
     });
     this.print(
       `netmill: a router whose policy is code\n\n${sections.join('\n')}

@@ -20,7 +20,7 @@ import { ExportCommand } from './export.js';
 import { FibCommand } from './fib.js';
 import { GenCommand } from './gen.js';
 import { GenerationsCommand } from './generations.js';
-import { HelpCommand } from './help.js';
+import { groupText, HelpCommand } from './help.js';
 import { IfconfigCommand } from './ifconfig.js';
 import { ImportCommand } from './import.js';
 import { InitCommand } from './init.js';
@@ -104,6 +104,18 @@ export function createProgram(stdout: NodeJS.WritableStream): Cli {
   return cli;
 }
 
+/** `vale --help`: all commands that begin so. True if that is all: `route` alone is a command, too. */
+function helpOfGroup(argv: readonly string[], cli: Cli, stdout: NodeJS.WritableStream): boolean {
+  const [word, option] = argv;
+  if (argv.length !== 2 || !/^(-h|--help)$/.test(option!)) return false;
+  const definitions = cli.definitions();
+  const text = groupText(word!, definitions);
+  if (text === undefined) return false;
+  const isCommand = definitions.some(({ path }) => path === `netmill ${word}`);
+  stdout.write(isCommand ? `${text}\n` : text);
+  return !isCommand;
+}
+
 /** Options that may stand before the command, as netmap-rtctl had them. */
 const leading: ReadonlySet<string> = new Set(['-s', '--socket']);
 
@@ -127,6 +139,7 @@ export async function runProgram(
     argv.length === 0 || (argv.length === 1 && /^(-h|--help)$/.test(argv[0]!))
       ? ['help']
       : commandFirst(argv);
+  if (helpOfGroup(wanted, cli, context.stdout ?? process.stdout)) return exits.ok;
   let command: ReturnType<typeof cli.process>;
   try {
     command = cli.process(wanted);

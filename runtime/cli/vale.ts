@@ -63,7 +63,7 @@ export class ValeInfoCommand extends ValeCommand {
 export class ValeAttachCommand extends ValeMakingCommand {
   static override paths = [['vale', 'attach']];
   static override usage = usage(
-    'attach an interface, or a persistent VALE port, to a switch',
+    'attach an interface, or a persistent VALE port, to a switch; `--host`: with its host stack',
     `${about} An attached device is the switch's: the kernel no longer sees what it receives, but with \`--host\`, which attaches its host stack as a port of its own.`,
     ['A device', '$0 vale attach vale0:eth1'],
     ['A device, with its host stack', '$0 vale attach vale0:eth1 --host'],

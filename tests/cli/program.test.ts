@@ -307,6 +307,29 @@ test('help names every command', async (t) => {
     t.true(out.includes(path.replace('netmill ', '')), path);
 });
 
+const group = test.macro(async (t, word: string, alone: boolean) => {
+  const { code, out } = await netmill([word, '--help']);
+  t.is(code, 0);
+  t.is((await netmill(['help', word])).out, out);
+  for (const { path, description } of createProgram(new PassThrough()).definitions()) {
+    const command = path.replace('netmill ', '');
+    if (command.split(' ')[0] !== word) continue;
+    t.regex(out, new RegExp(`^  ${command}\\b`, 'm'));
+    t.true(out.includes(description!.trim()), command);
+  }
+  t.is(/^Usage$/m.test(out), alone);
+});
+
+test('help for vale names what is done to switches', group, 'vale', false);
+test('help for set', group, 'set', false);
+test('help for acl', group, 'acl', false);
+test('help for route, which is a command itself', group, 'route', true);
+test('help for one command of a group', async (t) => {
+  const { out } = await netmill(['vale', 'attach', '--help']);
+  t.regex(out, /\$ netmill vale attach/);
+  t.notRegex(out, /vale detach/);
+});
+
 test('every command has a description and examples', (t) => {
   for (const { path, description, examples } of createProgram(new PassThrough()).definitions()) {
     t.truthy(description, path);
