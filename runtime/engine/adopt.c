@@ -118,7 +118,8 @@ static bool belongs_to_port(const struct mill_hold *hold, uint16_t slot)
 	        hold->kind == MILL_HOLD_LISTENER);
 }
 
-static void adopt_port(struct mill_engine *engine, const struct mill_port_config *config)
+static void adopt_port(struct mill_engine *engine, const struct mill_config *policy,
+                       const struct mill_port_config *config)
 {
 	struct mill_adoption *adoption = engine->adoption;
 	struct mill_held_fd mine[65];
@@ -131,7 +132,7 @@ static void adopt_port(struct mill_engine *engine, const struct mill_port_config
 		adoption->held[i].fd = -1;
 	}
 	mine[n] = (struct mill_held_fd){.fd = -1};
-	if (n > 0 && mill_port_start(engine, config, mine, &error))
+	if (n > 0 && mill_port_start(engine, policy, config, mine, &error))
 		return;
 	if (n > 0)
 		mill_log("port %s cannot be adopted, opening it anew: %s", config->name, error.text);
@@ -145,7 +146,7 @@ static void adopt_port(struct mill_engine *engine, const struct mill_port_config
 				    &engine->region,
 				    mill_region_find_ring(&engine->region, config->slot, kind, ring));
 	mill_region_free_kernel(&engine->region, config->slot);
-	if (mill_port_start(engine, config, NULL, &error))
+	if (mill_port_start(engine, policy, config, NULL, &error))
 		return;
 	mill_log("port %s is lost: %s", config->name, error.text);
 	engine->state->port[config->slot].flags = 0;
@@ -244,7 +245,7 @@ bool mill_adopt_finish(struct mill_engine *engine, struct mill_error *error)
 		if (ok) {
 			sort_rings(engine, running->config);
 			for (uint32_t i = 0; i < running->config->n_ports; i++)
-				adopt_port(engine, &running->config->port[i]);
+				adopt_port(engine, running->config, &running->config->port[i]);
 			adopt_taps(engine, running->config);
 			ok = mill_deploy_start(engine, running, error);
 		}

@@ -215,6 +215,9 @@ static bool swap(struct mill_engine *engine, const struct mill_generation *next,
 		if (!publish(engine, engine->running, &common, error) ||
 		    !mill_ports_reopen(engine, next, replaced, error))
 			return false;
+		/* Back to what ran before leads another way: that is not refused. */
+		if (next == engine->prepared && !mill_ports_carry(engine, next, error))
+			return false;
 		mill_ownership_of(engine, next->config, &after);
 	}
 	mill_ifaces_apply(engine, next);

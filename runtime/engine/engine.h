@@ -213,8 +213,10 @@ bool mill_ports_open(struct mill_engine *, const struct mill_generation *, uint6
 void mill_ports_close(struct mill_engine *, uint64_t slots);
 bool mill_ports_reopen(struct mill_engine *, const struct mill_generation *, uint64_t slots,
                        struct mill_error *);
-bool mill_port_start(struct mill_engine *, const struct mill_port_config *, const struct mill_held_fd *held,
-                     struct mill_error *);
+/* Whether devices that are open carry what the policy says; sets them up for it. */
+bool mill_ports_carry(const struct mill_engine *, const struct mill_generation *, struct mill_error *);
+bool mill_port_start(struct mill_engine *, const struct mill_config *, const struct mill_port_config *,
+                     const struct mill_held_fd *held, struct mill_error *);
 uint64_t mill_ports_replaced(const struct mill_engine *, const struct mill_generation *);
 uint64_t mill_ports_recover(struct mill_engine *, const struct mill_generation *, struct mill_error *);
 uint64_t mill_ports_gone(const struct mill_engine *, const struct mill_generation *);

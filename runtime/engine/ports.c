@@ -54,8 +54,19 @@ static uint32_t missing(const struct mill_engine *engine, const struct mill_conf
 	return n;
 }
 
-bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *config,
-                     const struct mill_held_fd *held, struct mill_error *error)
+/* The largest MTU that the policy says of the interfaces of a port; 0: it says none. */
+static uint16_t wanted_mtu(const struct mill_config *config, uint16_t slot)
+{
+	uint16_t most = 0;
+	for (uint32_t i = 0; i < config->n_ifaces; i++)
+		if (config->iface[i].port == slot && config->iface[i].mtu > most)
+			most = config->iface[i].mtu;
+	return most;
+}
+
+bool mill_port_start(struct mill_engine *engine, const struct mill_config *policy,
+                     const struct mill_port_config *config, const struct mill_held_fd *held,
+                     struct mill_error *error)
 {
 	const struct mill_port_ops *ops = back_end(config, error);
 	if (ops == NULL)
@@ -70,6 +81,7 @@ bool mill_port_start(struct mill_engine *engine, const struct mill_port_config *
 	port->state = &engine->state->port[config->slot];
 	port->region = &engine->region;
 	port->rundir = engine->rundir;
+	port->wanted_mtu = wanted_mtu(policy, config->slot);
 	port->share = mill_region_n_free(&engine->region) / (engine->to_open + 1);
 	if (!(held != NULL ? ops->adopt(port, held, error) : ops->open(port, error))) {
 		free(port);
@@ -136,20 +148,34 @@ static bool port_carries(const struct mill_config *config, const struct mill_ifa
 	return false;
 }
 
-/* What the policy says of an interface, and devices say of themselves when they are open. */
-static bool devices_carry(const struct mill_engine *engine, const struct mill_config *config,
-                          struct mill_error *error)
+/* A device that is open already may be made to carry more; what it is not needed for any more, it loses at the swap. */
+static void raise_mtu(struct mill_port *port, uint16_t wanted, struct mill_error *why)
 {
+	if (wanted <= port->most_mtu || port->ops->set_mtu == NULL)
+		return;
+	port->wanted_mtu = wanted;
+	(void)port->ops->set_mtu(port, why);
+}
+
+/* What the policy says of an interface, and devices say of themselves when they are open. */
+bool mill_ports_carry(const struct mill_engine *engine, const struct mill_generation *generation,
+                      struct mill_error *error)
+{
+	const struct mill_config *config = generation->config;
 	for (uint32_t i = 0; i < config->n_ifaces; i++) {
 		const struct mill_iface_config *iface = &config->iface[i];
 		const struct mill_port_config *named = mill_config_port(config, iface->port);
-		const struct mill_port *port = named != NULL ? engine->port[iface->port] : NULL;
-		if (port == NULL || strcmp(port->config.spec, named->spec) != 0 || port->most_mtu == 0 ||
-		    iface->mtu <= port->most_mtu)
+		struct mill_port *port = named != NULL ? engine->port[iface->port] : NULL;
+		struct mill_error why = {0};
+		if (port == NULL || strcmp(port->config.spec, named->spec) != 0 || port->most_mtu == 0)
+			continue;
+		raise_mtu(port, iface->mtu, &why);
+		if (iface->mtu <= port->most_mtu)
 			continue;
 		mill_fail(error, EMSGSIZE,
-		          "interface %s: an MTU of %u, and the device of %s carries %u at most", iface->name,
-		          iface->mtu, named->spec, port->most_mtu);
+		          "interface %s: an MTU of %u, and the device of %s carries %u at most%s%s",
+		          iface->name, iface->mtu, named->spec, port->most_mtu, why.code != 0 ? ": " : "",
+		          why.text);
 		return false;
 	}
 	return true;
@@ -188,14 +214,14 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 		if (engine->port[slot] != NULL && back_end(&config->port[i], error) != NULL)
 			continue;
 		engine->to_open = missing(engine, config);
-		if (error->code != 0 || !mill_port_start(engine, &config->port[i], NULL, error)) {
+		if (error->code != 0 || !mill_port_start(engine, config, &config->port[i], NULL, error)) {
 			mill_ports_close(engine, *opened);
 			*opened = 0;
 			return false;
 		}
 		*opened |= 1ull << slot;
 	}
-	if (devices_carry(engine, config, error))
+	if (mill_ports_carry(engine, generation, error))
 		return true;
 	mill_ports_close(engine, *opened);
 	*opened = 0;
@@ -213,7 +239,8 @@ bool mill_ports_reopen(struct mill_engine *engine, const struct mill_generation 
 	engine->to_open = missing(engine, generation->config);
 	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
 		if ((slots >> slot & 1) != 0 &&
-		    !mill_port_start(engine, mill_config_port(generation->config, slot), NULL, error))
+		    !mill_port_start(engine, generation->config, mill_config_port(generation->config, slot),
+		                     NULL, error))
 			return false;
 	return true;
 }
@@ -248,7 +275,7 @@ uint64_t mill_ports_recover(struct mill_engine *engine, const struct mill_genera
 		if (engine->port[config->slot] != NULL)
 			continue;
 		engine->to_open = missing(engine, generation->config);
-		if (mill_port_start(engine, config, NULL, &why))
+		if (mill_port_start(engine, generation->config, config, NULL, &why))
 			opened |= 1ull << config->slot;
 		else
 			*error = why;
@@ -271,6 +298,11 @@ bool mill_ports_configure(struct mill_engine *engine, const struct mill_generati
 	for (uint32_t i = 0; i < generation->config->n_ports; i++) {
 		const struct mill_port_config *config = &generation->config->port[i];
 		struct mill_port *port = engine->port[config->slot];
+		struct mill_error lower = {0};
+		if (port != NULL && port->ops->set_mtu != NULL && !is_replaced(port, config)) {
+			port->wanted_mtu = wanted_mtu(generation->config, config->slot);
+			(void)port->ops->set_mtu(port, &lower); /* a device that carries more does no harm */
+		}
 		if (port == NULL || memcmp(&port->config, config, sizeof(*config)) == 0 ||
 		    is_replaced(port, config))
 			continue;

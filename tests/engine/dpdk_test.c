@@ -330,6 +330,76 @@ static void too_long(void)
 	printf("ok what the device does not carry is dropped and counted, and the rest goes on\n");
 }
 
+/* --- a device whose MTU is set ---------------------------------------------------------------------------- */
+
+/* Returns how many of ten such frames the device was given. */
+static uint64_t given(struct mill_pipe_client *a, uint16_t length)
+{
+	const struct mill_port_state *port = &engine.state->port[1];
+	const uint64_t sent = port->tx_packets, dropped = port->tx_full;
+	struct netmap_ring *tx = a->tx[0];
+	for (uint32_t i = 0; i < 10; i++) {
+		memset(mill_ring_buffer(tx, &tx->slot[tx->head]), 0, length);
+		tx->slot[tx->head].len = length;
+		tx->head = tx->cur = mill_ring_next(tx, tx->head);
+	}
+	mill_pipe_tx_sync(a, 0);
+	const uint64_t start = test_now();
+	while (port->tx_packets + port->tx_full - sent - dropped < 10)
+		CHECK(test_now() - start < PATIENCE_NS, "frames of %u bytes", length);
+	return port->tx_packets - sent;
+}
+
+static int prepare_mtu(uint64_t generation, const char *spec, uint16_t mtu, struct mill_config **config)
+{
+	const char *const specs[] = {"pipe:a", spec};
+	*config = config_make(generation, 2, specs);
+	(*config)->iface[1].mtu = mtu;
+	return engine_prepare(&engine, *config, "forwarder_swap2");
+}
+
+static void deploy_mtu(uint64_t generation, const char *spec, uint16_t mtu)
+{
+	struct mill_config *config;
+	const int code = prepare_mtu(generation, spec, mtu, &config);
+	CHECK(code == 0, "an MTU of %u: %s", mtu, engine.error);
+	CHECK(engine_commit(&engine, generation, engine.state->running) == 0, "%s", engine.error);
+	free(config);
+}
+
+static void refuse_mtu(uint64_t generation, const char *spec, uint16_t mtu, const char *text)
+{
+	struct mill_config *config;
+	int code = prepare_mtu(generation, spec, mtu, &config);
+	if (code == 0)
+		code = engine_commit(&engine, generation, engine.state->running);
+	CHECK(code == EMSGSIZE && strstr(engine.error, text) != NULL, "%d: %s", code, engine.error);
+	free(config);
+}
+
+/* net_failsafe hands an MTU down to what is behind it, and net_null takes any. */
+static void mtu(void)
+{
+	static const char device[] = "dpdk:net_failsafe0,dev(net_null7)",
+	                  other[] = "dpdk:net_failsafe1,dev(net_ring7)";
+	struct mill_pipe_client a;
+	deploy_mtu(1, device, 0);
+	pipe_connect(&engine, &a, "a");
+	CHECK(given(&a, 1514) == 10 && given(&a, 1515) == 0, "an MTU of 1,500 at first");
+	deploy_mtu(2, device, 3000);
+	CHECK(given(&a, 3014) == 10 && given(&a, 3015) == 0, "an MTU of 3,000, while it is open");
+	refuse_mtu(3, device, 3361, "carries 3360 at most");
+	deploy_mtu(4, device, 1200);
+	CHECK(given(&a, 1514) == 10 && given(&a, 1515) == 0, "no less than it was made with");
+	/* One that refuses. */
+	refuse_mtu(5, other, 1501, "carries 1500 at most");
+	CHECK(given(&a, 1514) == 10, "the generation before goes on");
+	deploy_mtu(6, "dpdk:net_failsafe0,dev(net_null8)", 2000);
+	CHECK(given(&a, 2014) == 10 && given(&a, 2015) == 0, "an MTU of 2,000 from the start");
+	mill_pipe_close(&a);
+	printf("ok a device is set up for the MTU of the policy, or the deploy is refused\n");
+}
+
 int main(void)
 {
 	if (!has_plugin()) {
@@ -348,6 +418,9 @@ int main(void)
 	engine_buffer_bytes = "4096";
 	engine_start(&engine);
 	too_long();
+	engine_stop(&engine);
+	engine_start(&engine);
+	mtu();
 	engine_stop(&engine);
 	return 0;
 }

@@ -103,7 +103,7 @@ systemTest(
       };
       await refused(
         policy(0, true, 'mtu: 1600, '),
-        /interface server: an MTU of 1600, and the device of dpdk:net_af_packet1,iface=r1 carries 1500 at most/,
+        /interface server: an MTU of 1600, and the device of dpdk:net_af_packet1,iface=r1 carries 1500 at most: that is the kernel's to set: ip link set r1 mtu 1600/,
       );
       const first = 'net_af_packet2,iface=r2';
       await refused(policy(0).replace(first, 'net_af_packet2,iface=none'), /port provider .*none/);
@@ -160,6 +160,22 @@ export default router('line', { interfaces: {
       await until('the copies', async () => (await copies()) - before >= 200);
       t.is((await ids()).txFull, 200);
       t.regex(netmill.logs(), /port ids .*a frame of 3014 bytes is dropped, and so is each that is longer/);
+
+      // DPDK itself lets no tap have more.
+      const mtu = async () => Number(await line.router.run('cat', '/sys/class/net/ids0/mtu'));
+      t.is(await mtu(), 1500);
+      await netmill.deploy(mirrored.replace("ids0',", "ids0', mtu: 1504,"));
+      t.is(await mtu(), 1504, 'the device is set up for it');
+      await t.throwsAsync(netmill.deploy(mirrored.replace("ids0',", "ids0', mtu: 1600,")), {
+        message:
+          /interface ids: an MTU of 1600, and the device of dpdk:net_tap0,iface=ids0 carries 1504 at most: /,
+      });
+      await netmill.deploy(
+        mirrored
+          .replace("ids0',", "ids0', address: ['192.0.2.3/24'],")
+          .replace(", address: ['192.0.2.1/24']", ''),
+      );
+      t.is(await mtu(), 1500, 'and no longer');
     } finally {
       await line.close();
     }

@@ -221,6 +221,17 @@ static bool count_rings(struct mill_port *port, const struct rte_eth_dev_info *i
 	return true;
 }
 
+/* Some devices take another MTU only before they are started. What it comes to is asked later (most_mtu). */
+static void set_first_mtu(struct mill_port *port)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	struct mill_error none = {0};
+	if (rte_eth_dev_get_mtu(dpdk->id, &dpdk->first_mtu) != 0)
+		dpdk->first_mtu = RTE_ETHER_MTU;
+	if (!mill_dpdk_set_mtu(port, &none))
+		mill_dpdk_begin(); /* nothing of what it said belongs to the rest */
+}
+
 bool mill_dpdk_plan(struct mill_port *port, struct mill_error *error)
 {
 	struct mill_dpdk *dpdk = port->backend;
@@ -240,6 +251,7 @@ bool mill_dpdk_plan(struct mill_port *port, struct mill_error *error)
 	code = -rte_eth_dev_configure(dpdk->id, port->rx_rings, port->tx_rings, &conf);
 	if (code != 0)
 		return said_no(port, error, code, "giving the device its queues");
+	set_first_mtu(port);
 	dpdk->rx_descriptors = dpdk->tx_descriptors = MILL_DPDK_DESCRIPTORS;
 	code = -rte_eth_dev_adjust_nb_rx_tx_desc(dpdk->id, &dpdk->rx_descriptors, &dpdk->tx_descriptors);
 	return code == 0 || said_no(port, error, code, "sizing its queues");
@@ -372,19 +384,57 @@ static uint32_t mtu_of(const struct mill_dpdk *dpdk, const char *ifname)
 	return held < mtu ? held : mtu;
 }
 
-/* Drivers do not agree on what they say of frames that are too long, nor on what they do with them: net_tap and net_pcap
- * refuse one, and all behind it, for ever. Memory and files carry any. */
-uint16_t mill_dpdk_mtu(const struct mill_dpdk *dpdk)
+/* Memory and files. */
+static bool carries_any(const struct mill_dpdk *dpdk)
 {
 	static const char *const any[] = {"net_ring", "net_null", "net_memif", "net_pcap", NULL};
+	return is_one_of(dpdk->spec.driver, any);
+}
+
+/* Drivers do not agree on what they say of frames that are too long, nor on what they do with them: net_tap and net_pcap
+ * refuse one, and all behind it, for ever. */
+uint16_t mill_dpdk_mtu(const struct mill_dpdk *dpdk)
+{
 	char ifname[IF_NAMESIZE];
 	uint16_t said = 0;
 	uint32_t mtu = MILL_MTU_JUMBO;
 	if (sends_by(dpdk, ifname))
 		mtu = mtu_of(dpdk, ifname);
-	else if (!is_one_of(dpdk->spec.driver, any))
+	else if (!carries_any(dpdk))
 		mtu = rte_eth_dev_get_mtu(dpdk->id, &said) == 0 ? said : RTE_ETHER_MTU;
 	return (uint16_t)(mtu < MILL_MTU_JUMBO ? mtu : MILL_MTU_JUMBO);
+}
+
+/* The MTU of a device of the kernel's is whoever's it was made for, not ours to change. */
+bool mill_dpdk_set_mtu(struct mill_port *port, struct mill_error *error)
+{
+	const struct mill_dpdk *dpdk = port->backend;
+	const uint16_t most = port->wanted_mtu < MILL_MTU_JUMBO ? port->wanted_mtu : MILL_MTU_JUMBO;
+	const uint16_t wanted = most > dpdk->first_mtu ? most : dpdk->first_mtu;
+	char ifname[IF_NAMESIZE];
+	uint16_t now = 0;
+	if (sends_by(dpdk, ifname)) {
+		if (port->wanted_mtu <= mtu_of(dpdk, ifname))
+			return true;
+		struct mill_netdev_facts facts;
+		if (mill_netdev_facts(ifname, &facts) && facts.mtu >= port->wanted_mtu)
+			mill_fail(error, EMSGSIZE, "so much is in its framesz; say more");
+		else
+			mill_fail(error, EMSGSIZE, "that is the kernel's to set: ip link set %s mtu %u",
+			          ifname, port->wanted_mtu);
+		return false;
+	}
+	if (carries_any(dpdk) || (rte_eth_dev_get_mtu(dpdk->id, &now) == 0 && now == wanted))
+		return true;
+	const int code = -rte_eth_dev_set_mtu(dpdk->id, wanted);
+	if (code == EBUSY)
+		mill_fail(
+		    error, code,
+		    "it can be set up for more only when it is opened: take the port out of the policy, "
+		    "deploy, and deploy it again");
+	else if (code != 0)
+		mill_fail(error, code, "%s%s", rte_strerror(code), mill_dpdk_said());
+	return code == 0;
 }
 
 bool mill_dpdk_has_carrier(const struct mill_dpdk *dpdk)

@@ -38,7 +38,8 @@ struct mill_dpdk {
 	uint16_t id; /* DPDK's number of the device */
 	bool probed, configured, started;
 	uint16_t rx_descriptors, tx_descriptors;
-	uint32_t ifindex; /* of the kernel's device at it, or 0 */
+	uint16_t first_mtu; /* as the device was made */
+	uint32_t ifindex;   /* of the kernel's device at it, or 0 */
 	char ifname[IF_NAMESIZE];
 	struct mill_netdev device; /* of those that stand beside the kernel */
 	struct mill_changes changes;
@@ -79,6 +80,8 @@ bool mill_dpdk_parse(const struct mill_port_config *, struct mill_dpdk_spec *, s
 /* The largest IP packet that the device is known to carry, and how many tags may be in front of it. */
 uint16_t mill_dpdk_mtu(const struct mill_dpdk *);
 uint32_t mill_dpdk_tags(const struct mill_dpdk *);
+/* Sets the device to `wanted_mtu`, or to what it had at first if that is more. */
+bool mill_dpdk_set_mtu(struct mill_port *, struct mill_error *);
 /* Finds or makes the device. */
 bool mill_dpdk_probe(struct mill_port *, struct mill_error *);
 /* Its queues, and starts it. rx_rings and tx_rings are known after `plan`. */

@@ -182,6 +182,15 @@ static void control(struct mill_port *port)
 	}
 }
 
+static bool set_mtu(struct mill_port *port, struct mill_error *error)
+{
+	mill_dpdk_begin();
+	const bool ok = mill_dpdk_set_mtu(port, error);
+	mill_dpdk_end();
+	measure(port);
+	return ok;
+}
+
 static bool outdated(const struct mill_port *port)
 {
 	const struct mill_dpdk *dpdk = port->backend;
@@ -199,6 +208,7 @@ static const struct mill_port_ops ops = {
     .rx_fd = rx_fd,
     .control_fd = control_fd,
     .control = control,
+    .set_mtu = set_mtu,
     .outdated = outdated,
     .count_drops = mill_dpdk_count_drops,
 };

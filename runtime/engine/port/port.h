@@ -38,7 +38,8 @@ struct mill_port {
 	uint16_t rx_rings, tx_rings;
 	struct netmap_ring *rx[MILL_MAX_RINGS];
 	struct netmap_ring *tx[MILL_MAX_RINGS];
-	uint16_t mtu; /* largest IP packet that it carries, if the policy does not say */
+	uint16_t mtu;        /* largest IP packet that it carries, if the policy does not say */
+	uint16_t wanted_mtu; /* what the policy says of its interfaces, the largest; 0: nothing */
 	uint16_t
 	    most_mtu; /* that its device carries, whatever the policy says; 0: what the packet buffers take */
 	bool refused; /* by tx_sync: the device takes no more, perhaps for want of a carrier (monitor.c) */
@@ -80,6 +81,9 @@ struct mill_port_ops {
 	/* Control thread: the same port with another fallback or other offloads (same name, slot and spec). On error
 	 * nothing changed. NULL: nothing of that matters to this back end. */
 	bool (*configure)(struct mill_port *, const struct mill_port_config *, struct mill_error *);
+	/* Control thread: sets the device up for `wanted_mtu`, or as it was made if that is more. On error it carries what it did,
+	 * most_mtu. NULL: nothing can be set up. */
+	bool (*set_mtu)(struct mill_port *, struct mill_error *);
 	/* Control thread: what the spec names is another device than the one that was opened, so the port is to be opened
 	 * again. NULL: never. */
 	bool (*outdated)(const struct mill_port *);
