@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+#include "os/events.h"
 #include "os/system.h"
 #include "port/netdev.h"
 
@@ -95,11 +97,28 @@ static bool attach(struct mill_end *end, const char *rundir, struct mill_error *
 	return true;
 }
 
+/* Netmap's rings: looked at every millisecond, they would overflow in between, and latencies be a millisecond long. */
+static bool watch(struct mill_end *end, struct mill_error *error)
+{
+	struct mill_port *port = &end->port;
+	if (port->ops->watch == NULL)
+		return true;
+	end->wait_fd = mill_wait_create();
+	for (uint32_t ring = 0; ring < end->rx_rings; ring++)
+		if (end->wait_fd < 0 || !port->ops->watch(port, ring, end->wait_fd)) {
+			mill_fail(error, errno, "%s: it cannot be waited for: %s", end->spec,
+			          strerror(errno));
+			return false;
+		}
+	return true;
+}
+
 bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *region, uint16_t slot,
                    const char *rundir, struct mill_error *error)
 {
 	memset(end, 0, sizeof(*end));
 	end->spec = spec;
+	end->wait_fd = -1;
 	if (strncmp(spec, "pipe:", 5) == 0)
 		return attach(end, rundir, error);
 	struct mill_port *port = &end->port;
@@ -133,7 +152,7 @@ bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *r
 	end->tx = port->tx;
 	measure(end);
 	memcpy(end->mac, end->state.mac, 6);
-	return true;
+	return watch(end, error);
 }
 
 bool mill_end_lost(const struct mill_end *end, struct mill_error *error)
@@ -152,7 +171,10 @@ void mill_end_close(struct mill_end *end)
 		mill_pipe_close(&end->pipe);
 	else if (end->port.ops != NULL)
 		end->port.ops->close(&end->port);
+	if (end->port.ops != NULL && end->wait_fd >= 0)
+		close(end->wait_fd);
 	end->port.ops = NULL;
+	end->wait_fd = -1;
 	end->is_peer = false;
 }
 
@@ -186,6 +208,7 @@ void mill_end_beat(struct mill_end *end, uint64_t now_ns)
 void mill_end_wait(struct mill_end *end, int timeout_ms)
 {
 	struct pollfd fds[MILL_MAX_RINGS];
+	struct mill_ready ready[1];
 	nfds_t n = 0;
 	if (end->is_peer) {
 		(void)mill_pipe_wait(&end->pipe, timeout_ms, false);
@@ -194,9 +217,12 @@ void mill_end_wait(struct mill_end *end, int timeout_ms)
 	for (uint32_t ring = 0; ring < end->rx_rings; ring++) {
 		if (end->port.ops->rx_arm != NULL && end->port.ops->rx_arm(&end->port, ring))
 			return;
-		const int fd = end->port.ops->watch == NULL ? end->port.ops->rx_fd(&end->port, ring) : -1;
+		const int fd = end->wait_fd < 0 ? end->port.ops->rx_fd(&end->port, ring) : -1;
 		if (fd >= 0)
 			fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
-	(void)poll(fds, n, n == 0 ? 1 : timeout_ms);
+	if (end->wait_fd >= 0)
+		(void)mill_wait_for(end->wait_fd, ready, 1, timeout_ms);
+	else
+		(void)poll(fds, n, n == 0 ? 1 : timeout_ms);
 }

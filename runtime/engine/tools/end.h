@@ -19,6 +19,7 @@ struct mill_end {
 	struct mill_port port;
 	struct mill_port_state state;
 	struct mill_pipe_client pipe;
+	int wait_fd; /* of rings that only their owner may watch; -1: none */
 };
 
 /* Packet memory for the ends of these specs (either may be NULL) and for packets of this size. */

@@ -175,6 +175,8 @@ void model_receive(const char *name, enum model_side side, uint16_t ring, const 
 	memcpy(frame->bytes, bytes, length < sizeof(frame->bytes) ? length : sizeof(frame->bytes));
 	frame->length = length;
 	frame->flags = flags;
+	const struct device *device = model_find(name);
+	model_wake(device, ring + (side == MODEL_HOST ? (uint32_t)device->n[0] : 0));
 }
 
 bool model_sent(const char *name, enum model_side side, uint16_t ring, void *bytes, uint16_t *length,

@@ -92,6 +92,8 @@ struct device *model_monitor(struct device *, uint32_t ring, uint64_t flags);
 void model_monitor_ends(const struct device *monitor, uint32_t ring);
 /* A slot is released: a monitor without copies takes it. */
 void model_take_slot(struct kring *, uint32_t at);
+/* Something has come for a receive ring, host rings behind those of the wire: whoever watches it hears. */
+void model_wake(const struct device *, uint32_t ring);
 /* A request about VALE switches. */
 int model_vale(struct nmreq_header *);
 void model_forget_switches(void);

@@ -327,8 +327,20 @@ static void model_unmap(void *base, size_t size)
 
 static int model_watch(int epoll_fd, int fd)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+void model_wake(const struct device *device, uint32_t ring)
+{
+	const uint64_t one = 1;
+	for (uint32_t i = 0; i < MAX_FDS; i++) {
+		const struct binding *binding = &bindings[i];
+		if (binding->open && !binding->closed && binding->device == device &&
+		    ring >= binding->first[0] && ring < binding->last[0] &&
+		    write(binding->fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+			model_reject("nobody can be woken by descriptor %d", binding->fd);
+	}
 }
 
 const struct mill_netmap_sys model_sys = {.open = model_open,

@@ -1,0 +1,83 @@
+/*
+ * Ends of traffic tools (tools/end.h) at netmap ports, on the model of the kernel's side: a tool that has nothing to do sleeps,
+ * and is woken by the packet that comes, of the wire or of the host.
+ */
+#include <string.h>
+#include <time.h>
+#include "lib/engine_test.h"
+#include "lib/spaces.h"
+#include "netmap/model.h"
+#include "tools/end.h"
+
+#define MS 1000000ull
+
+static struct mill_region region;
+
+static void open_end(struct mill_end *end, const char *spec)
+{
+	struct mill_error error = {0};
+	CHECK(mill_end_open(end, spec, &region, 0, "/nowhere", &error), "%s", error.text);
+}
+
+static uint64_t waited(struct mill_end *end, int timeout_ms)
+{
+	const uint64_t start = test_now();
+	mill_end_wait(end, timeout_ms);
+	return test_now() - start;
+}
+
+static void arrive(enum model_side side)
+{
+	static const uint8_t frame[100] = {2, 0, 0, 0, 0, 1};
+	model_receive("ix0", side, 0, frame, sizeof(frame), 0);
+}
+
+static uint32_t take(struct mill_end *end)
+{
+	uint32_t n = 0;
+	mill_end_rx_sync(end, 0);
+	for (struct netmap_ring *rx = end->rx[0]; rx->cur != rx->tail; n++)
+		rx->head = rx->cur = mill_ring_next(rx, rx->cur);
+	return n;
+}
+
+static void sleeps(void)
+{
+	struct mill_end end;
+	model_reset();
+	model_device("ix0", 1, 1, 1, 1);
+	open_end(&end, "netmap:ix0");
+	for (uint32_t i = 0; i < 3; i++) {
+		(void)take(&end);
+		mill_end_wait(&end, 0); /* what was left of before */
+		CHECK(waited(&end, 40) >= 40 * MS, "it looked again, though nothing had come");
+		arrive(MODEL_WIRE);
+		CHECK(waited(&end, 20000) < 10000 * MS, "a packet has come, and it slept on");
+		CHECK(take(&end) == 1, "the packet");
+	}
+	arrive(MODEL_HOST);
+	CHECK(waited(&end, 20000) < 10000 * MS, "the host has sent a packet, and it slept on");
+	(void)take(&end);
+	mill_end_close(&end);
+	CHECK(model_users("ix0") == 0, "open still");
+	printf("ok a tool sleeps until a netmap port has packets\n");
+}
+
+static int tests(void)
+{
+	struct mill_error error = {0};
+	CHECK(
+	    shell(
+	        "ip link add ix0 type veth peer name peer0 && ip link set ix0 up && ip link set peer0 up") ==
+	        0,
+	    "veth");
+	CHECK(mill_end_region(&region, NULL, NULL, 0, &error), "%s", error.text);
+	mill_netmap_sys = &model_sys;
+	sleeps();
+	return 0;
+}
+
+int main(void)
+{
+	return spaces_run("ethtool", tests);
+}
