@@ -1,10 +1,11 @@
 /**
  *   generator g0 ──── r0 router r1 ──── s0 sink        once for each router that is measured
  *
- * The generator runs inside the kernel on core 0 and offers more than any software router carries. All of the router is on
- * core 1: the NAPI thread of the port where packets come in, and its process, if it has one. The sink counts and drops by XDP. It has
- * a NAPI thread on core 1, too, that runs as soon as it is woken: else it would be polled for each packet of a process and
- * for a whole burst of the kernel's. What counts is what arrives.
+ * The generator runs inside the kernel on core 0 and offers more than any software router carries. A router's process, if it
+ * has one, is on core 1. The NAPI of the port where packets come in is where the bed says: with the generator, as of any veth
+ * that nobody has done anything to, since whoever sends polls; or in a thread on core 1, so that all of the router is
+ * on one core. The sink counts and drops by XDP. It has a NAPI thread on core 1 that runs as soon as it is woken: else it
+ * would be polled for each packet of a process and for a whole burst of the kernel's. What counts is what arrives.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -21,6 +22,9 @@ const generatorCore = 0;
 /** As the engine's: neither a process nor the NAPI thread starves the other. */
 const niceness = -15;
 const startMs = 15_000;
+
+/** Where the ingress port's NAPI is. */
+export type Napi = 'with-generator' | 'with-router';
 
 export interface Bed {
   readonly lab: Lab;
@@ -110,7 +114,7 @@ async function check({ from, to, frame, routed }: Bed): Promise<void> {
 }
 
 /** A bed in which `install` has put a router, at rest. */
-async function ready(install: (bed: Bed) => Promise<void>): Promise<Bed> {
+async function ready(napi: Napi, install: (bed: Bed) => Promise<void>): Promise<Bed> {
   const lab = await Lab.create();
   try {
     const bed = await topology(lab);
@@ -118,7 +122,7 @@ async function ready(install: (bed: Bed) => Promise<void>): Promise<Bed> {
     await check(bed);
     await bed.to.drop();
     await bed.router.run('ethtool', '-K', 'r0', 'gro', 'on');
-    await pin(bed.router, 'r0', ['renice', '-n', String(niceness), '-p']);
+    if (napi === 'with-router') await pin(bed.router, 'r0', ['renice', '-n', String(niceness), '-p']);
     await pin(bed.sink, 's0', ['chrt', '-f', '-p', '1']);
     if (bed.process) process.kill(bed.process, 'SIGSTOP');
     return bed;
@@ -129,13 +133,16 @@ async function ready(install: (bed: Bed) => Promise<void>): Promise<Bed> {
 }
 
 /** @param more makes the program's arguments */
-export const programBed = (program: string, more: (bed: Bed) => Promise<readonly string[]>): Promise<Bed> =>
-  ready(async (bed) => start(bed, [program, ...(await more(bed))]));
+export const programBed = (
+  napi: Napi,
+  program: string,
+  more: (bed: Bed) => Promise<readonly string[]>,
+): Promise<Bed> => ready(napi, async (bed) => start(bed, [program, ...(await more(bed))]));
 
-export const kernelBed = (): Promise<Bed> => ready(async () => {});
+export const kernelBed = (napi: Napi): Promise<Bed> => ready(napi, async () => {});
 
-export const netmillBed = (policy: string): Promise<Bed> =>
-  ready(async (bed) => {
+export const netmillBed = (napi: Napi, policy: string): Promise<Bed> =>
+  ready(napi, async (bed) => {
     const netmill = await Netmill.start(bed.lab, bed.router, policy);
     bed.process = (await netmill.status()).engine.pid;
   });

@@ -1,13 +1,14 @@
 /**
  * Forwarding between namespaces over veth: netmill by AF_XDP, the kernel, a router in XDP, DPDK's l3fwd by either driver
- * that takes a veth. Each has a bed of its own; all are measured run by run in turn, while the others rest.
+ * that takes a veth. Each has a bed of its own; all are measured run by run in turn, while the others rest. `one-core` is netmill
+ * against the kernel with all of a router on one core.
  */
 import { missing } from '../tests/support/netns.js';
 import { built, make, makePeer } from './loop-program.js';
 import { type Bench, type Measured, median } from './result.js';
-import { type Bed, kernelBed, measure, netmillBed, programBed } from './veth-bed.js';
+import { type Bed, kernelBed, measure, type Napi, netmillBed, programBed } from './veth-bed.js';
 
-const runs = 5;
+const runs = 9;
 
 const policy = `import { router } from 'netmill'
 export default router('bench', {
@@ -19,27 +20,27 @@ export default router('bench', {
 const drivers = ['net_af_xdp', 'net_af_packet'];
 
 /** net_af_packet gets copies: the stack is not to forward what DPDK does. */
-const dpdkBed = (driver: string): Promise<Bed> =>
-  programBed(built('veth-l3fwd'), async ({ router, from, to }) => {
+const dpdkBed = (napi: Napi, driver: string): Promise<Bed> =>
+  programBed(napi, built('veth-l3fwd'), async ({ router, from, to }) => {
     await router.sysctl({ 'net.ipv4.ip_forward': 0 });
     return [driver, 'r0', '10.0.1.0/24', from.mac, 'r1', '10.9.0.0/16', to.mac];
   });
 
-const makers: Readonly<Record<string, () => Promise<Bed>>> = {
-  netmill: () => netmillBed(policy),
+const makers: Readonly<Record<string, (napi: Napi) => Promise<Bed>>> = {
+  netmill: (napi) => netmillBed(napi, policy),
   linux: kernelBed,
-  xdp: () => programBed(built('xdp-forward'), async () => ['r0', 'r1']),
-  ...Object.fromEntries(drivers.map((driver) => [driver, () => dpdkBed(driver)])),
+  xdp: (napi) => programBed(napi, built('xdp-forward'), async () => ['r0', 'r1']),
+  ...Object.fromEntries(drivers.map((driver) => [driver, (napi: Napi) => dpdkBed(napi, driver)])),
 };
 
 /** Of a router, all its runs. */
 type Rates = (name: string) => readonly number[];
 
-async function inTurn(names: readonly string[], say: (text: string) => void): Promise<Rates> {
+async function inTurn(napi: Napi, names: readonly string[], say: (text: string) => void): Promise<Rates> {
   const beds: [string, Bed][] = [];
   const rates = new Map(names.map((name) => [name, [] as number[]]));
   try {
-    for (const name of names) beds.push([name, await makers[name]!()]);
+    for (const name of names) beds.push([name, await makers[name]!(napi)]);
     for (let run = 0; run < runs; run++) {
       say(`veth: run ${run + 1} of ${runs}`);
       for (const [name, bed] of beds) rates.get(name)!.push(await measure(bed));
@@ -72,15 +73,7 @@ function* judged(wanted: (name: string) => boolean, rates: Rates, noDpdk: string
   }
 }
 
-export async function* veth(...[wants, say]: Parameters<Bench>): AsyncGenerator<Measured> {
-  const wanted = (name: string) => wants(`veth.${name}`);
-  const cases = ['linux', 'xdp', 'dpdk'].filter(wanted);
-  if (cases.length === 0) return;
-  const reason = missing('taskset', 'chrt');
-  if (reason) {
-    for (const name of cases) yield { ...about(name, name), ours: [], skipped: reason };
-    return;
-  }
+async function* cores({ wanted, say }: Asked): AsyncGenerator<Measured> {
   const noDpdk = wanted('dpdk') ? await makePeer('veth-l3fwd') : undefined;
   if (wanted('xdp')) await make('xdp-forward');
   const names = [
@@ -89,5 +82,27 @@ export async function* veth(...[wants, say]: Parameters<Bench>): AsyncGenerator<
     ...(wanted('xdp') ? ['xdp'] : []),
     ...(wanted('dpdk') && !noDpdk ? drivers : []),
   ];
-  yield* judged(wanted, await inTurn(names, say), noDpdk);
+  yield* judged(wanted, await inTurn('with-generator', names, say), noDpdk);
+}
+
+async function* oneCore(say: Asked['say']): AsyncGenerator<Measured> {
+  const rates = await inTurn('with-router', ['netmill', 'linux'], say);
+  yield { ...about('one-core', 'linux'), ours: rates('netmill'), peerRuns: rates('linux') };
+}
+
+interface Asked {
+  readonly wanted: (name: string) => boolean;
+  readonly say: (text: string) => void;
+}
+
+export async function* veth(...[wants, say]: Parameters<Bench>): AsyncGenerator<Measured> {
+  const wanted = (name: string) => wants(`veth.${name}`);
+  const reason = missing('taskset', 'chrt');
+  if (reason) {
+    for (const name of ['linux', 'xdp', 'dpdk', 'one-core'].filter(wanted))
+      yield { ...about(name, name), ours: [], skipped: reason };
+    return;
+  }
+  if (['linux', 'xdp', 'dpdk'].some(wanted)) yield* cores({ wanted, say });
+  if (wanted('one-core')) yield* oneCore(say);
 }

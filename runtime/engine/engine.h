@@ -8,6 +8,7 @@
  * the state memfd (mill_worker_state.epoch).
  */
 #pragma once
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -79,13 +80,13 @@ struct mill_inbound {
 	uint16_t port;
 };
 
-#define MILL_TAG_WAKE 1u
-
 struct mill_worker_plan {
 	bool active;
 	bool must_poll; /* some ring has no descriptor to wait for */
 	uint32_t event_mode;
-	int wait_fd; /* os/events.h: wake-up (MILL_TAG_WAKE), RX descriptors, taps */
+	int watched; /* os/events.h: rings with `watch`; -1: there are none */
+	uint32_t n_wait;
+	struct pollfd *wait; /* the worker's bell first; poll(2) writes revents */
 	uint32_t n_rings, n_inbound, n_taps;
 	struct mill_owned_ring *ring;
 	struct mill_inbound *inbound;

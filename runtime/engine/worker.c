@@ -297,7 +297,7 @@ static void watch_rings(struct mill_worker_thread *worker)
 	for (uint32_t i = 0; i < plan->n_rings; i++) {
 		const struct mill_owned_ring *ring = &plan->ring[i];
 		if (ring->rx == NULL || ring->port->ops->watch == NULL ||
-		    ring->port->ops->watch(ring->port, ring->ring, plan->wait_fd))
+		    ring->port->ops->watch(ring->port, ring->ring, plan->watched))
 			continue;
 		mill_log("worker %u: port %s cannot be waited for (%s) and is looked at every millisecond",
 		         worker->number, ring->port->config.name, strerror(errno));
@@ -307,7 +307,7 @@ static void watch_rings(struct mill_worker_thread *worker)
 
 static void take_plan(struct mill_worker_thread *worker, const struct mill_plan *plan)
 {
-	static const struct mill_worker_plan nothing = {.wait_fd = -1};
+	static const struct mill_worker_plan nothing = {.watched = -1};
 	const struct mill_worker_plan *before = worker->plan;
 	const struct mill_worker_plan *part =
 	    plan != NULL && plan->worker[worker->number].active ? &plan->worker[worker->number] : &nothing;
@@ -358,31 +358,33 @@ static bool has_news(const struct mill_worker_thread *worker)
 	return false;
 }
 
+static void take_bell(const struct mill_worker_thread *worker)
+{
+	uint64_t rings;
+	const ssize_t got = read(worker->wake, &rings, sizeof(rings));
+	(void)got;
+}
+
 static void nap(struct mill_worker_thread *worker)
 {
 	const struct mill_worker_plan *plan = worker->plan;
-	struct mill_ready ready[8];
 	const bool idle = worker->tx_low == 0 && worker->base.now_ns - worker->last_work_ns > IDLE_NS;
 	const uint64_t longest = worker->must_poll || worker->deferred != 0 ? 1000000
 	                         : idle                                     ? IDLE_NS
 	                                                                    : MILL_TICK_NS;
-	const int timeout = (int)(longest / 1000000);
-	if (plan->wait_fd < 0) {
-		/* No part in the plan: rest until the control thread says otherwise. */
-		uint64_t value;
-		const ssize_t got = read(worker->wake, &value, sizeof(value));
-		(void)got;
+	if (!plan->active) {
+		take_bell(worker); /* rest until the control thread says otherwise */
 		return;
 	}
-	const int n = mill_wait_for(plan->wait_fd, ready, 8, timeout);
-	for (int i = 0; i < n; i++)
-		if (ready[i].tag == MILL_TAG_WAKE) {
-			uint64_t value;
-			const ssize_t got = read(worker->wake, &value, sizeof(value));
-			(void)got;
-		}
-	if (n > 0)
-		worker->last_taps_ns = 0;
+	if (poll(plan->wait, plan->n_wait, (int)(longest / 1000000)) <= 0)
+		return;
+	if (plan->wait[0].revents != 0)
+		take_bell(worker);
+	if (plan->watched >= 0) {
+		struct mill_ready ready[8];
+		(void)mill_wait_for(plan->watched, ready, 8, 0);
+	}
+	worker->last_taps_ns = 0;
 }
 
 static void set_epoch(struct mill_worker_thread *worker, uint64_t epoch)
@@ -393,7 +395,7 @@ static void set_epoch(struct mill_worker_thread *worker, uint64_t epoch)
 static void sleep_if_idle(struct mill_worker_thread *worker)
 {
 	const uint32_t mode = worker->plan->event_mode;
-	const bool resting = worker->plan->wait_fd < 0;
+	const bool resting = !worker->plan->active;
 	if (!resting &&
 	    (mode == MILL_EVENTS_BUSY ||
 	     (mode == MILL_EVENTS_ADAPTIVE && worker->base.now_ns - worker->last_work_ns < ADAPTIVE_SPIN_NS)))
