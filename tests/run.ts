@@ -26,6 +26,7 @@ const patient = [
   'wrong-policies',
   'daemons',
   'treatments',
+  'drops',
   'conformance',
   'sets',
   'own-host',

@@ -19,6 +19,7 @@ import { ipv4Clauses } from './conformance/ipv4.js';
 import { ipv6Clauses } from './conformance/ipv6.js';
 import { localClauses } from './conformance/local.js';
 import { answersOf, neighbourClauses } from './conformance/neighbours.js';
+import { stateClauses } from './conformance/state.js';
 import { type Crafted, crafted, data, largeTo } from './crafted.js';
 
 const seed = 20261121;
@@ -105,6 +106,15 @@ for (const { cites, says, cases } of neighbourClauses)
     }
     t.is(wrong.join('\n'), '');
   });
+
+for (const { cites, says, holds } of stateClauses)
+  systemTest(
+    `${cites}: ${says}`,
+    async (t) => {
+      t.is((await holds(await bed())).join('\n'), '');
+    },
+    { seconds: 60 },
+  );
 
 systemTest('IEEE 802.1AB, IEEE 802.1D: LLDP and spanning tree are left to the kernel', async (t) => {
   const { routers: all } = await bed();

@@ -4,6 +4,7 @@ import { ipv4Clauses } from './ipv4.js';
 import { ipv6Clauses } from './ipv6.js';
 import { localClauses } from './local.js';
 import { neighbourClauses } from './neighbours.js';
+import { stateClauses } from './state.js';
 
 const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
 
@@ -40,6 +41,10 @@ export const tables: Readonly<Record<string, string>> = {
   IPv6: kinds(ipv6Clauses),
   'The router itself': kinds(localClauses),
   Neighbours: kinds(neighbourClauses),
+  'Over several packets': table(
+    ['clause', 'what holds'],
+    stateClauses.map(({ cites, says }) => [cites, says]),
+  ),
   "With `host: 'none'`": differences(all, 'faceless'),
   'The kernel': differences(all, 'kernel'),
 };
