@@ -10,6 +10,7 @@
 #include "lib/engine_test.h"
 
 #define FRAMES   3000u
+#define PARTINGS 100u
 #define REOPENED 70u /* deploys; each second one takes some 2,000 of the engine's 32,768 buffers */
 
 static struct test_engine engine;
@@ -286,6 +287,25 @@ static void memif(uint64_t generation)
 	printf("ok an engine that adopts opens them anew\n");
 }
 
+/* Each end hears that the other has gone while it is being closed itself. */
+static void both_go(uint64_t generation)
+{
+	char server[128], client[128];
+	static const char *const without[] = {"pipe:a", "pipe:b", "pipe:c", "pcap:,"};
+	snprintf(server, sizeof(server), "dpdk:net_memif0,role=server,socket=%s/m.sock,socket-abstract=no",
+	         engine.rundir);
+	snprintf(client, sizeof(client), "dpdk:net_memif1,role=client,socket=%s/m.sock,socket-abstract=no",
+	         engine.rundir);
+	const char *const both[] = {"pipe:a", server, "pipe:c", client};
+	for (uint32_t i = 0; i < PARTINGS; i++) {
+		deploy(generation + 2 * i, 4, both);
+		expect_carrier(1, true);
+		expect_carrier(3, true);
+		deploy(generation + 2 * i + 1, 4, without);
+	}
+	printf("ok both ends of a net_memif go at once\n");
+}
+
 /* --- frames that the device does not carry --------------------------------------------------------------- */
 
 #define LONGEST 3374u /* untagged */
@@ -414,6 +434,7 @@ int main(void)
 	files(300, false);
 	queues(350);
 	memif(400);
+	both_go(500);
 	engine_stop(&engine);
 	engine_buffer_bytes = "4096";
 	engine_start(&engine);

@@ -323,12 +323,13 @@ bool mill_dpdk_run(struct mill_port *port, struct mill_error *error)
 	return true;
 }
 
-void mill_dpdk_release(struct mill_port *port)
+/* Drivers free here what their interrupts are handled with: net_memif's, which hear of a peer that goes, would go on in freed memory
+ * when both happened at once. So it is done where these are handled. */
+static void destroy(void *argument)
 {
-	struct mill_dpdk *dpdk = port->backend;
+	struct mill_port *port = argument;
+	const struct mill_dpdk *dpdk = port->backend;
 	struct rte_eth_dev_info info;
-	if (!dpdk->probed)
-		return;
 	struct rte_device *device = rte_eth_dev_info_get(dpdk->id, &info) == 0 ? info.device : NULL;
 	if (dpdk->started) {
 		(void)rte_eth_promiscuous_disable(dpdk->id);
@@ -338,6 +339,14 @@ void mill_dpdk_release(struct mill_port *port)
 	(void)rte_eth_dev_close(dpdk->id);
 	if (device != NULL)
 		(void)rte_dev_remove(device);
+}
+
+void mill_dpdk_release(struct mill_port *port)
+{
+	struct mill_dpdk *dpdk = port->backend;
+	if (!dpdk->probed)
+		return;
+	mill_dpdk_in_interrupts(destroy, port);
 	if (dpdk->device.changes != NULL)
 		mill_netdev_restore(&dpdk->device);
 	dpdk->probed = dpdk->started = false;

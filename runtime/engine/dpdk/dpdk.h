@@ -64,6 +64,9 @@ void mill_dpdk_end(void);
 /* "; DPDK says: …" or nothing. */
 const char *mill_dpdk_said(void);
 
+/* Calls it on DPDK's interrupt thread, which handles nothing else meanwhile, and waits for its end. */
+void mill_dpdk_in_interrupts(void (*call)(void *), void *argument);
+
 /* pool.c */
 /* One pool over the region's buffers, made when first asked for. */
 struct rte_mempool *mill_dpdk_pool(struct mill_region *, struct mill_error *);

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -87,6 +89,34 @@ void mill_dpdk_end(void)
 {
 	rte_log_set_global_level(RTE_LOG_CRIT); /* nothing about single packets */
 	hold_signals(false);
+}
+
+/* --- its thread ----------------------------------------------------------------------------------------- */
+
+struct errand {
+	void (*call)(void *);
+	void *argument;
+	sem_t done;
+};
+
+static void run_errand(void *argument)
+{
+	struct errand *errand = argument;
+	errand->call(errand->argument);
+	sem_post(&errand->done);
+}
+
+/* Alarms are that thread's work. */
+void mill_dpdk_in_interrupts(void (*call)(void *), void *argument)
+{
+	struct errand errand = {.call = call, .argument = argument};
+	sem_init(&errand.done, 0, 0);
+	if (rte_eal_alarm_set(1, run_errand, &errand) != 0)
+		call(argument);
+	else
+		while (sem_wait(&errand.done) != 0)
+			; /* interrupted */
+	sem_destroy(&errand.done);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
@@ -168,6 +198,14 @@ static void *start_eal(void *argument)
 	return NULL;
 }
 
+/* DPDK's interrupt thread has no end: drivers and their libraries, a hundred and more, are not taken down while it runs. */
+static void leave(int status, void *unused)
+{
+	(void)unused;
+	fflush(NULL);
+	_exit(status);
+}
+
 bool mill_dpdk_start(uint32_t n_bufs, struct mill_error *error)
 {
 	static bool runs;
@@ -184,6 +222,7 @@ bool mill_dpdk_start(uint32_t n_bufs, struct mill_error *error)
 	}
 	mill_dpdk_end();
 	runs = code == 0;
+	(void)on_exit(leave, NULL);
 	if (!runs)
 		mill_fail(error, code, "DPDK does not start: %s%s", rte_strerror(code), mill_dpdk_said());
 	return runs;
