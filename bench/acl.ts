@@ -13,7 +13,7 @@ import { buildProgram, compileSet, judge } from './acl-program.js';
 import { filterSets } from './acl-sets.js';
 import { type Filter, readSet, setNames } from './classbench.js';
 import { matchOf } from './policy-filters.js';
-import { type Bench, type Measured, median } from './result.js';
+import { type Bench, type Measured, median, ratioOf } from './result.js';
 
 const load = { packets: 1 << 18, runs: 9, checked: 20_000 };
 const large = /_10k$/;
@@ -50,7 +50,8 @@ async function* rates(
       throw new Error(`${name}: the classifier and a scan of the rules disagree`);
     if (given.includes(name)) {
       if (large.test(name)) megabytes.push(set.bytes / 2 ** 20);
-      if (judged.peer.length > 0) ratios.push(median(judged.ours)! / median(judged.peer)!);
+      if (judged.peer.length > 0)
+        ratios.push(ratioOf({ ours: judged.ours, peerRuns: judged.peer, better: 'higher' })!);
     }
     const skipped = program.withoutPeer ?? (judged.peer.length === 0 ? 'rte_acl did not start' : undefined);
     if (wants(name))

@@ -8,7 +8,10 @@ export interface Result {
   readonly ours: number | null;
   readonly peer: string | null;
   readonly peer_value: number | null;
-  /** ours over peer where higher is better, peer over ours where lower is; above 1 is faster than the peer. */
+  /**
+   * Ours over peer where higher is better, peer over ours where lower is; above 1 is better than the peer. The median of
+   * what the runs of a turn give, not of the two medians: a machine that is slower for some of the turns is so for both.
+   */
   readonly ratio: number | null;
   /** What `ratio` (or `ours`, where there is no peer) has to reach; null: none is set. */
   readonly bar: number | null;
@@ -46,11 +49,23 @@ export function median(values: readonly number[]): number | null {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** See Result.ratio. */
+export function ratioOf({
+  ours,
+  peerRuns = [],
+  better,
+}: Pick<Measured, 'ours' | 'peerRuns' | 'better'>): number | null {
+  if (peerRuns.length > 0 && peerRuns.length !== ours.length)
+    throw new Error(`expected as many runs of the peer as ours, ${ours.length}, got ${peerRuns.length}`);
+  return median(
+    peerRuns.map((peer, turn) => (better === 'higher' ? ours[turn]! / peer : peer / ours[turn]!)),
+  );
+}
+
 export function result(bench: string, measured: Measured): Result {
   const ours = median(measured.ours);
   const peer = median(measured.peerRuns ?? []);
-  const ratio =
-    ours === null || peer === null ? null : measured.better === 'higher' ? ours / peer : peer / ours;
+  const ratio = ratioOf(measured);
   const judged = ratio ?? (measured.peer === undefined ? ours : null);
   const bar = measured.bar ?? null;
   const reached =
