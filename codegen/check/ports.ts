@@ -12,6 +12,7 @@ export function checkPorts(router: Router): readonly Diagnostic[] {
     ...router.ports.flatMap(checkSpec),
     ...router.ports.flatMap(checkBusyPoll),
     ...router.interfaces.flatMap((one) => checkMtu(router, one)),
+    ...router.interfaces.flatMap(carriesIpv6),
     ...router.ports.flatMap((port) => checkAffinity(router, port)),
     ...duplicateSpecs(router),
     ...duplicateNames(router),
@@ -122,6 +123,21 @@ function checkMtu(router: Router, { name, port, mtu, origin }: LogicalInterface)
         got: `${mtu}`,
       },
     ),
+  ];
+}
+
+const smallestIpv6 = 1280;
+
+/** RFC 8200 §5: a link of IPv6 carries 1,280 bytes; a source that is told of less may take no notice (RFC 8201 §4). */
+function carriesIpv6({ name, mtu, addresses, origin }: LogicalInterface): readonly Diagnostic[] {
+  const six = addresses.find(({ family }) => family === 6);
+  if (mtu === undefined || mtu >= smallestIpv6 || six === undefined) return [];
+  return [
+    error('NM4006', inside(origin, 'mtu'), `'${name}' has an IPv6 address, and an MTU of ${mtu}`, {
+      expected: `at least ${smallestIpv6} (RFC 8200 §5)`,
+      got: `${mtu}`,
+      fix: 'give it a larger MTU, or no IPv6 address.',
+    }),
   ];
 }
 

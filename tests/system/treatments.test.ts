@@ -5,9 +5,11 @@
 import type { ExecutionContext } from 'ava';
 import { behind, Line, macs, own } from '../support/line.js';
 import { Netmill } from '../support/netmill.js';
-import type { Node } from '../support/netns.js';
+import { type Node, until } from '../support/netns.js';
+import { ipv4, ipv6, tcpSyn } from '../support/packet.js';
 import { systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
+import { frame4, frame6 } from './crafted.js';
 
 const policy = (rules: string) => `import { acl, allow, deny, reject, router, tcp, udp } from 'netmill'
 const fromClient = acl('from-client', { default: 'allow' }, [
@@ -54,6 +56,45 @@ systemTest('what is rejected hears of it at once, in both families', async (t) =
     t.is(await outcome(line.client, 'tcp', own.server.v4, 26), 'EHOSTUNREACH');
     t.is(await outcome(line.client, 'tcp', own.server.v6, 26), 'EACCES');
     t.is(await outcome(line.client, 'tcp', own.server.v4, 27), 'silence', 'denied, and nobody is told');
+  } finally {
+    await line.close();
+  }
+});
+
+systemTest('TTL security: a session is taken only from who is on the link, in both families', async (t) => {
+  const line = await Line.create();
+  try {
+    const rules = `  deny({ service: tcp(179), ttl: [0, 254] }).id('gtsm'),`;
+    const netmill = await Netmill.start(line.lab, line.router, policy(rules));
+    await line.warm();
+    const { client } = await line.traffic();
+    let denied = 0;
+    for (const dst of ['10.0.1.1', '2001:db8:1::1']) {
+      const [four, ends] = [
+        !dst.includes(':'),
+        { src: dst.includes(':') ? own.client.v6 : own.client.v4, dst },
+      ];
+      for (const ttl of [255, 254, 64, 1, 255]) {
+        const syn = tcpSyn(ends, 40_000 + ttl, 179);
+        const packet = four
+          ? ipv4({ ...ends, ttl, protocol: 6 }, syn)
+          : ipv6({ ...ends, hopLimit: ttl, nextHeader: 6 }, syn);
+        const reset = (frame: Buffer) =>
+          frame.length >= (four ? 54 : 74) &&
+          frame.readUInt16BE(four ? 34 : 54) === 179 &&
+          (frame[four ? 47 : 67]! & 4) !== 0;
+        await client.capture();
+        await client.raw((four ? frame4 : frame6)(packet));
+        if (ttl === 255) {
+          t.true((await client.captured((all) => all.some(reset))).some(reset), `${dst}: TTL 255 is let in`);
+          continue;
+        }
+        denied += 1;
+        const rule = async () => (await netmill.rules()).rules.find(({ id }) => id === 'gtsm')!.packets;
+        await until('the rule to count it', async () => (await rule()) === denied);
+        t.false((await client.captured()).some(reset), `${dst}: TTL ${ttl} is not`);
+      }
+    }
   } finally {
     await line.close();
   }

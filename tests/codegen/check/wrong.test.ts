@@ -458,6 +458,13 @@ test(
   'not a port specification',
 );
 test('an MTU below 68', wrong, withWan('mtu: 67'), ['3:6 NM4006'], '67');
+test(
+  'an MTU below what IPv6 needs',
+  wrong,
+  withWan("mtu: 1279, address: ['192.0.2.1/24', '2001:db8::1/64']"),
+  ['3:6 NM4006'],
+  'an MTU of 1279',
+);
 test('an MTU above what a buffer holds', wrong, withWan('mtu: 16001'), ['3:6 NM4006'], '16001');
 test(
   'an interface address without a length',
