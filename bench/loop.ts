@@ -158,8 +158,13 @@ function listed(filters: readonly Filter[]): Router {
   });
 }
 
-/** `generic.N`, `memory.acl`: against netmill without a policy in it; beside, a generic loop by hand. */
+/**
+ * `generic.N`, `memory.acl`: against netmill without a policy in it; beside, a generic loop by hand, and l3fwd with the list in
+ * rte_acl.
+ */
 async function* generics(bed: Bed, wants: (name: string) => boolean): AsyncGenerator<Measured> {
+  if (!lists.some((one) => wants(one.case))) return;
+  const noDpdk = await makePeer('l3fwd');
   for (const { set, rules, ...one } of lists) {
     if (!wants(one.case)) continue;
     const random = seeded(10);
@@ -182,10 +187,15 @@ async function* generics(bed: Bed, wants: (name: string) => boolean): AsyncGener
       table,
       others,
     });
+    const at = (kind: string) => join(bed.directory, `${one.case}.${kind}`);
+    const judged =
+      rules === 0 || noDpdk ? undefined : new LoopProgram('l3fwd', [table, at('packets'), at('policy')]);
     try {
       bed.say(`forward: ${one.case}`);
       const asked = ['netmill', ...others].map((name) => ({ program, name }));
-      const [mine, theirs, hand] = await inTurn(asked, whole);
+      if (judged) await sameBytes(program, judged);
+      const peers = judged ? [{ program: judged, name: 'l3fwd' }] : [];
+      const [mine, theirs, hand, dpdk] = await inTurn([...asked, ...peers], whole);
       const [drawn, theirsDrawn] = await inTurn(asked.slice(0, 2), whole, 'drawn');
       yield {
         ...about,
@@ -197,12 +207,14 @@ async function* generics(bed: Bed, wants: (name: string) => boolean): AsyncGener
           ...(await costs(asked[0]!, mine!)),
           ...(await costs(asked[1]!, theirs!, 'peer_')),
           by_hand: median(ratesOf(hand!))!,
+          ...(dpdk && { rte_acl: median(ratesOf(dpdk))! }),
           drawn_order: median(ratesOf(drawn!))!,
           peer_drawn_order: median(ratesOf(theirsDrawn!))!,
         },
       };
     } finally {
       program.close();
+      judged?.close();
     }
   }
 }

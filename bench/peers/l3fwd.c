@@ -4,10 +4,13 @@
  * software, as netmill does, unless the name of the program that is asked for is `bare`. `io` and `mac` are testpmd's modes of
  * these names: packets go on as they are, or with other addresses in the link header, and nobody asks where to.
  *
- *   l3fwd TABLE4 PACKETS          commands: rounds_answer() of ../loop/rounds.h
+ * With a POLICY (../loop/policy.h) its list judges each packet before, by rte_acl.
+ *
+ *   l3fwd TABLE4 PACKETS [POLICY]          commands: rounds_answer() of ../loop/rounds.h
  */
 #include <rte_ring.h>
 #include "eal.h"
+#include "l3fwd_acl.h"
 #include "l3fwd_steps.h"
 
 struct l3fwd {
@@ -15,6 +18,8 @@ struct l3fwd {
 	struct l3fwd_steps steps;
 	struct rte_ring *rx, *tx;
 	struct rte_mbuf **mbuf;
+	struct rte_acl_ctx *acl; /* NULL: none */
+	uint32_t rule[L3FWD_BURST];
 	bool io, mac;
 };
 
@@ -39,8 +44,11 @@ static void forward(void *of, uint32_t burst)
 		(void)rte_rdtsc(); /* for its drain timer, once a turn */
 		if (l3fwd->mac)
 			readdress(m, n, &l3fwd->steps.link[1]);
-		else if (!l3fwd->io)
+		else if (!l3fwd->io) {
+			if (l3fwd->acl != NULL)
+				l3fwd_acl(l3fwd->acl, m, n, l3fwd->rule);
 			n = l3fwd_steps(&l3fwd->steps, m, n, sent);
+		}
 		rte_ring_sp_enqueue_burst(l3fwd->tx, (void **)(l3fwd->mac || l3fwd->io ? m : sent), n, NULL);
 	}
 }
@@ -86,15 +94,24 @@ static void make_mbufs(struct l3fwd *l3fwd)
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {argv[0], "--no-huge", "--no-shconf",    "-m",
-	               "512",   "--no-pci",  "--no-telemetry", "--log-level=1"};
+	char *eal[] = {argv[0],
+	               "--no-huge",
+	               "--no-shconf",
+	               "-m",
+	               "512",
+	               "--no-pci",
+	               "--no-telemetry",
+	               "--log-level=1",
+	               "--force-max-simd-bitwidth=512"};
 	char line[128], command[32], name[32];
 	uint32_t burst;
 	static struct l3fwd l3fwd = {.steps.station = {2, 0, 0, 0, 1}};
-	if (argc != 3 || rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
+	if (argc < 3 || argc > 4 || rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
 		rounds_fail("EAL does not start", argv[0]);
 	l3fwd.list = rounds_load(argv[2]);
 	l3fwd.steps.lpm = make_table(argv[1]);
+	if (argc == 4)
+		l3fwd.acl = l3fwd_acl_make(argv[3]);
 	make_mbufs(&l3fwd);
 	eal_collapse();
 	const struct rounds_program program = {
