@@ -33,6 +33,8 @@ export class BridgeCommand extends NetmillCommand {
     const ms = Math.round(Number(this.seconds) * 1000);
     if (!/^\d{1,9}(\.\d{1,3})?$/.test(this.seconds))
       throw new UsageError(`expected seconds, as 10 or 0.5, got '${this.seconds}'`);
+    if (this.one === this.two) throw new UsageError(`${this.one} twice: a bridge joins two ports`);
+    if (this.one === 'host') throw new UsageError(`host is the second one: netmill bridge ${this.two} host`);
     let before: BridgeReport | undefined;
     for await (const report of reports<BridgeReport>('bridge', [
       this.one,

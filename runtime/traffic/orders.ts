@@ -54,6 +54,18 @@ export function genArguments(options: GenOptions): string[] {
   const { send, receive } = options;
   if (send === undefined && receive === undefined)
     throw new MillError('usage', 'neither --send PORT nor --receive PORT', 'give one of them, or both');
+  if (send === receive)
+    throw new MillError(
+      'usage',
+      `--send and --receive are one port, ${send}`,
+      'give two, between which packets travel',
+    );
+  if (send !== undefined && /^pcap:[^,]*$/.test(send))
+    throw new MillError(
+      'usage',
+      `--send ${send}: it names no file to write`,
+      `--send pcap:,${send.slice('pcap:'.length) || 'FILE'}`,
+    );
   const common = [
     ...option('receive', receive),
     ...option('rundir', options.rundir),

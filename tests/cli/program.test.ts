@@ -324,6 +324,16 @@ test('help for vale names what is done to switches', group, 'vale', false);
 test('help for set', group, 'set', false);
 test('help for acl', group, 'acl', false);
 test('help for route, which is a command itself', group, 'route', true);
+test('a bridge of one port, and of a host and a port', async (t) => {
+  const twice = await netmill(['bridge', 'xdp:a0', 'xdp:a0']);
+  t.deepEqual(
+    [twice.code, twice.err.split('\n')[0]],
+    [64, 'netmill: xdp:a0 twice: a bridge joins two ports'],
+  );
+  const turned = await netmill(['bridge', 'host', 'xdp:a0']);
+  t.is(turned.code, 64);
+  t.regex(turned.err, /host is the second one: netmill bridge xdp:a0 host/);
+});
 test('help for one command of a group', async (t) => {
   const { out } = await netmill(['vale', 'attach', '--help']);
   t.regex(out, /\$ netmill vale attach/);

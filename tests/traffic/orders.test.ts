@@ -42,6 +42,14 @@ const refuses = test.macro((t, change: Partial<GenOptions>, message: string) => 
 });
 
 test('no port', refuses, { send: undefined }, 'neither --send PORT nor --receive PORT');
+test('one port twice', refuses, { receive: 'xdp:a' }, '--send and --receive are one port, xdp:a');
+test(
+  'a file that is only read',
+  refuses,
+  { send: 'pcap:a.pcap' },
+  '--send pcap:a.pcap: it names no file to write',
+);
+test('a file that is written', gives, { send: 'pcap:,a.pcap' }, '--send pcap:,a.pcap');
 test('no MAC address', refuses, { toMac: undefined }, '--send without --to-mac MAC');
 test(
   'half a MAC address',
