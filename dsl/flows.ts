@@ -22,9 +22,10 @@ export function readQueues(value: unknown, origin: Origin): readonly number[] | 
   if (value === undefined) return undefined;
   const numbers: readonly unknown[] = Array.isArray(value) ? value : [];
   if (numbers.length === 0 || new Set(numbers).size < numbers.length) {
-    note('NM4014', origin, `${show(value)} are no queues of a device`, {
+    const got = Array.isArray(value) ? `[${numbers.slice(0, 8).map(show).join(', ')}]` : show(value);
+    note('NM4014', origin, `${got} are no queues of a device`, {
       expected: 'numbers of its receive queues, each once: [2, 3]',
-      got: show(value),
+      got,
     });
     return undefined;
   }

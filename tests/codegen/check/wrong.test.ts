@@ -634,7 +634,7 @@ test(
     "a: { port: 'eth0', queues: [] },\nb: { port: 'eth1', queues: [1, 1] },\nc: { port: 'eth2', queues: [1, 256] }",
   ),
   ['3:28 NM4014', '4:28 NM4014', '5:32 NM4014'],
-  'no queues of a device',
+  '[] are no queues of a device',
 );
 test(
   'flows that no filter can say',
