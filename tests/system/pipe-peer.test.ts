@@ -17,6 +17,8 @@ export default router('r', { interfaces: {
   lab: { port: 'pipe:lab', host: 'none', fallback: 'drop', address: ['10.6.0.1/24'] } } })
 `;
 
+const client = 'runtime/engine/client';
+
 /** The first block behind `mark`, up to the line that ends it. */
 function block(text: string, mark: string): string {
   const start = text.indexOf(mark) + mark.length;
@@ -57,6 +59,14 @@ systemTest(
       const compile = /^cc .* -o peer$/m.exec(text)![0].replace('cc ', 'cc -Wall -Wextra -Werror ');
       await execa('sh', ['-c', compile], { cwd: lab.directory, env: { NETMILL: process.cwd() } });
 
+      const flags = compile.match(/-I\S+/g)!.join(' ');
+      writeFileSync(
+        join(lab.directory, 'peer.cc'),
+        `#include "client/pipe_client.h"\nint main() { mill_pipe_client c; return mill_pipe_open(&c, "/none") == 0; }\n`,
+      );
+      const both = `c++ -std=c++11 -Wall -Wextra -Werror ${flags} -c peer.cc && cc -std=gnu11 -D_GNU_SOURCE ${flags} -c $NETMILL/${client}/pipe_client.c && c++ peer.o pipe_client.o -o peer-cc && ./peer-cc`;
+      await execa('sh', ['-c', both], { cwd: lab.directory, env: { NETMILL: process.cwd() } });
+
       const node = await lab.node('node');
       const netmill = await Netmill.start(lab, node, policy);
       const interfaces = await netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' });
@@ -91,5 +101,5 @@ systemTest(
       await lab.close();
     }
   },
-  { tools: ['cc'] },
+  { tools: ['cc', 'c++'] },
 );

@@ -11,8 +11,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#ifdef __cplusplus /* C11 as C++ calls it; the layouts are the same */
+#define _Alignas alignas
+#define _Alignof alignof
+#define _Static_assert static_assert
+#endif
 #include "netmill/netmap_abi.h"
 #include "shm/pipe.h"
+
+#ifdef __cplusplus
+#undef _Alignas
+#undef _Alignof
+#undef _Static_assert
+extern "C" {
+#endif
 
 struct mill_pipe_client {
 	int fd, region_fd, wake_peer, wake_engine[MILL_MAX_RINGS];
@@ -32,3 +44,7 @@ void mill_pipe_rx_sync(struct mill_pipe_client *, uint32_t ring);
 /* Sleeps until some ring has packets to read (or, with `room`, space to fill), the engine closes the port, or the time
  * is over. 1: something is there; 0: time over; negative errno: -EPIPE when the port is closed. */
 int mill_pipe_wait(struct mill_pipe_client *, int timeout_ms, bool room);
+
+#ifdef __cplusplus
+}
+#endif
