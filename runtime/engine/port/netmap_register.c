@@ -201,16 +201,25 @@ static int try(const struct mill_netmap_spec *spec, struct mill_netmap_binding *
 	return -1;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* By the clock, not by counting pauses: to be refused takes netmap a while, too, most where it emulates a device. */
 int mill_netmap_register(const struct mill_netmap_spec *spec, struct mill_netmap_binding *binding,
                          struct mill_error *error)
 {
 	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
-	for (int waited = 0;; waited += RETRY_MS) {
+	const uint64_t end = now_ms() + PATIENCE_MS;
+	for (;;) {
 		struct mill_error why = {0};
 		const int fd = try(spec, binding, &why);
 		if (fd >= 0)
 			return fd;
-		if (why.code != EBUSY || waited >= PATIENCE_MS) {
+		if (why.code != EBUSY || now_ms() >= end) {
 			*error = why;
 			return -1;
 		}

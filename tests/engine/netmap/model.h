@@ -20,6 +20,7 @@ struct model_options {
 	uint32_t buffer_size; /* bytes */
 	bool offsets;         /* the driver lets frames start further behind in their buffers */
 	bool no_null;         /* no port that is memory alone */
+	uint32_t slow_us;     /* opening takes as long */
 	uint32_t stopped;     /* so many syncs after opening say EIO */
 	uint32_t wild_tail;   /* said by every sync, when not 0: somebody else has written to the rings */
 };

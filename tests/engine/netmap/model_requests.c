@@ -268,6 +268,7 @@ static int model_request(int fd, unsigned long what, void *argument)
 
 static int model_open(void)
 {
+	usleep(model_options.slow_us);
 	for (uint32_t i = 0; i < MAX_FDS; i++)
 		if (!bindings[i].open) {
 			bindings[i] =
