@@ -4,10 +4,11 @@
  */
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "lib/engine_test.h"
 #include "lib/spaces.h"
 #include "netmap/model.h"
-#include "tools/end.h"
+#include "tools/traffic.h"
 
 #define MS 1000000ull
 
@@ -63,6 +64,28 @@ static void sleeps(void)
 	printf("ok a tool sleeps until a netmap port has packets\n");
 }
 
+/* As pkt-gen -F 3 sends them. */
+static void ignores_pieces(void)
+{
+	static const uint16_t flags[] = {NS_MOREFRAG, NS_MOREFRAG, 0, 0};
+	static const uint8_t bytes[100] = {2, 0, 0, 0, 0, 1};
+	struct mill_end end;
+	struct gen_shape shape = {.family = 4, .flows = 1};
+	struct gen_receiver receiver = {.end = &end, .shape = &shape};
+	model_reset();
+	model_device("ix0", 1, 1, 1, 1);
+	open_end(&end, "netmap:ix0");
+	for (uint32_t i = 0; i < 40; i++)
+		model_receive("ix0", MODEL_WIRE, 0, bytes, sizeof(bytes), flags[i % 4]);
+	CHECK(gen_receiver_start(&receiver) == 0, "receiver");
+	usleep(200000);
+	gen_receiver_join(&receiver);
+	CHECK(receiver.other == 10 && end.state.rx_dropped == 10, "%u frames of 10, %u dropped of 10",
+	      (unsigned)receiver.other, (unsigned)end.state.rx_dropped);
+	mill_end_close(&end);
+	printf("ok frames in several slots are dropped whole, and their pieces are no packets\n");
+}
+
 static int tests(void)
 {
 	struct mill_error error = {0};
@@ -74,6 +97,7 @@ static int tests(void)
 	CHECK(mill_end_region(&region, NULL, NULL, 0, &error), "%s", error.text);
 	mill_netmap_sys = &model_sys;
 	sleeps();
+	ignores_pieces();
 	return 0;
 }
 

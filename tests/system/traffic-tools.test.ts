@@ -278,6 +278,24 @@ systemTest('a generator sends by every queue of a device, its sink receives by e
   }
 });
 
+systemTest('a generator waits for the carrier of its device', async (t) => {
+  const { lab, tester, router } = await ring();
+  try {
+    const came = async () => Number(await router.run('cat', '/sys/class/net/r0/statistics/rx_packets'));
+    await router.ip('link set r0 down');
+    const before = await came();
+    const sent = gen(tester, '--send', 'xdp:t0', '--to-mac', '02:00:00:00:01:00', '--count', '500');
+    await until('its port to be open', async () => / xdp/.test(await tester.run('ip', 'link', 'show', 't0')));
+    await sleep(1_000);
+    await router.ip('link set r0 up');
+    t.is((await sent).sent, 500);
+    await until('the packets to come', async () => (await came()) - before >= 500);
+    t.pass();
+  } finally {
+    await lab.close();
+  }
+});
+
 systemTest('a bridge of two ports, and one of a port and its host stack', async (t) => {
   const { lab, tester, router } = await ring();
   const bridge = (...args: readonly string[]) =>

@@ -105,7 +105,9 @@ static bool serve_ring(struct way *way, uint32_t number)
 		n = n < room ? n : room;
 	}
 	for (uint32_t i = 0; i < n; i++, from->cur = mill_ring_next(from, from->cur))
-		if (to != NULL)
+		if (!mill_end_is_frame(&from->slot[from->cur]))
+			continue;
+		else if (to != NULL)
 			pass(way, from, to);
 		else
 			raise_frame(way, number, from);

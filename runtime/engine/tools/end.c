@@ -165,6 +165,15 @@ bool mill_end_lost(const struct mill_end *end, struct mill_error *error)
 	return true;
 }
 
+bool mill_end_carries(const struct mill_end *end)
+{
+	struct mill_netdev_facts facts;
+	char name[IF_NAMESIZE];
+	return end->is_peer || end->port.ops == NULL || end->state.ifindex == 0 ||
+	       if_indextoname(end->state.ifindex, name) == NULL || !mill_netdev_facts(name, &facts) ||
+	       facts.up;
+}
+
 void mill_end_close(struct mill_end *end)
 {
 	if (end->is_peer)

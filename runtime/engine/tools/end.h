@@ -31,9 +31,16 @@ bool mill_end_open(struct mill_end *, const char *spec, struct mill_region *, ui
                    const char *rundir, struct mill_error *);
 /* The port has gone since it was opened: says so. Any thread. */
 bool mill_end_lost(const struct mill_end *, struct mill_error *);
+/* False: it is a device that has no carrier. */
+bool mill_end_carries(const struct mill_end *);
 void mill_end_close(struct mill_end *);
 void mill_end_rx_sync(struct mill_end *, uint32_t ring);
 void mill_end_tx_sync(struct mill_end *, uint32_t ring);
+/* False: a piece of a frame that the port dropped whole. */
+static inline bool mill_end_is_frame(const struct netmap_slot *slot)
+{
+	return slot->len != 0;
+}
 /* Every few milliseconds: the kernel's program hands frames over only while somebody is there. 0: nobody is from now on. */
 void mill_end_beat(struct mill_end *, uint64_t now_ns);
 /* Waits until a ring has packets, at most so long. */

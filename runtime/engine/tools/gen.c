@@ -17,6 +17,8 @@
 #define MS          ((uint64_t)1000000)
 #define REPORT_NS   1000000000ull
 #define STRAGGLE_NS 500000000ull /* how long the receiver waits for what is on its way */
+#define CARRIER_NS                                                                                           \
+	5000000000ull /* how long a device may take for its carrier, which some lose when they are opened */
 #define SETTLE_NS                                                                                            \
 	200000000l /* between opening ports and sending: whoever is behind them hears of a carrier first */
 
@@ -370,6 +372,17 @@ static bool open_ends(struct run *run, struct mill_error *error)
 	        sizes_fit(run, error));
 }
 
+/* Without a carrier what is sent waits in rings, or is lost. */
+static void settle(const struct run *run)
+{
+	const struct timespec pause = {.tv_nsec = 10000000}, then = {.tv_nsec = SETTLE_NS};
+	const uint64_t start = gen_now_ns();
+	while (!interrupted && !(mill_end_carries(&run->from) && mill_end_carries(&run->to)) &&
+	       gen_now_ns() - start < CARRIER_NS)
+		nanosleep(&pause, NULL);
+	nanosleep(&then, NULL);
+}
+
 static bool start(struct run *run, struct mill_error *error)
 {
 	struct gen_shape *shape = &run->orders.shape;
@@ -383,7 +396,7 @@ static bool start(struct run *run, struct mill_error *error)
 		code = gen_receiver_start(&run->receiver);
 	}
 	if (code == 0 && run->orders.send != NULL) {
-		nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);
+		settle(run);
 		run->sender = (struct gen_sender){.end = &run->from,
 		                                  .packets = &run->packets,
 		                                  .rate = run->orders.rate,

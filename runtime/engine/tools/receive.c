@@ -74,7 +74,8 @@ static bool empty(struct gen_receiver *receiver, uint32_t number)
 	const uint32_t n = mill_ring_space(ring);
 	const uint64_t now = gen_now_ns();
 	for (uint32_t i = 0; i < n; i++, ring->cur = mill_ring_next(ring, ring->cur))
-		take(receiver, ring, &ring->slot[ring->cur], now);
+		if (mill_end_is_frame(&ring->slot[ring->cur]))
+			take(receiver, ring, &ring->slot[ring->cur], now);
 	ring->head = ring->cur;
 	return n != 0;
 }
