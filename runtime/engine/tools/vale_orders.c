@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 #include "port/netmap_ask.h"
 #include "port/netmap_sys.h"
 #include "tools/vale.h"
@@ -251,6 +252,18 @@ static int poll_fail(const struct order *order)
 	                : "see the kernel's log");
 }
 
+/* Netmap does not look: a core that is not there polls nothing. */
+static bool has_cores(const struct order *order, const struct nmreq_vale_polling *request)
+{
+	const long cores = sysconf(_SC_NPROCESSORS_CONF);
+	if ((uint64_t)request->nr_first_cpu_id + request->nr_num_polling_cpus <= (uint64_t)cores)
+		return true;
+	mill_fail(order->error, EINVAL,
+	          "polling %s: no such core or ring: this machine has %ld cores, the first is 0", order->name,
+	          cores);
+	return false;
+}
+
 static int start_polling(struct order *order)
 {
 	const bool each = strcmp(order->words[0], "each") == 0;
@@ -258,6 +271,8 @@ static int start_polling(struct order *order)
 	    .nr_mode = each ? NETMAP_POLLING_MODE_MULTI_CPU : NETMAP_POLLING_MODE_SINGLE_CPU,
 	    .nr_first_cpu_id = (uint32_t)strtoul(order->words[1], NULL, 10),
 	    .nr_num_polling_cpus = (uint32_t)strtoul(order->words[2], NULL, 10)};
+	if (!has_cores(order, &request))
+		return EX_UNAVAILABLE;
 	if (ask(order, NETMAP_REQ_VALE_POLLING_ENABLE, &request) != 0)
 		return poll_fail(order);
 	print_name(order);
