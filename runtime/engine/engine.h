@@ -195,6 +195,9 @@ void mill_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool mill_state_create(struct mill_engine *, struct mill_error *);
 bool mill_state_map(struct mill_engine *, int fd, struct mill_error *);
 uint64_t mill_now(void);
+/* Has a worker received anything since the last call with this `seen`? A thread that looks around need not do so as often
+ * while none has: most of what an idle engine costs is waking up. Any thread. */
+bool mill_state_busy(const struct mill_engine *, uint64_t *seen);
 
 /* generation.c */
 struct mill_generation *mill_generation_load(int config_fd, int code_fd, struct mill_error *);

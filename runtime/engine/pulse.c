@@ -1,5 +1,5 @@
 /*
- * The pulse: threads of its own tell the ports every 5 ms that their rings are served, so that a port's program falls
+ * The pulse: threads of its own tell the ports every 5 ms, or every 20 while no packet comes, that their rings are served, so that a port's program falls
  * back when the engine is dead or a worker hangs, and not because a busy machine kept a worker from its processor for a
  * moment: then packets wait in the ring, as they should, in their order.
  *
@@ -24,6 +24,7 @@
 #include "os/threads.h"
 
 #define MAX_PULSES   2u
+#define IDLE_NS      20000000ull /* ports wait for 50 ms (MILL_XDP_STALE_NS), and there are two pulses */
 #define MILL_HUNG_NS 50000000ull /* of processor time without the end of a turn */
 
 static struct {
@@ -102,10 +103,12 @@ void mill_pulse_beat(const struct mill_engine *engine)
 static void *run(void *argument)
 {
 	const struct mill_engine *engine = argument;
-	const struct timespec pause = {.tv_nsec = MILL_TICK_NS};
+	uint64_t seen = 0;
 	mill_thread_name("pulse");
 	while (!atomic_load(&pulse.quit)) {
 		mill_pulse_beat(engine);
+		const struct timespec pause = {.tv_nsec =
+		                                   mill_state_busy(engine, &seen) ? MILL_TICK_NS : IDLE_NS};
 		nanosleep(&pause, NULL);
 	}
 	return NULL;

@@ -20,6 +20,16 @@ uint64_t mill_now(void)
 	return (uint64_t)now.tv_sec * MILL_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+bool mill_state_busy(const struct mill_engine *engine, uint64_t *seen)
+{
+	uint64_t bursts = 0;
+	for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++)
+		bursts += __atomic_load_n(&engine->state->worker[w].bursts, __ATOMIC_RELAXED);
+	const bool busy = bursts != *seen;
+	*seen = bursts;
+	return busy;
+}
+
 static bool map(struct mill_engine *engine, int fd, struct mill_error *error)
 {
 	void *memory = mmap(NULL, STATE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);

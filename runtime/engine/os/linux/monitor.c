@@ -30,7 +30,8 @@
 #define IFF_LOWER_UP 0x10000
 #endif
 
-#define LOOK_MS 10
+#define LOOK_MS      10
+#define LOOK_IDLE_MS 40 /* while no packet comes */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -201,9 +202,10 @@ static void *run(void *argument)
 	_Alignas(NLMSG_ALIGNTO) static uint8_t buffer[65536];
 	prctl(PR_SET_NAME, "monitor");
 	mill_carrier_start();
+	uint64_t seen = 0;
 	for (bool lost = false;;) {
 		struct pollfd wait = {.fd = engine->link_fd, .events = POLLIN};
-		if (poll(&wait, 1, LOOK_MS) == 0) {
+		if (poll(&wait, 1, mill_state_busy(engine, &seen) ? LOOK_MS : LOOK_IDLE_MS) == 0) {
 			if (lost)
 				mill_monitor_refresh(engine);
 			lost = false;
