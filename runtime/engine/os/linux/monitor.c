@@ -37,7 +37,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Of the device of a port. */
 static struct {
-	uint32_t ran;     /* the device, if it ran when it was looked at last, or 0 */
+	uint32_t ran;     /* the device, if it ran when it was looked at since the kernel told of it, or 0 */
 	uint32_t told;    /* the device, if it had a carrier when the kernel told of it last, or 0 */
 	uint32_t then;    /* changes of its carrier that had been by then */
 	uint32_t changes; /* … that have been by now */
@@ -106,6 +106,7 @@ static void take_link(struct mill_engine *engine, const struct nlmsghdr *header)
 			continue; /* sent before what was seen since */
 		known[slot].told = carrier && counted ? ifindex : 0;
 		known[slot].then = known[slot].changes = changes;
+		known[slot].ran = 0; /* just set up, it has a carrier first and runs a moment later */
 		set_carrier(engine, slot, carrier);
 	}
 }
