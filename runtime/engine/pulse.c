@@ -1,7 +1,7 @@
 /*
- * The pulse: threads of its own tell the ports every 5 ms, or every 20 while no packet comes, that their rings are served, so that a port's program falls
- * back when the engine is dead or a worker hangs, and not because a busy machine kept a worker from its processor for a
- * moment: then packets wait in the ring, as they should, in their order.
+ * The pulse: threads of its own tell the ports every 5 ms, or every 20 ms while no packet comes, that their rings are
+ * served, so that a port's program falls back when the engine is dead or a worker hangs, and not because a busy machine
+ * kept a worker from its processor for a moment: then packets wait in the ring, as they should, in their order.
  *
  *   worker sleeps, has finished a turn since the last look, or has not run for MILL_HUNG_NS since → alive
  *   else it runs and finishes nothing: no beat for its rings, and the program in front of the port falls back

@@ -1,6 +1,6 @@
 /*
  * The state memfd (shm/state.h): made once, mapped by the daemon and by every engine that adopts it. Control
- * thread only.
+ * thread only, but for mill_now and mill_state_busy.
  */
 #include <errno.h>
 #include <string.h>
