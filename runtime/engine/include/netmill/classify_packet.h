@@ -11,22 +11,27 @@
 	__asm__(".pushsection .rodata\n.balign 64\n" #name ":\n.incbin \"" MILL_TABLES "\"\n.popsection\n"); \
 	extern const uint8_t name[] __attribute__((visibility("hidden")))
 
-static inline __attribute__((always_inline)) struct mill_key mill_key_of(const struct mill_packet *p)
+/* What a packet is asked about, once its transport header has been read, or is not to be. Field by field: a key that is
+ * composed in one place and copied whole to another waits there for its own stores. */
+MILL_CLASSIFY_INLINE void mill_key_addresses(const struct mill_packet *p, bool ipv6, struct mill_key *key)
+{
+	if (ipv6) {
+		key->src6 = &p->src6.high;
+		key->dst6 = &p->dst6.high;
+	} else {
+		key->src4 = p->src4;
+		key->dst4 = p->dst4;
+	}
+	key->proto = p->proto;
+}
+
+MILL_CLASSIFY_INLINE void mill_key_of(const struct mill_packet *p, bool ipv6, struct mill_key *key)
 {
 	const bool read = p->l4 == MILL_L4_READ;
-	struct mill_key key = {
-	    .src4 = p->src4,
-	    .dst4 = p->dst4,
-	    .sport = read ? p->sport : 0,
-	    .selector = read ? (uint16_t)mill_selector(p) : 0,
-	    .proto = p->proto,
-	    .read = read,
-	};
-	if (p->family == 6) {
-		key.src6 = &p->src6.high;
-		key.dst6 = &p->dst6.high;
-	}
-	return key;
+	mill_key_addresses(p, ipv6, key);
+	key->sport = read ? p->sport : 0;
+	key->selector = read ? (uint16_t)mill_selector(p) : 0;
+	key->read = read;
 }
 
 /* TCP or UDP right behind the header of a plain packet, and all of its ports are there. */
@@ -38,21 +43,20 @@ MILL_CLASSIFY_INLINE bool mill_shows_ports(const struct mill_packet *p, uint32_t
 
 /* The key of a packet of a burst. What tests nothing else of the transport header (`fields`) looks at most packets' without
  * writing down what is there. */
-MILL_CLASSIFY_INLINE struct mill_key mill_key_asked(struct mill_packet *p, bool ipv6, bool reads, bool fields)
+MILL_CLASSIFY_INLINE void mill_key_asked(struct mill_packet *p, bool ipv6, bool reads, bool fields,
+                                         struct mill_key *key)
 {
 	const uint32_t header = ipv6 ? MILL_IPV6_HEADER : 20;
-	struct mill_key key;
-	if (!reads)
-		return mill_key_of(p);
-	if (mill_unlikely(fields || !mill_shows_ports(p, header))) {
-		mill_read_l4(p);
-		return mill_key_of(p);
+	if (!reads || mill_unlikely(fields || !mill_shows_ports(p, header))) {
+		if (reads)
+			mill_read_l4(p);
+		mill_key_of(p, ipv6, key);
+		return;
 	}
-	key = mill_key_of(p);
-	key.sport = mill_load16(p->l3 + header);
-	key.selector = mill_load16(p->l3 + header + 2);
-	key.read = true;
-	return key;
+	mill_key_addresses(p, ipv6, key);
+	key->sport = mill_load16(p->l3 + header);
+	key->selector = mill_load16(p->l3 + header + 2);
+	key->read = true;
 }
 
 /* How a list is asked about those packets of a burst, up to `end`, that are its to judge, which are all of them where
@@ -70,7 +74,8 @@ MILL_CLASSIFY_INLINE void mill_ask_each(const struct mill_classifier *c, struct 
 	for (struct mill_packet *p = kept->packet; p != end; p++) {
 		if (p->family != (ipv6 ? 6 : 4) || (asks != NULL && !asks(p)))
 			continue;
-		const struct mill_key key = mill_key_asked(p, ipv6, reads, residual != NULL);
+		struct mill_key key;
+		mill_key_asked(p, ipv6, reads, residual != NULL, &key);
 		p->entry = mill_classify(c, &key, ipv6, judge, residual, p);
 	}
 }
@@ -88,7 +93,7 @@ MILL_CLASSIFY_INLINE void mill_ask_together(const struct mill_classifier *c, str
 	for (struct mill_packet *p = kept->packet; p != end; p++) {
 		if (p->family != (ipv6 ? 6 : 4) || (asks != NULL && !asks(p)))
 			continue;
-		key[n] = mill_key_asked(p, ipv6, reads, residual != NULL);
+		mill_key_asked(p, ipv6, reads, residual != NULL, &key[n]);
 		asking[n++] = p;
 	}
 	mill_classify_burst(c, key, n, ipv6, judge, residual, (const void *const *)asking, entry);
@@ -108,12 +113,14 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 	static __attribute__((noinline))                                                                     \
 	MILL_CLASSIFY_TARGET uint32_t name##_vector(const struct mill_packet *p)                             \
 	{                                                                                                    \
-		const struct mill_key key = mill_key_of(p);                                                  \
+		struct mill_key key;                                                                         \
+		mill_key_of(p, ipv6, &key);                                                                  \
 		return mill_classify(&name, &key, ipv6, &mill_vector, residual, p);                          \
 	}                                                                                                    \
 	static __attribute__((noinline)) uint32_t name##_plain(const struct mill_packet *p)                  \
 	{                                                                                                    \
-		const struct mill_key key = mill_key_of(p);                                                  \
+		struct mill_key key;                                                                         \
+		mill_key_of(p, ipv6, &key);                                                                  \
 		return mill_classify(&name, &key, ipv6, &mill_plain, residual, p);                           \
 	}                                                                                                    \
 	static inline uint32_t name##_find(const struct mill_worker *w, const struct mill_packet *p)         \
@@ -147,7 +154,8 @@ _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once
 	static uint32_t name##_find(const struct mill_worker *w, const struct mill_packet *p)                \
 	{                                                                                                    \
 		(void)w;                                                                                     \
-		const struct mill_key key = mill_key_of(p);                                                  \
+		struct mill_key key;                                                                         \
+		mill_key_of(p, ipv6, &key);                                                                  \
 		return mill_classify(&name, &key, ipv6, &mill_plain, residual, p);                           \
 	}
 
