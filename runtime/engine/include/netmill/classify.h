@@ -79,6 +79,8 @@ MILL_CLASSIFY_INLINE uint32_t mill_judge_line(const struct mill_line *line, cons
 	return found;
 }
 
+/* Loops over the pairs of a list, three at most, are unrolled: then what its description says of each is known there. */
+
 /* How bits are judged: by the vectors of the processor, or without. Known where it is inlined. */
 struct mill_judge {
 	uint32_t (*line)(const struct mill_line *, const uint8_t *row, const uint8_t *ports);
@@ -225,6 +227,7 @@ MILL_CLASSIFY_INLINE void mill_seek_pairs(const struct mill_classifier *c, const
 	const uint32_t source = mill_class(c, c->source, c->sources, s->source, key->src6, ipv6, rank);
 	s->destination =
 	    mill_class(c, c->destination, c->destinations, s->destination, key->dst6, ipv6, rank);
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		const struct mill_pairs *pairs = &c->pairs[g];
 		if (!pairs->source && !pairs->destination)
@@ -244,6 +247,7 @@ MILL_CLASSIFY_INLINE void mill_seek_pairs(const struct mill_classifier *c, const
 
 MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, struct mill_sought *s)
 {
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		const struct mill_pairs *pairs = &c->pairs[g];
 		if (pairs->direct)
@@ -262,6 +266,7 @@ MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, stru
 
 MILL_CLASSIFY_INLINE void mill_seek_lines(const struct mill_classifier *c, struct mill_sought *s)
 {
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		if (c->pairs[g].direct)
 			continue;
@@ -307,6 +312,7 @@ MILL_CLASSIFY_INLINE const struct mill_piece *mill_bundle_pieces(const struct mi
 /* Of long rows, what the first line of each leaf will ask; of a bundle, where its block is said. */
 MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struct mill_sought *s)
 {
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs && (c->row_bytes > 64 || c->bundles != 0); g++) {
 		const struct mill_line *line = s->line[g];
 		s->cell[g] = NULL;
@@ -324,6 +330,7 @@ MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struc
 
 MILL_CLASSIFY_INLINE void mill_seek_bundles(const struct mill_classifier *c, struct mill_sought *s)
 {
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs && c->bundles != 0; g++) {
 		if (s->cell[g] == NULL)
 			continue;
@@ -334,6 +341,7 @@ MILL_CLASSIFY_INLINE void mill_seek_bundles(const struct mill_classifier *c, str
 
 MILL_CLASSIFY_INLINE void mill_seek_bands(const struct mill_classifier *c, struct mill_sought *s)
 {
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs && c->bands != 0; g++) {
 		if (s->cell[g] == NULL)
 			continue;
@@ -344,6 +352,7 @@ MILL_CLASSIFY_INLINE void mill_seek_bands(const struct mill_classifier *c, struc
 
 MILL_CLASSIFY_INLINE void mill_seek_pieces(const struct mill_classifier *c, struct mill_sought *s)
 {
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs && c->pieces != 0; g++) {
 		if (s->cell[g] != NULL && *s->cell[g] >= MILL_CELL_PIECES)
 			mill_expect(c, mill_bundle_pieces(c, *s->cell[g]));
@@ -436,6 +445,7 @@ MILL_CLASSIFY_INLINE uint32_t mill_first(const struct mill_classifier *c, const 
                                          const struct mill_judge *judge, const struct mill_asked *asked)
 {
 	uint32_t best = MILL_CLASSIFY_NONE;
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs; g++)
 		best =
 		    mill_first_of(c, s->line[g], c->bundles != 0 ? s->cell[g] : NULL, s, best, judge, asked);
@@ -454,6 +464,7 @@ MILL_CLASSIFY_INLINE uint32_t mill_classify(const struct mill_classifier *c, con
 	mill_seek_pairs(c, key, ipv6, judge->rank, &s);
 	mill_seek_blocks(c, &s);
 	mill_seek_lines(c, &s);
+#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs && c->bundles != 0; g++)
 		s.cell[g] = NULL;
 	return mill_first(c, &s, judge, &asked);
