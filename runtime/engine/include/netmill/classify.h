@@ -312,8 +312,10 @@ MILL_CLASSIFY_INLINE const struct mill_piece *mill_bundle_pieces(const struct mi
 /* Of long rows, what the first line of each leaf will ask; of a bundle, where its block is said. */
 MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struct mill_sought *s)
 {
+	if (c->row_bytes <= 64 && c->bundles == 0)
+		return;
 #pragma GCC unroll 3
-	for (uint32_t g = 0; g < c->n_pairs && (c->row_bytes > 64 || c->bundles != 0); g++) {
+	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		const struct mill_line *line = s->line[g];
 		s->cell[g] = NULL;
 		if (mill_is_bundle(c, line)) {
@@ -330,8 +332,10 @@ MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struc
 
 MILL_CLASSIFY_INLINE void mill_seek_bundles(const struct mill_classifier *c, struct mill_sought *s)
 {
+	if (c->bundles == 0)
+		return;
 #pragma GCC unroll 3
-	for (uint32_t g = 0; g < c->n_pairs && c->bundles != 0; g++) {
+	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		if (s->cell[g] == NULL)
 			continue;
 		s->cell[g] = mill_bundle_cell(c, s->cell[g], s);
@@ -341,8 +345,10 @@ MILL_CLASSIFY_INLINE void mill_seek_bundles(const struct mill_classifier *c, str
 
 MILL_CLASSIFY_INLINE void mill_seek_bands(const struct mill_classifier *c, struct mill_sought *s)
 {
+	if (c->bands == 0)
+		return;
 #pragma GCC unroll 3
-	for (uint32_t g = 0; g < c->n_pairs && c->bands != 0; g++) {
+	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		if (s->cell[g] == NULL)
 			continue;
 		s->cell[g] = mill_bundle_band(c, s->cell[g], s);
@@ -352,8 +358,10 @@ MILL_CLASSIFY_INLINE void mill_seek_bands(const struct mill_classifier *c, struc
 
 MILL_CLASSIFY_INLINE void mill_seek_pieces(const struct mill_classifier *c, struct mill_sought *s)
 {
+	if (c->pieces == 0)
+		return;
 #pragma GCC unroll 3
-	for (uint32_t g = 0; g < c->n_pairs && c->pieces != 0; g++) {
+	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		if (s->cell[g] != NULL && *s->cell[g] >= MILL_CELL_PIECES)
 			mill_expect(c, mill_bundle_pieces(c, *s->cell[g]));
 	}
@@ -464,7 +472,6 @@ MILL_CLASSIFY_INLINE uint32_t mill_classify(const struct mill_classifier *c, con
 	mill_seek_pairs(c, key, ipv6, judge->rank, &s);
 	mill_seek_blocks(c, &s);
 	mill_seek_lines(c, &s);
-#pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs && c->bundles != 0; g++)
 		s.cell[g] = NULL;
 	return mill_first(c, &s, judge, &asked);
