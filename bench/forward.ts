@@ -10,11 +10,11 @@ import { loop } from './loop.js';
 import { pipe } from './pipe.js';
 import type { Bench } from './result.js';
 import { veth } from './veth.js';
-import { workers } from './workers.js';
+import { layouts, workers } from './workers.js';
 
 export const forward: Bench = async function* (wants, say) {
   yield* loop(wants, say);
-  if (wants('workers.2')) yield await workers(say);
+  for (const layout of layouts) if (wants(layout.name)) yield await workers(layout, say);
   if (wants('pipe')) yield await pipe(say);
   yield* latency(wants, say);
   yield* veth(wants, say);

@@ -76,11 +76,11 @@ static const struct mill_state *state_of(const char *pid)
 	exit(1);
 }
 
-static const uint64_t *given_to(const struct mill_state *state, const char *port)
+static const struct mill_port_state *port_of(const struct mill_state *state, const char *port)
 {
 	for (uint32_t slot = 0; slot < MILL_MAX_PORTS; slot++)
 		if (strncmp(state->port_name[slot], port, MILL_NAME_SIZE) == 0)
-			return &state->port[slot].tx_packets;
+			return &state->port[slot];
 	fprintf(stderr, "%s: no such port\n", port);
 	exit(1);
 }
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: link-watch PID PORT DEVICE MILLISECONDS\n");
 		return 2;
 	}
-	const uint64_t *packets = given_to(state_of(argv[1]), argv[2]);
+	const struct mill_port_state *given_to = port_of(state_of(argv[1]), argv[2]);
 	const int losses = open_number(argv[3], "carrier_down_count");
 	if (sched_setscheduler(0, SCHED_FIFO, &priority) != 0)
 		perror("real-time priority");
@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 	for (uint64_t now = now_ns(); now < end; now = now_ns()) {
 		if (number(losses) == before)
 			lost_at = now;
-		const uint64_t count = __atomic_load_n(packets, __ATOMIC_RELAXED);
+		const uint64_t count = mill_port_sum(given_to).tx_packets;
 		if (count != given)
 			given_at = now_ns();
 		given = count;

@@ -1,5 +1,6 @@
 /**
- *   load0 ──► engine, worker on core 0 ──► load1        load2 ──► the same engine, worker on core 1 ──► load3
+ *   workers.2          in0 ──► worker on core 0 ──► out0              in1 ──► worker on core 1 ──► out1
+ *   workers.2.shared   in ring 0 ──► worker on core 0 ──► out ring 0  in ring 1 ──► worker on core 1 ──► out ring 1
  *
  * Two workers of one engine against one, each with its own load. A machine of two cores has none left for generators, so the load comes
  * from within: ports whose packets each worker writes itself, out of a plugin with the ABI of DPDK's (bench/load_port.c). All
@@ -27,17 +28,54 @@ const cellBytes = 128;
 const packetsAt = 4096;
 const shareBytes = 65_536;
 
-const names = ['in0', 'out0', 'in1', 'out1'] as const;
+/** What a worker receives by and sends by, and the cell of its load: a ring's is that of its port, and the ring's number. */
+interface Way {
+  readonly in: string;
+  readonly out: string;
+  readonly ring: number;
+  readonly load: number;
+  readonly sent: number;
+}
 
-const policyOf = (file: string) => {
-  const worker = (core: number) => `{ core: ${core}, rings: { in${core}: [0], out${core}: [0] } }`;
-  const face = (name: string, i: number) =>
-    `${name}: { port: 'dpdk:load${i},file=${file}', address: ['10.0.${i + 1}.1/24'], fallback: 'drop' },`;
+interface Layout {
+  readonly name: string;
+  /** By name; the first ring's cell, and how many rings. */
+  readonly ports: Readonly<Record<string, readonly [number, number]>>;
+  readonly ways: readonly [Way, Way];
+}
+
+const apart: Layout = {
+  name: 'workers.2',
+  ports: { in0: [0, 1], out0: [1, 1], in1: [2, 1], out1: [3, 1] },
+  ways: [
+    { in: 'in0', out: 'out0', ring: 0, load: 0, sent: 1 },
+    { in: 'in1', out: 'out1', ring: 0, load: 2, sent: 3 },
+  ],
+};
+
+const shared: Layout = {
+  name: 'workers.2.shared',
+  ports: { in: [0, 2], out: [2, 2] },
+  ways: [
+    { in: 'in', out: 'out', ring: 0, load: 0, sent: 2 },
+    { in: 'in', out: 'out', ring: 1, load: 1, sent: 3 },
+  ],
+};
+
+export const layouts: readonly Layout[] = [apart, shared];
+
+const netOf = (layout: Layout, port: string) => `10.0.${Object.keys(layout.ports).indexOf(port) + 1}`;
+
+const policyOf = (layout: Layout, file: string) => {
+  const worker = (way: Way, core: number) =>
+    `{ core: ${core}, rings: { ${way.in}: [${way.ring}], ${way.out}: [${way.ring}] } }`;
+  const face = ([name, [cell, rings]]: [string, readonly [number, number]]) =>
+    `${name}: { port: 'dpdk:load${cell},rings=${rings},file=${file}', address: ['${netOf(layout, name)}.1/24'], fallback: 'drop' },`;
   return `import { router } from 'netmill'
 export default router('bench', {
-  engine: { workers: [${worker(0)}, ${worker(1)}], events: 'poll', lookup: 'flat' },
+  engine: { workers: [${layout.ways.map(worker).join(', ')}], events: 'poll', lookup: 'flat' },
   interfaces: {
-    ${names.map(face).join('\n    ')}
+    ${Object.entries(layout.ports).map(face).join('\n    ')}
   },
 })
 `;
@@ -92,27 +130,29 @@ const workerOf = (prefix: string) => Number(prefix.split('.')[0]) % 2;
 async function install(
   lab: Lab,
   router: Node,
+  layout: Layout,
   faces: readonly InterfaceReply[],
   prefixes: readonly string[],
 ) {
-  for (const net of [2, 4]) {
-    const device = faces.find(({ name }) => name === names[net - 1])!.device;
-    await router.ip(`neigh replace 10.0.${net}.2 lladdr 02:00:00:00:00:05 dev ${device} nud permanent`);
+  const gateways = layout.ways.map(({ out }) => `${netOf(layout, out)}.2`);
+  for (const [i, { out }] of layout.ways.entries()) {
+    const device = faces.find(({ name }) => name === out)!.device;
+    await router.ip(`neigh replace ${gateways[i]} lladdr 02:00:00:00:00:05 dev ${device} nud permanent`);
   }
   const file = join(lab.directory, 'routes');
   await writeFile(
     file,
-    prefixes.map((prefix) => `route replace ${prefix} via 10.0.${2 + 2 * workerOf(prefix)}.2`).join('\n'),
+    prefixes.map((prefix) => `route replace ${prefix} via ${gateways[workerOf(prefix)]}`).join('\n'),
   );
   await router.ipFile(file);
 }
 
-function framesOf(mac: string, worker: number, prefixes: readonly string[]): Buffer[] {
+function framesOf(mac: string, source: string, worker: number, prefixes: readonly string[]): Buffer[] {
   const random = seeded(64 + worker);
   const mine = prefixes.filter((prefix) => workerOf(prefix) === worker);
   return Array.from({ length: hot }, () => {
     const ends = {
-      src: `10.0.${worker * 2 + 1}.2`,
+      src: source,
       dst: mine[Math.floor(random() * mine.length)]!.split('/')[0]!,
     };
     return ethernet(mac, '02:00:00:00:00:0c', 0x0800, ipv4(ends, udp(ends, 4096, 8192, Buffer.alloc(18))));
@@ -120,14 +160,14 @@ function framesOf(mac: string, worker: number, prefixes: readonly string[]): Buf
 }
 
 /** Packets a second of all workers that have load, while those of `busy` have. */
-async function rate(loads: Loads, busy: readonly number[]): Promise<number> {
-  for (const worker of [0, 1]) loads.set(worker * 2, busy.includes(worker) ? hot : 0);
+async function rate(loads: Loads, { ways }: Layout, busy: readonly number[]): Promise<number> {
+  for (const [worker, { load }] of ways.entries()) loads.set(load, busy.includes(worker) ? hot : 0);
   await sleep(30);
-  const count = () => busy.reduce((sum, worker) => sum + loads.sent(worker * 2 + 1), 0n);
+  const count = () => busy.reduce((sum, worker) => sum + loads.sent(ways[worker]!.sent), 0n);
   const [before, started] = [count(), process.hrtime.bigint()];
   await sleep(runMs);
   const [after, ended] = [count(), process.hrtime.bigint()];
-  for (const worker of [0, 1]) loads.set(worker * 2, 0);
+  for (const { load } of ways) loads.set(load, 0);
   await sleep(10);
   return (Number(after - before) / Number(ended - started)) * 1e9;
 }
@@ -138,9 +178,9 @@ interface Sums {
   readonly both: number;
 }
 
-export async function workers(say: (text: string) => void): Promise<Measured> {
+export async function workers(layout: Layout, say: (text: string) => void): Promise<Measured> {
   const about = {
-    case: 'workers.2',
+    case: layout.name,
     unit: 'packets/s',
     better: 'higher',
     peer: 'one worker',
@@ -153,23 +193,23 @@ export async function workers(say: (text: string) => void): Promise<Measured> {
   const arithmetic = new LoopProgram('arithmetic', [], '0,1');
   try {
     const router = await lab.router('router');
-    say('workers.2: routes');
-    const netmill = await Netmill.start(lab, router, policyOf(loads.path), wrapper(lab));
+    say(`${layout.name}: routes`);
+    const netmill = await Netmill.start(lab, router, policyOf(layout, loads.path), wrapper(lab));
     const faces = await netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' });
     const prefixes = grownTable();
-    await install(lab, router, faces, prefixes);
+    await install(lab, router, layout, faces, prefixes);
     await until('the routes', async () => (await netmill.status()).fib.routes4 >= prefixes.length, 60_000);
-    for (const worker of [0, 1]) {
-      const mac = faces.find(({ name }) => name === `in${worker}`)!.mac;
-      loads.fill(worker * 2, framesOf(mac, worker, prefixes));
+    for (const [worker, way] of layout.ways.entries()) {
+      const mac = faces.find(({ name }) => name === way.in)!.mac;
+      loads.fill(way.load, framesOf(mac, `${netOf(layout, way.in)}.2`, worker, prefixes));
     }
     const [both, one, sums]: [number[], number[], number[]] = [[], [], []];
     for (let run = 0; run < runs; run++) {
-      say(`workers.2: run ${run + 1} of ${runs}`);
+      say(`${layout.name}: run ${run + 1} of ${runs}`);
       // Who begins changes: what comes over a shared host is nobody's for long.
       const rates = [0, 0, 0];
       for (const turn of [0, 1, 2].map((i) => (i + run) % 3))
-        rates[turn] = await rate(loads, turn === 2 ? [0, 1] : [turn]);
+        rates[turn] = await rate(loads, layout, turn === 2 ? [0, 1] : [turn]);
       const [first, second, together] = rates as [number, number, number];
       both.push(together);
       one.push((first + second) / 2);

@@ -5,7 +5,7 @@ import { type AddressRanges, increment, Joiner, wordsOf } from './ranges.js';
 
 const magic = 0x54455353;
 /** MILL_ABI_VERSION */
-export const imageAbi = 18;
+export const imageAbi = 19;
 const headerBytes = 128;
 const unit = 64;
 const roots = 65537;

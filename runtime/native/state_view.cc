@@ -259,6 +259,7 @@ Napi::Value StateView::port(const Napi::CallbackInfo &info)
 		Napi::Env env = info.Env();
 		const mill_port_state &port =
 		    state().port[as_integer(info[0], "port slot", 0, MILL_MAX_PORTS - 1)];
+		const mill_port_counters sum = mill_port_sum(&port);
 		Napi::Object object = Napi::Object::New(env);
 		object.Set("open", (port.flags & MILL_PORT_OPEN) != 0);
 		object.Set("up", (port.flags & MILL_PORT_UP) != 0);
@@ -268,13 +269,13 @@ Napi::Value StateView::port(const Napi::CallbackInfo &info)
 		object.Set("ifindex", port.ifindex);
 		object.Set("mac", format_mac(port.mac));
 		object.Set("rxRings", port.rx_rings);
-		object.Set("rxPackets", js_u64(env, load(port.rx_packets)));
-		object.Set("rxBytes", js_u64(env, load(port.rx_bytes)));
-		object.Set("txPackets", js_u64(env, load(port.tx_packets)));
-		object.Set("txBytes", js_u64(env, load(port.tx_bytes)));
-		object.Set("rxDropped", js_u64(env, load(port.rx_dropped)));
-		object.Set("rxTooLong", js_u64(env, load(port.rx_too_long)));
-		object.Set("txFull", js_u64(env, load(port.tx_full)));
+		object.Set("rxPackets", js_u64(env, sum.rx_packets));
+		object.Set("rxBytes", js_u64(env, sum.rx_bytes));
+		object.Set("txPackets", js_u64(env, sum.tx_packets));
+		object.Set("txBytes", js_u64(env, sum.tx_bytes));
+		object.Set("rxDropped", js_u64(env, sum.rx_dropped));
+		object.Set("rxTooLong", js_u64(env, sum.rx_too_long));
+		object.Set("txFull", js_u64(env, sum.tx_full));
 		return object;
 	});
 }

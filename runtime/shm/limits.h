@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#define MILL_ABI_VERSION 18u /* raised with any change to runtime/shm or runtime/engine/include */
+#define MILL_ABI_VERSION 19u /* raised with any change to runtime/shm or runtime/engine/include */
 
 #define MILL_MAX_PORTS      64u
 #define MILL_MAX_IFACES     256u /* logical interfaces */

@@ -4,8 +4,8 @@
  * on across deploys without ever being folded or copied. Every worker has counters of its own; readers sum.
  *
  * Owners: the registries are written by the daemon alone, before a generation that uses a slot is prepared.
- * `workers[w]` is written by worker w alone, with plain 64-bit stores (readers tolerate a torn pair of packets
- * and bytes, never a torn number). Everything else is written by the engine's control thread.
+ * `worker[w]` is written by worker w alone, and `port[p].ring[r]` by whoever owns that ring, with plain 64-bit stores (readers
+ * tolerate a torn pair of packets and bytes, never a torn number). Everything else is written by the engine's control thread.
  */
 #pragma once
 #include <stddef.h>
@@ -171,14 +171,9 @@ enum mill_port_flags {
 	MILL_PORT_POLLED = 16     /* by its workers */
 };
 
-/* What each burst writes has a cache line of its own: neighbouring ports may belong to several workers, and all of them read
- * what a port is. */
-struct mill_port_state {
-	_Alignas(64) uint32_t flags;
-	uint32_t ifindex; /* 0 when the port is no netdev */
-	uint16_t rx_rings, tx_rings;
-	uint8_t mac[6];
-	uint8_t reserved[2];
+/* What came and went by one ring each way. The rings of a port may belong to several workers, which count with every burst: so each
+ * has a cache line, which its owner alone writes. Another worker owns it only when the one before has let go (engine/deploy.c). */
+struct mill_port_counters {
 	_Alignas(64) uint64_t rx_packets;
 	uint64_t rx_bytes, tx_packets, tx_bytes;
 	uint64_t rx_dropped;  /* by the back end: no free buffer, ring full, too long */
@@ -186,8 +181,40 @@ struct mill_port_state {
 	uint64_t tx_full;
 };
 
-_Static_assert(sizeof(struct mill_port_state) == 128 && offsetof(struct mill_port_state, rx_packets) == 64,
-               "a port has one line that is read and one that is written");
+struct mill_port_state {
+	_Alignas(64) uint32_t flags; /* this line is read by all workers, and changes with the port */
+	uint32_t ifindex;            /* 0 when the port is no netdev */
+	uint16_t rx_rings, tx_rings;
+	uint8_t mac[6];
+	uint8_t reserved[2];
+	struct mill_port_counters ring[MILL_MAX_RINGS];
+};
+
+_Static_assert(sizeof(struct mill_port_counters) == 64 && offsetof(struct mill_port_state, ring) == 64,
+               "what a port is has a line, and so has each ring");
+
+/* For who owns the counter; readers never see half a number. */
+static inline void mill_tally(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* Of all rings, those included that the port no longer has: what they counted stays. */
+static inline struct mill_port_counters mill_port_sum(const struct mill_port_state *port)
+{
+	struct mill_port_counters sum = {0, 0, 0, 0, 0, 0, 0};
+	for (uint32_t i = 0; i < MILL_MAX_RINGS; i++) {
+		const struct mill_port_counters *ring = &port->ring[i];
+		sum.rx_packets += __atomic_load_n(&ring->rx_packets, __ATOMIC_RELAXED);
+		sum.rx_bytes += __atomic_load_n(&ring->rx_bytes, __ATOMIC_RELAXED);
+		sum.tx_packets += __atomic_load_n(&ring->tx_packets, __ATOMIC_RELAXED);
+		sum.tx_bytes += __atomic_load_n(&ring->tx_bytes, __ATOMIC_RELAXED);
+		sum.rx_dropped += __atomic_load_n(&ring->rx_dropped, __ATOMIC_RELAXED);
+		sum.rx_too_long += __atomic_load_n(&ring->rx_too_long, __ATOMIC_RELAXED);
+		sum.tx_full += __atomic_load_n(&ring->tx_full, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
 _Static_assert(sizeof(struct mill_worker_state) % 64 == 0 && sizeof(struct mill_event_ring) % 64 == 0,
                "no line of two workers, nor of a worker and who reads its events");
 

@@ -64,9 +64,11 @@ static void ring(uint64_t generation)
 	CHECK((port->flags & MILL_PORT_UP) != 0 && port->rx_rings == 1 && port->ifindex == 0, "port");
 	CHECK((port->mac[0] & 3) == 2, "a MAC of its own");
 	run_flow("net_ring", &a, &a, 1, 200000);
-	CHECK(port->tx_packets >= 200000 && port->rx_packets == port->tx_packets, "counted: %llu, %llu",
-	      (unsigned long long)port->tx_packets, (unsigned long long)port->rx_packets);
-	CHECK(port->rx_bytes == port->tx_bytes, "bytes");
+	CHECK(mill_port_sum(port).tx_packets >= 200000 &&
+	          mill_port_sum(port).rx_packets == mill_port_sum(port).tx_packets,
+	      "counted: %llu, %llu", (unsigned long long)mill_port_sum(port).tx_packets,
+	      (unsigned long long)mill_port_sum(port).rx_packets);
+	CHECK(mill_port_sum(port).rx_bytes == mill_port_sum(port).tx_bytes, "bytes");
 	mill_pipe_close(&a);
 	printf("ok packets go out by net_ring and come back\n");
 }
@@ -213,13 +215,15 @@ static void files(uint64_t generation, bool in)
 	snprintf(first, sizeof(first), in ? "dpdk:net_pcap0,rx_pcap=%s" : "pcap:%s,-", from);
 	snprintf(second, sizeof(second), in ? "pcap:,%s" : "dpdk:net_pcap0,tx_pcap=%s", to);
 	const char *const specs[] = {first, second}, *const none[] = {"pipe:a", "pipe:b"};
-	const uint64_t before = engine.state->port[1].tx_packets, dropped = engine.state->port[0].rx_dropped;
+	const uint64_t before = mill_port_sum(&engine.state->port[1]).tx_packets,
+	               dropped = mill_port_sum(&engine.state->port[0]).rx_dropped;
 	deploy(generation, 2, specs);
 	const uint64_t start = test_now();
-	while (engine.state->port[1].tx_packets - before < FRAMES)
+	while (mill_port_sum(&engine.state->port[1]).tx_packets - before < FRAMES)
 		CHECK(test_now() - start < PATIENCE_NS, "%llu frames came",
-		      (unsigned long long)(engine.state->port[1].tx_packets - before));
-	CHECK(engine.state->port[0].rx_dropped - dropped == FRAMES / 100, "what no buffer takes is counted");
+		      (unsigned long long)(mill_port_sum(&engine.state->port[1]).tx_packets - before));
+	CHECK(mill_port_sum(&engine.state->port[0]).rx_dropped - dropped == FRAMES / 100,
+	      "what no buffer takes is counted");
 	deploy(generation + 1, 2, none); /* closed: all is in the file */
 	read_file(to);
 	printf("ok net_pcap %s a file\n", in ? "reads" : "writes");
@@ -344,8 +348,9 @@ static void too_long(void)
 		rx->head = rx->cur = mill_ring_next(rx, rx->cur);
 	}
 	const struct mill_port_state *port = &engine.state->port[1];
-	CHECK(port->tx_packets == 50 && port->tx_full == 50, "sent %llu, dropped %llu",
-	      (unsigned long long)port->tx_packets, (unsigned long long)port->tx_full);
+	CHECK(mill_port_sum(port).tx_packets == 50 && mill_port_sum(port).tx_full == 50,
+	      "sent %llu, dropped %llu", (unsigned long long)mill_port_sum(port).tx_packets,
+	      (unsigned long long)mill_port_sum(port).tx_full);
 	mill_pipe_close(&a);
 	printf("ok what the device does not carry is dropped and counted, and the rest goes on\n");
 }
@@ -356,7 +361,7 @@ static void too_long(void)
 static uint64_t given(struct mill_pipe_client *a, uint16_t length)
 {
 	const struct mill_port_state *port = &engine.state->port[1];
-	const uint64_t sent = port->tx_packets, dropped = port->tx_full;
+	const uint64_t sent = mill_port_sum(port).tx_packets, dropped = mill_port_sum(port).tx_full;
 	struct netmap_ring *tx = a->tx[0];
 	for (uint32_t i = 0; i < 10; i++) {
 		memset(mill_ring_buffer(tx, &tx->slot[tx->head]), 0, length);
@@ -365,9 +370,9 @@ static uint64_t given(struct mill_pipe_client *a, uint16_t length)
 	}
 	mill_pipe_tx_sync(a, 0);
 	const uint64_t start = test_now();
-	while (port->tx_packets + port->tx_full - sent - dropped < 10)
+	while (mill_port_sum(port).tx_packets + mill_port_sum(port).tx_full - sent - dropped < 10)
 		CHECK(test_now() - start < PATIENCE_NS, "frames of %u bytes", length);
-	return port->tx_packets - sent;
+	return mill_port_sum(port).tx_packets - sent;
 }
 
 static int prepare_mtu(uint64_t generation, const char *spec, uint16_t mtu, struct mill_config **config)

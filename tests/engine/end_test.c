@@ -80,8 +80,8 @@ static void ignores_pieces(void)
 	CHECK(gen_receiver_start(&receiver) == 0, "receiver");
 	usleep(200000);
 	gen_receiver_join(&receiver);
-	CHECK(receiver.other == 10 && end.state.rx_dropped == 10, "%u frames of 10, %u dropped of 10",
-	      (unsigned)receiver.other, (unsigned)end.state.rx_dropped);
+	CHECK(receiver.other == 10 && end.state.ring[0].rx_dropped == 10, "%u frames of 10, %u dropped of 10",
+	      (unsigned)receiver.other, (unsigned)end.state.ring[0].rx_dropped);
 	mill_end_close(&end);
 	printf("ok frames in several slots are dropped whole, and their pieces are no packets\n");
 }

@@ -99,10 +99,11 @@ static void replay(const struct kind *kind, uint64_t generation)
 	config_slot(config, 1, (uint16_t)(generation * 2 + 1));
 	engine_deploy(&engine, config, "forwarder_swap2");
 	const uint64_t start = test_now();
-	while (engine.state->port[generation * 2 + 1].tx_packets < FRAMES)
+	while (engine.state->port[generation * 2 + 1].ring[0].tx_packets < FRAMES)
 		CHECK(test_now() - start < PATIENCE_NS, "%s: %llu frames came", kind->name,
-		      (unsigned long long)engine.state->port[generation * 2 + 1].tx_packets);
-	CHECK(engine.state->port[generation * 2].rx_dropped == FRAMES / 50, "frames left out are counted");
+		      (unsigned long long)engine.state->port[generation * 2 + 1].ring[0].tx_packets);
+	CHECK(engine.state->port[generation * 2].ring[0].rx_dropped == FRAMES / 50,
+	      "frames left out are counted");
 	usleep(10000);
 	check_output(out);
 	printf("ok %s: %u frames\n", kind->name, FRAMES);

@@ -156,6 +156,11 @@ static void workers_come_and_go(void)
 		usleep(500);
 	}
 	flow_stop(&flow);
+	const struct mill_port_state *port = &engine.state->port[10];
+	CHECK(port->ring[1].rx_packets == flow.sent && mill_port_sum(port).rx_packets == flow.sent,
+	      "ring 1, by whomever it was served, counts the %llu that came, got %llu of %llu",
+	      (unsigned long long)flow.sent, (unsigned long long)port->ring[1].rx_packets,
+	      (unsigned long long)mill_port_sum(port).rx_packets);
 	/* With two workers: n's packets come to worker 1, m's TX ring 0 belongs to worker 0. */
 	one->generation++;
 	one->n_workers = 2;
@@ -168,6 +173,8 @@ static void workers_come_and_go(void)
 	hundred_ms();
 	flow_stop(&back);
 	CHECK(engine.state->worker[1].iface[11].rx.packets >= back.received, "worker 1 did it");
+	CHECK(port->ring[0].tx_packets == back.received && mill_port_sum(port).tx_packets == back.received,
+	      "ring 0 counts what went");
 	mill_pipe_close(&m);
 	mill_pipe_close(&n);
 	free(one);

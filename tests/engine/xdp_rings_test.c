@@ -33,8 +33,9 @@ static void test_flow(uint32_t ring_size, uint32_t slots)
 	      kernel->received, kernel->dropped);
 	CHECK(kernel->sent == kernel->received, "%u frames that were received to be sent, got %u",
 	      kernel->received, kernel->sent);
-	CHECK(state.rx_packets == kernel->received && state.tx_packets == kernel->sent &&
-	          state.rx_bytes == state.tx_bytes && state.rx_dropped == 0 && state.tx_full == 0,
+	CHECK(state.ring[0].rx_packets == kernel->received && state.ring[0].tx_packets == kernel->sent &&
+	          state.ring[0].rx_bytes == state.ring[0].tx_bytes && state.ring[0].rx_dropped == 0 &&
+	          state.ring[0].tx_full == 0,
 	      "each to be counted once");
 	close_port();
 }
@@ -58,7 +59,7 @@ static void test_cut(void)
 	for (uint32_t visible = 1; visible < 5; visible++) {
 		kernel->rx_published = kernel->producer[0] - 5 + visible;
 		send_all();
-		CHECK(kernel->sent == 1 && state.rx_packets == 1, "%u of 4 pieces to be no frame",
+		CHECK(kernel->sent == 1 && state.ring[0].rx_packets == 1, "%u of 4 pieces to be no frame",
 		      visible - 1);
 		expect_all("while pieces are missing");
 	}
@@ -82,11 +83,12 @@ static void put_chain(uint32_t n, uint32_t length)
 
 static void expect_dropped(uint32_t n, uint32_t length, uint32_t wanted)
 {
-	const uint64_t before = state.rx_too_long;
+	const uint64_t before = state.ring[0].rx_too_long;
 	put_chain(n, length);
 	CHECK(kernel_receive(kernel, &region, FILL, 9014), "room");
 	send_all();
-	CHECK(state.rx_too_long == before + wanted && state.rx_dropped == state.rx_too_long,
+	CHECK(state.ring[0].rx_too_long == before + wanted &&
+	          state.ring[0].rx_dropped == state.ring[0].rx_too_long,
 	      "%u pieces of %u bytes to be dropped and counted", n, length);
 	expect_all("with a frame that is too long");
 }
@@ -109,13 +111,14 @@ static void test_too_long(void)
 	CHECK(mill_ring_space(port.rx[0]) == 1 &&
 	          port.rx[0]->slot[port.rx[0]->cur].len == MILL_BUF_SIZE_LARGE - 256,
 	      "a frame to the buffer's last byte");
-	CHECK(state.rx_too_long == 120, "not to be too long");
+	CHECK(state.ring[0].rx_too_long == 120, "not to be too long");
 	port.rx[0]->head = port.rx[0]->cur = port.rx[0]->tail;
 	put_chain(4, PIECE);
 	kernel->rx[(kernel->producer[0] - 1) & 63].options = XDP_PKT_CONTD;
 	put_chain(1, rest + 1);
 	mill_xdp_rx_sync(&port, 0);
-	CHECK(mill_ring_space(port.rx[0]) == 0 && state.rx_too_long == 121, "one byte more to be too long");
+	CHECK(mill_ring_space(port.rx[0]) == 0 && state.ring[0].rx_too_long == 121,
+	      "one byte more to be too long");
 	expect_all("at the end");
 	close_port();
 	printf("ok a frame that is longer than a buffer, or of too many pieces, is dropped and counted\n");
@@ -158,8 +161,8 @@ static void test_foreign(void)
 		port.rx[0]->head = port.rx[0]->cur = port.rx[0]->tail;
 		expect_all("when a piece names another's buffer");
 	}
-	CHECK(state.rx_dropped == 2 && state.rx_packets == 3,
-	      "frames without a piece to be counted, got %llu", (unsigned long long)state.rx_dropped);
+	CHECK(state.ring[0].rx_dropped == 2 && state.ring[0].rx_packets == 3,
+	      "frames without a piece to be counted, got %llu", (unsigned long long)state.ring[0].rx_dropped);
 	close_port();
 	printf("ok a frame with another's buffer in it is dropped, and what is its own goes back\n");
 }
@@ -191,13 +194,13 @@ static void test_in_one(void)
 		}
 	}
 	drain();
-	CHECK(kernel->sent == kernel->received && kernel->sent > 900 && state.tx_full == 0,
+	CHECK(kernel->sent == kernel->received && kernel->sent > 900 && state.ring[0].tx_full == 0,
 	      "all %u to be sent, got %u", kernel->received, kernel->sent);
 	CHECK(kernel_receive(kernel, &region, FILL, PIECE + 1) && kernel_receive(kernel, &region, FILL, 60),
 	      "room");
 	send_all();
-	CHECK(state.tx_full == 1, "what is larger to be counted, got %llu",
-	      (unsigned long long)state.tx_full);
+	CHECK(state.ring[0].tx_full == 1, "what is larger to be counted, got %llu",
+	      (unsigned long long)state.ring[0].tx_full);
 	expect_all("at the end");
 	close_port();
 	printf("ok a socket that takes one descriptor a frame gets frames of a page alone, whole\n");

@@ -98,10 +98,10 @@ static uint32_t receive(struct mill_port *port, uint32_t index, struct netmap_ri
 		rte_mempool_put_bulk(mill_dpdk_mempool, (void *const *)freed, n_freed);
 	if (n == 0)
 		return 0;
-	__atomic_fetch_add(&port->state->rx_packets, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->state->rx_bytes, bytes, __ATOMIC_RELAXED);
+	mill_tally(&port->state->ring[index].rx_packets, packets);
+	mill_tally(&port->state->ring[index].rx_bytes, bytes);
 	if (packets != n)
-		__atomic_fetch_add(&port->state->rx_dropped, n - packets, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[index].rx_dropped, n - packets);
 	return n;
 }
 
@@ -158,10 +158,10 @@ static bool carries(const struct mill_dpdk *dpdk, const uint8_t *frame, uint32_t
 }
 
 /* What the device does not carry: copies for a mirror, whose packets came by a port that carries more. */
-static void drop_long(struct mill_port *port, struct netmap_slot *slot, uint32_t most)
+static void drop_long(struct mill_port *port, uint32_t index, struct netmap_slot *slot, uint32_t most)
 {
 	struct mill_dpdk *dpdk = port->backend;
-	__atomic_fetch_add(&port->state->tx_full, 1, __ATOMIC_RELAXED);
+	mill_tally(&port->state->ring[index].tx_full, 1);
 	if (!__atomic_exchange_n(&dpdk->said_too_long, true, __ATOMIC_RELAXED))
 		mill_log(
 		    "port %s (%s): a frame of %u bytes is dropped, and so is each that is longer than %u, "
@@ -183,7 +183,7 @@ static bool send_burst(struct mill_port *port, uint32_t index, struct netmap_rin
 	for (; end != tx->head && n < most; end = mill_ring_next(tx, end)) {
 		struct netmap_slot *slot = &tx->slot[end];
 		if (!carries(dpdk, mill_ring_buffer(tx, slot), slot->len, longest))
-			drop_long(port, slot, longest);
+			drop_long(port, index, slot, longest);
 		if (slot->len == 0) /* dropped, or it lost its buffer when an engine died */
 			continue;
 		place[n] = end;
@@ -214,8 +214,8 @@ void mill_dpdk_tx_sync(struct mill_port *port, uint32_t index)
 	if (packets == 0)
 		return;
 	__atomic_fetch_add(&dpdk->tx[index].accepted, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->state->tx_packets, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->state->tx_bytes, bytes, __ATOMIC_RELAXED);
+	mill_tally(&port->state->ring[index].tx_packets, packets);
+	mill_tally(&port->state->ring[index].tx_bytes, bytes);
 }
 
 /* --- around --------------------------------------------------------------------------------------------- */
@@ -235,11 +235,11 @@ void mill_dpdk_count_drops(struct mill_port *port, uint32_t ring)
 	const uint64_t missing = accepted > stats.opackets ? accepted - stats.opackets : 0;
 	const uint64_t tx_lost = missing < stats.oerrors ? missing : stats.oerrors;
 	if (rx_lost > dpdk->rx_lost) {
-		__atomic_fetch_add(&port->state->rx_dropped, rx_lost - dpdk->rx_lost, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[ring].rx_dropped, rx_lost - dpdk->rx_lost);
 		dpdk->rx_lost = rx_lost;
 	}
 	if (tx_lost > dpdk->tx_lost) {
-		__atomic_fetch_add(&port->state->tx_full, tx_lost - dpdk->tx_lost, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[ring].tx_full, tx_lost - dpdk->tx_lost);
 		dpdk->tx_lost = tx_lost;
 	}
 }

@@ -118,8 +118,10 @@ static enum verdict judge(struct mill_port *port, struct mill_netmap_pair *pair,
 }
 
 /* What came with the last sync, whoever made it. A packet that is not to be looked at gets length 0. */
-static void look_at(struct mill_port *port, struct mill_netmap_pair *pair, struct netmap_ring *rx)
+static void look_at(struct mill_port *port, uint32_t r)
 {
+	struct mill_netmap_pair *pair = &((struct mill_netmap *)port->backend)->pair[r];
+	struct netmap_ring *rx = port->rx[r];
 	uint64_t packets = 0, bytes = 0, dropped = 0, too_long = 0;
 	while (pair->checked != rx->tail) {
 		struct netmap_slot *slot = &rx->slot[pair->checked];
@@ -135,13 +137,13 @@ static void look_at(struct mill_port *port, struct mill_netmap_pair *pair, struc
 		pair->checked = mill_ring_next(rx, pair->checked);
 	}
 	if (packets != 0) {
-		__atomic_fetch_add(&port->state->rx_packets, packets, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&port->state->rx_bytes, bytes, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[r].rx_packets, packets);
+		mill_tally(&port->state->ring[r].rx_bytes, bytes);
 	}
 	if (dropped != 0)
-		__atomic_fetch_add(&port->state->rx_dropped, dropped, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[r].rx_dropped, dropped);
 	if (too_long != 0)
-		__atomic_fetch_add(&port->state->rx_too_long, too_long, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[r].rx_too_long, too_long);
 }
 
 /* Buffers came by exchange from wherever their frames started; those to come start where there is room before them. */
@@ -234,7 +236,7 @@ void mill_netmap_rx_sync(struct mill_port *port, uint32_t r)
 	if (!enough)
 		(void)sync_rx(port, pair, rx);
 	if (!atomic_load_explicit(&netmap->broken, memory_order_relaxed))
-		look_at(port, pair, rx);
+		look_at(port, r);
 	if (atomic_load_explicit(&netmap->broken, memory_order_relaxed))
 		hide(rx, pair);
 }
@@ -249,16 +251,17 @@ bool mill_netmap_rx_arm(struct mill_port *port, uint32_t r)
 
 /* --- sending -------------------------------------------------------------------------------------------- */
 
-static uint32_t count_sent(struct mill_port *port, const struct netmap_ring *tx, uint32_t from)
+static uint32_t count_sent(struct mill_port *port, uint32_t r, uint32_t from)
 {
+	const struct netmap_ring *tx = port->tx[r];
 	uint64_t packets = 0, bytes = 0;
 	for (uint32_t at = from; at != tx->head; at = mill_ring_next(tx, at)) {
 		packets++;
 		bytes += tx->slot[at].len;
 	}
 	if (packets != 0) {
-		__atomic_fetch_add(&port->state->tx_packets, packets, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&port->state->tx_bytes, bytes, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[r].tx_packets, packets);
+		mill_tally(&port->state->ring[r].tx_bytes, bytes);
 	}
 	return tx->head;
 }
@@ -282,7 +285,7 @@ void mill_netmap_tx_sync(struct mill_port *port, uint32_t r)
 		return;
 	if (sync_ring(port, pair, NIOCTXSYNC)) {
 		if (tx->head == head && tx->tail < tx->num_slots)
-			pair->sent = count_sent(port, tx, pair->sent);
+			pair->sent = count_sent(port, r, pair->sent);
 		else
 			give_up(netmap, "the kernel has set a transmit ring anew");
 	}
@@ -325,7 +328,7 @@ static bool drain_ring(struct mill_port *port, uint32_t r)
 	struct netmap_ring *rx = port->rx[r];
 	if (rx == NULL)
 		return false;
-	look_at(port, &netmap->pair[r], rx);
+	look_at(port, r);
 	const bool any = rx->head != rx->tail;
 	while (rx->head != rx->tail && !atomic_load(&netmap->broken)) {
 		(void)mill_netmap_pass_up(port, r, &rx->slot[rx->head]);

@@ -105,7 +105,7 @@ static const uint8_t *next_frame(struct mill_port *port, struct pcap *pcap, uint
 			*length = (uint16_t)captured;
 			return frame;
 		}
-		__atomic_fetch_add(&port->state->rx_dropped, 1, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[0].rx_dropped, 1);
 	}
 }
 
@@ -133,8 +133,8 @@ static void rx_sync(struct mill_port *port, uint32_t index)
 		return;
 	if (pcap->in >= 0)
 		(void)lseek(pcap->in, pcap->at, SEEK_SET);
-	__atomic_fetch_add(&port->state->rx_packets, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->state->rx_bytes, bytes, __ATOMIC_RELAXED);
+	mill_tally(&port->state->ring[0].rx_packets, packets);
+	mill_tally(&port->state->ring[0].rx_bytes, bytes);
 }
 
 static bool write_all(int fd, const uint8_t *data, size_t length)
@@ -183,12 +183,12 @@ static void tx_sync(struct mill_port *port, uint32_t index)
 	if (pcap->failed) { /* disk full: half a record is no use to any reader, stop writing */
 		close(pcap->out);
 		pcap->out = -1;
-		__atomic_fetch_add(&port->state->tx_full, packets, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[0].tx_full, packets);
 		pcap->failed = false;
 		return;
 	}
-	__atomic_fetch_add(&port->state->tx_packets, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->state->tx_bytes, bytes, __ATOMIC_RELAXED);
+	mill_tally(&port->state->ring[0].tx_packets, packets);
+	mill_tally(&port->state->ring[0].tx_bytes, bytes);
 }
 
 static int rx_fd(struct mill_port *port, uint32_t index)

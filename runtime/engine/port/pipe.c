@@ -79,10 +79,10 @@ static void rx_sync(struct mill_port *port, uint32_t index)
 	__atomic_store_n(&sync->consumed, at, __ATOMIC_RELEASE);
 	if (mill_ring_must_wake(&sync->producer_asleep))
 		wake(pipe->wake_peer);
-	__atomic_fetch_add(&port->state->rx_packets, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->state->rx_bytes, bytes, __ATOMIC_RELAXED);
+	mill_tally(&port->state->ring[index].rx_packets, packets);
+	mill_tally(&port->state->ring[index].rx_bytes, bytes);
 	if (dropped != 0)
-		__atomic_fetch_add(&port->state->rx_dropped, dropped, __ATOMIC_RELAXED);
+		mill_tally(&port->state->ring[index].rx_dropped, dropped);
 }
 
 static void tx_sync(struct mill_port *port, uint32_t index)
@@ -117,8 +117,8 @@ static void tx_sync(struct mill_port *port, uint32_t index)
 	__atomic_store_n(&sync->produced, end, __ATOMIC_RELEASE);
 	if (mill_ring_must_wake(&sync->consumer_asleep))
 		wake(pipe->wake_peer);
-	__atomic_fetch_add(&port->state->tx_packets, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->state->tx_bytes, bytes, __ATOMIC_RELAXED);
+	mill_tally(&port->state->ring[index].tx_packets, packets);
+	mill_tally(&port->state->ring[index].tx_bytes, bytes);
 }
 
 static bool rx_arm(struct mill_port *port, uint32_t index)

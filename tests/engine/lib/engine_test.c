@@ -29,10 +29,12 @@ static void describe_ports(const struct mill_state *state)
 {
 	for (uint32_t i = 0; i < MILL_MAX_PORTS; i++) {
 		const struct mill_port_state *port = &state->port[i];
-		if (port->flags != 0 || port->rx_packets != 0 || port->tx_packets != 0)
+		if (port->flags != 0 || mill_port_sum(port).rx_packets != 0 ||
+		    mill_port_sum(port).tx_packets != 0)
 			fprintf(stderr, "  port %u: flags %x, rx %llu, rx dropped %llu, tx %llu\n", i,
-			        port->flags, (unsigned long long)port->rx_packets,
-			        (unsigned long long)port->rx_dropped, (unsigned long long)port->tx_packets);
+			        port->flags, (unsigned long long)mill_port_sum(port).rx_packets,
+			        (unsigned long long)mill_port_sum(port).rx_dropped,
+			        (unsigned long long)mill_port_sum(port).tx_packets);
 	}
 }
 

@@ -61,7 +61,8 @@ static void adoption_in_a_chain(void)
 	forward(heir, 0, b, 0);
 	expect("ix1", 0, 3, &left);
 	expect_nothing("ix1", 0);
-	CHECK(bed.state[0].rx_too_long == 1, "%lu frames too long", (unsigned long)bed.state[0].rx_too_long);
+	CHECK(bed.state[0].ring[0].rx_too_long == 1, "%lu frames too long",
+	      (unsigned long)bed.state[0].ring[0].rx_too_long);
 	port_close(heir);
 	port_close(b);
 	printf("ok a frame that is dropped is dropped to its end by an heir\n");

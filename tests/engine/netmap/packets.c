@@ -16,8 +16,8 @@ static void exchanges(void)
 		CHECK(left == model_last_buffer("ix0", MODEL_WIRE, 0), "packet %u was copied", i);
 		no_violation();
 	}
-	CHECK(bed.state[0].rx_packets == 1000 && bed.state[0].rx_bytes == 100000 &&
-	          bed.state[1].tx_packets == 1000 && bed.state[1].tx_bytes == 100000,
+	CHECK(bed.state[0].ring[0].rx_packets == 1000 && bed.state[0].ring[0].rx_bytes == 100000 &&
+	          bed.state[1].ring[0].tx_packets == 1000 && bed.state[1].ring[0].tx_bytes == 100000,
 	      "counters");
 	port_close(a);
 	port_close(b);
@@ -97,9 +97,10 @@ static void chains(void)
 		expect("ix1", 0, i, &left);
 	expect_nothing("ix1", 0);
 	const struct mill_port_state *state = &bed.state[0];
-	CHECK(state->rx_dropped == 2 && state->rx_too_long == 2 && state->rx_packets == 3,
-	      "%lu dropped, %lu too long, %lu received", (unsigned long)state->rx_dropped,
-	      (unsigned long)state->rx_too_long, (unsigned long)state->rx_packets);
+	CHECK(state->ring[0].rx_dropped == 2 && state->ring[0].rx_too_long == 2 &&
+	          state->ring[0].rx_packets == 3,
+	      "%lu dropped, %lu too long, %lu received", (unsigned long)state->ring[0].rx_dropped,
+	      (unsigned long)state->ring[0].rx_too_long, (unsigned long)state->ring[0].rx_packets);
 	port_close(a);
 	port_close(b);
 	printf("ok packets of several buffers, or too long, are dropped whole\n");
@@ -131,7 +132,8 @@ static void jumbo(void)
 			expect_nothing("ix1", 0);
 			no_violation();
 		}
-		CHECK(bed.state[0].rx_too_long == 200 && bed.state[0].rx_packets == 200, "counters");
+		CHECK(bed.state[0].ring[0].rx_too_long == 200 && bed.state[0].ring[0].rx_packets == 200,
+		      "counters");
 		port_close(a);
 		port_close(b);
 	}
@@ -141,7 +143,7 @@ static void jumbo(void)
 	model_receive("ix0", MODEL_WIRE, 0, frame, MILL_BUF_SIZE_LARGE + 1, 0);
 	forward(a, 0, b, 0);
 	CHECK(model_sent("ix1", MODEL_WIRE, 0, got, &length, &left) && length == MILL_BUF_SIZE_LARGE &&
-	          bed.state[0].rx_too_long == 1,
+	          bed.state[0].ring[0].rx_too_long == 1,
 	      "what nothing has room for is forwarded");
 	expect_nothing("ix1", 0);
 	port_close(a);

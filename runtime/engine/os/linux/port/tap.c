@@ -36,11 +36,6 @@ struct tap {
 	bool gone; /* NAME was deleted; control thread */
 };
 
-static void count(uint64_t *counter, uint64_t n)
-{
-	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
-}
-
 /* --- packets: the rings' worker --------------------------------------------------------------------------- */
 
 static void rx_sync(struct mill_port *port, uint32_t index)
@@ -60,8 +55,8 @@ static void rx_sync(struct mill_port *port, uint32_t index)
 		if (n <= 0)
 			break;
 		if ((size_t)n > room) {
-			count(&port->state->rx_dropped, 1);
-			count(&port->state->rx_too_long, 1);
+			mill_tally(&port->state->ring[index].rx_dropped, 1);
+			mill_tally(&port->state->ring[index].rx_too_long, 1);
 			continue;
 		}
 		slot->len = (uint16_t)n;
@@ -72,8 +67,8 @@ static void rx_sync(struct mill_port *port, uint32_t index)
 	}
 	if (packets == 0)
 		return;
-	count(&port->state->rx_packets, packets);
-	count(&port->state->rx_bytes, bytes);
+	mill_tally(&port->state->ring[index].rx_packets, packets);
+	mill_tally(&port->state->ring[index].rx_bytes, bytes);
 }
 
 /* The kernel takes a frame or has no use for it, but never keeps us waiting. To a device that is down frames are lost, as to an
@@ -95,11 +90,11 @@ static void tx_sync(struct mill_port *port, uint32_t index)
 	}
 	tx->tail = mill_ring_previous(tx, tx->head);
 	if (packets != 0) {
-		count(&port->state->tx_packets, packets);
-		count(&port->state->tx_bytes, bytes);
+		mill_tally(&port->state->ring[index].tx_packets, packets);
+		mill_tally(&port->state->ring[index].tx_bytes, bytes);
 	}
 	if (refused != 0)
-		count(&port->state->tx_full, refused);
+		mill_tally(&port->state->ring[index].tx_full, refused);
 }
 
 static int rx_fd(struct mill_port *port, uint32_t index)

@@ -59,12 +59,6 @@ static struct mill_xdp_queue *queue_of(struct mill_port *port, uint32_t ring)
 	return &((struct mill_xdp *)port->backend)->queue[ring];
 }
 
-static void count(uint64_t *counter, uint64_t n)
-{
-	__atomic_fetch_add(counter, n,
-	                   __ATOMIC_RELAXED); /* rings of one port may belong to several workers */
-}
-
 /* Index of the buffer that an address names, if the kernel has it from us as `owner`; else 0. */
 static uint32_t take_back(const struct mill_region *region, uint64_t address, uint8_t owner)
 {
@@ -110,11 +104,12 @@ static bool receive(struct mill_region *region, struct netmap_slot *slot, const 
 
 /* The frame of several descriptors that begins at `consumer`, into the slot. Returns how many they are, 0: not now; *length is
  * 0 when it was dropped. */
-static uint32_t receive_pieces(struct mill_port *port, struct mill_xdp_queue *queue, uint32_t consumer,
-                               uint32_t produced, struct netmap_slot *slot, struct mill_xdp_filling *filling,
+static uint32_t receive_pieces(struct mill_port *port, uint32_t number, uint32_t consumer, uint32_t produced,
+                               struct netmap_slot *slot, struct mill_xdp_filling *filling,
                                struct mill_xdp_spent *spent, uint32_t *length)
 {
 	struct mill_region *region = port->region;
+	struct mill_xdp_queue *queue = queue_of(port, number);
 	const uint8_t owner = (uint8_t)(MILL_BUF_KERNEL_FILL | port->config.slot);
 	const uint32_t n = mill_xdp_measure(&queue->rx, consumer, produced, length);
 	if (n == 0 || spent->n + n > MILL_XDP_MOST_SPENT)
@@ -125,15 +120,15 @@ static uint32_t receive_pieces(struct mill_port *port, struct mill_xdp_queue *qu
 	if (n > MILL_XDP_MOST_PIECES || offset + *length > region->buf_size) {
 		(void)mill_xdp_gather(region, &queue->rx, consumer, n, owner, NULL, spent);
 		*length = 0;
-		count(&port->state->rx_dropped, 1);
-		count(&port->state->rx_too_long, 1);
+		mill_tally(&port->state->ring[number].rx_dropped, 1);
+		mill_tally(&port->state->ring[number].rx_too_long, 1);
 	} else if (!receive(region, slot, &whole, owner, filling)) {
 		(void)mill_xdp_gather(region, &queue->rx, consumer + 1, n - 1, owner, NULL, spent);
 		*length = 0;
 	} else if (!mill_xdp_gather(region, &queue->rx, consumer + 1, n - 1, owner,
 	                            mill_region_buf(region, slot->buf_idx) + offset + first.len, spent)) {
 		*length = 0;
-		count(&port->state->rx_dropped, 1);
+		mill_tally(&port->state->ring[number].rx_dropped, 1);
 	}
 	return n;
 }
@@ -171,7 +166,7 @@ void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 		struct netmap_slot *slot = &ring->slot[tail];
 		uint32_t n = 1, length = desc->len;
 		if (__builtin_expect((desc->options & XDP_PKT_CONTD) != 0, 0)) {
-			n = receive_pieces(port, queue, consumer, produced, slot, &filling, &spent, &length);
+			n = receive_pieces(port, number, consumer, produced, slot, &filling, &spent, &length);
 			if (n == 0)
 				break;
 		} else if (!receive(port->region, slot, desc, owner, &filling)) {
@@ -190,8 +185,8 @@ void mill_xdp_rx_sync(struct mill_port *port, uint32_t number)
 		store_index(queue->rx.consumer, consumer);
 		if (spent.n != 0)
 			mill_xdp_refill(port->region, &queue->fill, &spent);
-		count(&port->state->rx_packets, packets);
-		count(&port->state->rx_bytes, bytes);
+		mill_tally(&port->state->ring[number].rx_packets, packets);
+		mill_tally(&port->state->ring[number].rx_bytes, bytes);
 	}
 	if ((__atomic_load_n(queue->fill.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) != 0)
 		wake(queue);
@@ -247,8 +242,9 @@ static bool sendable(const struct mill_region *region, const struct netmap_ring 
 
 /* How many descriptors the frame takes; 0: it cannot be sent. A socket that takes one a frame has those of a page alone, wherever
  * in the buffer they begin. */
-static uint32_t pieces_of(struct mill_port *port, const struct netmap_ring *ring, struct netmap_slot *slot)
+static uint32_t pieces_of(struct mill_port *port, uint32_t number, struct netmap_slot *slot)
 {
+	const struct netmap_ring *ring = port->tx[number];
 	const struct mill_xdp *xdp = port->backend;
 	if (!sendable(port->region, ring, slot))
 		return 0;
@@ -256,7 +252,7 @@ static uint32_t pieces_of(struct mill_port *port, const struct netmap_ring *ring
 	if (n == 1 || xdp->shared->in_pieces != 0)
 		return n;
 	if (slot->len > (1u << MILL_XDP_CHUNK_SHIFT) - MILL_HEADROOM) {
-		count(&port->state->tx_full, 1);
+		mill_tally(&port->state->ring[number].tx_full, 1);
 		return 0;
 	}
 	memmove(mill_region_buf(port->region, slot->buf_idx) + MILL_HEADROOM, mill_ring_buffer(ring, slot),
@@ -275,7 +271,7 @@ static void post(struct mill_port *port, uint32_t number)
 	/* Room first: pieces_of() may move the frame, and must not do that twice. */
 	while (posted != ring->head && producer != end) {
 		struct netmap_slot slot = ring->slot[posted];
-		const uint32_t pieces = pieces_of(port, ring, &slot);
+		const uint32_t pieces = pieces_of(port, number, &slot);
 		if (pieces > end - producer)
 			break;
 		posted = mill_ring_next(ring, posted);
@@ -299,8 +295,8 @@ static void post(struct mill_port *port, uint32_t number)
 	store_index(tx->producer, producer);
 	tx_state(ring)->posted = posted;
 	if (packets > 0) {
-		count(&port->state->tx_packets, packets);
-		count(&port->state->tx_bytes, bytes);
+		mill_tally(&port->state->ring[number].tx_packets, packets);
+		mill_tally(&port->state->ring[number].tx_bytes, bytes);
 	}
 }
 
@@ -376,6 +372,6 @@ void mill_xdp_count_drops(struct mill_port *port, uint32_t number)
 		return;
 	const uint64_t dropped = now.rx_dropped + now.rx_ring_full + now.rx_fill_ring_empty_descs;
 	if (dropped > last->dropped)
-		count(&port->state->rx_dropped, dropped - last->dropped);
+		mill_tally(&port->state->ring[number].rx_dropped, dropped - last->dropped);
 	last->dropped = dropped;
 }
