@@ -86,6 +86,7 @@ export const catalogue = {
   NM4021: 'A port cannot be polled by its workers.',
   NM4022: 'Chosen queues or flows are not possible here.',
   NM4023: 'Interrupts cannot be placed here.',
+  NM4024: 'Two workers are on one core.',
 
   NM5001: 'The policy stopped with an error while it was evaluated.',
   NM5002: 'The policy did not finish in time.',

@@ -741,6 +741,18 @@ test(
   ['3:17 NM4016'],
   'ring 0',
 );
+for (const [events, severity] of [
+  ['adaptive', ' warning'],
+  ['poll', ' warning'],
+  ['busy', ''],
+] as const)
+  test(
+    `three workers on one core, events ${events}`,
+    wrong,
+    `export default router('r', { interfaces: { ${wan} }, engine: { events: '${events}', workers: [{ core: 1 },\n{ core: 1 },\n{}, {},\n{ core: 2 }, { core: 1 }] } })`,
+    [`3:9 NM4024${severity}`, `5:22 NM4024${severity}`],
+    'on core 1',
+  );
 test(
   'a lookup method',
   wrong,
