@@ -30,13 +30,26 @@ export function genRow(report: GenReport, before: GenReport): string {
   return `${`${Math.round(report.ms / 1000)} s`.padStart(7)}${line(report, cells)}`;
 }
 
-export function genSummary(report: GenReport): string {
+/** What to look at where packets stay in the rings of the port that they were given to. */
+function stuckWhy(port: string): string {
+  if (port.startsWith('netmap:'))
+    return 'a veth hands them over only when its peer is open in netmap, too, a network card only with a carrier';
+  if (port.startsWith('pipe:')) return 'does its engine still run, and its workers with it?';
+  return 'has the device a carrier?';
+}
+
+export function genStuck(port: string, packets: number): string {
+  return `${count(packets)} packets lie in the rings of ${port}, and nobody takes them: ${stuckWhy(port)}`;
+}
+
+export function genSummary(report: GenReport, port = ''): string {
   const seconds = report.ms / 1000;
   const { sent, received = 0, late = 0 } = report;
   const flow = (packets: number, bytes = 0): string =>
     `${count(packets)} packets in ${seconds.toFixed(1)} s: ${scaled(packets / seconds, ' packets/s')}, ${scaled((bytes * 8) / seconds, 'bit/s')}`;
   const pairs: [string, string][] = [];
   if (sent !== undefined) pairs.push(['sent', flow(sent, report.sentBytes)]);
+  if (report.stuck !== undefined) pairs.push(['stuck', genStuck(port, report.stuck)]);
   if (report.received !== undefined) {
     const unique = received - (report.duplicates ?? 0) - late;
     pairs.push(

@@ -4,7 +4,7 @@ import { DEFAULT_RUNDIR } from '../paths.js';
 import { genArguments } from '../traffic/orders.js';
 import { reports } from '../traffic/tool.js';
 import { categories, NetmillCommand } from './command.js';
-import { genHeading, genRow, genSummary } from './gen-text.js';
+import { genHeading, genRow, genStuck, genSummary } from './gen-text.js';
 import type { GenReport } from './traffic-reports.js';
 
 export class GenCommand extends NetmillCommand {
@@ -58,10 +58,12 @@ export class GenCommand extends NetmillCommand {
     let before: GenReport = { ms: 0 };
     for await (const report of reports<GenReport>('gen', genArguments(this))) {
       if (this.json) this.print(JSON.stringify(report));
-      else if (report.done) this.print(genSummary(report));
+      else if (report.done) this.print(genSummary(report, this.send));
       else {
         if (before.ms === 0) this.print(genHeading(report));
         this.print(genRow(report, before));
+        if (report.stuck !== undefined && before.stuck === undefined)
+          this.print(genStuck(this.send ?? '', report.stuck));
         before = report;
       }
     }

@@ -8,6 +8,8 @@ export const genReport = z.strictObject({
   ms: n,
   sent: n.optional(),
   sentBytes: n.optional(),
+  /** Packets of these that lie in the rings of the port, where nobody takes them. */
+  stuck: n.optional(),
   received: n.optional(),
   receivedBytes: n.optional(),
   missing: n.optional(),

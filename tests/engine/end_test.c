@@ -86,6 +86,48 @@ static void ignores_pieces(void)
 	printf("ok frames in several slots are dropped whole, and their pieces are no packets\n");
 }
 
+/* Sends `count` packets at `rate`, 0: as fast as it goes; returns how many are said to be stuck, `after` ms later. */
+static uint64_t stuck(uint64_t count, uint64_t rate, uint32_t after_ms)
+{
+	static struct gen_packets packets;
+	const struct gen_shape shape = {.family = 4,
+	                                .flows = 1,
+	                                .ttl = 64,
+	                                .to = {.count = 1},
+	                                .from = {.count = 1},
+	                                .to_port = {.count = 1},
+	                                .from_port = {.count = 1},
+	                                .size = {60},
+	                                .n_sizes = 1};
+	struct mill_end end;
+	open_end(&end, "netmap:ix0");
+	CHECK(gen_packets_make(&packets, &shape), "packets");
+	struct gen_sender sender = {
+	    .end = &end, .packets = &packets, .rate = rate, .count = count, .burst = 64};
+	CHECK(gen_sender_start(&sender) == 0, "sender");
+	usleep(after_ms * 1000);
+	const uint64_t running = sender.stuck;
+	gen_sender_join(&sender);
+	CHECK(after_ms < 2000 || (running != 0) == (sender.stuck != 0), "%u while it ran, %u then",
+	      (unsigned)running, (unsigned)sender.stuck);
+	mill_end_close(&end);
+	return sender.stuck;
+}
+
+static void tells_what_is_stuck(void)
+{
+	gen_packets_begin();
+	model_reset();
+	model_device("ix0", 1, 1, 1, 1);
+	CHECK(stuck(5, 0, 500) == 0 && stuck(0, 0, 2500) == 0, "the wire takes all of them");
+	model_options.nobody_behind = true;
+	CHECK(stuck(5, 0, 500) == 5, "five of five");
+	CHECK(stuck(0, 10, 2500) >= 20, "what went in 2.5 s");
+	CHECK(stuck(0, 0, 2500) == MODEL_SLOTS - 1, "all that the ring has room for");
+	model_options.nobody_behind = false;
+	printf("ok a sender knows that nobody takes its packets\n");
+}
+
 static int tests(void)
 {
 	struct mill_error error = {0};
@@ -98,6 +140,7 @@ static int tests(void)
 	mill_netmap_sys = &model_sys;
 	sleeps();
 	ignores_pieces();
+	tells_what_is_stuck();
 	return 0;
 }
 

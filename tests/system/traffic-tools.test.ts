@@ -244,13 +244,35 @@ systemTest('a generator sends on every ring of a pipe, each flow by one', async 
     const ports = ['--send', 'pipe:a', '--receive', 'pipe:b', '--rundir', netmill.rundir, '--to-mac', mac];
     const packets = ['--from', '10.0.1.2', '--to', '10.0.2.2', '--rate', '5k'];
     const bursts = async () => (await netmill.status()).workers.map((worker) => worker.bursts);
-    const before = await bursts();
+    const counted = async () => (await netmill.status()).ports.find(({ name }) => name === 'a')!.rx.packets;
+    const [before, had] = [await bursts(), await counted()];
     whole(t, await gen(router, ...ports, ...packets, '--count', '5k', '--flows', '999'), 5000);
     const after = await bursts();
+    t.is(Number(await counted()) - Number(had), 5000, 'of both rings');
     t.true(
       after.every((count, i) => count > before[i]! + 10),
       `both workers: ${before} ${after}`,
     );
+  } finally {
+    await lab.close();
+  }
+});
+
+systemTest('a generator says when nobody takes its packets', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const router = await lab.router('router');
+    const netmill = await Netmill.start(lab, router, pipes(''));
+    const engine = await netmill.enginePid();
+    const send = ['--send', 'pipe:a', '--rundir', netmill.rundir, '--to-mac', '02:00:00:00:00:01'];
+    t.is((await gen(router, ...send, '--count', '5')).stuck, undefined);
+    const running = router.run(...cli, 'gen', ...send, '--rate', '10k', '--seconds', '7');
+    const received = async () => (await netmill.status()).ports.find(({ name }) => name === 'a')!.rx.packets;
+    await until('packets', async () => Number(await received()) > 100);
+    process.kill(engine, 'SIGSTOP');
+    const text = await running.finally(() => process.kill(engine, 'SIGCONT'));
+    const said = /packets lie in the rings of pipe:a, and nobody takes them: does its engine/g;
+    t.is(text.match(said)?.length, 2, `once while it runs, and at the end:\n${text}`);
   } finally {
     await lab.close();
   }

@@ -255,6 +255,8 @@ static void print_counts(const struct run *run, uint64_t elapsed_ns)
 	printf("\"ms\":%" PRIu64, elapsed_ns / MS);
 	if (run->orders.send != NULL)
 		printf(",\"sent\":%" PRIu64 ",\"sentBytes\":%" PRIu64, run->sender.sent, run->sender.bytes);
+	if (run->sender.stuck != 0)
+		printf(",\"stuck\":%" PRIu64, run->sender.stuck);
 	if (run->orders.receive == NULL)
 		return;
 	const struct gen_receiver *receiver = &run->receiver;

@@ -19,6 +19,7 @@ struct gen_sender {
 	uint32_t burst;
 	atomic_bool stop, done;
 	_Atomic uint64_t sent, bytes;
+	_Atomic uint64_t stuck; /* packets that lie in the rings, which nobody empties; 0: they leave */
 	pthread_t thread;
 };
 

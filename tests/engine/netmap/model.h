@@ -22,7 +22,9 @@ struct model_options {
 	bool no_null;         /* no port that is memory alone */
 	uint32_t slow_us;     /* opening takes as long */
 	uint32_t stopped;     /* so many syncs after opening say EIO */
-	uint32_t wild_tail;   /* said by every sync, when not 0: somebody else has written to the rings */
+	bool
+	    nobody_behind; /* a veth whose peer is not in netmap mode: what is sent lies in the peer's rings */
+	uint32_t wild_tail; /* said by every sync, when not 0: somebody else has written to the rings */
 };
 extern struct model_options model_options;
 

@@ -99,7 +99,8 @@ static void transmit(const struct memory *memory, struct kring *kring)
 		kring->ring->slot[at].flags &= (uint16_t)~NS_BUF_CHANGED;
 	}
 	kring->hwcur = kring->ring->head;
-	kring->hwtail = previous(kring->hwcur);
+	if (!model_options.nobody_behind)
+		kring->hwtail = previous(kring->hwcur);
 }
 
 /* What of a buffer a device is told to be its size: with offsets in units of 1,024 bytes. */
