@@ -97,7 +97,7 @@ void acl_classify_plain(const struct mill_key *key, uint32_t n, uint32_t *entry)
 #ifdef MILL_CLASSIFY_VECTOR
 MILL_CLASSIFY_TARGET void acl_classify(const struct mill_key *key, uint32_t n, uint32_t *entry)
 {
-	mill_classify_burst(&list, key, n, ${ipv6}, &mill_vector, NULL, NULL, entry);
+	mill_classify_burst(&list, key, n, ${ipv6}, &mill_vector, entry);
 }
 #else
 void acl_classify(const struct mill_key *key, uint32_t n, uint32_t *entry)
@@ -107,7 +107,7 @@ void acl_classify(const struct mill_key *key, uint32_t n, uint32_t *entry)
 #endif
 void acl_classify_plain(const struct mill_key *key, uint32_t n, uint32_t *entry)
 {
-	mill_classify_burst(&list, key, n, ${ipv6}, &mill_plain, NULL, NULL, entry);
+	mill_classify_burst(&list, key, n, ${ipv6}, &mill_plain, entry);
 }
 `;
 }

@@ -95,12 +95,14 @@ static const struct mill_judge mill_plain = {mill_judge_line, mill_rank};
 #define MILL_CLASSIFY_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi")))
 
 typedef char mill_bytes64 __attribute__((vector_size(64)));
+typedef char mill_bytes16 __attribute__((vector_size(16)));
 
 MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_judge_line_vector(const struct mill_line *line,
                                                                           const uint8_t *row,
                                                                           const uint8_t *ports)
 {
-	mill_bytes64 bits, byte, bit; /* of the line's lanes behind the first sixteen nothing is used */
+	mill_bytes64 bits, byte; /* of its lanes behind the first sixteen nothing is used */
+	mill_bytes16 found, bit;
 	memcpy(&bits, row, sizeof(bits));
 	if (ports != NULL) {
 		mill_bytes64 more;
@@ -108,9 +110,10 @@ MILL_CLASSIFY_INLINE MILL_CLASSIFY_TARGET uint32_t mill_judge_line_vector(const 
 		bits &= more;
 	}
 	memcpy(&byte, line->byte, sizeof(byte));
-	memcpy(&bit, line->bit, sizeof(bit));
+	memcpy(&bit, line->bit, sizeof(bit)); /* the last one of lines of entries is 0 */
 	bits = (mill_bytes64)__builtin_ia32_permvarqi512_mask(bits, byte, bits, (unsigned long long)-1);
-	return __builtin_ia32_ptestmb512(bits, bit, (unsigned long long)-1) & MILL_LINE_MASK;
+	memcpy(&found, &bits, sizeof(found));
+	return __builtin_ia32_ptestmb128(found, bit, (unsigned short)-1);
 }
 
 typedef long long mill_words64 __attribute__((vector_size(64)));
@@ -136,16 +139,33 @@ MILL_CLASSIFY_INLINE void mill_expect(const struct mill_classifier *c, const voi
 		__builtin_prefetch(place);
 }
 
-/* What a lookup has found out so far. */
+/* What a lookup has found out so far. Numbers, not pointers: those of a burst take half as many cache lines. */
 struct mill_sought {
 	uint32_t source, destination; /* where in the next table of addresses; then the classes */
 	uint32_t row, ports;          /* where in the tables of classes; then the number of the row */
-	const uint8_t *rows, *port_rows;
-	const uint32_t *index[3], *leaf[3];
-	const struct mill_line *line[3];
+	uint32_t port_row;            /* class of the source port */
+	uint32_t at[3]; /* of each pair: where in its index, then in its blocks, then its first line */
 	const uint32_t
 	    *cell[3]; /* of the bundle of the first line: where its block is said, then where its cell is */
 };
+
+MILL_CLASSIFY_INLINE const uint8_t *mill_row_of(const struct mill_classifier *c, const struct mill_sought *s)
+{
+	return c->tables + c->rows + (size_t)s->row * c->row_bytes;
+}
+
+/* NULL where no source ports are tested. */
+MILL_CLASSIFY_INLINE const uint8_t *mill_port_row_of(const struct mill_classifier *c,
+                                                     const struct mill_sought *s)
+{
+	return c->port_classes == 0 ? NULL : c->tables + c->port_rows + (size_t)s->port_row * c->row_bytes;
+}
+
+MILL_CLASSIFY_INLINE const struct mill_line *mill_line_of(const struct mill_classifier *c,
+                                                          const struct mill_sought *s, uint32_t g)
+{
+	return MILL_TABLE(c, struct mill_line, c->lines) + s->at[g];
+}
 
 MILL_CLASSIFY_INLINE uint32_t mill_middle4(const struct mill_classifier *c, const uint32_t level[3],
                                            uint32_t address)
@@ -176,20 +196,35 @@ MILL_CLASSIFY_INLINE uint32_t mill_cell_value(const void *cell, bool narrow)
 	return narrow ? *(const uint8_t *)cell : *(const uint16_t *)cell;
 }
 
-/* Where the class of protocol and selector is, that of the source port, and the middle tables of addresses. */
-MILL_CLASSIFY_INLINE void mill_seek_cells(const struct mill_classifier *c, const struct mill_key *key,
-                                          bool ipv6, struct mill_sought *s)
+/* Where the class of protocol and selector is, and that of the source port. */
+MILL_CLASSIFY_INLINE void mill_seek_kinds(const struct mill_classifier *c, const struct mill_key *key,
+                                          struct mill_sought *s)
 {
-	if (!ipv6 && c->source[0] != 0)
-		s->source = mill_middle4(c, c->source, key->src4);
-	if (!ipv6 && c->destination[0] != 0)
-		s->destination = mill_middle4(c, c->destination, key->dst4);
 	s->row = key->read ? MILL_TABLE(c, uint32_t, c->kinds)[key->proto] + key->selector
 	                   : (c->unread - c->classes) / (c->narrow ? 1 : 2) + key->proto;
 	mill_expect(c, mill_cell(c, c->narrow, c->classes, s->row));
 	s->ports = key->read ? key->sport : 0;
 	if (c->port_classes != 0)
 		mill_expect(c, mill_cell(c, c->narrow_ports, c->port_classes, s->ports));
+}
+
+/* The upper tables of IPv4's addresses. */
+MILL_CLASSIFY_INLINE void mill_expect_uppers(const struct mill_classifier *c, const struct mill_key *key,
+                                             bool ipv6)
+{
+	if (!ipv6 && c->source[0] != 0)
+		mill_expect(c, MILL_TABLE(c, uint16_t, c->source[0]) + (key->src4 >> 16));
+	if (!ipv6 && c->destination[0] != 0)
+		mill_expect(c, MILL_TABLE(c, uint16_t, c->destination[0]) + (key->dst4 >> 16));
+}
+
+MILL_CLASSIFY_INLINE void mill_seek_middles(const struct mill_classifier *c, const struct mill_key *key,
+                                            bool ipv6, struct mill_sought *s)
+{
+	if (!ipv6 && c->source[0] != 0)
+		s->source = mill_middle4(c, c->source, key->src4);
+	if (!ipv6 && c->destination[0] != 0)
+		s->destination = mill_middle4(c, c->destination, key->dst4);
 }
 
 MILL_CLASSIFY_INLINE void mill_seek_rows(const struct mill_classifier *c, const struct mill_key *key,
@@ -200,15 +235,12 @@ MILL_CLASSIFY_INLINE void mill_seek_rows(const struct mill_classifier *c, const 
 	if (!ipv6 && c->destination[0] != 0)
 		s->destination = mill_low4(c, c->destination, s->destination, key->dst4);
 	s->row = mill_cell_value(mill_cell(c, c->narrow, c->classes, s->row), c->narrow);
-	s->rows = c->tables + c->rows + (size_t)s->row * c->row_bytes;
 	if (c->rows != 0)
-		mill_expect(c, s->rows);
-	s->port_rows = NULL;
+		mill_expect(c, mill_row_of(c, s));
 	if (c->port_classes != 0) {
-		const uint32_t port = mill_cell_value(
-		    mill_cell(c, c->narrow_ports, c->port_classes, s->ports), c->narrow_ports);
-		s->port_rows = c->tables + c->port_rows + (size_t)port * c->row_bytes;
-		mill_expect(c, s->port_rows);
+		s->port_row = mill_cell_value(mill_cell(c, c->narrow_ports, c->port_classes, s->ports),
+		                              c->narrow_ports);
+		mill_expect(c, mill_port_row_of(c, s));
 	}
 }
 
@@ -233,15 +265,13 @@ MILL_CLASSIFY_INLINE void mill_seek_pairs(const struct mill_classifier *c, const
 		if (!pairs->source && !pairs->destination)
 			continue; /* one leaf */
 		if (pairs->direct) {
-			s->line[g] = MILL_TABLE(c, struct mill_line, c->lines) +
-			             (pairs->source ? source : s->destination);
-			mill_expect(c, s->line[g]);
+			s->at[g] = pairs->source ? source : s->destination;
+			mill_expect(c, mill_line_of(c, s, g));
 			continue;
 		}
-		const size_t at = (pairs->source ? (size_t)source * pairs->columns : 0) +
-		                  (pairs->destination ? s->destination >> pairs->shift : 0);
-		s->index[g] = MILL_TABLE(c, uint32_t, pairs->index) + at;
-		mill_expect(c, s->index[g]);
+		s->at[g] = (pairs->source ? source * pairs->columns : 0) +
+		           (pairs->destination ? s->destination >> pairs->shift : 0);
+		mill_expect(c, MILL_TABLE(c, uint32_t, pairs->index) + s->at[g]);
 	}
 }
 
@@ -252,15 +282,12 @@ MILL_CLASSIFY_INLINE void mill_seek_blocks(const struct mill_classifier *c, stru
 		const struct mill_pairs *pairs = &c->pairs[g];
 		if (pairs->direct)
 			continue;
-		if (!pairs->source && !pairs->destination) {
-			const uint32_t block = *MILL_TABLE(c, uint32_t, pairs->index);
-			s->leaf[g] = MILL_TABLE(c, uint32_t, pairs->blocks) + ((size_t)block << pairs->shift);
-			continue;
-		}
+		const bool one = !pairs->source && !pairs->destination;
+		const uint32_t block = MILL_TABLE(c, uint32_t, pairs->index)[one ? 0 : s->at[g]];
 		const uint32_t within = pairs->destination ? s->destination & ((1u << pairs->shift) - 1) : 0;
-		s->leaf[g] =
-		    MILL_TABLE(c, uint32_t, pairs->blocks) + ((size_t)*s->index[g] << pairs->shift | within);
-		mill_expect(c, s->leaf[g]);
+		s->at[g] = block << pairs->shift | within;
+		if (!one)
+			mill_expect(c, MILL_TABLE(c, uint32_t, pairs->blocks) + s->at[g]);
 	}
 }
 
@@ -270,8 +297,8 @@ MILL_CLASSIFY_INLINE void mill_seek_lines(const struct mill_classifier *c, struc
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
 		if (c->pairs[g].direct)
 			continue;
-		s->line[g] = MILL_TABLE(c, struct mill_line, c->lines) + *s->leaf[g];
-		mill_expect(c, s->line[g]);
+		s->at[g] = MILL_TABLE(c, uint32_t, c->pairs[g].blocks)[s->at[g]];
+		mill_expect(c, mill_line_of(c, s, g));
 	}
 }
 
@@ -316,16 +343,16 @@ MILL_CLASSIFY_INLINE void mill_seek_pages(const struct mill_classifier *c, struc
 		return;
 #pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs; g++) {
-		const struct mill_line *line = s->line[g];
+		const struct mill_line *line = mill_line_of(c, s, g);
 		s->cell[g] = NULL;
 		if (mill_is_bundle(c, line)) {
 			s->cell[g] = mill_bundle_block(c, line, s);
 			mill_expect(c, s->cell[g]);
 		} else if (c->row_bytes > 64) {
 			const size_t at = (size_t)line->byte[MILL_LINE_SLOTS] * 64;
-			mill_expect(c, s->rows + at);
-			if (s->port_rows != NULL)
-				mill_expect(c, s->port_rows + at);
+			mill_expect(c, mill_row_of(c, s) + at);
+			if (c->port_classes != 0)
+				mill_expect(c, mill_port_row_of(c, s) + at);
 		}
 	}
 }
@@ -419,7 +446,8 @@ MILL_CLASSIFY_INLINE uint32_t mill_first_of_line(const struct mill_classifier *c
                                                  const struct mill_asked *asked)
 {
 	const size_t page = c->row_bytes == 64 ? 0 : (size_t)line->byte[MILL_LINE_SLOTS] * 64;
-	uint32_t found = judge->line(line, s->rows + page, s->port_rows != NULL ? s->port_rows + page : NULL);
+	uint32_t found = judge->line(line, mill_row_of(c, s) + page,
+	                             c->port_classes != 0 ? mill_port_row_of(c, s) + page : NULL);
 	if (asked->residual == NULL) { /* without a branch, which packets would take as it comes */
 		const uint32_t entry = line->entry[__builtin_ctz(found | 1u << MILL_LINE_SLOTS)];
 		return found != 0 && entry < best ? entry : best;
@@ -455,8 +483,8 @@ MILL_CLASSIFY_INLINE uint32_t mill_first(const struct mill_classifier *c, const 
 	uint32_t best = MILL_CLASSIFY_NONE;
 #pragma GCC unroll 3
 	for (uint32_t g = 0; g < c->n_pairs; g++)
-		best =
-		    mill_first_of(c, s->line[g], c->bundles != 0 ? s->cell[g] : NULL, s, best, judge, asked);
+		best = mill_first_of(c, mill_line_of(c, s, g), c->bundles != 0 ? s->cell[g] : NULL, s, best,
+		                     judge, asked);
 	return best;
 }
 
@@ -467,7 +495,8 @@ MILL_CLASSIFY_INLINE uint32_t mill_classify(const struct mill_classifier *c, con
 {
 	const struct mill_asked asked = {residual, packet};
 	struct mill_sought s;
-	mill_seek_cells(c, key, ipv6, &s);
+	mill_seek_kinds(c, key, &s);
+	mill_seek_middles(c, key, ipv6, &s);
 	mill_seek_rows(c, key, ipv6, &s);
 	mill_seek_pairs(c, key, ipv6, judge->rank, &s);
 	mill_seek_blocks(c, &s);
@@ -477,16 +506,14 @@ MILL_CLASSIFY_INLINE uint32_t mill_classify(const struct mill_classifier *c, con
 	return mill_first(c, &s, judge, &asked);
 }
 
-/* Up to MILL_CLASSIFY_BURST packets, step by step for all of them, so that their cache misses overlap. `packet` is what
- * `residual` is told of each, NULL without it. */
-MILL_CLASSIFY_INLINE void mill_classify_burst(const struct mill_classifier *c, const struct mill_key *key,
-                                              uint32_t n, bool ipv6, const struct mill_judge *judge,
-                                              mill_residual residual, const void *const *packet,
-                                              uint32_t *entry)
+/* Packets that mill_seek_kinds has seen, up to MILL_CLASSIFY_BURST, step by step for all of them, so that their cache misses
+ * overlap. Of a key only the addresses are asked for. What is left then is mill_first. */
+MILL_CLASSIFY_INLINE void mill_seek_burst(const struct mill_classifier *c, const struct mill_key *key,
+                                          uint32_t n, bool ipv6, const struct mill_judge *judge,
+                                          struct mill_sought *s)
 {
-	struct mill_sought s[MILL_CLASSIFY_BURST];
 	for (uint32_t i = 0; i < n; i++)
-		mill_seek_cells(c, &key[i], ipv6, &s[i]);
+		mill_seek_middles(c, &key[i], ipv6, &s[i]);
 	for (uint32_t i = 0; i < n; i++)
 		mill_seek_rows(c, &key[i], ipv6, &s[i]);
 	for (uint32_t i = 0; i < n; i++)
@@ -503,8 +530,20 @@ MILL_CLASSIFY_INLINE void mill_classify_burst(const struct mill_classifier *c, c
 		mill_seek_bands(c, &s[i]);
 	for (uint32_t i = 0; i < n && c->pieces != 0; i++)
 		mill_seek_pieces(c, &s[i]);
+}
+
+/* Keys without packets, up to MILL_CLASSIFY_BURST. */
+MILL_CLASSIFY_INLINE void mill_classify_burst(const struct mill_classifier *c, const struct mill_key *key,
+                                              uint32_t n, bool ipv6, const struct mill_judge *judge,
+                                              uint32_t *entry)
+{
+	const struct mill_asked asked = {NULL, NULL};
+	struct mill_sought s[MILL_CLASSIFY_BURST];
 	for (uint32_t i = 0; i < n; i++) {
-		const struct mill_asked asked = {residual, residual != NULL ? packet[i] : NULL};
-		entry[i] = mill_first(c, &s[i], judge, &asked);
+		mill_expect_uppers(c, &key[i], ipv6);
+		mill_seek_kinds(c, &key[i], &s[i]);
 	}
+	mill_seek_burst(c, key, n, ipv6, judge, s);
+	for (uint32_t i = 0; i < n; i++)
+		entry[i] = mill_first(c, &s[i], judge, &asked);
 }

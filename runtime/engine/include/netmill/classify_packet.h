@@ -22,13 +22,13 @@ MILL_CLASSIFY_INLINE void mill_key_addresses(const struct mill_packet *p, bool i
 		key->src4 = p->src4;
 		key->dst4 = p->dst4;
 	}
-	key->proto = p->proto;
 }
 
 MILL_CLASSIFY_INLINE void mill_key_of(const struct mill_packet *p, bool ipv6, struct mill_key *key)
 {
 	const bool read = p->l4 == MILL_L4_READ;
 	mill_key_addresses(p, ipv6, key);
+	key->proto = p->proto;
 	key->sport = read ? p->sport : 0;
 	key->selector = read ? (uint16_t)mill_selector(p) : 0;
 	key->read = read;
@@ -54,6 +54,7 @@ MILL_CLASSIFY_INLINE void mill_key_asked(struct mill_packet *p, bool ipv6, bool 
 		return;
 	}
 	mill_key_addresses(p, ipv6, key);
+	key->proto = p->proto;
 	key->sport = mill_load16(p->l3 + header);
 	key->selector = mill_load16(p->l3 + header + 2);
 	key->read = true;
@@ -88,17 +89,24 @@ MILL_CLASSIFY_INLINE void mill_ask_together(const struct mill_classifier *c, str
 {
 	struct mill_packet *asking[MILL_BURST];
 	struct mill_key key[MILL_BURST];
-	uint32_t entry[MILL_BURST], n = 0;
+	struct mill_sought s[MILL_BURST];
+	uint32_t n = 0;
 
 	for (struct mill_packet *p = kept->packet; p != end; p++) {
 		if (p->family != (ipv6 ? 6 : 4) || (asks != NULL && !asks(p)))
 			continue;
-		mill_key_asked(p, ipv6, reads, residual != NULL, &key[n]);
+		struct mill_key one; /* in registers; what is asked for later is the addresses */
+		mill_key_asked(p, ipv6, reads, residual != NULL, &one);
+		mill_expect_uppers(c, &one, ipv6);
+		mill_seek_kinds(c, &one, &s[n]);
+		mill_key_addresses(p, ipv6, &key[n]);
 		asking[n++] = p;
 	}
-	mill_classify_burst(c, key, n, ipv6, judge, residual, (const void *const *)asking, entry);
-	for (uint32_t i = 0; i < n; i++)
-		asking[i]->entry = entry[i];
+	mill_seek_burst(c, key, n, ipv6, judge, s);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct mill_asked asked = {residual, asking[i]};
+		asking[i]->entry = mill_first(c, &s[i], judge, &asked);
+	}
 }
 
 _Static_assert(MILL_BURST <= MILL_CLASSIFY_BURST, "a burst is classified at once");
