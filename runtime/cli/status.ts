@@ -38,6 +38,7 @@ function overview(status: StatusReply, paint: Painter): string {
     ['generation', `${generation.running}, since ${time(generation.deployedAt)}${kept}`],
     ['policy', `${generation.source} (${generation.policyHash.slice(0, 12)})`],
     ['lookup', lookupOfGeneration(generation)],
+    ['events', eventsText[status.events]],
     ['engine', `process ${engine.pid}, up ${duration(engine.upSeconds)}${adopted}`],
     ['daemon', `process ${status.daemon.pid}, since ${time(status.daemon.since)}, netmill ${status.version}`],
     ['ACLs', status.acl.enabled ? paint.good('enabled') : paint.bad('disabled')],
@@ -45,6 +46,12 @@ function overview(status: StatusReply, paint: Painter): string {
     ...rulesFacts(fib, paint),
   ]);
 }
+
+const eventsText: Readonly<Record<StatusReply['events'], string>> = {
+  poll: 'poll: workers sleep until packets come',
+  adaptive: 'adaptive: workers sleep when idle',
+  busy: 'busy: workers never sleep',
+};
 
 function lookupOfGeneration({ lookup, lookupReason }: StatusReply['generation']): string {
   return lookup && lookupReason

@@ -57,7 +57,7 @@ export function scaled(value: number, unit: string): string {
     step += 1;
   }
   const digits = step === 0 ? 0 : left < 9.995 ? 2 : left < 99.95 ? 1 : 0;
-  return `${left.toFixed(digits)} ${steps[step]}${unit}`.trim();
+  return `${left.toFixed(digits)} ${`${steps[step]}${unit}`.trim()}`.trim();
 }
 
 /** 3 d 4 h, 5 min 6 s */

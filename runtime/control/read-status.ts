@@ -28,6 +28,7 @@ export function readStatus(context: ControlContext): StatusReply {
       deployedAt: active?.record.committedAt,
     },
     acl: { enabled: state.aclEnabled, eventsLost: Number(state.eventsLost) },
+    events: link.runningConfiguration().eventMode,
     workers: state.workers.map((worker, number) => ({
       number,
       tid: worker.tid,

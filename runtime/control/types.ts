@@ -55,6 +55,8 @@ export interface StatusReply {
     readonly lookupReason: Plan['lookupReason'] | undefined;
   };
   readonly acl: { readonly enabled: boolean; readonly eventsLost: number };
+  /** When workers sleep. */
+  readonly events: Plan['eventMode'];
   readonly workers: readonly {
     readonly number: number;
     readonly tid: number;
@@ -71,7 +73,7 @@ export interface StatusReply {
     readonly up: boolean;
     readonly mac: string;
     readonly fallback: string;
-    /** Of an `xdp:` port: native or generic, zero-copy or copy, polled, queues 4 5. */
+    /** Of an `xdp:` port: native or generic, zero-copy or copy, polled or not polled (as it should be), queues 4 5. */
     readonly mode: readonly string[];
     readonly rx: Traffic;
     readonly tx: Traffic;

@@ -41,6 +41,7 @@ systemTest('every command of a running daemon answers, as text and as JSON', asy
         `${command.join(' ')} --json: ${json.stdout.slice(0, 200)}`,
       );
     }
+    t.regex((await netmill.run('status')).stdout, /^events {6}adaptive: workers sleep when idle$/m);
     t.is((await netmill.run('nonsense')).code, 64);
     t.is((await netmill.run('route', 'get', 'not-an-address')).code, 64);
     const other = await line.router.try(
