@@ -72,8 +72,11 @@ export class CheckCommand extends ReportCommand {
     if (diagnostics.length > 0) this.print(`${renderText(diagnostics, { ...placesOf(result), colour })}\n`);
     if (!result.ok) return;
     const { name, interfaces } = result.policy.router;
+    const verdict = diagnostics.some(({ severity }) => severity === 'warning')
+      ? 'it can be built, with the warnings above'
+      : 'nothing is wrong';
     this.print(
-      `${policy}: router ${name}, ${count(interfaces.length)} interface${interfaces.length === 1 ? '' : 's'}: nothing is wrong`,
+      `${policy}: router ${name}, ${count(interfaces.length)} interface${interfaces.length === 1 ? '' : 's'}: ${verdict}`,
     );
   }
 }

@@ -35,6 +35,18 @@ const fits = test.macro(async (t, name: SchemaName, code: number, ...argv: reado
 });
 
 test.serial('check of one policy', fits, 'check', 65, 'check', wrong);
+test.serial('check of one policy with a warning', async (t) => {
+  const warned = join(directory, 'two-on-a-core.ts');
+  writeFileSync(
+    warned,
+    `import { router } from 'netmill'
+export default router('r', { engine: { workers: [{ core: 1 }, { core: 1 }] }, interfaces: { a: { port: 'pipe:a', host: 'none' } } })
+`,
+  );
+  const ran = await netmill(['check', warned]);
+  t.is(ran.code, 0, ran.out);
+  t.regex(ran.out, /1 warning\n[^\n]*: router r, 1 interface: it can be built, with the warnings above\n$/s);
+});
 test.serial('check of a directory', fits, 'check', 65, 'check', directory, '--notes');
 test.serial('check of what is not there', fits, 'error', 66, 'check', join(directory, 'none.ts'));
 test.serial('build', fits, 'build', 0, 'build', right, '-o', join(directory, 'out'));
