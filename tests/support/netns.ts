@@ -59,7 +59,9 @@ export class Node {
    * two round trips; with it, it waits, and goes on sending until it has `count` answers: those beyond the first `count` do not count.
    */
   async pings(count: number, target: string, ...options: readonly string[]): Promise<number> {
-    const said = await this.try('ping', `-c${count}`, '-i0.01', '-w5', ...options, target);
+    // Till all are answered, or long after they should be: a busy machine sends fewer than a hundred a second.
+    const patience = `-w${5 + Math.ceil(count / 50)}`;
+    const said = await this.try('ping', `-c${count}`, '-i0.01', patience, ...options, target);
     const answers = said.stdout.matchAll(/ bytes from .*icmp_seq=(\d+) (?!.*DUP)/g);
     return [...answers].filter(([, number]) => Number(number) <= count).length;
   }
