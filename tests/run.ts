@@ -24,24 +24,31 @@ const ava = resolve(root, 'node_modules/ava/entrypoints/cli.mjs');
  */
 const patient = [
   'wrong-policies',
-  'daemons',
+  'commands',
+  'traffic-tools',
   'treatments',
-  'drops',
-  'conformance',
-  'sets',
   'own-host',
-  'fib',
+  'daemons',
+  'dpdk-line',
+  'conformance',
+  'bifurcated',
   'fpm',
   'gateways',
-  'commands',
-  'devices',
+  'sets',
   'vlan',
   'tap',
+  'fib',
+  'pipe-peer',
+  'drops',
+  'devices',
+  'faults',
   'kernel-oracle',
   'urpf',
-  'nftables',
-  'harness',
+  'dpdk',
   'host',
+  'harness',
+  'nftables',
+  'netmap',
 ] as const;
 
 interface Counts {
@@ -156,17 +163,26 @@ async function main(wanted: readonly string[]): Promise<void> {
     for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
   };
   const started = Date.now();
+  const phase = async (what: string, work: () => Promise<void>) => {
+    const began = Date.now();
+    await work();
+    process.stdout.write(`  ${seconds(began)} s: ${what}\n`);
+  };
 
-  if (unit.length) {
+  await phase('unit tests', async () => {
     const flags = ['--concurrency=2', '--timeout=5m', '--no-worker-threads'];
-    add(await runAva(unit, flags, 10, (text) => process.stdout.write(text)));
-  }
-  await runC(wanted, total);
+    if (unit.length) add(await runAva(unit, flags, 10, (text) => process.stdout.write(text)));
+  });
+  await phase('tests written in C', () => runC(wanted, total));
   const lanes = new Lanes(2);
   const inCompany = patient.flatMap((name) => system.filter((file) => file.endsWith(`/${name}.test.js`)));
-  for (const counts of await Promise.all(inCompany.map((file) => lanes.run(() => runSystem(file)))))
-    add(counts);
-  for (const file of system.filter((file) => !inCompany.includes(file))) add(await runSystem(file));
+  await phase('system tests, two at a time', async () => {
+    for (const counts of await Promise.all(inCompany.map((file) => lanes.run(() => runSystem(file)))))
+      add(counts);
+  });
+  await phase('system tests that run alone', async () => {
+    for (const file of system.filter((file) => !inCompany.includes(file))) add(await runSystem(file));
+  });
   process.stdout.write(`\n${files.length} files in ${seconds(started)} s\n`);
   process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   process.exitCode = total.failed || !total.passed ? 1 : 0;

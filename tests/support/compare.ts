@@ -3,6 +3,7 @@
  * bytes must be equal but for what is free by its nature: padding after the IP packet, the IP identification of
  * ICMP errors and echo replies, which the router itself makes (in IPv6 their flow label), and address resolution.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { sleep } from './netns.js';
 import { checksum } from './packet.js';
 import type { Traffic } from './traffic.js';
@@ -64,6 +65,28 @@ export type Outcome = Record<(typeof wires)[number], string[]>;
 export async function enter(ends: Ends, frames: readonly Buffer[]): Promise<void> {
   for (const wire of wires) await ends[wire].capture();
   for (const frame of frames) await ends.client.raw(frame);
+}
+
+/**
+ * What came out of several routers after the same frames went into each of them. They are looked at again until all is `right`,
+ * for some seconds at most: on a busy machine one may be late.
+ */
+export async function outcomes(
+  all: readonly Ends[],
+  frames: readonly Buffer[],
+  right: (out: readonly Outcome[]) => boolean,
+): Promise<readonly Outcome[]> {
+  await Promise.all(all.map((ends) => enter(ends, frames)));
+  for (const end = performance.now() + 5000; ; ) {
+    await sleep(25);
+    const out = await Promise.all(all.map(collect));
+    if (right(out) || performance.now() > end) return out;
+  }
+}
+
+/** That all of them did the same. */
+export function alike(out: readonly Outcome[]): boolean {
+  return out.every((one) => isDeepStrictEqual(one, out[0]));
 }
 
 /** What came out of a router on each wire after these frames went in from the client. */

@@ -187,9 +187,9 @@ export class Traffic {
     this.kept = [];
   }
 
-  /** What came since `capture`, once it is `enough`; what there is, if it is not after two seconds. */
+  /** What came since `capture`, once it is `enough`; what there is, if it is not after ten seconds. */
   async captured(enough: (frames: readonly Buffer[]) => boolean = () => true): Promise<readonly Buffer[]> {
-    for (const end = performance.now() + 2000; ; await sleep(10)) {
+    for (const end = performance.now() + 10_000; ; await sleep(10)) {
       const { frames } = await this.ask<{ frames: string[] }>('captured');
       this.kept.push(...frames.map((frame) => Buffer.from(frame, 'hex')));
       if (enough(this.kept) || performance.now() > end) return this.kept;

@@ -110,7 +110,7 @@ async function arrive(bed: Bed, addresses: readonly string[]): Promise<{ provide
     const src = dst.includes(':') ? own.client.v6 : own.client.v4;
     await client.flow({ id: i + 1, src, dst, dmac: macs.r0 });
   }
-  await client.send(10_000, { count: 1000 * addresses.length });
+  await client.send(5000, { count: 1000 * addresses.length });
   await settled(client, provider);
   const count = async (end: Traffic) => (await end.stats()).flows.reduce((sum, flow) => sum + flow.unique, 0);
   return { provider: await count(provider), server: await count(server) };

@@ -58,7 +58,7 @@ systemTest('a device that is deleted and made again is a port again, behind the 
       router,
       policy([`r0: { port: 'xdp:r0', in: echo, fallback: 'drop' }`]),
     );
-    await client.run('ping', '-c1', '-W2', '10.0.1.1');
+    await until('an answer', async () => (await client.pings(1, '10.0.1.1')) === 1);
     const passed = async () =>
       (await netmill.rules()).rules.find(
         (rule) => rule.action === 'allow' && rule.list === 'echo' && !rule.origin.startsWith('built'),
@@ -68,7 +68,7 @@ systemTest('a device that is deleted and made again is a port again, behind the 
     await until('the port to be down', async () => !(await netmill.status()).ports[0]!.up);
     await connect();
     await until('the port to be up', async () => (await netmill.status()).ports[0]!.up);
-    await client.run('ping', '-c1', '-W2', '10.0.1.1');
+    await until('an answer', async () => (await client.pings(1, '10.0.1.1')) === 1);
     t.true((await passed()) > before, 'the ACL sees what the new device brings');
   } finally {
     await lab.close();

@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url';
 import type { InterfaceReply } from '../../runtime/control/types.js';
 import { Line, mixedFlows, own } from '../support/line.js';
-import { cli, Netmill } from '../support/netmill.js';
+import { built, cli, Netmill } from '../support/netmill.js';
 import { until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 import { settled } from '../support/traffic.js';
@@ -37,7 +37,7 @@ async function withLine(body: (line: Line, netmill: Netmill) => Promise<void>): 
         [`net.ipv4.conf.${device}.arp_ignore`]: 8,
         [`net.ipv6.conf.${device}.disable_ipv6`]: 1,
       });
-    await body(line, await Netmill.start(line.lab, line.router, policy(0)));
+    await body(line, await Netmill.start(line.lab, line.router, await built(policy(0))));
   } finally {
     await line.close();
   }
@@ -60,7 +60,7 @@ systemTest(
       t.is(await router.pings(3, own.client.v4), 3, 'the kernel, by its tap');
       t.is(await router.pings(3, own.client.v6), 3);
       t.is(await provider.pings(3, '10.0.3.1', '-M', 'do', '-s', '1472'), 3, 'the engine itself');
-      const tired = await client.try('ping', '-c1', '-W2', '-t1', own.server.v4);
+      const tired = await client.try('ping', '-c1', '-W9', '-t1', own.server.v4);
       t.regex(tired.stdout, /From 10\.0\.1\.1 .*Time to live exceeded/);
 
       const ends = await line.traffic();
@@ -68,7 +68,7 @@ systemTest(
       await ends.client.start(3000);
       await netmill.deploy(policy(1));
       await netmill.deploy(policy(2, false));
-      t.is(await provider.pings(1, '10.0.3.1', '-W1'), 0, 'the port is gone');
+      t.is(await provider.pings(1, '10.0.3.1', '-w1'), 0, 'the port is gone');
       await netmill.deploy(policy(3));
       await until('the port to be there again', async () => (await provider.pings(1, '10.0.3.1')) === 1);
       await netmill.rollback();

@@ -10,7 +10,7 @@ import { behind, Line, macs, own } from '../support/line.js';
 import { built, Netmill } from '../support/netmill.js';
 import { sleep, until } from '../support/netns.js';
 import { scaled, systemTest } from '../support/system-test.js';
-import { settled, Traffic } from '../support/traffic.js';
+import { settled, Traffic, tally } from '../support/traffic.js';
 import { plain } from './policies.js';
 
 interface Bed {
@@ -60,6 +60,17 @@ const inStep = (netmill: Netmill): Promise<unknown> => netmill.call({ op: 'fib',
 
 const to = (dst: string) => ({ src: own.client.v4, dst, dmac: macs.r0 });
 
+/** The same when what was under way is there; soon, too, if packets go on to come. */
+async function atEnd(end: Traffic, ids?: readonly number[]): Promise<number> {
+  for (let looks = 0, last = -1; ; looks++) {
+    const sink = await end.stats();
+    const now = tally(sink, sink, ids).received;
+    if (now === last || looks === 10) return now;
+    last = now;
+    await sleep(200);
+  }
+}
+
 /** Packets of the flow that came out there. */
 async function arrived(end: Traffic, id: number): Promise<number> {
   return (await end.stats()).flows.find((flow) => flow.id === id)?.unique ?? 0;
@@ -76,8 +87,7 @@ faultTest('routes are flushed under traffic: those that stay lose nothing', asyn
   await sleep(100);
   await line.router.ip('route flush proto bird');
   await inStep(netmill);
-  const before = await arrived(server, 2);
-  await sleep(100);
+  const before = await atEnd(server, [2]);
   await client.stop();
   t.is((await settled(client, provider, [1])).lost, 0);
   t.true(before > 0);
@@ -103,9 +113,7 @@ faultTest(
       await inStep(netmill);
       await sleep(50);
     }
-    await sleep(100);
-    const others = (await provider.stats()).flows.reduce((sum, flow) => sum + flow.unique, 0);
-    await sleep(100);
+    const others = await atEnd(provider);
     await client.stop();
     const all = async () => {
       const [a, b] = [await settled(client, server), await settled(client, provider)];
@@ -167,8 +175,7 @@ faultTest(
     netmill.signalDaemon('SIGCONT');
     await until('the engine to follow', async () => (await arrived(provider, 2)) > 0);
     await inStep(netmill);
-    const before = await arrived(server, 2);
-    await sleep(100);
+    const before = await atEnd(server, [2]);
     await client.stop();
     t.is(await arrived(server, 2), before, 'packets went on by the way of before');
     t.is((await settled(client, provider, [1])).lost, 0);

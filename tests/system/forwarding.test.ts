@@ -3,10 +3,10 @@
  * Topology: support/line.ts; in the comparison it stands twice, routed once by netmill and once by the kernel.
  */
 import type { ExecutionContext } from 'ava';
-import { outcome } from '../support/compare.js';
+import { alike, outcomes } from '../support/compare.js';
 import { behind, Line, type LineOptions, macs, mixedFlows, own } from '../support/line.js';
 import { built, Netmill } from '../support/netmill.js';
-import { type Node, sleep } from '../support/netns.js';
+import { type Node, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 import { counted, settled } from '../support/traffic.js';
 import { type Crafted, craftedRoutes, large } from './crafted.js';
@@ -43,8 +43,9 @@ async function compareDiverted(
     const ends = [await mill.traffic(), await kernel.traffic()] as const;
     const different: string[] = [];
     for (const { name, frame } of packets) {
-      const [ours, theirs] = await Promise.all(ends.map((end) => outcome(end, [frame])));
-      if (JSON.stringify(ours) !== JSON.stringify(theirs)) {
+      const both = await outcomes(ends, [frame], alike);
+      if (!alike(both)) {
+        const [ours, theirs] = both;
         different.push(
           `${name}\n  sent    ${frame.toString('hex')}\n  netmill ${JSON.stringify(ours)}\n  kernel  ${JSON.stringify(theirs)}`,
         );
@@ -77,7 +78,7 @@ systemTest('a sender learns the MTU of the way that a rule chose', async (t) => 
   try {
     await line.router.ip(...elsewhere);
     const ping = (target: string) =>
-      line.client.try('ping', '-c2', '-i0.2', '-W1', '-M', 'do', '-s', '1400', target);
+      line.client.try('ping', '-c2', '-i0.2', '-W9', '-M', 'do', '-s', '1400', target);
     t.regex((await ping(behind.server.v4)).stdout, /From 10\.0\.1\.1 .*[Ff]rag needed.*mtu = 1280/);
     t.regex((await ping(behind.server.v6)).stdout, /From 2001:db8:1::1 .*[Pp]acket too big.*mtu[ =]+1280/);
     const drops = (await netmill.status()).drops.find((drop) => drop.reason === 'too-big');
@@ -131,9 +132,9 @@ systemTest(
   async (t) => {
     const { line } = await milled();
     try {
-      const v4 = await line.client.run('traceroute', '-n', '-w2', '-q1', own.server.v4);
+      const v4 = await line.client.run('traceroute', '-n', '-w9', '-q1', own.server.v4);
       t.regex(v4, /1 {2}10\.0\.1\.1 [\s\S]*2 {2}10\.0\.2\.2 /);
-      const v6 = await line.client.run('traceroute', '-6', '-n', '-w2', '-q1', own.server.v6);
+      const v6 = await line.client.run('traceroute', '-6', '-n', '-w9', '-q1', own.server.v6);
       t.regex(v6, /1 {2}2001:db8:1::1 [\s\S]*2 {2}2001:db8:2::2 /);
     } finally {
       await line.close();
@@ -144,7 +145,7 @@ systemTest(
 
 async function iperf(line: Line, target: string, ...more: readonly string[]): Promise<number> {
   const server = line.lab.own(line.server.start('iperf3', ['-s', '-1']));
-  await sleep(300);
+  await until('the server', async () => (await line.server.run('ss', '-tln')).includes(':5201'));
   const said = await line.client.run('iperf3', '-c', target, '-t', '2', '-J', ...more);
   server.kill('SIGKILL');
   const report = JSON.parse(said) as { end: { sum_received: { bits_per_second: number } } };

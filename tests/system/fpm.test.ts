@@ -44,7 +44,7 @@ systemTest(
     const line = await Line.create();
     try {
       const { lab, router } = line;
-      const netmill = await Netmill.start(lab, router, await built(policy(3)));
+      const netmill = await Netmill.start(lab, router, await built(policy(6)));
       const announcing = `${blackholes(4)}${blackholes(6)}
         protocol bgp upstream {
           local 10.0.3.2 as 65002; neighbor 10.0.3.1 as 65001; connect delay time 1; connect retry time 1; error wait time 1, 2;
@@ -129,7 +129,9 @@ function zebraOf(lab: Lab, node: Node) {
   };
 }
 
+/** @param grace seconds for which routes stay without a zebra */
 async function withZebra(
+  grace: number,
   body: (
     line: Line,
     netmill: Netmill,
@@ -139,7 +141,7 @@ async function withZebra(
 ): Promise<void> {
   const line = await Line.create();
   try {
-    const netmill = await Netmill.start(line.lab, line.router, await built(policy(2)));
+    const netmill = await Netmill.start(line.lab, line.router, await built(policy(grace)));
     await line.warm();
     const ifindex = async (device: string) =>
       (await line.router.ipJson<{ ifindex: number }[]>('link', 'show', 'dev', device))[0]!.ifindex;
@@ -165,7 +167,7 @@ async function goesBy(
 }
 
 systemTest('FPM: routes are acknowledged when they forward, and not before', async (t) => {
-  await withZebra(async (_line, netmill, connect, ifindex) => {
+  await withZebra(2, async (_line, netmill, connect, ifindex) => {
     const zebra = connect();
     const byServer: Way = { gateway: '10.0.2.2', ifindex: await ifindex('r1') };
     zebra.say(frame(route('20.1.0.0/16', byServer), route('20.2.0.0/16', byServer)));
@@ -193,7 +195,7 @@ systemTest('FPM: routes are acknowledged when they forward, and not before', asy
 });
 
 systemTest('FPM: nexthops and groups, also behind a lost carrier, beside the kernel’s own', async (t) => {
-  await withZebra(async (line, netmill, connect, ifindex) => {
+  await withZebra(2, async (line, netmill, connect, ifindex) => {
     const zebra = connect();
     const [r1, r2] = [await ifindex('r1'), await ifindex('r2')];
     // The kernel's nexthop object has the number of one of zebra's, and means another way.
@@ -225,7 +227,7 @@ systemTest('FPM: nexthops and groups, also behind a lost carrier, beside the ker
 });
 
 systemTest('FPM: the next daemon waits for zebra, and no packet is lost', async (t) => {
-  await withZebra(async (line, netmill, connect, ifindex) => {
+  await withZebra(20, async (line, netmill, connect, ifindex) => {
     const routes = frame(route('20.1.0.0/16', { gateway: '10.0.2.2', ifindex: await ifindex('r1') }));
     connect().say(routes);
     await goesBy(t, netmill, '20.1.1.1', 'server');
@@ -246,7 +248,7 @@ systemTest('FPM: the next daemon waits for zebra, and no packet is lost', async 
 });
 
 systemTest('FPM: a stream that is none is closed, and zebra coming back finds its routes', async (t) => {
-  await withZebra(async (_line, netmill, connect, ifindex) => {
+  await withZebra(4, async (_line, netmill, connect, ifindex) => {
     const first = connect();
     const byServer: Way = { gateway: '10.0.2.2', ifindex: await ifindex('r1') };
     first.say(frame(route('20.1.0.0/16', byServer), route('20.2.0.0/16', byServer)));

@@ -14,7 +14,7 @@ import type { Ir } from '../../codegen/ir.js';
 import { lower } from '../../codegen/lower.js';
 import { type Contents, contentsOf } from '../../codegen/sets/contents.js';
 import { asChecked, evaluatePolicy } from '../codegen/formats/evaluate.js';
-import { Lab, type Node } from '../support/netns.js';
+import { Lab, type Node, until } from '../support/netns.js';
 import { ethernet, ipv4, ipv6, tcpSyn, udp } from '../support/packet.js';
 import { systemTest } from '../support/system-test.js';
 import { Traffic } from '../support/traffic.js';
@@ -215,14 +215,24 @@ async function kernelPasses(
   directory: string,
 ): Promise<ReadonlySet<number>> {
   await node.run(nft, 'flush ruleset');
+  // All of them pass here, before the table that is tried.
+  const came = `table inet came {
+    counter everything { }
+    chain c { type filter hook prerouting priority -20; ip id 1-${frames.length} counter name everything; ip6 flowlabel 1-${frames.length} counter name everything; }
+  }`;
   const ids = frames.map((_, i) => `ip id ${i + 1} counter\nip6 flowlabel ${i + 1} counter`);
   const file = join(directory, 'ruleset.nft');
   writeFileSync(
     file,
-    `${text}\ntable inet watch { chain c { type filter hook prerouting priority 10;\n${ids.join('\n')}\n}\n}\n`,
+    `${text}\n${came}\ntable inet watch { chain c { type filter hook prerouting priority 10;\n${ids.join('\n')}\n}\n}\n`,
   );
   await node.run(nft, '-f', file);
   for (const one of frames) await from.raw(one);
+  await until('all frames to have come', async () =>
+    (await node.run(nft, 'list', 'counter', 'inet', 'came', 'everything')).includes(
+      `packets ${frames.length} `,
+    ),
+  );
   const { nftables } = JSON.parse(await node.run(nft, '-j', 'list', 'table', 'inet', 'watch')) as {
     readonly nftables: readonly { readonly rule?: { readonly expr: readonly [Match, Counter] } }[];
   };

@@ -132,7 +132,7 @@ bedTest('the router is reached, and reached through, in both families', async (t
 bedTest('sources are told in both families what became of their packets', async (t, { client, netmill }) => {
   await reachable(t, client, far);
   const says = async (expected: RegExp, target: string, ...options: readonly string[]) => {
-    const { stdout } = await client.try('ping', '-c1', '-W5', ...options, target);
+    const { stdout } = await client.try('ping', '-c1', '-W9', ...options, target);
     t.regex(stdout, expected, `${options.join(' ')} ${target}`);
   };
   await Promise.all([
@@ -209,11 +209,11 @@ bedTest('static neighbours, deploys and rollbacks', async (t, bed) => {
 
   await netmill.deploy(policyWith("['10.0.1.1/24', '10.0.1.9/24']"));
   await reachable(t, client, ['10.0.1.9', '10.0.1.1', '10.9.0.1']);
-  t.is(await client.pings(1, '2001:db8:1::1'), 0);
+  t.is(await client.pings(1, '2001:db8:1::1', '-w1'), 0);
   await netmill.call({ op: 'rollback' });
   await verified(netmill);
   await reachable(t, client, [...near, ...far]);
-  t.is(await client.pings(1, '10.0.1.9'), 0);
+  t.is(await client.pings(1, '10.0.1.9', '-w1'), 0);
   const known = await netmill.json<NeighbourReply[]>('arp');
   t.is(neighbour(known, '2001:db8:2::7')?.state, 'permanent', 'the interface has been there all the time');
 });

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { InterfaceReply } from '../../runtime/control/types.js';
-import { cli, Netmill } from '../support/netmill.js';
+import { built, cli, Netmill } from '../support/netmill.js';
 import { Lab, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 
@@ -29,7 +29,7 @@ systemTest('generator and bridge end with the port that they are the peer of', a
   const lab = await Lab.create();
   try {
     const node = await lab.node('node');
-    const netmill = await Netmill.start(lab, node, policy);
+    const netmill = await Netmill.start(lab, node, await built(policy));
     const run = (...args: readonly string[]) =>
       lab.own(node.start(cli[0], [cli[1], ...args, '--rundir', netmill.rundir]));
     const sink = run('gen', '--receive', 'pipe:from');
@@ -68,7 +68,7 @@ systemTest(
       await execa('sh', ['-c', both], { cwd: lab.directory, env: { NETMILL: process.cwd() } });
 
       const node = await lab.node('node');
-      const netmill = await Netmill.start(lab, node, policy);
+      const netmill = await Netmill.start(lab, node, await built(policy));
       const interfaces = await netmill.call<readonly InterfaceReply[]>({ op: 'ifconfig' });
       const { mac } = interfaces.find((one) => one.name === 'from')!;
       t.is((await netmill.run('arp', 'add', '10.6.0.2', '02:00:00:00:00:02', '--iface', 'lab')).code, 0);

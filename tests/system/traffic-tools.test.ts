@@ -14,7 +14,7 @@ import {
   genReport,
 } from '../../runtime/cli/traffic-reports.js';
 import type { InterfaceReply } from '../../runtime/control/types.js';
-import { cli, Netmill } from '../support/netmill.js';
+import { built, cli, Netmill } from '../support/netmill.js';
 import { Lab, type Node, until } from '../support/netns.js';
 import { systemTest } from '../support/system-test.js';
 
@@ -83,7 +83,7 @@ function reports(bridge: ReturnType<Node['start']>): () => BridgeReport | undefi
 systemTest('a generator and its sink, through a router, in both families', async (t) => {
   const { lab, tester, router } = await ring();
   try {
-    await Netmill.start(lab, router, wires);
+    await Netmill.start(lab, router, await built(wires));
     const ports = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--to-mac', '02:00:00:00:01:00'];
     await router.ip(
       'neigh replace 10.0.2.2 lladdr 02:00:00:00:00:01 dev r1 nud permanent',
@@ -109,7 +109,7 @@ for (const mtu of [3000, 9000])
   systemTest(`a generator, a router, a bridge and a sink with packets of ${mtu} bytes`, async (t) => {
     const { lab, tester, router } = await ring(mtu);
     try {
-      const netmill = await Netmill.start(lab, router, wires);
+      const netmill = await Netmill.start(lab, router, await built(wires));
       const wire = ['--send', 'xdp:t0', '--receive', 'xdp:t1', '--rate', '2k', '--flows', '100'];
       const routed = [...wire, '--to-mac', '02:00:00:00:01:00', '--count', '2000'];
       await router.ip(
@@ -195,7 +195,7 @@ systemTest('a pipe says which frames its buffers take', async (t) => {
   const lab = await Lab.create();
   try {
     const router = await lab.router('router');
-    const netmill = await Netmill.start(lab, router, pipes(''));
+    const netmill = await Netmill.start(lab, router, await built(pipes('')));
     const to = ['--to-mac', '02:00:00:00:00:01', '--rundir', netmill.rundir];
     const { code, stderr } = await router.try(...cli, 'gen', '--send', 'pipe:a', ...to, '--size', '9014');
     t.is(code, 64);
@@ -212,7 +212,7 @@ systemTest('a generator and its sink as peers of two pipes', async (t) => {
   const lab = await Lab.create();
   try {
     const router = await lab.router('router');
-    const netmill = await Netmill.start(lab, router, pipes(''));
+    const netmill = await Netmill.start(lab, router, await built(pipes('')));
     t.is((await netmill.run('arp', 'add', '10.0.2.2', '02:00:00:00:00:01', '--iface', 'b')).code, 0);
     const shown = await netmill.json<InterfaceReply[]>('ifconfig');
     const mac = shown.find(({ name }) => name === 'a')!.mac;

@@ -12,7 +12,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import { built, Netmill } from '../support/netmill.js';
-import { Lab, type Node, sleep, until } from '../support/netns.js';
+import { Lab, type Node, until } from '../support/netns.js';
 import { ethernet, ipv4, ipv6, udp } from '../support/packet.js';
 import { systemTest } from '../support/system-test.js';
 import { counted, type SinkCount, settled, Traffic } from '../support/traffic.js';
@@ -130,7 +130,7 @@ vlanTest(
       await server.flow({ id: 20 + i, src: '2001:db8:2::2', dst: v6, dmac, size: 1514 });
     }
     await server.send(500, { count: 80 });
-    await sleep(300);
+    await settled(server, wire);
     await wire.reset();
     await wire.capture();
     await server.send(4000, { count: 4000 });
@@ -164,7 +164,7 @@ vlanTest('from tag to tag over one wire', async (t, { wire, mac }) => {
     await wire.flow({ id: 200 + i, src: from.v6, dst: to.v6, dmac: mac, tags: from.tags, dport: 2000 });
   }
   await wire.send(500, { count: 48 });
-  await sleep(300);
+  await settled(wire, wire);
   await wire.reset();
   await wire.send(4800, { count: 4800 });
   const sink = await counted(wire, 4800);
@@ -196,10 +196,6 @@ vlanTest('the router answers on its tagged interfaces: echo, and TTL expired', a
     });
     await wire.flow({ id: i + 11, src: v4, dst: '10.9.0.1', dmac: mac, tags, ttl: 1 });
   }
-  await wire.send(100, { count: 8 });
-  await sleep(200);
-  await wire.capture();
-  await wire.send(100, { count: 40 });
   const header: Record<string, string> = {
     office: '81000064',
     guests: '810000c8',
@@ -214,9 +210,13 @@ vlanTest('the router answers on its tagged interfaces: echo, and TTL expired', a
     }).length;
   const told = (frames: readonly Buffer[]) =>
     stations.map(({ name }) => [name, answers(frames, name, '0000'), answers(frames, name, '0b00')]);
-  const wanted = stations.map(({ name }) => [name, 5, 5]);
-  const frames = await wire.captured((some) => isDeepStrictEqual(told(some), wanted));
-  t.deepEqual(told(frames), wanted, 'echo replies, and time exceeded');
+  for (const each of [1, 5]) {
+    const wanted = stations.map(({ name }) => [name, each, each]);
+    await wire.capture();
+    await wire.send(100, { count: each * 2 * stations.length });
+    const frames = await wire.captured((some) => isDeepStrictEqual(told(some), wanted));
+    if (each > 1) t.deepEqual(told(frames), wanted, 'echo replies, and time exceeded');
+  }
 });
 
 vlanTest('tags of VLAN 0 carry a priority alone', async (t, { wire, server, mac, router }) => {

@@ -4,7 +4,7 @@
  */
 import { collect, type Ends, enter, type Outcome } from '../../support/compare.js';
 import { Line } from '../../support/line.js';
-import { Netmill } from '../../support/netmill.js';
+import { built, Netmill } from '../../support/netmill.js';
 import { sleep } from '../../support/netns.js';
 import { craftedRoutes } from '../crafted.js';
 import { plain } from '../policies.js';
@@ -49,11 +49,11 @@ interface Standing {
 export type Outcomes = Readonly<Record<RouterKind, Came>>;
 
 const settleMs = 25;
-const patienceMs = 1000;
+const patienceMs = 5000;
 
 export interface Bed {
   readonly routers: Readonly<Record<RouterKind, Standing>>;
-  /** What comes out of each router for these frames, once it is `right`; what there is, if it is not within a second. */
+  /** What comes out of each router for these frames, once it is `right`; what there is, if it is not within five seconds. */
   outcomes(frames: readonly Buffer[], right: (out: Outcomes) => boolean): Promise<Outcomes>;
   close(): Promise<void>;
 }
@@ -65,7 +65,8 @@ async function stand(kind: RouterKind): Promise<Standing> {
       kind === 'faceless' ? craftedRoutes.filter((route) => !route.includes(' via ')) : craftedRoutes;
     await line.router.ip(...routes);
     if (kind !== 'faceless') await line.router.ip(...longer);
-    if (kind !== 'kernel') await Netmill.start(line.lab, line.router, kind === 'faced' ? plain : faceless);
+    if (kind !== 'kernel')
+      await Netmill.start(line.lab, line.router, await built(kind === 'faced' ? plain : faceless));
     await (kind === 'faceless' ? line.warmFromOutside() : line.warm());
     return { line, ends: await line.traffic() };
   } catch (error) {
