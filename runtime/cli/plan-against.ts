@@ -2,7 +2,6 @@
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { execa } from 'execa';
 import type { CheckedPolicy } from '../../codegen/checked.js';
 import { policyFile, policyFromJson } from '../../codegen/policy-json.js';
 import { MillError } from '../errors.js';
@@ -29,6 +28,7 @@ export async function atRevision<T>(
   revision: string,
   use: (path: string) => Promise<T>,
 ): Promise<T> {
+  const { execa } = await import('execa'); // a tenth of a second, which other commands need not wait
   const real = realpathSync(policy);
   const git = (...args: readonly string[]) => execa('git', ['-C', dirname(real), ...args]);
   const refuse = (error: unknown): never => {

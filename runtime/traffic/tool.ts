@@ -1,5 +1,4 @@
 /** Runs the programs that open ports themselves, netmill-gen and netmill-bridge, and netmill-vale. */
-import { execa } from 'execa';
 import { type ErrorCode, MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { toolBinary } from '../paths.js';
@@ -20,6 +19,7 @@ export async function answer<T>(tool: Tool, args: readonly string[]): Promise<T>
  * @throws MillError `usage`, `permission`, or `unavailable` when a port does not open
  */
 export async function* reports<T>(tool: Tool, args: readonly string[]): AsyncGenerator<T> {
+  const { execa } = await import('execa'); // a tenth of a second, which other commands need not wait
   const child = execa(toolBinary(tool), args, { stdin: 'ignore', reject: false, cleanup: true });
   const end = (): void => void child.kill('SIGTERM');
   process.on('SIGINT', end).on('SIGTERM', end);
