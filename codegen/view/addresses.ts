@@ -32,12 +32,17 @@ export function setFunction(set: AddressSet): string {
 
 /** The call that tests a packet's address. */
 export function setCall(set: AddressSet, field: 'src' | 'dst'): string {
-  return `${setFunction(set)}(${set.family === 4 ? `p->${field}4` : `&p->${field}6`})`;
+  return `${setFunction(set)}(${packetAddress(set.family, field)})`;
+}
+
+/** As functions of sets take it. */
+export function packetAddress(family: Family, field: 'src' | 'dst'): string {
+  return family === 4 ? `p->${field}4` : `&p->${field}6`;
 }
 
 /** The call that tests it against a set that changes at run time. */
 export function memberCall(set: IrSet, family: Family, field: 'src' | 'dst'): string {
-  return `mill_in_set${family}(p, ${set.enumerator}, ${family === 4 ? `p->${field}4` : `&p->${field}6`})`;
+  return `mill_in_set${family}(p, ${set.enumerator}, ${packetAddress(family, field)})`;
 }
 
 export function setView(set: AddressSet): SetView {

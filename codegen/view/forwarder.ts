@@ -6,6 +6,7 @@ import { lookupText } from '../lookup.js';
 import { asksFields } from '../optimise/transport.js';
 import { type SetView, setView } from './addresses.js';
 import type { Tables } from './classifiers.js';
+import { type DifferenceView, difference } from './differences.js';
 import { predicateBody } from './expression.js';
 import { canMatch, type ListView, listView } from './lists.js';
 import {
@@ -41,6 +42,7 @@ export interface ForwarderView {
   readonly tables: readonly { readonly name: string }[];
   readonly sets: readonly SetView[];
   readonly services: readonly ServiceView[];
+  readonly differences: readonly DifferenceView[];
   readonly predicates: readonly PredicateView[];
   readonly lists: readonly ListView[];
   readonly interfaces: readonly InterfaceView[];
@@ -57,7 +59,13 @@ interface PredicateView {
 }
 
 export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
-  const uses: Uses = { tables, sets: new Set(), services: new Set(), predicates: new Set() };
+  const uses: Uses = {
+    tables,
+    sets: new Set(),
+    services: new Set(),
+    predicates: new Set(),
+    differences: new Set(),
+  };
   const matching = ir.lists.filter(canMatch);
   const lists = matching.map((list) => listView(list, ir, uses));
   const together: Together = new Map(matching.map((list, i) => [list, lists[i]!.together]));
@@ -99,6 +107,7 @@ export function forwarderView(ir: Ir, tables: Tables): ForwarderView {
     tables: tables.bytes().length === 0 ? [] : [{ name: 'forwarder_tables' }],
     sets: byName([...uses.sets].map(setView)),
     services: byName([...uses.services].map(serviceView)),
+    differences: byName([...uses.differences].map(difference)),
     predicates: byName([...uses.predicates].map(predicateView)),
     lists,
     interfaces: ir.interfaces.map((one) => {

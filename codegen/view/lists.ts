@@ -2,6 +2,7 @@
 import type { Family } from '../../dsl/model.js';
 import { place } from '../cite.js';
 import type { Condition, Ir, IrList, IrRule } from '../ir.js';
+import { branchless } from './branchless.js';
 import { asksAll, asksOf, listFunction } from './list-functions.js';
 import { classified, tables } from './rule-tables.js';
 import { type Body, plain, take, type Uses } from './rule-tests.js';
@@ -14,8 +15,14 @@ export interface FamilyView extends Body {
   readonly entry: readonly { readonly type: string }[];
   readonly refuses: readonly { readonly unreadable: string; readonly verdict: string }[];
   readonly reads: readonly { readonly read: string }[];
-  readonly endStatements: readonly { readonly line: string }[];
-  readonly end: { readonly comment: string; readonly call: string };
+  /** What becomes of a packet that nothing before has taken. */
+  readonly ends: readonly Ending[];
+}
+
+interface Ending {
+  readonly comment: string;
+  readonly statements: readonly { readonly line: string }[];
+  readonly call: string;
 }
 
 export interface ListView {
@@ -76,7 +83,7 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
   const body =
     tested.length > uses.tables.mostIfs
       ? (classified(tested, name, family, ir, uses, list) ?? tables(tested, name, family, ir, uses, list))
-      : plain(tested, family, ir, uses);
+      : (branchless(list, tested, last, family, ir, uses) ?? plain(tested, family, ir, uses));
   const reads = list.readsTransport[family];
   return {
     function: name,
@@ -89,23 +96,22 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
         ? [{ unreadable: unreadable(body), verdict: 'mill_drop(w, p, MILL_DROP_L4_HEADER)' }]
         : [],
     reads: reads && list.kind === 'pbr' ? [{ read: 'mill_read_l4(p)' }] : [],
-    ...ending(last, family, ir),
+    ends: body.branchless.length > 0 ? [] : [ending(last, family, ir)],
   };
 }
 
-const unreadable = ({ classifiers }: Body) =>
-  classifiers.some(({ ask }) => ask !== undefined) ? 'mill_was_unreadable' : 'mill_unreadable';
+function unreadable({ classifiers, branchless }: Body): string {
+  const [own] = branchless.flatMap(({ refuses }) => refuses ?? []);
+  if (own !== undefined) return own;
+  return classifiers.some(({ ask }) => ask !== undefined) ? 'mill_was_unreadable(p)' : 'mill_unreadable(p)';
+}
 
 function isEmpty(condition: Condition): boolean {
   return !condition.from && !condition.to && !condition.service && !condition.when;
 }
 
-function ending(rule: IrRule | undefined, family: Family, ir: Ir): Pick<FamilyView, 'endStatements' | 'end'> {
-  if (rule === undefined)
-    return { endStatements: [], end: { comment: 'no rule: by the FIB', call: 'MILL_NO_GATEWAY' } };
-  const taken = take(rule, family, ir, 1);
-  return {
-    endStatements: taken.statements,
-    end: { comment: comment(`${place(rule.origin)}  ${rule.text}`), call: taken.call },
-  };
+function ending(rule: IrRule | undefined, family: Family, ir: Ir): Ending {
+  if (rule === undefined) return { comment: 'no rule: by the FIB', statements: [], call: 'MILL_NO_GATEWAY' };
+  const { statements, call } = take(rule, family, ir, 1);
+  return { comment: comment(`${place(rule.origin)}  ${rule.text}`), statements, call };
 }

@@ -7,7 +7,8 @@ import { hex32 } from './text.js';
 /** A rule of more rows than this stays a test of its own. */
 const mostRows = 64;
 
-interface Selection {
+/** A protocol, and destination ports or ICMP type and code as one number. */
+export interface Selection {
   readonly proto?: number;
   readonly range?: PortRange;
 }
@@ -42,8 +43,8 @@ function address(prefix: Plain, family: Family): string {
   return family === 4 ? `${hex32(prefix.bits)}, ${hex32(mask)}` : `${pair(prefix.bits)}, ${pair(mask)}`;
 }
 
-/** Undefined: rows have no source ports. */
-function selectionsOf(service: ServiceSet | undefined): readonly Selection[] | undefined {
+/** What suffices each; undefined where source ports are tested, too, which rows have not. */
+export function selectionsOf(service: ServiceSet | undefined): readonly Selection[] | undefined {
   if (service === undefined) return [{}];
   if (service.tcp?.pairs || service.udp?.pairs) return undefined;
   const ports = (proto: number, test: ServiceSet['tcp']): readonly Selection[] =>

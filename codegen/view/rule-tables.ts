@@ -33,7 +33,7 @@ export function classified(
   for (const { conditions } of rules)
     if (conditions[family]!.when) usePredicate(conditions[family]!.when, uses);
   for (const service of servicesCalled(rules, family)) uses.services.add(service);
-  return { items: [], tables: [], classifiers, treatments: treatments.tables, actions };
+  return { items: [], tables: [], branchless: [], classifiers, treatments: treatments.tables, actions };
 }
 
 type Segment = { readonly rule: IrRule } | { readonly rows: string[]; readonly number: number };
@@ -88,6 +88,7 @@ export function tables(
           },
     ),
     classifiers: [],
+    branchless: [],
     treatments: treatments.tables,
     tables: made.map(({ rows, number }) => ({ name: tableName(number), type: `mill_row${family}`, rows })),
     actions: made.length === 0 ? [] : [{ name: `${name}_actions`, rows: actions }],

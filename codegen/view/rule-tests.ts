@@ -5,6 +5,7 @@ import type { AddressSet, Condition, Ir, IrPredicate, IrRule, ServiceSet } from 
 import { bucketOf } from '../treatment.js';
 import { dropsUnreachable } from '../ways.js';
 import { setCall } from './addresses.js';
+import type { BranchlessView } from './branchless.js';
 import type { ClassifierView, Tables } from './classifiers.js';
 import { serviceFunction } from './services.js';
 import { comment, fill, tab, width } from './text.js';
@@ -15,6 +16,8 @@ export interface Uses {
   readonly sets: Set<AddressSet>;
   readonly services: Set<ServiceSet>;
   readonly predicates: Set<IrPredicate>;
+  /** What lists without branches compare with. */
+  readonly differences: Set<AddressSet | ServiceSet>;
 }
 
 interface Taken {
@@ -53,6 +56,8 @@ export interface Body {
     readonly rows: readonly string[];
   }[];
   readonly classifiers: readonly ClassifierView[];
+  /** Behind the items, and in place of the end. */
+  readonly branchless: readonly BranchlessView[];
   readonly treatments: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];
 }
@@ -62,6 +67,7 @@ export function plain(rules: readonly IrRule[], family: Family, ir: Ir, uses: Us
     items: rules.map((rule) => test(rule, family, ir, uses)),
     tables: [],
     classifiers: [],
+    branchless: [],
     actions: [],
     treatments: [],
   };

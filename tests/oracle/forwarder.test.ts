@@ -36,7 +36,13 @@ import {
 import type { Router } from '../../dsl/model.js';
 import { patient, withFiles } from '../codegen/policy.js';
 import { gccSaysOfAll } from '../codegen/render/generated.js';
-import { conditions, conditionsPolicy, listedContents, randomPolicy } from './random-policy.js';
+import {
+  conditions,
+  conditionsPolicy,
+  listedContents,
+  randomPlainPolicy,
+  randomPolicy,
+} from './random-policy.js';
 
 const seed = 20261121;
 const policies = 20;
@@ -59,6 +65,7 @@ test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
 interface Built {
   readonly ir: Ir;
   readonly forwarder: string;
+  readonly source: string;
 }
 
 function checkedPolicy(router: Router): CheckedPolicy {
@@ -80,7 +87,7 @@ async function build(
   const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags(), tablesFlag(`${c}.tables`)];
   const compiled = await runCompiler([...flags, c, ...linkFlags(), '-o', forwarder]);
   if (compiled.kind !== 'done') throw new Error(JSON.stringify(compiled));
-  return { ir, forwarder };
+  return { ir, forwarder, source };
 }
 
 /** Rules that match nothing, and gateways on no interface, are welcome here; what the engine has no room for is not. */
@@ -124,6 +131,19 @@ test('random policies whose lists are all tables: the forwarder does what the ev
     const { ir, forwarder } = await build(randomPolicy(policySeed), `tables-${i}`, undefined, 0);
     t.deepEqual(await selfTest(ir, forwarder, { seed: policySeed }), [], `randomPolicy(${policySeed})`);
   }
+});
+
+test('random short lists that are judged without branches: the forwarder does what the evaluator says', async (t) => {
+  t.timeout(600_000);
+  const judged = { 4: 0, 6: 0 };
+  for (let i = 0; i < policies; i++) {
+    const policySeed = seed + 2000 + i;
+    const { ir, forwarder, source } = await build(randomPlainPolicy(policySeed), `plain-${i}`);
+    for (const [, family] of source.matchAll(/_ipv([46])\(struct mill_worker[^}]*\bmill_judge\(/g))
+      judged[family as '4' | '6']++;
+    t.deepEqual(await selfTest(ir, forwarder, { seed: policySeed }), [], `randomPlainPolicy(${policySeed})`);
+  }
+  t.true(judged[4] > policies / 2 && judged[6] > policies / 2, JSON.stringify(judged));
 });
 
 /** Hundreds of rules about the same networks: by either port, where not `plain` some by more than tables say. */

@@ -37,56 +37,62 @@ enum rule {
 };
 
 /* built in */
-static bool in_ff00_0_8_ipv6(const struct mill_address6 *address)
-{
-	/* ff00::/8 */
-	return address->high >> 56 == 0xff;
-}
-
-/* small.ts:4 */
-static bool in_office_ipv4(uint32_t address)
-{
-	/* 192.0.2.0/24 */
-	return address >> 8 == 0xc00002;
-}
-
-/* small.ts:4 */
-static bool in_office_ipv6(const struct mill_address6 *address)
-{
-	/* 2001:db8:1::/48 */
-	return address->high >> 16 == 0x20010db80001;
-}
-
-/* built in */
-static bool is_icmp_130_131_132_143_ipv6(const struct mill_packet *p)
-{
-	if (p->proto != MILL_ICMPV6 || p->l4 != MILL_L4_READ)
-		return false;
-	return mill_between(p->icmp_type, 130, 132) || p->icmp_type == 143;
-}
-
-/* built in */
 static bool is_icmp_133_134_135_136_ipv6(const struct mill_packet *p)
 {
 	return p->proto == MILL_ICMPV6 && p->l4 == MILL_L4_READ && mill_between(p->icmp_type, 133, 136);
 }
 
-/* small.ts:9 */
-static bool is_icmp_ipv4(const struct mill_packet *p)
+/* built in */
+static uint64_t off_ff00_0_8_ipv6(const struct mill_address6 *address)
 {
-	return p->proto == MILL_ICMP;
+	/* ff00::/8 */
+	return (address->high ^ 0xff00000000000000) >> 56;
+}
+
+/* built in */
+static uint32_t off_icmp_130_131_132_143_ipv6(uint32_t service)
+{
+	uint32_t off = 1;
+	off &= mill_outside(service, MILL_SERVICE(MILL_ICMPV6, 33280), MILL_SERVICE(MILL_ICMPV6, 33535)) != 0;
+	off &= mill_outside(service, MILL_SERVICE(MILL_ICMPV6, 33536), MILL_SERVICE(MILL_ICMPV6, 33791)) != 0;
+	off &= mill_outside(service, MILL_SERVICE(MILL_ICMPV6, 33792), MILL_SERVICE(MILL_ICMPV6, 34047)) != 0;
+	off &= mill_outside(service, MILL_SERVICE(MILL_ICMPV6, 36608), MILL_SERVICE(MILL_ICMPV6, 36863)) != 0;
+	return off;
 }
 
 /* small.ts:9 */
-static bool is_icmp_ipv6(const struct mill_packet *p)
+static uint32_t off_icmp_ipv4(uint32_t service)
 {
-	return p->proto == MILL_ICMPV6;
+	return (service ^ MILL_SERVICE(MILL_ICMP, 0)) & MILL_SERVICE_PROTO;
+}
+
+/* small.ts:9 */
+static uint32_t off_icmp_ipv6(uint32_t service)
+{
+	return (service ^ MILL_SERVICE(MILL_ICMPV6, 0)) & MILL_SERVICE_PROTO;
+}
+
+/* small.ts:4 */
+static uint32_t off_office_ipv4(uint32_t address)
+{
+	/* 192.0.2.0/24 */
+	return (address ^ 0xc0000200) >> 8;
+}
+
+/* small.ts:4 */
+static uint64_t off_office_ipv6(const struct mill_address6 *address)
+{
+	/* 2001:db8:1::/48 */
+	return (address->high ^ 0x20010db800010000) >> 16;
 }
 
 /* small.ts:8 */
-static bool is_tcp_22_443(const struct mill_packet *p)
+static uint32_t off_tcp_22_443(uint32_t service)
 {
-	return p->proto == MILL_TCP && p->l4 == MILL_L4_READ && (p->dport == 22 || p->dport == 443);
+	uint32_t off = 1;
+	off &= (service ^ MILL_SERVICE(MILL_TCP, 22)) != 0;
+	off &= (service ^ MILL_SERVICE(MILL_TCP, 443)) != 0;
+	return off;
 }
 
 /*
@@ -101,42 +107,49 @@ static bool when_builtin_on_link(const struct mill_packet *p)
 /* acl from-outside, small.ts:6 */
 static bool acl_from_outside_ipv4(struct mill_worker *w, struct mill_packet *p)
 {
-	if (mill_unreadable(p))
-		return mill_drop(w, p, MILL_DROP_L4_HEADER);
-	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
-	if (in_office_ipv4(p->src4))
-		return mill_deny(w, p, RULE_FROM_OUTSIDE_91F109BC);
-	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
-	if (in_office_ipv4(p->dst4) && is_tcp_22_443(p))
-		return mill_allow(w, p, RULE_FROM_OUTSIDE_A49C6F1C);
-	/* small.ts:9  allow({ service: icmp() }) */
-	if (is_icmp_ipv4(p))
-		return mill_allow(w, p, RULE_FROM_OUTSIDE_3B7B6D72);
+	uint32_t service;
 	/* small.ts:6  default deny */
-	return mill_deny(w, p, RULE_FROM_OUTSIDE_7CB183A4);
+	uint32_t verdict = MILL_DENIES | RULE_FROM_OUTSIDE_7CB183A4;
+
+	if (mill_hides_service(p, &service))
+		return mill_drop(w, p, MILL_DROP_L4_HEADER);
+	/* small.ts:9  allow({ service: icmp() }) */
+	if (off_icmp_ipv4(service) == 0)
+		verdict = RULE_FROM_OUTSIDE_3B7B6D72;
+	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
+	if ((off_office_ipv4(p->dst4) | off_tcp_22_443(service)) == 0)
+		verdict = RULE_FROM_OUTSIDE_A49C6F1C;
+	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
+	if (off_office_ipv4(p->src4) == 0)
+		verdict = MILL_DENIES | RULE_FROM_OUTSIDE_91F109BC;
+	return mill_judge(w, p, verdict, MILL_DROP_ACL);
 }
 
 static bool acl_from_outside_ipv6(struct mill_worker *w, struct mill_packet *p)
 {
+	uint32_t service;
+	/* small.ts:6  default deny */
+	uint32_t verdict = MILL_DENIES | RULE_FROM_OUTSIDE_7CB183A4;
+
 	if (mill_unreadable(p))
 		return mill_drop(w, p, MILL_DROP_L4_HEADER);
 	/* built in  builtin:nd: Neighbour Discovery (RFC 4861) */
 	if (is_icmp_133_134_135_136_ipv6(p) && when_builtin_on_link(p))
 		return mill_allow(w, p, RULE_FROM_OUTSIDE_F7AA1812);
-	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
-	if (in_ff00_0_8_ipv6(&p->dst6) && is_icmp_130_131_132_143_ipv6(p))
-		return mill_allow(w, p, RULE_FROM_OUTSIDE_2C667E17);
-	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
-	if (in_office_ipv6(&p->src6))
-		return mill_deny(w, p, RULE_FROM_OUTSIDE_91F109BC);
-	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
-	if (in_office_ipv6(&p->dst6) && is_tcp_22_443(p))
-		return mill_allow(w, p, RULE_FROM_OUTSIDE_A49C6F1C);
+	service = mill_service(p);
 	/* small.ts:9  allow({ service: icmp() }) */
-	if (is_icmp_ipv6(p))
-		return mill_allow(w, p, RULE_FROM_OUTSIDE_3B7B6D72);
-	/* small.ts:6  default deny */
-	return mill_deny(w, p, RULE_FROM_OUTSIDE_7CB183A4);
+	if (off_icmp_ipv6(service) == 0)
+		verdict = RULE_FROM_OUTSIDE_3B7B6D72;
+	/* small.ts:8  allow({ to: office, service: tcp(22, 443) }) */
+	if ((off_office_ipv6(&p->dst6) | off_tcp_22_443(service)) == 0)
+		verdict = RULE_FROM_OUTSIDE_A49C6F1C;
+	/* small.ts:7  deny({ from: office }).why('our own addresses, from outside') */
+	if (off_office_ipv6(&p->src6) == 0)
+		verdict = MILL_DENIES | RULE_FROM_OUTSIDE_91F109BC;
+	/* built in  builtin:mld: Multicast Listener Discovery (RFC 2710, RFC 3810) */
+	if ((off_ff00_0_8_ipv6(&p->dst6) | off_icmp_130_131_132_143_ipv6(service)) == 0)
+		verdict = RULE_FROM_OUTSIDE_2C667E17;
+	return mill_judge(w, p, verdict, MILL_DROP_ACL);
 }
 
 static bool acl_from_outside(struct mill_worker *w, struct mill_packet *p)

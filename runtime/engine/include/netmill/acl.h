@@ -3,7 +3,7 @@
  * it pass, drops it, or names a gateway.
  */
 #pragma once
-#include "netmill/parse.h"
+#include "netmill/service.h"
 
 static inline void mill_hit(struct mill_worker *w, const struct mill_packet *p, uint32_t rule)
 {
@@ -33,6 +33,16 @@ static inline bool mill_refuse(struct mill_worker *w, const struct mill_packet *
 static inline bool mill_deny(struct mill_worker *w, const struct mill_packet *p, uint32_t rule)
 {
 	return mill_refuse(w, p, rule, MILL_DROP_ACL);
+}
+
+/* Of rules that only let pass or drop: the rule's number, and ORed to it whether it drops. */
+#define MILL_DENIES 0x80000000u
+
+static inline bool mill_judge(struct mill_worker *w, const struct mill_packet *p, uint32_t verdict,
+                              enum mill_drop reason)
+{
+	mill_hit(w, p, verdict & ~MILL_DENIES);
+	return (verdict & MILL_DENIES) == 0 || mill_drop(w, p, reason);
 }
 
 /* On the way out. */
@@ -111,6 +121,12 @@ static inline bool mill_was_unreadable(const struct mill_packet *p)
 static inline bool mill_between(uint32_t value, uint32_t from, uint32_t to)
 {
 	return value - from <= to - from;
+}
+
+/* 0: it is between them. */
+static inline uint32_t mill_outside(uint32_t value, uint32_t from, uint32_t to)
+{
+	return value - from > to - from;
 }
 
 static inline bool mill_is_icmp(const struct mill_packet *p, uint8_t type, uint8_t code)
@@ -202,13 +218,6 @@ struct mill_treatment {
 	uint8_t mark;                   /* or MILL_NO_MARK */
 	bool per_packet;                /* the limit counts packets, not bytes */
 };
-
-static inline uint32_t mill_selector(const struct mill_packet *p)
-{
-	if (p->proto == MILL_TCP || p->proto == MILL_UDP)
-		return p->dport;
-	return (uint32_t)p->icmp_type << 8 | p->icmp_code;
-}
 
 static inline const struct mill_row4 *mill_scan4(const struct mill_row4 *row, uint32_t n,
                                                  const struct mill_packet *p)

@@ -34,13 +34,6 @@ MILL_CLASSIFY_INLINE void mill_key_of(const struct mill_packet *p, bool ipv6, st
 	key->read = read;
 }
 
-/* TCP or UDP right behind the header of a plain packet, and all of its ports are there. */
-MILL_CLASSIFY_INLINE bool mill_shows_ports(const struct mill_packet *p, uint32_t header)
-{
-	return p->l4 == MILL_L4_UNREAD && !p->doubtful && (p->proto == MILL_TCP || p->proto == MILL_UDP) &&
-	       p->ip_len >= header + MILL_TCP_HEADER;
-}
-
 /* The key of a packet of a burst. What tests nothing else of the transport header (`fields`) looks at most packets' without
  * writing down what is there. */
 MILL_CLASSIFY_INLINE void mill_key_asked(struct mill_packet *p, bool ipv6, bool reads, bool fields,
