@@ -91,7 +91,7 @@ function bits6(bits: bigint, length: number): string {
   return `(${bitsOf('address->high', high, 64, 64)} | ${low})`;
 }
 
-/** The first `length` bits of a word of `size` bits: 0 where they are those of `bits`. */
+/** 0 where the first `length` bits of a word of `size` bits are those of `bits`. Of a subtraction gcc would make a branch again. */
 function bitsOf(word: string, bits: bigint, length: number, size: number): string {
   if (length === 0) return '0';
   const differ = `(${word} ^ ${size === 32 ? hex32(bits) : hex64(bits)})`;
