@@ -3,7 +3,7 @@ import test from 'ava';
 import { generate } from '../../../codegen/compile.js';
 import { comment } from '../../../codegen/view/text.js';
 import { accepted, front, withWan } from '../policy.js';
-import { gccSays, misformatted } from './generated.js';
+import { assemblyOf, gccSays, misformatted } from './generated.js';
 
 async function sourceOf(text: string): Promise<string> {
   return generate(accepted(await front(text))).source;
@@ -88,6 +88,24 @@ test('a list of hundreds of rules becomes a table', async (t) => {
   t.is(source.match(/static const struct mill_classifier /g)?.length, 2);
   t.is(gccSays(source, tables), '');
   t.deepEqual(misformatted(source), []);
+});
+
+// How jumps are written is the machine's own.
+const onX64 = process.arch === 'x64' ? test : test.skip;
+onX64('a short list has no jump for a rule', async (t) => {
+  t.timeout(120_000);
+  const jumps = async (count: number, last: string) => {
+    const rules = Array.from(
+      { length: count },
+      (_, i) =>
+        `${i % 2 ? 'deny' : 'allow'}({ from: nets('10.${i}.0.0/16', '192.0.2.${i}/32'), service: tcp(${80 + i}) })`,
+    );
+    const source = await sourceOf(withWan(`in: acl('a', {}, [${rules.join(', ')}, ${last}]),`));
+    return assemblyOf(source, 'acl_a_ipv4').match(/^\tj(?!mp)\w+/gm)!.length;
+  };
+  const plain = 'deny({ service: udp(7) })';
+  t.is(await jumps(9, plain), await jumps(3, plain));
+  t.true((await jumps(9, `${plain}.log()`)) > (await jumps(3, `${plain}.log()`)) + 6, 'tests have');
 });
 
 test('both directions of a flow have one hash when the policy says so', async (t) => {

@@ -23,6 +23,18 @@ export function gccSays(source: string, tables: Uint8Array = new Uint8Array()): 
   }
 }
 
+/** The assembler's text of one function, compiled by itself with the flags of a build. */
+export function assemblyOf(source: string, name: string): string {
+  const alone = source.replace(`static bool ${name}(`, `static __attribute__((noipa)) bool ${name}(`);
+  const flags = [...compilerFlags(), ...includeFlags(), tablesFlag('tables')];
+  const run = spawnSync('gcc', [...flags, '-S', '-x', 'c', '-', '-o', '-'], {
+    input: alone,
+    encoding: 'utf8',
+  });
+  const text = run.stdout.slice(run.stdout.indexOf(`\n${name}:\n`));
+  return text.slice(0, text.indexOf(`\t.size\t${name}, `));
+}
+
 /** What gcc's front end alone says, of many at once. */
 export function gccSaysOfAll(sources: readonly string[]): string {
   const directory = mkdtempSync(join(tmpdir(), 'netmill-gcc-'));
