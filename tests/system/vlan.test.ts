@@ -110,6 +110,10 @@ vlanTest(
       await wire.flow({ id: 10 + i, src: v4, dst: '10.9.0.1', dmac: mac, tags, size: 200 });
       await wire.flow({ id: 20 + i, src: v6, dst: '2001:db8:9::1', dmac: mac, tags, size: 300 });
     }
+    await wire.send(500, { count: 80 }); // until the server is known as a neighbour
+    await settled(wire, server);
+    await wire.reset();
+    await server.reset();
     await server.capture();
     await wire.send(8000, { count: 8000 });
     t.like(await settled(wire, server), { sent: 8000, ...clean });
