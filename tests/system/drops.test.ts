@@ -302,14 +302,21 @@ systemTest(
       t.deepEqual(before, { ...before, full: 0, mirror: 0, down: 0, unresolved: 0 });
       await through(6000);
       const filled = await look();
-      // What the engine says by itself on that interface, such as ARP for its peer, is sent, too.
+      // What the engine says by itself on that interface, such as ARP for its peer, is sent or dropped, too.
       const gone = filled.sent - before.sent + filled.full;
       t.true(gone >= 6000 && gone <= 6000 + (await said()), `${gone} of 6000 were sent or dropped`);
+      const saidThen = await said();
+      const sees = async (mirror: number, down: number, unresolved: number) => {
+        const now = await look();
+        t.deepEqual([now.mirror, now.unresolved], [mirror, unresolved]);
+        const more = now.sent + now.full + now.down - (filled.sent + filled.full + down);
+        t.true(more >= 0 && more <= (await said()) - saidThen, `${JSON.stringify(now)}, ${more} more`);
+      };
       t.true(filled.full > 1000 && filled.sent > before.sent, JSON.stringify(filled));
 
       await send(behind.server.v4, 9, 100);
       t.is((await settled(client, server)).lost, 0, 'the packets themselves go on');
-      t.deepEqual(await look(), { ...filled, mirror: 100 });
+      await sees(100, 0, 0);
 
       // Coupled, the table would no longer have the route.
       t.is((await netmill.run('fib', 'decouple')).code, 0);
@@ -320,12 +327,12 @@ systemTest(
       });
       const { down } = await look();
       await through(50);
-      t.deepEqual(await look(), { ...filled, mirror: 100, down: down + 50 });
+      await sees(100, down + 50, 0);
       t.is((await netmill.run('fib', 'couple')).code, 0);
 
       await send('10.0.2.99', 5, 20);
       await until('nobody to answer', async () => (await look()).unresolved >= 20).catch(() => undefined);
-      t.deepEqual(await look(), { ...filled, mirror: 100, down: down + 50, unresolved: 20 });
+      await sees(100, down + 50, 20);
     } finally {
       await line.close();
     }
