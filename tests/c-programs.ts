@@ -63,7 +63,11 @@ async function runProgram(root: string, program: string): Promise<readonly Outco
   });
   if (code === 0) return outcomes;
   const why = code === null ? `killed by a signal, or after ${secondsEach} s` : `exit code ${code}`;
-  return [...outcomes, { title: `${name}: ${why}`, result: 'failed', output: lines.slice(-30) }];
+  const missed = lines.slice(0, -30).filter((line) => line.includes(': expected '));
+  return [
+    ...outcomes,
+    { title: `${name}: ${why}`, result: 'failed', output: [...missed, ...lines.slice(-30)] },
+  ];
 }
 
 /** @param wanted parts of program names; empty: all */
