@@ -13,6 +13,7 @@ int main(void)
 	config->iface[0].address[2] = (struct mill_address){6, 64, {0}, {0xfd, 1, [15] = 2}};
 	config->iface[1].n_addresses = 1;
 	config->iface[1].address[0] = (struct mill_address){4, 24, {0}, {10, 0, 2, 1}};
+	bed.deployed_ns = test_now();
 	engine_deploy(&bed.engine, config, "forwarder_route");
 	free(config);
 	feed_open(&bed.feed, &bed.engine);

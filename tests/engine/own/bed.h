@@ -17,6 +17,7 @@ struct own_bed {
 	struct test_engine engine;
 	struct mill_pipe_client a, b;
 	struct feed feed;
+	uint64_t deployed_ns; /* right before it had its addresses */
 };
 extern struct own_bed bed;
 

@@ -41,7 +41,9 @@ void test_verification(void)
 	               discovery_message(message, 135, 0, twice6, 0, NULL));
 	while (bed.engine.state->claims[0].duplicate != 1 << 2)
 		CHECK(frames_take(&bed.a, frame, 5000) != 0, "who asks at the same time keeps us from it");
-	CHECK((bed.engine.state->claims[0].ours & 5) == 1, "the IPv4 address is ours, this one is not");
+	const uint32_t claimed = bed.engine.state->claims[0].ours & 7;
+	CHECK(claimed == 1 || (claimed == 3 && test_now() - bed.deployed_ns >= 1000000000u),
+	      "the IPv4 address is ours, this one nobody's, and the other not within RETRANS_TIMER");
 	send_discovery(group_mac, theirs6, group, 255, message,
 	               discovery_message(message, 135, 0, ours6, 1, mac_a));
 	CHECK(next_frame(&bed.a, frame, 100) == 0 || (bed.engine.state->claims[0].ours & 2) != 0,
