@@ -5,10 +5,9 @@
  */
 import type { Family } from '../../dsl/model.js';
 import { place } from '../cite.js';
-import type { Condition, Ir, IrList, IrRule } from '../ir.js';
+import type { AddressSet, Condition, IrList, IrRule, ServiceSet } from '../ir.js';
 import { addressDifferenceCall, serviceDifferenceCall } from './differences.js';
 import { selectionsOf } from './rows.js';
-import { type Body, plain, type Uses } from './rule-tests.js';
 import { comment, fill, tab } from './text.js';
 
 /** Comparisons of a list, of which each packet goes through all: as long as that is quicker, docs/performance.md. */
@@ -29,30 +28,30 @@ export interface BranchlessView {
     readonly takes: string;
     readonly verdict: string;
   }[];
-  readonly reason: string;
+  readonly decision: readonly string[];
+  /** Whether it decides what no rule takes, too. */
+  readonly whole: boolean;
 }
 
 /**
- * The rules behind the last one that does more than to let pass or drop, or that needs branches; those before stay tests.
- * Undefined: all had better be. `last` takes what no rule takes.
+ * The rules behind the last one that does more than to let pass or drop, or that needs branches: they begin at `first`, those
+ * before stay tests. Undefined: all had better be. `last` takes what no rule takes.
  */
 export function branchless(
   list: IrList,
   rules: readonly IrRule[],
   last: IrRule | undefined,
   family: Family,
-  ir: Ir,
-  uses: Uses,
-): Body | undefined {
-  if (list.kind !== 'acl' || last === undefined || !isPlain(last)) return undefined;
+  differences: Set<AddressSet | ServiceSet>,
+): { readonly first: number; readonly view: BranchlessView } | undefined {
+  if (list.kind !== 'acl' || last === undefined) return undefined;
   const costs = rules.map((rule) => (isPlain(rule) ? comparisonsOf(rule.conditions[family]!) : Infinity));
   const first = costs.lastIndexOf(Infinity) + 1;
   const comparisons = costs.slice(first).reduce((sum, cost) => sum + cost, 0);
   if (comparisons < 2 || comparisons > most) return undefined;
   const behind = rules.slice(first);
-  for (const rule of behind) use(rule.conditions[family]!, uses);
-  const tests = plain(rules.slice(0, first), family, ir, uses);
-  return { ...tests, branchless: [viewOf(list, behind, last, family, first > 0)] };
+  for (const rule of behind) use(rule.conditions[family]!, differences);
+  return { first, view: viewOf(list, behind, last, family, first > 0) };
 }
 
 /** @param readBefore tests have read the transport header, if the list reads it */
@@ -65,12 +64,14 @@ function viewOf(
 ): BranchlessView {
   const reads = list.readsTransport[family];
   const asks = rules.some((rule) => rule.conditions[family]!.service !== undefined);
+  const whole = isPlain(last);
+  const decision = `return mill_judge(w, p, verdict, ${list.direction === 'out' ? 'MILL_DROP_ACL_OUT' : 'MILL_DROP_ACL'});`;
   return {
     declarations: [
       ...(reads && (asks || !readBefore) ? ['uint32_t service;'] : []),
       ...(!reads && asks ? ['const uint32_t service = MILL_SERVICE(p->proto, 0);'] : []),
-      `/* ${comment(place(last.origin))}  ${comment(last.text)} */`,
-      `uint32_t verdict = ${verdictOf(last)};`,
+      ...(whole ? [`/* ${comment(place(last.origin))}  ${comment(last.text)} */`] : []),
+      `uint32_t verdict = ${whole ? verdictOf(last) : 'MILL_NO_VERDICT'};`,
     ],
     refuses: readBefore ? undefined : 'mill_hides_service(p, &service)',
     starts: reads && asks && readBefore ? ['service = mill_service(p);'] : [],
@@ -82,7 +83,8 @@ function viewOf(
         verdict: verdictOf(rule),
       }))
       .reverse(),
-    reason: list.direction === 'out' ? 'MILL_DROP_ACL_OUT' : 'MILL_DROP_ACL',
+    decision: whole ? [decision] : ['if (verdict != MILL_NO_VERDICT)', `\t${decision}`],
+    whole,
   };
 }
 
@@ -102,9 +104,8 @@ function comparisonsOf({ from, to, service, when }: Condition): number {
   return sets[0]! + sets[1]! + (service === undefined ? 0 : selections.length);
 }
 
-function use({ from, to, service }: Condition, uses: Uses): void {
-  for (const set of [from, to]) if (set) uses.differences.add(set);
-  if (service) uses.differences.add(service);
+function use({ from, to, service }: Condition, differences: Set<AddressSet | ServiceSet>): void {
+  for (const one of [from, to, service]) if (one) differences.add(one);
 }
 
 function takes({ from, to, service }: Condition): string {

@@ -83,7 +83,7 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
   const body =
     tested.length > uses.tables.mostIfs
       ? (classified(tested, name, family, ir, uses, list) ?? tables(tested, name, family, ir, uses, list))
-      : (branchless(list, tested, last, family, ir, uses) ?? plain(tested, family, ir, uses));
+      : short(list, tested, last, family, ir, uses);
   const reads = list.readsTransport[family];
   return {
     function: name,
@@ -96,8 +96,21 @@ function familyView(list: IrList, name: string, family: Family, ir: Ir, uses: Us
         ? [{ unreadable: unreadable(body), verdict: 'mill_drop(w, p, MILL_DROP_L4_HEADER)' }]
         : [],
     reads: reads && list.kind === 'pbr' ? [{ read: 'mill_read_l4(p)' }] : [],
-    ends: body.branchless.length > 0 ? [] : [ending(last, family, ir)],
+    ends: body.branchless.some(({ whole }) => whole) ? [] : [ending(last, family, ir)],
   };
+}
+
+function short(
+  list: IrList,
+  rules: readonly IrRule[],
+  last: IrRule | undefined,
+  family: Family,
+  ir: Ir,
+  uses: Uses,
+): Body {
+  const end = branchless(list, rules, last, family, uses.differences);
+  if (end === undefined) return plain(rules, family, ir, uses);
+  return { ...plain(rules.slice(0, end.first), family, ir, uses), branchless: [end.view] };
 }
 
 function unreadable({ classifiers, branchless }: Body): string {

@@ -56,7 +56,7 @@ export interface Body {
     readonly rows: readonly string[];
   }[];
   readonly classifiers: readonly ClassifierView[];
-  /** Behind the items, and in place of the end. */
+  /** Behind the items, and mostly in place of the end. */
   readonly branchless: readonly BranchlessView[];
   readonly treatments: readonly { readonly name: string; readonly rows: readonly string[] }[];
   readonly actions: readonly { readonly name: string; readonly rows: readonly string[] }[];

@@ -94,17 +94,19 @@ test('a list of hundreds of rules becomes a table', async (t) => {
 const onX64 = process.arch === 'x64' ? test : test.skip;
 onX64('a short list has no jump for a rule', async (t) => {
   t.timeout(120_000);
-  const jumps = async (count: number, last: string) => {
+  const jumps = async (count: number, last: string, options = '{}') => {
     const rules = Array.from(
       { length: count },
       (_, i) =>
         `${i % 2 ? 'deny' : 'allow'}({ from: nets('10.${i}.0.0/16', '192.0.2.${i}/32'), service: tcp(${80 + i}) })`,
     );
-    const source = await sourceOf(withWan(`in: acl('a', {}, [${rules.join(', ')}, ${last}]),`));
+    const source = await sourceOf(withWan(`in: acl('a', ${options}, [${rules.join(', ')}, ${last}]),`));
     return assemblyOf(source, 'acl_a_ipv4').match(/^\tj(?!mp)\w+/gm)!.length;
   };
   const plain = 'deny({ service: udp(7) })';
   t.is(await jumps(9, plain), await jumps(3, plain));
+  const logs = '{ log: true }';
+  t.is(await jumps(9, plain, logs), await jumps(3, plain, logs), 'its default does more');
   t.true((await jumps(9, `${plain}.log()`)) > (await jumps(3, `${plain}.log()`)) + 6, 'tests have');
 });
 

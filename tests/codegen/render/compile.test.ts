@@ -176,7 +176,7 @@ const refused: Readonly<
   'a compiler that is not there': ['', { cc: '/nowhere/cc' }, 'NM5007 6'],
   'a compiler that takes too long': ['sleep 30', { milliseconds: 200 }, 'NM5007 6'],
   'C that the compiler refuses': [
-    `file=$(printf '%s\\n' "$@" | grep 'forwarder\\.c$'); line=$(grep -n 'return mill_deny' "$file" | head -1 | cut -d: -f1)
+    `file=$(printf '%s\\n' "$@" | grep 'forwarder\\.c$'); line=$(grep -n 'verdict = MILL_DENIES' "$file" | head -1 | cut -d: -f1)
 echo "$file:$line:9: error: made up" >&2; exit 1`,
     {},
     'NM5005 3',
@@ -197,7 +197,7 @@ for (const [name, [script, compiler, wanted]] of Object.entries(refused))
 test('a forwarder that differs from its policy is refused, and nothing is written', async (t) => {
   t.timeout(120_000);
   // The deny rule lets everything pass.
-  const script = `case "$*" in *forwarder.c*) for a in "$@"; do case "$a" in *forwarder.c) sed -i 's/return mill_deny(/return mill_allow(/' "$a";; esac; done;; esac; exec gcc "$@"`;
+  const script = `case "$*" in *forwarder.c*) for a in "$@"; do case "$a" in *forwarder.c) sed -i 's/verdict = MILL_DENIES | /verdict = /' "$a";; esac; done;; esac; exec gcc "$@"`;
   await built(policy, {}, script, (result, outDir) => {
     const told = result.ok ? [] : result.diagnostics.map((one) => one.code);
     t.deepEqual(told, ['NM5006']);

@@ -36,7 +36,8 @@ static inline bool mill_deny(struct mill_worker *w, const struct mill_packet *p,
 }
 
 /* Of rules that only let pass or drop: the rule's number, and ORed to it whether it drops. */
-#define MILL_DENIES 0x80000000u
+#define MILL_DENIES     0x80000000u
+#define MILL_NO_VERDICT 0xffffffffu
 
 static inline bool mill_judge(struct mill_worker *w, const struct mill_packet *p, uint32_t verdict,
                               enum mill_drop reason)
