@@ -3,92 +3,28 @@
  * rules. Both must agree in verdict, counters, events and every byte that leaves. The seed of a policy that differs
  * is in the message; `randomPolicy(seed)` makes it again.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test from 'ava';
-import { execa } from 'execa';
 import fc from 'fast-check';
 import { check } from '../../codegen/check/check.js';
-import type { CheckedPolicy } from '../../codegen/checked.js';
-import { generate } from '../../codegen/compile.js';
-import { compilerFlags, includeFlags, linkFlags, runCompiler, tablesFlag } from '../../codegen/compiler.js';
 import type { Diagnostic } from '../../codegen/diagnostics/diagnostic.js';
-import type { Ir } from '../../codegen/ir.js';
-import { packageRoot } from '../../codegen/load/compiler.js';
-import { loadPolicy } from '../../codegen/load/load.js';
-import { builtinPredicate } from '../../codegen/predicate/builtin.js';
-import type { PredicateExpr } from '../../codegen/predicate/expr.js';
 import { randomOf } from '../../codegen/selftest/random.js';
 import { selfTest } from '../../codegen/selftest/selftest.js';
-import {
-  acl,
-  allow,
-  deny,
-  nets,
-  predicate,
-  type RuleTree,
-  reject,
-  router,
-  tcp,
-  udp,
-} from '../../dsl/index.js';
-import type { Router } from '../../dsl/model.js';
-import { patient, withFiles } from '../codegen/policy.js';
+import { acl, allow, deny, nets, predicate, type RuleTree, router, tcp, udp } from '../../dsl/index.js';
 import { gccSaysOfAll } from '../codegen/render/generated.js';
-import {
-  conditions,
-  conditionsPolicy,
-  listedContents,
-  randomPlainPolicy,
-  randomPolicy,
-} from './random-policy.js';
+import { conditions } from './conditions.js';
+import { Forwarders } from './forwarders.js';
+import { randomPlainPolicy } from './random-plain-policy.js';
+import { randomPolicy } from './random-policy.js';
 
 const seed = 20261121;
 const policies = 20;
-let scratch: string;
-let predicates: readonly PredicateExpr[];
 
+let forwarders: Forwarders;
 test.before(async (t) => {
   t.timeout(300_000);
-  await execa('make', ['-s', '-C', join(packageRoot, 'runtime/engine'), 'build/netmill-selftest']);
-  scratch = mkdtempSync(join(tmpdir(), 'netmill-oracle-'));
-  const loaded = await withFiles({ 'policy.ts': conditionsPolicy }, (directory) =>
-    loadPolicy(join(directory, 'policy.ts'), patient),
-  );
-  predicates = [...loaded.predicates, builtinPredicate];
-  t.is(loaded.predicates.length, conditions.length, JSON.stringify(loaded.diagnostics));
+  forwarders = await Forwarders.create();
 });
-
-test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
-
-interface Built {
-  readonly ir: Ir;
-  readonly forwarder: string;
-  readonly source: string;
-}
-
-function checkedPolicy(router: Router): CheckedPolicy {
-  const rest = { files: [], policyHash: 'ab'.repeat(32), warnings: [], root: scratch };
-  return { router, predicates, contents: listedContents, ...rest };
-}
-
-async function build(
-  router: Router,
-  name: string,
-  change = (source: string) => source,
-  longest?: number,
-): Promise<Built> {
-  const { ir, source, tables } = generate(checkedPolicy(router), { longest });
-  const [c, forwarder] = [join(scratch, `${name}.c`), join(scratch, `${name}.so`)];
-  writeFileSync(c, change(source));
-  writeFileSync(`${c}.tables`, tables);
-  // Not -O2: gcc's time is what this test costs.
-  const flags = [...compilerFlags({ optimise: '1' }), ...includeFlags(), tablesFlag(`${c}.tables`)];
-  const compiled = await runCompiler([...flags, c, ...linkFlags(), '-o', forwarder]);
-  if (compiled.kind !== 'done') throw new Error(JSON.stringify(compiled));
-  return { ir, forwarder, source };
-}
+test.after.always(() => forwarders?.close());
 
 /** Rules that match nothing, and gateways on no interface, are welcome here; what the engine has no room for is not. */
 const isError = (one: Diagnostic) =>
@@ -96,10 +32,7 @@ const isError = (one: Diagnostic) =>
 
 test('random policies: gcc has nothing to say about their C', (t) => {
   t.timeout(120_000);
-  const sources = Array.from(
-    { length: 60 },
-    (_, i) => generate(checkedPolicy(randomPolicy(seed + i))).source,
-  );
+  const sources = Array.from({ length: 60 }, (_, i) => forwarders.generate(randomPolicy(seed + i)).source);
   t.is(gccSaysOfAll(sources), '');
 });
 
@@ -114,7 +47,7 @@ test('random policies: the forwarder does what the evaluator says', async (t) =>
         ...check(router, { today: '2026-01-01', expired: 'error' }).filter(isError),
       ];
       if (wrong.length > 0) throw new Error(JSON.stringify(wrong));
-      const { ir, forwarder } = await build(router, `policy-${policySeed}`);
+      const { ir, forwarder } = await forwarders.build(router, `policy-${policySeed}`);
       rules += ir.rules.length;
       const found = await selfTest(ir, forwarder, { seed: policySeed });
       if (found.length > 0) throw new Error(JSON.stringify(found[0], undefined, 1));
@@ -128,7 +61,7 @@ test('random policies whose lists are all tables: the forwarder does what the ev
   t.timeout(600_000);
   for (let i = 0; i < policies / 4; i++) {
     const policySeed = seed + 1000 + i;
-    const { ir, forwarder } = await build(randomPolicy(policySeed), `tables-${i}`, undefined, 0);
+    const { ir, forwarder } = await forwarders.build(randomPolicy(policySeed), `tables-${i}`, { longest: 0 });
     t.deepEqual(await selfTest(ir, forwarder, { seed: policySeed }), [], `randomPolicy(${policySeed})`);
   }
 });
@@ -138,7 +71,7 @@ test('random short lists that are judged without branches: the forwarder does wh
   const judged = { 4: 0, 6: 0 };
   for (let i = 0; i < policies; i++) {
     const policySeed = seed + 2000 + i;
-    const { ir, forwarder, source } = await build(randomPlainPolicy(policySeed), `plain-${i}`);
+    const { ir, forwarder, source } = await forwarders.build(randomPlainPolicy(policySeed), `plain-${i}`);
     for (const [, family] of source.matchAll(/_ipv([46])\(struct mill_worker[^}]*\bmill_judge\(/g))
       judged[family as '4' | '6']++;
     t.deepEqual(await selfTest(ir, forwarder, { seed: policySeed }), [], `randomPlainPolicy(${policySeed})`);
@@ -178,9 +111,9 @@ for (const [count, plain] of [
     const policy = router('alike', {
       interfaces: { a: { port: 'pipe:a', fallback: 'drop', in: acl('alike', { default: 'deny' }, rules) } },
     });
-    const { ir, forwarder } = await build(policy, `alike-${count}-${plain}`);
+    const { ir, forwarder } = await forwarders.build(policy, `alike-${count}-${plain}`);
     t.deepEqual(await selfTest(ir, forwarder, { seed }), []);
-    const { source } = generate(checkedPolicy(policy));
+    const { source } = forwarders.generate(policy);
     // Answers by source ports, by bands of them, and by what is asked besides.
     for (const table of ['bundles', 'pieces', ...(plain ? [] : ['candidates'])])
       t.regex(source, new RegExp(`\\.${table} = [1-9]`));
@@ -208,7 +141,7 @@ test('a list whose tables would be too large is searched row by row, which is sa
       engine: { aclMemory },
       interfaces: { a: { port: 'pipe:a', fallback: 'drop', in: acl('long', {}, rules) } },
     });
-  const { warnings, tables, source } = generate(checkedPolicy(long(1)));
+  const { warnings, tables, source } = forwarders.generate(long(1));
   t.deepEqual(
     warnings.map((one) => one.code),
     ['NM5009'],
@@ -216,7 +149,7 @@ test('a list whose tables would be too large is searched row by row, which is sa
   t.regex(warnings[0]!.message, /'long'.*IPv4/);
   t.is(tables.length, 0);
   t.is(source.match(/ mill_row4 /g)?.length, 2);
-  t.deepEqual(generate(checkedPolicy(long(256))).warnings, []);
+  t.deepEqual(forwarders.generate(long(256)).warnings, []);
 });
 
 test('a list whose tables are cut into parts does what the evaluator says', async (t) => {
@@ -240,146 +173,15 @@ test('a list whose tables are cut into parts does what the evaluator says', asyn
     engine: { aclMemory: 6 },
     interfaces: { a: { port: 'pipe:a', fallback: 'drop', in: list } },
   });
-  const { warnings, source, tables } = generate(checkedPolicy(crossed));
+  const { warnings, source, tables } = forwarders.generate(crossed);
   t.deepEqual(
     warnings.map((one) => one.message),
     ["acl list 'crossed' is searched in 2 parts, one after the other, for IPv4: the leaves"],
   );
   t.is(source.match(/^MILL_CLASSIFIER/gm)?.length, 2);
   t.true(tables.length < 6 * 2 ** 20);
-  const { ir, forwarder } = await build(crossed, 'crossed');
+  const { ir, forwarder } = await forwarders.build(crossed, 'crossed');
   t.deepEqual(await selfTest(ir, forwarder, { seed }), []);
-});
-
-/** Ways for generated C to be wrong, and what the self-test says of each. */
-const wrong: Readonly<
-  Record<string, readonly [change: (source: string) => string, code: string, says: RegExp]>
-> = {
-  'a rule that denies what it allows': [
-    (source) => source.replace('return mill_allow(w, p, RULE_FIRST', 'return mill_deny(w, p, RULE_FIRST'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'a port beside the right one': [
-    (source) => source.replace('p->dport == 80', 'p->dport == 81'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'a rule that is not tested': [
-    (source) => source.replace(/if \(mill_unreadable\(p\)\)/, 'if (p->len == 0 && mill_unreadable(p))'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'TCP flags that nobody reads': [
-    (source) => source.replace('#include', '#define MILL_PORTS_ALONE\n#include'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'an ACL on the way out that nobody asks': [
-    (source) =>
-      source.replace('mill_judged(out_second(w, p))', 'mill_judged(out_second(w, p) || p->ip_len > 60)'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'a DSCP beside the right one': [
-    (source) => source.replace('p->mark = 18;', 'p->mark = 19;'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'a limit of another rate': [
-    (source) => source.replace(/(mill_police\(w, p, \w+,\s+0x)7d/, '$17e'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'a copy of too few': [
-    (source) => source.replace('mill_mirror(w, p, PORT_A, 1)', 'mill_mirror(w, p, PORT_A, 2)'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'an answer of another kind': [
-    (source) => source.replace('MILL_ANSWER_RESETS)', '0)'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'a way back by any interface': [
-    (source) => source.replace('MILL_URPF_STRICT', 'MILL_URPF_LOOSE'),
-    'NM5006',
-    /does not do what the policy says/,
-  ],
-  'another VLAN': [
-    (source) => source.replace('MILL_TAG(0x8100, 100)', 'MILL_TAG(0x8100, 99)'),
-    'NM5006',
-    /does not do/,
-  ],
-  'a burst that is forgotten': [
-    (source) =>
-      source.replace(
-        'mill_burst_end(&burst);',
-        'if (burst.end < kept.packet + 9)\n\t\tmill_burst_end(&burst);',
-      ),
-    'NM5006',
-    /frames left/,
-  ],
-  'a crash': [
-    (source) =>
-      source.replace(
-        'mill_burst_lookup(w, &burst);',
-        'if (w->rule_counters->bytes == 0 && !w->acl_enabled)\n\t\t__builtin_trap();\n\tmill_burst_lookup(w, &burst);',
-      ),
-    'NM5006',
-    /failed \(crashed\) at a frame from port/,
-  ],
-  'another policy': [(source) => source.replace('0xab,', '0xac,'), 'NM5008', /compiled from another policy/],
-};
-
-const treated = [
-  allow({ service: tcp(80) })
-    .dscp('af21')
-    .police('1 Mbit/s')
-    .mirror('a'),
-  reject({ from: nets('10.0.0.0/8') }),
-];
-
-const known = router('known', {
-  interfaces: {
-    a: {
-      port: 'pipe:a',
-      fallback: 'drop',
-      in: acl('first', { default: 'deny' }, [
-        allow({ service: tcp(80, 443) }),
-        allow({ service: tcp(), flags: ['syn', '!ack'] }),
-        allow({ from: nets('10.0.0.0/8') }),
-      ]),
-    },
-    b: {
-      port: 'pipe:b',
-      vlans: { c: { id: 100 }, d: { id: 200, urpf: 'strict', out: acl('second', {}, treated) } },
-    },
-  },
-});
-
-for (const [title, [change, code, says]] of Object.entries(wrong))
-  test(`found: ${title}`, async (t) => {
-    t.timeout(60_000);
-    let changed = false;
-    const { ir, forwarder } = await build(known, title.replaceAll(' ', '-'), (source) => {
-      const other = change(source);
-      changed = other !== source;
-      return other;
-    });
-    t.true(changed, 'the C does not have what the test changes');
-    const found = await selfTest(ir, forwarder);
-    t.deepEqual(
-      found.map((one) => one.code),
-      [code],
-    );
-    t.regex(found[0]!.message, says);
-  });
-
-test('nothing is found where nothing is wrong', async (t) => {
-  t.timeout(60_000);
-  const { ir, forwarder } = await build(known, 'right');
-  t.deepEqual(await selfTest(ir, forwarder), []);
 });
 
 test('a second fragment header does not make a fragment whole', async (t) => {
@@ -395,14 +197,7 @@ test('a second fragment header does not make a fragment whole', async (t) => {
       },
     },
   });
-  const { ir, forwarder } = await build(policy, 'whole');
+  const { ir, forwarder } = await forwarders.build(policy, 'whole');
   t.is(conditions[1], 'p.fragment');
   t.deepEqual(await selfTest(ir, forwarder, { frames: 6000 }), []);
-});
-
-test('a runner that is not there is said', async (t) => {
-  const { ir, forwarder } = await build(known, 'unrun');
-  const found = await selfTest(ir, forwarder, { runner: '/nonexistent' });
-  t.is(found[0]?.code, 'NM5008');
-  t.regex(found[0]?.fix ?? '', /npm run build/);
 });

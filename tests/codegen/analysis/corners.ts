@@ -20,7 +20,7 @@ import {
   udp,
 } from '../../../dsl/index.js';
 import type { Router } from '../../../dsl/model.js';
-import { inside, onlyIf } from '../../oracle/random-policy.js';
+import { inside, onlyIf } from '../../oracle/conditions.js';
 
 const listed4 = set('listed4', { family: 4 });
 

@@ -12,7 +12,8 @@ import type { PredicateExpr } from '../../../codegen/predicate/expr.js';
 import { makeFrames } from '../../../codegen/selftest/packets.js';
 import { makeWorld } from '../../../codegen/selftest/world.js';
 import type { Router } from '../../../dsl/model.js';
-import { conditionsPolicy, listedContents, randomPolicy } from '../../oracle/random-policy.js';
+import { conditionsPolicy, listedContents } from '../../oracle/conditions.js';
+import { randomPolicy } from '../../oracle/random-policy.js';
 import { patient, withFiles } from '../policy.js';
 
 /** The predicates that random policies name. */

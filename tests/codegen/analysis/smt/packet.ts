@@ -4,7 +4,7 @@
  */
 
 import type { Family, Prefix } from '../../../../dsl/model.js';
-import { setNames } from '../../../oracle/random-policy.js';
+import { setNames } from '../../../oracle/conditions.js';
 
 /** Bits of each number; arithmetic is done with 32. */
 export const bits = {
