@@ -37,7 +37,7 @@ export interface Face {
   readonly up: boolean;
   /** The kernel, or a tap, answers for it. */
   readonly host: boolean;
-  /** What ICMP errors about packets from there come from. */
+  /** What a self-test has ICMP errors about packets from there come from: it knows of no way back. */
   readonly speaksFrom: Readonly<Record<Family, Address>>;
 }
 

@@ -2,8 +2,9 @@
  * ICMP errors that the engine sends itself, where the kernel cannot be asked: it would judge the packet by its own
  * table (a rule has diverted it), or there is no kernel behind the interface. The message goes by the FIB to the
  * packet's source; it comes from the address of the router that the packet was for (RFC 4443 §2.2 (a), RFC 1122 §3.2.2), else
- * from one of the interface that the packet came in on (RFC 1812 §4.3.2.4, RFC 4443 §2.2 (b)) or, where that is not known any
- * more, that the message leaves by; or of another one if that has none. At most so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
+ * from one of the interface that the message leaves by (RFC 1812 §4.3.2.4), in IPv6 of the one where the packet came in, if that is
+ * still known, as this says more (RFC 4443 §2.2 (b)); or of another one if that has none. So the kernel has it in both families. At most
+ * so many a second (RFC 4443 §2.4 (f)), a bucket a worker.
  * Echo replies (own/answers.c) take the same way. Everything runs on its worker.
  */
 #include "engine.h"
@@ -132,8 +133,9 @@ void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const str
 	if (path == NULL || path->iface >= MILL_MAX_IFACES || path->mtu < SMALLEST_MTU)
 		return;
 	const uint8_t *source = asked(base, iface, about);
+	const uint16_t speaker = about->family == 6 && iface < MILL_MAX_IFACES ? iface : path->iface;
 	if (source == NULL)
-		source = source_of(base, iface < MILL_MAX_IFACES ? iface : path->iface, about->family);
+		source = source_of(base, speaker, about->family);
 	if (source == NULL)
 		return;
 	const uint32_t most = about->family == 4 ? MILL_ICMP_LARGEST4 : MILL_ICMP_LARGEST6;

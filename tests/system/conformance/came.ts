@@ -9,8 +9,8 @@ export type Expectation = (sent: Buffer, came: Came) => string | undefined;
 
 const ends = {
   client: { peer: macs.c0, router: macs.r0, v4: '10.0.1.1', v6: '2001:db8:1::1' },
-  server: { peer: macs.s0, router: macs.r1 },
-  provider: { peer: macs.p0, router: macs.r2 },
+  server: { peer: macs.s0, router: macs.r1, v4: '10.0.2.1' },
+  provider: { peer: macs.p0, router: macs.r2, v4: '10.0.3.1' },
 } as const;
 const wires = ['client', 'server', 'provider'] as const;
 const headers = { ethernet: 14, ipv4: 20, ipv6: 40, icmp: 8 } as const;
@@ -102,6 +102,8 @@ export interface Told {
   readonly field?: number;
   /** Who tells, where it is not the interface's address of the packet's scope. */
   readonly source?: string;
+  /** Where the message leaves: towards the packet's source. */
+  readonly to?: Wire;
 }
 
 /** The sum over the pseudo-header, too: RFC 8200 §8.1. */
@@ -114,15 +116,15 @@ export function icmpSum(ip: Buffer): number {
   return checksum(ip.subarray(8, 40), length, message);
 }
 
-/** One ICMP message on the client's wire, in order as a packet, from `source` to whoever sent; else what is wrong. */
-function message(sent: Buffer, came: Came, source: Buffer): Buffer | string {
-  const frame = only(came, 'client');
+/** One ICMP message on that wire, in order as a packet, from `source` to whoever sent; else what is wrong. */
+function message(sent: Buffer, came: Came, source: Buffer, to: Wire = 'client'): Buffer | string {
+  const frame = only(came, to);
   if (typeof frame === 'string') return frame;
   const ip = packetOf(frame);
   const from = packetOf(sent);
   const four = isFour(from);
   const sender = four ? from.subarray(12, 16) : from.subarray(8, 24);
-  if (!frame.subarray(0, 14).equals(linkHeader('client', from))) return `its link header is ${hex(frame)}`;
+  if (!frame.subarray(0, 14).equals(linkHeader(to, from))) return `its link header is ${hex(frame)}`;
   const right = four
     ? ip[9] === 1 && ip.subarray(12, 16).equals(source) && ip.subarray(16, 20).equals(sender)
     : ip[6] === 58 && ip.subarray(8, 24).equals(source) && ip.subarray(24, 40).equals(sender);
@@ -134,14 +136,14 @@ function message(sent: Buffer, came: Came, source: Buffer): Buffer | string {
 }
 
 /**
- * The source alone is told, from the address of the interface where the packet came in (RFC 1812 §4.3.2.4, RFC 4443
- * §2.2), with as much of the packet, as it came, as fits in 576 or 1,280 bytes (RFC 1812 §4.3.2.3, RFC 4443 §2.4 (c)).
+ * The source alone is told, from the address of the interface where the message leaves (RFC 1812 §4.3.2.4) or, in IPv6, the packet
+ * came in (RFC 4443 §2.2), with as much of the packet, as it came, as fits in 576 or 1,280 bytes (RFC 1812 §4.3.2.3, RFC 4443 §2.4 (c)).
  */
-export function told({ type, code, field = 0, source }: Told): Expectation {
+export function told({ type, code, field = 0, source, to = 'client' }: Told): Expectation {
   return (sent, came) => {
     const about = packetOf(sent);
     const four = isFour(about);
-    const ip = message(sent, came, addressBytes(source ?? (four ? ends.client.v4 : ends.client.v6)));
+    const ip = message(sent, came, addressBytes(source ?? (four ? ends[to].v4 : ends.client.v6)), to);
     if (typeof ip === 'string') return ip;
     const icmp = ip.subarray(headerBytes(ip));
     const got = [icmp[0], icmp[1], icmp.readUInt32BE(4)].join(' ');

@@ -192,6 +192,12 @@ const errors: readonly Clause[] = [
     four('TTL 1, of 1400 bytes', { ttl: 1, src: from(21) }, 1372),
   ]),
   clause(
+    'RFC 1812 §4.3.2.4',
+    'an ICMP error comes from an address of the interface that it leaves by, wherever the packet came in',
+    told({ type: 11, code: 0, to: 'server' }),
+    [four('TTL 1, from behind the server', { ttl: 1, src: '10.9.7.1' })],
+  ),
+  clause(
     'RFC 1812 §4.3.2.5',
     'an ICMP error has precedence 6 and the type of service of the packet',
     ttlExpired,
