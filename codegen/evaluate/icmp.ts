@@ -42,10 +42,11 @@ export function icmpError(
  * later fragments.
  */
 function mayAnswer({ family, protocol, src, transport, laterFragment }: Packet): boolean {
-  if (src.bits === 0n || (family === 6 && transport.state === 'hidden')) return false;
+  if (src.bits === 0n) return false;
   if (family === 4 && (laterFragment || contains(reserved, src))) return false;
-  if (protocol !== (family === 4 ? protocols.icmp : protocols.icmpv6)) return true;
+  if (protocol === protocols.tcp || protocol === protocols.udp) return true;
   if (transport.state === 'hidden') return false;
+  if (protocol !== (family === 4 ? protocols.icmp : protocols.icmpv6)) return true;
   const type = transport.icmpType;
   return family === 4 ? queries.includes(type) : type >= 128 && type !== 137;
 }

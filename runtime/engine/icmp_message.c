@@ -39,10 +39,10 @@ static bool is_icmp_error(const struct mill_packet *p)
 	       (p->icmp_type < 13 || p->icmp_type > 18);
 }
 
-/* It could be an ICMP error for all that can be seen. */
+/* It could be an ICMP error for all that can be seen: TCP and UDP are known though they are cut short. */
 static bool is_hidden(const struct mill_packet *p)
 {
-	return p->l4 == MILL_L4_BROKEN && (p->family == 6 || p->proto == MILL_ICMP);
+	return p->l4 == MILL_L4_BROKEN && p->proto != MILL_TCP && p->proto != MILL_UDP;
 }
 
 /* RFC 1812 §4.3.2.7, RFC 4443 §2.4 (e): never about errors, packets to many, or from nobody in particular; nor, in IPv4

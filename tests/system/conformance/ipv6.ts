@@ -233,6 +233,27 @@ const errors: readonly Clause[] = [
     hopLimitExceeded,
     [six('hop limit 1, of 1400 bytes', { hopLimit: 1 }, 1352)],
   ),
+  clause(
+    'RFC 4443 §2.2 (b)',
+    'an ICMPv6 error comes from the interface where the packet came in, wherever it leaves',
+    told({ type: 3, code: 0, to: 'server' }),
+    [six('hop limit 1, from behind the server', { hopLimit: 1, src: '2001:db8:9::7' })],
+  ),
+  clause(
+    'RFC 4443 §3.3',
+    'an ICMPv6 error is sent about what ends within its transport header',
+    hopLimitExceeded,
+    [
+      {
+        name: 'IPv6 hop limit 1, half a UDP header',
+        frame: frame6(ipv6({ ...far6, hopLimit: 1 }, data(4))),
+      },
+      {
+        name: 'IPv6 hop limit 1, half a TCP header',
+        frame: frame6(ipv6({ ...far6, hopLimit: 1, nextHeader: 6 }, data(10))),
+      },
+    ],
+  ),
   clause('RFC 4443 §2.4 (e.1)', 'no ICMPv6 error is sent about an ICMPv6 error', nothing, [
     about(1, 'unreachable'),
     about(2, 'packet too big'),
