@@ -76,6 +76,16 @@ static bool is_discovery(const uint8_t *packet, uint32_t bytes) /* RFC 4861: typ
 	       packet[MILL_IPV6_HEADER] <= 137;
 }
 
+/* Though the FIB may not know of it yet. What looks like Neighbour Discovery, and is for somebody beyond, is a packet like any other. */
+static bool is_ours(struct mill_own *own, uint16_t slot, const uint8_t *address)
+{
+	pthread_mutex_lock(&own->lock);
+	const bool ours =
+	    mill_own_address(own, slot, 6, address) != NULL || mill_own_anycast(own, slot, address);
+	pthread_mutex_unlock(&own->lock);
+	return ours;
+}
+
 static bool receive(struct mill_worker *worker, uint16_t slot, enum mill_punt_class class,
                     const uint8_t *frame, uint16_t len, uint16_t l3)
 {
@@ -84,7 +94,9 @@ static bool receive(struct mill_worker *worker, uint16_t slot, enum mill_punt_cl
 	const bool arp = type == MILL_ETHER_ARP;
 	if (!arp && type != MILL_ETHER_IPV4 && type != MILL_ETHER_IPV6)
 		return false;
-	if (arp || (type == MILL_ETHER_IPV6 && is_discovery(frame + l3, len - (uint32_t)l3))) {
+	const bool discovery = type == MILL_ETHER_IPV6 && is_discovery(frame + l3, len - (uint32_t)l3) &&
+	                       (class == MILL_PUNT_ND || is_ours(own, slot, frame + l3 + 24));
+	if (arp || discovery) {
 		pthread_mutex_lock(&own->lock);
 		const bool understood = arp ? mill_arp_receive(worker, slot, frame, len, l3)
 		                            : mill_nd_receive(worker, slot, frame, len, l3);

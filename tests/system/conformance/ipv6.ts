@@ -264,6 +264,10 @@ const errors: readonly Clause[] = [
   clause('RFC 4443 §2.4 (e)', 'an ICMPv6 error is sent about other ICMPv6 messages', hopLimitExceeded, [
     about(128, 'echo request'),
     about(129, 'echo reply'),
+    about(133, 'Router Solicitation'),
+    about(134, 'Router Advertisement'),
+    about(135, 'Neighbour Solicitation'),
+    about(136, 'Neighbour Advertisement'),
   ]),
   clause(
     'RFC 4443 §2.4 (e.2)',
