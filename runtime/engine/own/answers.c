@@ -173,12 +173,14 @@ static bool meant(struct mill_worker *worker, uint16_t slot, const struct mill_p
 	return ours || is_our_group(p->l3 + 24);
 }
 
-/* RFC 1122 §3.2.2.1, RFC 4443 §3.1 and §3.4. `last`: where the last "next header" stands. */
+/* RFC 1122 §3.2.2.1, RFC 4443 §3.1 and §3.4: once for all fragments of a packet. `last`: where the last "next header" stands. */
 static void nobody_listens(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p,
                            uint32_t last)
 {
 	const bool has_ports = p->proto == MILL_UDP || p->proto == MILL_TCP;
 	refuse(worker, slot, MILL_DROP_HOST_REFUSED);
+	if (p->later_fragment)
+		return;
 	if (p->family == 4 && p->proto != MILL_ICMP)
 		tell(worker, slot, p, UNREACHABLE, has_ports ? NO_PORT : NO_PROTOCOL, 0);
 	else if (p->family == 6 && has_ports)
@@ -187,11 +189,11 @@ static void nobody_listens(struct mill_worker *worker, uint16_t slot, const stru
 		tell(worker, slot, p, PARAMETER6, UNKNOWN_HEADER6, last);
 }
 
-/* What IPv6 carries in front of its payload. */
+/* What stands in front of the payload: extension headers, or options. */
 static bool in_order(struct mill_worker *worker, uint16_t slot, const struct mill_packet *p, uint32_t *last)
 {
 	struct mill_icmp_error error;
-	if (p->family == 4 || mill_own_headers(p, &error, last))
+	if (p->family == 4 ? mill_own_options(p, &error) : mill_own_headers(p, &error, last))
 		return true;
 	refuse(worker, slot, MILL_DROP_HOST_REFUSED);
 	if (error.type != 0)

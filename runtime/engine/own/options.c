@@ -2,7 +2,8 @@
  * own.h: packets on their way through that carry IPv4 options or a hop-by-hop header, which the forwarder leaves to who can
  * look into them. What asks routers for more than to send it on is refused: source routes, which a router must be told to obey,
  * and to write down where it was and when (RFC 7126 §4). The rest concerns others and is sent on as it is (RFC 1812
- * §4.2.2.6, RFC 8200 §4.3). Malformed options are told of (RFC 1812 §4.3.3.5). On the worker that received the packet.
+ * §4.2.2.6, RFC 8200 §4.3). Malformed options are told of (RFC 1812 §4.3.3.5). Of packets for the router itself source routes and
+ * malformed options count alone. On the worker that received the packet.
  */
 #include <string.h>
 #include "icmp_message.h"
@@ -19,21 +20,25 @@ static void tell(struct mill_worker *worker, uint16_t slot, const struct mill_pa
 	                        (uint16_t)(p->l3 - p->frame));
 }
 
+static bool routes(uint8_t option)
+{
+	return option == LOOSE_ROUTE || option == STRICT_ROUTE;
+}
+
 static bool for_routers(uint8_t option)
 {
-	return option == RECORD_ROUTE || option == TIMESTAMP || option == LOOSE_ROUTE ||
-	       option == STRICT_ROUTE;
+	return option == RECORD_ROUTE || option == TIMESTAMP || routes(option);
 }
 
 /* 0: nothing in them keeps the packet; else where the option is that does. */
-static uint32_t objection(const uint8_t *ip, bool *malformed)
+static uint32_t objection(const uint8_t *ip, bool (*unwanted)(uint8_t option), bool *malformed)
 {
 	const uint32_t end = (ip[0] & 15u) * 4;
 	*malformed = false;
 	for (uint32_t at = 20; at < end && ip[at] != END;) {
 		const uint32_t size = ip[at] == NOP ? 1 : at + 1 < end ? ip[at + 1] : 0;
 		*malformed = size == 0 || (ip[at] != NOP && size < 2) || at + size > end;
-		if (*malformed || for_routers(ip[at]))
+		if (*malformed || unwanted(ip[at]))
 			return at;
 		at += size;
 	}
@@ -57,7 +62,7 @@ bool mill_own_send_on(struct mill_worker *worker, uint16_t slot, const struct mi
 {
 	uint8_t out[LINK + MILL_BUF_SIZE_LARGE];
 	bool malformed = false;
-	const uint32_t where = p->family == 4 ? objection(p->l3, &malformed) : 0;
+	const uint32_t where = p->family == 4 ? objection(p->l3, for_routers, &malformed) : 0;
 	if (where != 0) {
 		if (malformed)
 			tell(worker, slot, p, PARAMETER, 0, (where + 1) << 24);
@@ -74,4 +79,14 @@ bool mill_own_send_on(struct mill_worker *worker, uint16_t slot, const struct mi
 	if (!mill_icmp_send(worker, path, out, LINK + p->ip_len, p->family))
 		worker->if_counters[slot].drop[MILL_DROP_UNRESOLVED]++;
 	return true;
+}
+
+bool mill_own_options(const struct mill_packet *p, struct mill_icmp_error *error)
+{
+	bool malformed;
+	const uint32_t where = objection(p->l3, routes, &malformed);
+	*error = (struct mill_icmp_error){0};
+	if (malformed)
+		*error = (struct mill_icmp_error){.type = PARAMETER, .mtu = (where + 1) << 24};
+	return where == 0;
 }

@@ -11,7 +11,7 @@
  *   arp.c nd.c   RFC 826 and RFC 4861 on the wire
  *   answers.c    echo replies and errors
  *   headers.c    extension headers of packets for the router itself
- *   options.c    packets with options, on their way through
+ *   options.c    packets with options, on their way through or for the router itself
  *
  * One lock covers addresses, neighbours and timers. Workers have it for a few microseconds a packet for the router itself,
  * never for one that is forwarded; the control thread to change them. Nobody waits while holding it.
@@ -162,6 +162,9 @@ struct mill_icmp_error;
  * last "next header" stands. False: nothing may come of the packet, but this error if it has a type (RFC 8200 §4). */
 bool mill_own_headers(const struct mill_packet *, struct mill_icmp_error *, uint32_t *last);
 
-/* --- options.c: lock not held. False: the packet is not for us to send --- */
+/* --- options.c: lock not held --- */
+/* The IPv4 options of a packet for the router itself. False: nothing may come of it, but this error if it has a type. */
+bool mill_own_options(const struct mill_packet *, struct mill_icmp_error *);
+/* False: the packet is not for us to send. */
 bool mill_own_send_on(struct mill_worker *, uint16_t slot, const struct mill_packet *,
                       const struct mill_adjacency *path);

@@ -53,3 +53,7 @@ export function clause(
 export function lifeFirst(meets: Expectation): Pick<Case, 'faceless'> {
   return { faceless: { meets, why: 'the time to live, or hop limit, is looked at before the route' } };
 }
+
+/** Of malformed IPv4 options. */
+export const wrongLength =
+  'a wrong length is told by the octet that holds it; the kernel names the one where the option begins';

@@ -3,7 +3,7 @@ import { own } from '../../support/line.js';
 import { echo, ipv4, udp } from '../../support/packet.js';
 import { type Crafted, data, far4, four, frame4, icmp4, options } from '../crafted.js';
 import { echoed, forwarded, inPieces, nothing, told } from './came.js';
-import { type Clause, clause, lifeFirst, named } from './clause.js';
+import { type Clause, clause, lifeFirst, named, wrongLength } from './clause.js';
 
 /** Whatever the kernel makes of it is right: it is compared byte by byte. */
 const asTheKernel = () => undefined;
@@ -317,7 +317,7 @@ const ipOptions: readonly Clause[] = [
     {
       faceless: {
         meets: told({ type: 12, code: 0, field: 21 << 24 }),
-        why: 'a wrong length is told by the octet that holds it; the kernel names the one where the option begins',
+        why: wrongLength,
       },
     },
   ),

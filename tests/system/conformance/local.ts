@@ -3,7 +3,7 @@ import { own } from '../../support/line.js';
 import { checksum, echo, ipv4, ipv6, tcpSyn, udp } from '../../support/packet.js';
 import { type Crafted, data, frame4, frame6, options } from '../crafted.js';
 import { echoed, icmpSum, nothing, told } from './came.js';
-import { type Clause, clause } from './clause.js';
+import { type Clause, clause, wrongLength } from './clause.js';
 
 /** Whatever the kernel makes of it is right: it is compared byte by byte. */
 const asTheKernel = () => undefined;
@@ -101,6 +101,34 @@ function inPieces6(dst: string): Crafted {
   };
 }
 
+/** The second half of a datagram, whose first never comes. */
+const halves: readonly Crafted[] = [
+  {
+    name: 'the second half of a UDP datagram, IPv4',
+    frame: frame4(
+      ipv4({ src: from4(21), dst: router4.near, protocol: 17, id: 0x4712, fragment: 8 }, data(40)),
+    ),
+  },
+  {
+    name: 'the second half of a UDP datagram, IPv6',
+    frame: frame6(
+      ipv6(
+        { src: own.client.v6, dst: router6.near, nextHeader: extension.fragment },
+        Buffer.concat([Buffer.from([17, 0, 0, 64, 0, 0, 0x47, 0x12]), data(40)]),
+      ),
+    ),
+  },
+];
+
+/** An echo request with IPv4 options. */
+function optioned(name: string, last: number, bytes: readonly number[]): Crafted {
+  const ends = { src: from4(last), dst: router4.near };
+  return {
+    name: `an echo request with ${name}`,
+    frame: frame4(ipv4({ ...ends, protocol: 1, options: options(bytes) }, echo(ends, data(40)))),
+  };
+}
+
 const notPutTogether = {
   faceless: { meets: nothing, why: 'fragments for the router itself are not put together' },
 };
@@ -112,6 +140,29 @@ const four: readonly Clause[] = [
     echoed(),
     [inPieces4(router4.near)],
     notPutTogether,
+  ),
+  clause('RFC 1122 §3.3.2', 'nobody is told of a later fragment whose first does not come', nothing, [
+    halves[0]!,
+  ]),
+  clause('RFC 7126 §4.3, §4.4', 'source routes to the router itself are dropped, too', nothing, [
+    optioned('a loose source route', 31, [131, 7, 4, 10, 9, 0, 1, 0]),
+    optioned('a strict source route', 32, [137, 7, 4, 10, 9, 0, 1, 0]),
+    optioned('a source route that is at its end', 33, [131, 7, 8, 10, 9, 0, 1, 0]),
+  ]),
+  clause(
+    'RFC 1812 §4.3.3.5',
+    'the source of malformed options is told where they are wrong, by who is asked, too',
+    told({ type: 12, code: 0, field: 20 << 24 }),
+    [
+      optioned('an option with a length beyond the header', 34, [7, 40, 4, 0]),
+      optioned('an option of length 0', 35, [7, 0, 0, 0]),
+    ],
+    {
+      faceless: {
+        meets: told({ type: 12, code: 0, field: 21 << 24 }),
+        why: wrongLength,
+      },
+    },
   ),
   clause(
     'RFC 1812 §4.3.3.6',
@@ -172,6 +223,9 @@ const six: readonly Clause[] = [
     [inPieces6(router6.near)],
     notPutTogether,
   ),
+  clause('RFC 4443 §3.1', 'nobody is told of a later fragment whose first does not come', nothing, [
+    halves[1]!,
+  ]),
   clause('RFC 4443 §4.2', 'echo requests are answered with all their data', echoed(), [
     sized('an ICMPv6 echo request of 1,500 bytes', router6.near, 1452),
     sized('one of ICMPv6 without data', router6.near, 0),
