@@ -94,8 +94,9 @@ bool mill_icmp_send(struct mill_worker *worker, const struct mill_adjacency *pat
                     uint32_t len, uint8_t family)
 {
 	enum mill_drop why;
-	if (family == 4 && len - MILL_LINK > path->mtu)
-		return mill_service_fragment(worker, path->id, frame, (uint16_t)len, MILL_LINK);
+	if (len - MILL_LINK > path->mtu) /* nothing of IPv6 is cut up here, nor sent where it does not fit */
+		return family == 4 &&
+		       mill_service_fragment(worker, path->id, frame, (uint16_t)len, MILL_LINK);
 	if (path->kind == MILL_ADJ_FORWARD)
 		return mill_emit(worker, path, frame, (uint16_t)len, MILL_LINK, &why);
 	return mill_service_defer(worker, path->id, frame + MILL_LINK + (family == 4 ? 16 : 24), frame,
@@ -132,8 +133,8 @@ void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const str
 	const struct mill_adjacency *path = mill_icmp_way_back(base, about);
 	if (path == NULL || path->iface >= MILL_MAX_IFACES || path->mtu < SMALLEST_MTU)
 		return;
-	const uint8_t *source = asked(base, iface, about);
 	const uint16_t speaker = about->family == 6 && iface < MILL_MAX_IFACES ? iface : path->iface;
+	const uint8_t *source = asked(base, iface, about);
 	if (source == NULL)
 		source = source_of(base, speaker, about->family);
 	if (source == NULL)

@@ -158,9 +158,34 @@ static void options(void)
 	printf("ok packets with options go on, unless they ask routers for what this one does not do\n");
 }
 
+static void set_mtu(uint16_t mtu)
+{
+	const struct mill_iface_update update = {.slot = 1, .mtu = mtu, .up = 1};
+	CHECK(engine_request(&bed.engine, MILL_MSG_SET_IFACE, &update, sizeof(update), NULL, 0, NULL) == 0,
+	      "%s", bed.engine.error);
+}
+
+/* RFC 8200 §5: what is larger than its way is not sent. It came by another interface than the answer leaves by. */
+static void replies_that_do_not_fit(void)
+{
+	static const uint8_t far6[16] = {0xfd, 9, [15] = 1};
+	uint8_t frame[2048], message[1400] = {128};
+	feed_route6(&bed.feed, ours6, 128, 3);
+	set_mtu(1280);
+	const uint64_t before = dropped(0, MILL_DROP_HOST_REFUSED);
+	frames_send(&bed.a, frame, frames_icmp6(frame, mac_a, engine_mac(0), far6, ours6, 64, message, 1240));
+	CHECK(next_frame(&bed.b, frame, 500) == 54 + 1240 && frame[54] == 129, "of exactly the MTU");
+	frames_send(&bed.a, frame, frames_icmp6(frame, mac_a, engine_mac(0), far6, ours6, 64, message, 1241));
+	no_answer(&bed.b, "one byte too large");
+	CHECK(dropped(0, MILL_DROP_HOST_REFUSED) == before + 1, "it is counted");
+	set_mtu(1500);
+	printf("ok nothing is sent that is larger than its way\n");
+}
+
 void test_icmp(void)
 {
 	echo();
 	errors();
 	options();
+	replies_that_do_not_fit();
 }
