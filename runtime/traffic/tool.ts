@@ -25,7 +25,7 @@ export async function* reports<T>(tool: Tool, args: readonly string[]): AsyncGen
   process.on('SIGINT', end).on('SIGTERM', end);
   try {
     for await (const line of child.iterable({ from: 'stdout' })) yield JSON.parse(line) as T;
-    const { exitCode, stderr, code } = await child;
+    const { exitCode, stderr, code, signal } = await child;
     if (code === 'ENOENT')
       throw new MillError('unavailable', `${toolBinary(tool)} is not built`, 'npm run setup');
     if (exitCode === exits.ok) return;
@@ -34,7 +34,8 @@ export async function* reports<T>(tool: Tool, args: readonly string[]): AsyncGen
       [exits.usage]: 'usage',
       [exits.permission]: 'permission',
     };
-    throw new MillError(codes[exitCode ?? 0] ?? 'unavailable', said || `netmill-${tool} failed`);
+    const ending = signal === undefined ? 'failed' : `was ended by ${signal}`;
+    throw new MillError(codes[exitCode ?? 0] ?? 'unavailable', said || `netmill-${tool} ${ending}`);
   } finally {
     process.off('SIGINT', end).off('SIGTERM', end);
     child.kill('SIGTERM');

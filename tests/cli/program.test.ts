@@ -334,6 +334,16 @@ test('a bridge of one port, and of a host and a port', async (t) => {
   t.is(turned.code, 64);
   t.regex(turned.err, /host is the second one: netmill bridge xdp:a0 host/);
 });
+test('a port whose spec is too long', async (t) => {
+  const long = `pcap:,/tmp/${'x'.repeat(200)}`;
+  const sent = await netmill(['gen', '--send', long, '--to-mac', '02:00:00:00:00:01', '--count', '1']);
+  t.deepEqual([sent.code, sent.err.split(':')[1]], [64, ' a port spec has at most 127 bytes, got 211']);
+  const joined = await netmill(['bridge', long, 'host']);
+  t.deepEqual([joined.code, joined.err.split(':')[1]], [64, ' a port spec has at most 127 bytes, got 211']);
+  const piped = await netmill(['gen', '--receive', 'pipe:a', '--rundir', `/tmp/${'x'.repeat(100)}`]);
+  t.is(piped.code, 64);
+  t.regex(piped.err, /a pipe's socket has a path of at most 107 bytes, got 117/);
+});
 test('help for one command of a group', async (t) => {
   const { out } = await netmill(['vale', 'attach', '--help']);
   t.regex(out, /\$ netmill vale attach/);

@@ -77,7 +77,13 @@ static void measure(struct mill_end *end)
 static bool attach(struct mill_end *end, const char *rundir, struct mill_error *error)
 {
 	char path[108];
-	snprintf(path, sizeof(path), "%s/pipe/%s.sock", rundir, end->spec + strlen("pipe:"));
+	const int length =
+	    snprintf(path, sizeof(path), "%s/pipe/%s.sock", rundir, end->spec + strlen("pipe:"));
+	if (length >= (int)sizeof(path)) {
+		mill_fail(error, EINVAL, "a pipe's socket has a path of at most %zu bytes, got %d: %s/pipe/…",
+		          sizeof(path) - 1, length, rundir);
+		return false;
+	}
 	const int code = -mill_pipe_open(&end->pipe, path);
 	if (code != 0) {
 		mill_fail(error, code, "%s: %s: %s%s", end->spec, path, strerror(code),
@@ -122,15 +128,15 @@ bool mill_end_open(struct mill_end *end, const char *spec, struct mill_region *r
 	if (strncmp(spec, "pipe:", 5) == 0)
 		return attach(end, rundir, error);
 	struct mill_port *port = &end->port;
+	if (strlen(spec) >= sizeof(port->config.spec)) {
+		mill_fail(error, EINVAL, "a port spec has at most %zu bytes, got %zu: %s",
+		          sizeof(port->config.spec) - 1, strlen(spec), spec);
+		return false;
+	}
 	port->ops = back_end(spec);
 	if (port->ops == NULL) {
 		mill_fail(error, EINVAL,
 		          "'%s' names no port: expected netmap:, xdp:, dpdk:, pipe:, pcap: or tap:", spec);
-		return false;
-	}
-	if (strlen(spec) >= sizeof(port->config.spec)) {
-		mill_fail(error, ENAMETOOLONG, "%s: a port spec has at most %zu bytes", spec,
-		          sizeof(port->config.spec) - 1);
 		return false;
 	}
 	snprintf(port->config.name, sizeof(port->config.name), "%.*s", (int)sizeof(port->config.name) - 1,
