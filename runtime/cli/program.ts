@@ -133,19 +133,25 @@ export async function runProgram(
   argv: readonly string[],
   context: Partial<BaseContext> = {},
 ): Promise<number> {
-  const cli = createProgram(context.stdout ?? process.stdout);
-  const stderr = context.stderr ?? process.stderr;
+  const { stdout = process.stdout, stderr = process.stderr } = context;
+  const cli = createProgram(stdout);
   const wanted =
     argv.length === 0 || (argv.length === 1 && /^(-h|--help)$/.test(argv[0]!))
       ? ['help']
       : commandFirst(argv);
-  if (helpOfGroup(wanted, cli, context.stdout ?? process.stdout)) return exits.ok;
+  if (helpOfGroup(wanted, cli, stdout)) return exits.ok;
+  const refuse = (asJson: boolean, message: string, fix: string): number => {
+    const error = { code: 'usage', message, fix };
+    if (asJson) stdout.write(`${JSON.stringify({ error }, null, 2)}\n`);
+    else stderr.write(`netmill: ${message}\n  fix: ${fix}\n`);
+    return exits.usage;
+  };
   let command: ReturnType<typeof cli.process>;
   try {
     command = cli.process(wanted);
   } catch (error) {
-    stderr.write(`netmill: ${notUnderstood(wanted, cli, error)}\n  fix: see netmill help\n`);
-    return exits.usage;
+    const { message, fix } = notUnderstood(wanted, cli, error);
+    return refuse(wanted.includes('--json'), message, fix);
   }
   // What clipanion's own help command prints goes the way of everything else.
   command.context = { ...Cli.defaultContext, ...context } as never;
@@ -153,8 +159,8 @@ export async function runProgram(
   try {
     return (await command.validateAndExecute()) ?? exits.ok;
   } catch (error) {
-    stderr.write(`netmill: ${textOf(error)}\n  fix: see netmill ${command.path.join(' ')} --help\n`);
-    return exits.usage;
+    const asJson = (command as { readonly json?: unknown }).json === true;
+    return refuse(asJson, textOf(error), `see netmill ${command.path.join(' ')} --help`);
   }
 }
 
@@ -173,18 +179,29 @@ function miniCli(cli: Cli, context: Partial<BaseContext>): never {
   } as never;
 }
 
-/** What was wrong, and how the commands that begin like it go. */
-function notUnderstood(argv: readonly string[], cli: Cli, error: unknown): string {
+/** What was wrong, how the command goes, or those that begin like it, and where to read on. */
+function notUnderstood(
+  argv: readonly string[],
+  cli: Cli,
+  error: unknown,
+): { readonly message: string; readonly fix: string } {
   const words = argv.filter((word) => !word.startsWith('-'));
-  const near = cli.definitions().filter(({ path }) => path.split(' ')[1] === words[0]);
-  if (near.length === 0) return `there is no command '${words[0] ?? argv.join(' ')}'`;
+  const alike = cli.definitions().filter(({ path }) => path.split(' ')[1] === words[0]);
+  if (alike.length === 0)
+    return { message: `there is no command '${words[0] ?? argv.join(' ')}'`, fix: 'see netmill help' };
+  const named = alike.find(({ path }) => path === ['netmill', ...words.slice(0, 2)].join(' '));
+  const near = named && words.length > 1 ? [named] : alike;
   const first = textOf(error)
     .split('\n')[0]!
     .replace(/[:.]?$/, '');
   const reason = /did you mean|similar/.test(first)
     ? `'${argv.join(' ')}' is not complete, or too much`
     : first;
-  return [reason, ...near.map(({ usage }) => `  ${shortUsage(usage)}`)].join('\n');
+  const [one, ...more] = near;
+  return {
+    message: [reason, ...near.map(({ usage }) => `  ${shortUsage(usage)}`)].join('\n'),
+    fix: more.length === 0 ? `see ${one!.path} --help` : `see netmill help ${words[0]}`,
+  };
 }
 
 /** clipanion's messages are several lines; the usage that follows the message is said elsewhere. */

@@ -6,6 +6,7 @@ import test from 'ava';
 import { execa } from 'execa';
 import { completions, splitLine } from '../../runtime/cli/interactive.js';
 import { commandFirst, createProgram, runProgram } from '../../runtime/cli/program.js';
+import { schemas } from '../../runtime/cli/schemas.js';
 import type { Handler } from '../../runtime/control/connection.js';
 import { startControlServer } from '../../runtime/control/server.js';
 import { type ErrorCode, MillError } from '../../runtime/errors.js';
@@ -144,6 +145,32 @@ test(
   'deploy /nonexistent.ts',
   66,
   /does not exist/,
+);
+
+test('of a subcommand that is not understood only its own line is shown, and its own help', async (t) => {
+  const { err } = await netmill(['route', 'get', '--explode']);
+  t.regex(err, /--explode.*\n {2}netmill route get ADDR\n {2}fix: see netmill route get --help\n$/);
+  const group = await netmill(['acl', 'explode']);
+  t.regex(group.err, /acl reload\n.*\n.*\n {2}fix: see netmill help acl\n$/);
+});
+
+const refusesAsJson = test.macro(async (t, line: string, expected: RegExp) => {
+  const ran = await netmill(line.split(' '));
+  t.deepEqual([ran.code, ran.err], [64, '']);
+  const { error } = schemas.error.parse(JSON.parse(ran.out));
+  t.is(error.code, 'usage');
+  t.regex(error.message, expected);
+  t.regex(error.fix!, /^see netmill /);
+});
+
+test('an unknown command, as JSON', refusesAsJson, 'explode --json', /there is no command 'explode'/);
+test('an unknown option, as JSON', refusesAsJson, 'status --explode --json', /--explode/);
+test('a value that is not possible, as JSON', refusesAsJson, 'rollback x --json', /got 'x'/);
+test(
+  'a value that is not possible, by its format',
+  refusesAsJson,
+  'check x.ts --format json --today x',
+  /got 'x'/,
 );
 
 const exits = test.macro(async (t, error: ErrorCode, code: number) => {
