@@ -242,21 +242,28 @@ function write(
     sets: new Map(sets.map(({ name, image }) => [name, hashOf(image)])),
     compiler: { name: compilerName(options.compiler), version, flags: compilerFlags(options.compiler) },
   });
-  const put = (name: string, content: string | Buffer) => {
-    const path = join(options.outDir, name);
-    writeFileSync(`${path}.new`, content);
-    renameSync(`${path}.new`, path);
-    return path;
-  };
-  put(policyFile, policyToJson(policy));
-  for (const { name, image } of sets) put(initialSetFile(name), image);
-  const files = {
-    source: put('forwarder.c', source),
-    forwarder: put(forwarder, code),
-    manifest: put('forwarder.json', formatManifest(manifest)),
-  };
+  const at = (name: string) => join(options.outDir, name);
+  const files = { source: at('forwarder.c'), forwarder: at(forwarder), manifest: at('forwarder.json') };
+  replaceAll([
+    [at(policyFile), policyToJson(policy)],
+    ...sets.map(({ name, image }) => [at(initialSetFile(name)), image] as const),
+    [files.source, source],
+    [files.forwarder, code],
+    [files.manifest, formatManifest(manifest)],
+  ]);
   removeOld(options.outDir, forwarder);
   return { files, manifest };
+}
+
+/** In this order, once all of them are written: where one does not fit on the disk, what was there stays as it was. */
+function replaceAll(files: readonly (readonly [path: string, content: string | Uint8Array])[]): void {
+  try {
+    for (const [path, content] of files) writeFileSync(`${path}.new`, content);
+  } catch (error) {
+    for (const [path] of files) rmSync(`${path}.new`, { force: true, recursive: true });
+    throw error;
+  }
+  for (const [path] of files) renameSync(`${path}.new`, path);
 }
 
 function hashOf(bytes: Uint8Array): string {

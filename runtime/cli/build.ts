@@ -10,6 +10,7 @@ import { lookupText } from '../../codegen/lookup.js';
 import { findingOf } from '../../codegen/report/report.js';
 import { exits } from '../exit-codes.js';
 import { makeWritable } from '../folders.js';
+import { notBuilt } from '../write-named.js';
 import { categories } from './command.js';
 import { isTerminal } from './paint.js';
 import { policiesOf, policyName } from './policies.js';
@@ -105,6 +106,8 @@ export class BuildCommand extends ReportCommand {
       ...readToday(this.today),
       ...(warm && { warm }),
       onProgress: (progress) => steps?.step(progress),
+    }).catch((error: unknown) => {
+      throw notBuilt(error, outDir);
     });
     const milliseconds = performance.now() - started;
     steps?.end();

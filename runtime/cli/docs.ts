@@ -1,4 +1,3 @@
-import { statSync, writeFileSync } from 'node:fs';
 import { dirname, extname, join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { renderText } from '../../codegen/diagnostics/text.js';
@@ -8,7 +7,9 @@ import { pageOf } from '../../codegen/docs/page.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { makeWritable } from '../folders.js';
+import { writeNamed } from '../write-named.js';
 import { categories, NetmillCommand } from './command.js';
+import { found } from './files.js';
 import { policiesOf, policyName } from './policies.js';
 import { onlyDescription } from './report-command.js';
 
@@ -44,8 +45,9 @@ export class DocsCommand extends NetmillCommand {
         this.print(this.json ? JSON.stringify({ format, text }) : text);
         return exits.ok;
       }
-      makeWritable(dirname(file), 'the directory', 'name another file: -o FILE');
-      writeFileSync(file, text);
+      const fix = 'name another file: -o FILE';
+      makeWritable(dirname(file), 'the directory', fix);
+      writeNamed(file, text, fix);
       written.push(file);
     }
     return this.show({ format, files: written }, ({ files }) =>
@@ -65,7 +67,7 @@ export class DocsCommand extends NetmillCommand {
   private fileOf(path: string, format: DocsFormat, policies: number): string | undefined {
     if (this.out === undefined && policies === 1) return undefined;
     const out = resolve(this.out ?? 'docs');
-    const isDirectory = policies > 1 || statSync(out, { throwIfNoEntry: false })?.isDirectory() === true;
+    const isDirectory = policies > 1 || found(out)?.isDirectory() === true;
     return isDirectory ? join(out, `${policyName(path)}.${format === 'html' ? 'html' : 'md'}`) : out;
   }
 

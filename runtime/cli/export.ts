@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import type { CheckedPolicy } from '../../codegen/checked.js';
@@ -14,6 +13,7 @@ import type { Problem } from '../../dsl/model.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { makeWritable } from '../folders.js';
+import { writeNamed } from '../write-named.js';
 import { categories, NetmillCommand } from './command.js';
 import { aPolicy, requireFile } from './files.js';
 import { refusalText } from './refusal-text.js';
@@ -78,10 +78,11 @@ export class ExportCommand extends NetmillCommand {
       else this.print(Object.values(texts).join('\n'));
       return exits.ok;
     }
-    makeWritable(this.out, 'the directory', 'name another one: -o DIR');
+    const fix = 'name another one: -o DIR';
+    makeWritable(this.out, 'the directory', fix);
     const files = Object.entries(texts).map(([name, text]) => {
       const path = join(this.out!, name);
-      writeFileSync(path, text);
+      writeNamed(path, text, fix);
       return path;
     });
     if (this.json)

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { toJson } from '../../codegen/diagnostics/json.js';
@@ -11,6 +11,7 @@ import { parseFields, presetFields } from '../../dsl/formats/netmap-rt-acl.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { makeWritable } from '../folders.js';
+import { writeNamed } from '../write-named.js';
 import { categories, NetmillCommand } from './command.js';
 import { definitionFiles, includeFrom, sourceOf } from './import-aerleon.js';
 import { refusalText } from './refusal-text.js';
@@ -223,9 +224,9 @@ export class ImportCommand extends NetmillCommand {
     if (this.out !== undefined) {
       const there = beside.find((one) => existsSync(one.path));
       if (there) throw new MillError('usage', `${there.path} exists`, 'name another directory, or remove it');
-      makeWritable(dirname(resolve(this.out)), 'the directory', 'name another file: -o FILE');
-      for (const one of [...beside, { path: this.out, text }])
-        writeFileSync(one.path, one.text, { flag: 'wx' });
+      const fix = 'name another file: -o FILE';
+      makeWritable(dirname(resolve(this.out)), 'the directory', fix);
+      for (const one of [...beside, { path: this.out, text }]) writeNamed(one.path, one.text, fix, 'wx');
     } else if (beside.length > 0 && !this.json)
       throw new UsageError(
         `the policy reads ${beside.map((one) => one.name).join(', ')}: name its file with -o`,

@@ -1,19 +1,12 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
 import { MillError } from '../errors.js';
 import { makeWritable } from '../folders.js';
 import { packageRoot } from '../paths.js';
+import { writeNamed } from '../write-named.js';
 import { categories, NetmillCommand } from './command.js';
+import { found } from './files.js';
 
 const templates = join(packageRoot, 'templates/repository');
 
@@ -66,7 +59,7 @@ export class InitCommand extends NetmillCommand {
 
 /** @throws MillError `usage` */
 function requireEmpty(directory: string): void {
-  const kind = statSync(directory, { throwIfNoEntry: false });
+  const kind = found(directory);
   if (kind === undefined) {
     makeWritable(directory, 'the repository', 'name another directory');
     return;
@@ -90,7 +83,7 @@ function packageName(word: string): string {
 
 function write(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text, { flag: 'wx' });
+  writeNamed(path, text, 'name another directory', 'wx');
 }
 
 /** What npm install makes of a package that is named by its path. */

@@ -1,10 +1,11 @@
 /** What `netmill plan -o` writes and `netmill deploy --plan` keeps to. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { Planned } from '../../codegen/plan/plan.js';
 import { MillError } from '../errors.js';
 import { makeWritable } from '../folders.js';
+import { writeNamed } from '../write-named.js';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -18,8 +19,9 @@ const planFile = z.object({
 export function writePlan(path: string, planned: Planned, againstRunning: boolean): void {
   const { againstHash, ...rest } = planned;
   const bound = { version: 1, ...rest, ...(againstRunning && { againstHash }) };
-  makeWritable(dirname(path), 'the directory', 'name another file: -o FILE');
-  writeFileSync(path, `${JSON.stringify(bound, null, 2)}\n`);
+  const fix = 'name another file: -o FILE';
+  makeWritable(dirname(path), 'the directory', fix);
+  writeNamed(path, `${JSON.stringify(bound, null, 2)}\n`, fix);
 }
 
 /** @throws MillError `policy` when it is no plan */

@@ -8,6 +8,7 @@ import type { FrontOptions } from '../../codegen/front.js';
 import type { GenerationReply } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
+import { notBuilt } from '../write-named.js';
 import { categories } from './command.js';
 import { aPolicy, requireFile } from './files.js';
 import { atRevision, isDirectory, policyOfBundle } from './plan-against.js';
@@ -85,7 +86,9 @@ export class PlanCommand extends ReportCommand {
     const outDir = mkdtempSync(join(tmpdir(), 'netmill-plan-'));
     try {
       const started = performance.now();
-      const result = await compile(path, { outDir, ...readToday(this.today) });
+      const result = await compile(path, { outDir, ...readToday(this.today) }).catch((error: unknown) => {
+        throw notBuilt(error, tmpdir());
+      });
       if (!result.ok) {
         const { diagnostics, root, policyFiles: files } = result;
         throw new MillError(

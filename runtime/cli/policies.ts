@@ -1,8 +1,8 @@
 /** Which policy files a command line means: files as they are, of a directory those of its routers. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { MillError } from '../errors.js';
-import { requireFile } from './files.js';
+import { found, requireFile } from './files.js';
 
 /** A policy file's name without its ending: what `--only` takes. */
 export function policyName(path: string): string {
@@ -25,16 +25,16 @@ export function policiesOf(paths: readonly string[], only: readonly string[] = [
 }
 
 function ofPath(path: string): readonly string[] {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
+  if (!found(path)?.isDirectory())
     return [requireFile(path, 'name a policy file, or a directory with routers/')];
   const routers = join(path, 'routers');
   const directory = existsSync(routers) ? routers : path;
-  const found = readdirSync(directory)
+  const policies = readdirSync(directory)
     .filter((name) => /\.[cm]?ts$/.test(name) && !/\.(d|test)\.[cm]?ts$/.test(name))
     .sort()
     .map((name) => join(directory, name))
     .filter((file) => /^export\s+default\b/m.test(readFileSync(file, 'utf8')));
-  if (found.length > 0) return found;
+  if (policies.length > 0) return policies;
   throw new MillError(
     'not-found',
     `${directory} has no policy: no .ts file with a default export`,

@@ -2,7 +2,8 @@
 
 import { compile } from '../../codegen/compile.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
-import { errorData, messageOf } from '../errors.js';
+import { errorData } from '../errors.js';
+import { notBuilt } from '../write-named.js';
 import type { BuildMessage } from './build.js';
 
 const report = (message: BuildMessage): void => void process.send!(message);
@@ -39,10 +40,6 @@ const [policy, outDir, generation, expired] = process.argv.slice(2);
 try {
   report(await build(policy!, outDir!, Number(generation), expired === 'warning' ? 'warning' : 'error'));
 } catch (error) {
-  report({
-    kind: 'failed',
-    message: messageOf(error),
-    details: errorData(error).details ?? String((error as Error).stack),
-  });
+  report({ kind: 'failed', error: errorData(notBuilt(error, outDir!)) });
 }
 process.disconnect();

@@ -2,14 +2,14 @@
 import { fork } from 'node:child_process';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { MillError } from '../errors.js';
+import { type ErrorData, MillError } from '../errors.js';
 
 /** What the child reports, by IPC. */
 export type BuildMessage =
   | { readonly kind: 'step'; readonly text: string }
   | { readonly kind: 'done'; readonly dir: string }
   | { readonly kind: 'refused'; readonly diagnostics: string; readonly summary: string }
-  | { readonly kind: 'failed'; readonly message: string; readonly details: string };
+  | { readonly kind: 'failed'; readonly error: ErrorData };
 
 export interface BuildRequest {
   readonly policy: string;
@@ -67,6 +67,9 @@ function buildError(result: BuildMessage | undefined, ending: string, stderr: st
       result.diagnostics,
     );
   }
-  if (result?.kind === 'failed') return new MillError('internal', result.message, undefined, result.details);
+  if (result?.kind === 'failed') {
+    const { code, message, fix, details } = result.error;
+    return new MillError(code, message, fix, details);
+  }
   return new MillError('internal', ending, undefined, stderr);
 }
