@@ -5,6 +5,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include "netmill/netmap_abi.h"
 #include "shm/pipe.h"
 
@@ -51,6 +52,23 @@ static inline void mill_ring_consume(struct netmap_ring *ring)
 	struct mill_ring_sync *sync = mill_ring_sync(ring);
 	__atomic_store_n(&sync->consumed, ring->head, __ATOMIC_RELEASE);
 	ring->tail = mill_ring_load(ring, &sync->produced);
+}
+
+/* The packet of a slot to a free one of another ring: its buffer, or a copy where the ring's memory is another. False: it is larger
+ * than that memory's buffers, as a copy for a mirror port may be, and nothing has been done. */
+static inline bool mill_ring_pass(const struct netmap_ring *to, struct netmap_slot *slot,
+                                  const struct netmap_ring *from, struct netmap_slot *packet)
+{
+	if (mill_same_memory(to, from)) {
+		mill_slot_swap(slot, packet, packet->len);
+		return true;
+	}
+	if (mill_slot_offset(to, slot) + packet->len > to->nr_buf_size)
+		return false;
+	memcpy(mill_ring_buffer(to, slot), mill_ring_buffer(from, packet), packet->len);
+	slot->len = packet->len;
+	slot->flags &= NS_BUF_CHANGED;
+	return true;
 }
 
 /* After produce (consume): does the other side sleep? Clears its flag: one wake-up a sleep. */

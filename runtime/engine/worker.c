@@ -91,31 +91,21 @@ static void flush_full(struct mill_worker_thread *worker)
 		flush(worker, full);
 }
 
-/* A packet from a handoff ring: its buffer, or a copy where the port's memory is another. */
-static void move(const struct netmap_ring *to, struct netmap_slot *slot, const struct netmap_ring *from,
-                 struct netmap_slot *packet)
-{
-	if (mill_same_memory(to, from)) {
-		mill_slot_swap(slot, packet, packet->len);
-		return;
-	}
-	memcpy(mill_ring_buffer(to, slot), mill_ring_buffer(from, packet), packet->len);
-	slot->len = packet->len;
-	slot->flags &= NS_BUF_CHANGED;
-}
-
-/* What other workers send to a port of ours. What does not fit waits where it is. */
+/* What other workers send to a port of ours. What finds no room waits where it is; what no buffer of the port holds is lost. */
 static bool empty_handoff(struct mill_worker_thread *worker, const struct mill_inbound *inbound)
 {
 	struct netmap_ring *from = inbound->ring, *to = worker->base.tx[inbound->port];
 	struct mill_ring_sync *sync = mill_ring_sync(from);
+	const struct mill_way *way = &worker->plan->way[inbound->port];
 	uint32_t at = sync->consumed;
 	const uint32_t end = mill_ring_load(from, &sync->produced);
 	if (at == end || to == NULL)
 		return false;
 	while (at != end && mill_ring_space(to) > 0) {
-		move(to, &to->slot[to->head], from, &from->slot[at]);
-		to->head = to->cur = mill_ring_next(to, to->head);
+		if (mill_ring_pass(to, &to->slot[to->head], from, &from->slot[at]))
+			to->head = to->cur = mill_ring_next(to, to->head);
+		else
+			mill_tally(&way->port->state->ring[way->index].tx_full, 1);
 		at = mill_ring_next(from, at);
 	}
 	__atomic_store_n(&sync->consumed, at, __ATOMIC_RELEASE);
