@@ -1,7 +1,4 @@
 /** How many packets the router's own host stack gets: classes by how much the router depends on them (RFC 6192). */
-import type { Origin } from './model.js';
-import { inside } from './origin.js';
-import { knownKeys, wholeNumber } from './read.js';
 
 /** The order in which they are served, best first: enum mill_punt_class of runtime/shm/state.h. */
 export const puntClasses = ['bgp', 'ospf', 'arp', 'nd', 'local', 'ttl', 'exception'] as const;
@@ -21,11 +18,3 @@ export const usualPunt: PuntRates = Object.freeze({
   ttl: 1_000,
   exception: 1_000,
 });
-const most = 1_000_000;
-
-export function readPunt(spec: unknown, origin: Origin): PuntRates {
-  const given = spec === undefined ? {} : knownKeys(spec, [...puntClasses], origin, 'the host stack');
-  const rate = (one: PuntClass): number =>
-    wholeNumber(given[one], 0, most, inside(origin, one), 'NM4014', 'packets a second') ?? usualPunt[one];
-  return Object.freeze(Object.fromEntries(puntClasses.map((one) => [one, rate(one)])) as PuntRates);
-}

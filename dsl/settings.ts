@@ -13,7 +13,7 @@ import type {
 } from './model.js';
 import { inside } from './origin.js';
 import { note, show } from './problems.js';
-import { type PuntRates, readPunt } from './punt.js';
+import { type PuntClass, type PuntRates, puntClasses, usualPunt } from './punt.js';
 import { choice, knownKeys, line, wholeNumber } from './read.js';
 
 export interface WorkerSpec<N extends string = string> {
@@ -102,6 +102,16 @@ export function readEngine(spec: unknown, origin: Origin): EngineConfig {
       256,
     punt: readPunt(given.punt, inside(origin, 'punt')),
   });
+}
+
+const mostPunted = 1_000_000;
+
+function readPunt(spec: unknown, origin: Origin): PuntRates {
+  const given = spec === undefined ? {} : knownKeys(spec, [...puntClasses], origin, 'the host stack');
+  const rate = (one: PuntClass): number =>
+    wholeNumber(given[one], 0, mostPunted, inside(origin, one), 'NM4014', 'packets a second') ??
+    usualPunt[one];
+  return Object.freeze(Object.fromEntries(puntClasses.map((one) => [one, rate(one)])) as PuntRates);
 }
 
 export function readDaemon(spec: unknown, origin: Origin): DaemonConfig {

@@ -19,9 +19,9 @@ import { bundle, layOut } from './bundles.js';
 import { containment } from './containment.js';
 import { type ClassifierInput, type Entry, mostClasses, type PortTest, TooLarge } from './input.js';
 import { Leaves, lineBytes } from './leaves.js';
-import { leafOf, type PairTable, type Placed, pairTable } from './pairs.js';
+import { leafOf, type PairTable, pairTable } from './pairs.js';
 import { type PortClasses, pageBits, portClasses } from './ports.js';
-import { type PrefixTree, prefixTree } from './tree.js';
+import { type Placed, type PrefixTree, prefixTree } from './tree.js';
 
 export type AddressClasses =
   | { readonly kind: 'trie4'; readonly trie: Trie4 }

@@ -3,7 +3,8 @@
  * a table of its own (bundle-answers.ts). A bundle is known by its first entry.
  */
 import type { PortTest } from './input.js';
-import type { Placed } from './pairs.js';
+import type { Bits } from './ports.js';
+import type { Placed } from './tree.js';
 
 /** Fewer than this are two lines of a leaf at most. */
 const fewest = 32;
@@ -34,9 +35,6 @@ export function bundle(placed: readonly Placed[]): Bundled {
   const within = new Set(many.flatMap((one) => one.slice(1)));
   return { placed: placed.filter((one) => !within.has(one)), bundles };
 }
-
-/** What each bit of a row tests; undefined: nothing, so that a bundle begins with a word. */
-export type Bits = readonly (PortTest | undefined)[];
 
 /** Bits of single entries' tests, then those of bundles, which repeat a test where several have it. */
 export function layOut(

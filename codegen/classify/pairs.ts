@@ -5,14 +5,7 @@
  */
 import { TooLarge } from './input.js';
 import type { Leaves } from './leaves.js';
-import type { PrefixTree } from './tree.js';
-
-/** An entry at the nodes of its prefixes. */
-export interface Placed {
-  readonly entry: number;
-  readonly from: readonly number[];
-  readonly to: readonly number[];
-}
+import type { Placed, PrefixTree } from './tree.js';
 
 export interface PairTable {
   /** log2 of a block's columns. */

@@ -4,11 +4,13 @@
  * intersected. Of bits that bundles alone have, only what they answer is kept (bundle-answers.ts). Lakshman and Stiliadis, High-Speed Policy-based Packet Forwarding, SIGCOMM 1998.
  */
 import type { PortRange } from '../../dsl/model.js';
-import type { Bits } from './bundles.js';
 import { type Alternative, mostClasses, type PortTest, TooLarge } from './input.js';
 
 const ports = 0x10000;
 const protocols = 0x100;
+
+/** What each bit of a row tests; undefined: nothing, so that a bundle begins with a word. */
+export type Bits = readonly (PortTest | undefined)[];
 
 export interface PortClasses {
   /** 32-bit words of a row: a multiple of 16, one cache line a page; 0 where no single entry is tested. */

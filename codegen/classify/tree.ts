@@ -16,6 +16,13 @@ export interface PrefixTree {
   readonly node: (prefix: Prefix) => number;
 }
 
+/** An entry at the nodes of its prefixes in a tree of sources and in one of destinations. */
+export interface Placed {
+  readonly entry: number;
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+}
+
 export function addressBits(family: Family): number {
   return family === 4 ? 32 : 128;
 }
