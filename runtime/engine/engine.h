@@ -185,8 +185,9 @@ struct mill_engine {
 	int link_fd;                    /* monitor.c */
 };
 
-/* main.c: FIB thread, host thread, link monitor and pulse, once there is a state. */
+/* threads.c: those beside the workers, once there is a state. The pulse ends with the ports (deploy.c), the monitor with the process. */
 bool mill_threads_start(struct mill_engine *, const struct mill_fib_thread_options *, struct mill_error *);
+void mill_threads_stop(struct mill_engine *);
 
 /* log.c: one line on stderr, never blocks for long, never dies. */
 void mill_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -87,25 +87,6 @@ static bool lock_rundir(const char *rundir, struct mill_error *error)
 	return true; /* open and locked as long as the process lives */
 }
 
-bool mill_threads_start(struct mill_engine *engine, const struct mill_fib_thread_options *fib,
-                        struct mill_error *error)
-{
-	engine->queues.wake = mill_bell_create(false);
-	if (engine->queues.wake < 0) {
-		mill_fail(error, errno, "a bell for the host thread: %s", strerror(errno));
-		return false;
-	}
-	if ((engine->fib = mill_fib_thread_start(fib, error)) == NULL)
-		return false;
-	const struct mill_host_options host = {.queues = &engine->queues,
-	                                       .state = engine->state,
-	                                       .ifaces = engine->iface,
-	                                       .punt_rate = engine->punt_rate};
-	if ((engine->host = mill_host_start(&host, error)) == NULL)
-		return false;
-	return mill_monitor_start(engine, error) && mill_pulse_start(engine, error);
-}
-
 static bool make_memory(struct mill_engine *engine, const struct options *options, struct mill_error *error)
 {
 	const struct mill_fib_thread_options fib = {
@@ -164,10 +145,7 @@ int main(int argc, char **argv)
 	if (options.name != NULL)
 		mill_log("engine %s in %s", options.name, options.rundir);
 	mill_control_run(&engine);
-	if (engine.host != NULL)
-		mill_host_stop(engine.host);
-	if (engine.fib != NULL)
-		mill_fib_thread_stop(engine.fib);
+	mill_threads_stop(&engine);
 	mill_own_free(engine.own);
 	mill_log("stopped");
 	return EX_OK;

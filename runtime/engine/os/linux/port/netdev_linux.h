@@ -1,6 +1,6 @@
 /*
- * How Linux is asked about a device: netdevice(7) and ethtool by ioctl(2), through ETHTOOL_SFEATURES for its offloads
- * (netdev.c), and sysfs (netdev_sysfs.c, netdev_napi.c).
+ * How Linux is asked about a device: netdevice(7) and ethtool by ioctl(2) (netdev_request.c), through ETHTOOL_SFEATURES for
+ * its offloads (netdev_offloads.c), and sysfs (netdev_sysfs.c, netdev_napi.c).
  */
 #pragma once
 #include <net/if.h>
@@ -9,6 +9,9 @@
 /* ioctl(2) of netdevice(7) or ethtool on a device. */
 int mill_netdev_request(const char *ifname, unsigned long what, struct ifreq *);
 int mill_netdev_ethtool(const char *ifname, void *command);
+
+/* netdev_offloads.c: those that we switched off, on again. */
+void mill_offloads_restore(const struct mill_netdev *);
 
 /* netdev_spread.c: the part of mill_flows_apply and mill_flows_restore (netdev_flows.c) that is about all other flows. */
 bool mill_spread_apply(const struct mill_netdev *, const struct mill_port_config *, struct mill_error *);
