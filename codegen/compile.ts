@@ -7,16 +7,7 @@
  * Whatever goes wrong is a diagnostic, and then nothing is written. The same policy gives the same bytes of C.
  */
 import { createHash } from 'node:crypto';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bugReport } from './bug-report.js';
 import type { CheckedPolicy, FrontResult, PolicyFile } from './checked.js';
@@ -41,6 +32,7 @@ import { makeManifest } from './make-manifest.js';
 import { formatManifest, type Manifest } from './manifest.js';
 import { policyFile, policyToJson } from './policy-json.js';
 import { renderForwarder } from './render.js';
+import { makeScratch, removeScratch } from './scratch.js';
 import { drawSelfTest } from './selftest/selftest.js';
 import { noContents } from './sets/contents.js';
 import { initialSetFile, setImage } from './sets/image.js';
@@ -90,7 +82,7 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
   const made = await timed('generate', () => generateOrRefuse(read));
   if ('ok' in made) return refusal(made);
   const { ir, source, tables, warnings } = made;
-  const scratch = mkdtempSync(join(tmpdir(), 'netmill-build-'));
+  const scratch = makeScratch('build');
   const compiler = startCompiler(scratch, source, tables, options.compiler);
   try {
     // While the C compiler runs, on another core: types, what is said about all packets, and the packets of the self-test.
@@ -120,7 +112,7 @@ export async function compile(policyPath: string, options: BuildOptions): Promis
     };
   } finally {
     await compiler.stop();
-    rmSync(scratch, { recursive: true, force: true });
+    removeScratch(scratch);
   }
 }
 

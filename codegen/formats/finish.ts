@@ -2,13 +2,13 @@
  * From a draft to the text of a policy that builds: it is loaded and checked like any other, and rules that never match
  * there either keep their place, with a waiver that says so.
  */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WaivableCode } from '../../dsl/model.js';
 import type { FrontResult } from '../checked.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type FrontOptions, loadAndCheck } from '../front.js';
+import { makeScratch, removeScratch } from '../scratch.js';
 import type { Draft, DraftRule, Waivers } from './draft.js';
 import { writePolicy } from './write.js';
 import { setFiles } from './write-rules.js';
@@ -46,12 +46,12 @@ export async function finishImport(
 
 /** @param files the policy, and what it reads */
 async function checked(files: readonly TextFile[], options: FrontOptions): Promise<FrontResult> {
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'netmill-import-')));
+  const directory = makeScratch('import');
   try {
     for (const { name, text } of files) writeFileSync(join(directory, name), text);
     return await loadAndCheck(join(directory, files[0]!.name), options);
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    removeScratch(directory);
   }
 }
 

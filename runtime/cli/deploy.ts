@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { renderText } from '../../codegen/diagnostics/text.js';
 import type { Warm } from '../../codegen/load/warm.js';
+import { makeScratch } from '../../codegen/scratch.js';
 import type { DeployResult } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { categories, NetmillCommand } from './command.js';
@@ -17,7 +17,8 @@ export class DeployCommand extends NetmillCommand {
   static override usage = Command.Usage({
     category: categories.policy,
     description: 'build a policy, or take a bundle, and swap the forwarder to it without losing a packet',
-    details: 'Whatever fails changes nothing. The two generations before are kept for `rollback`.',
+    details:
+      'Whatever fails, or is stopped (^C) before the forwarder is built, changes nothing. The two generations before are kept for `rollback`.',
     examples: [
       ['A policy file', '$0 deploy routers/edge1.ts'],
       ['A bundle that CI has built', '$0 deploy /var/lib/netmill/edge1'],
@@ -52,9 +53,8 @@ export class DeployCommand extends NetmillCommand {
   private async deployAgain(path: string): Promise<never> {
     if (this.plan !== undefined) throw new UsageError('--watch or --plan, not both');
     if (statSync(path).isDirectory()) throw new UsageError(`--watch builds a policy; ${path} is a directory`);
-    const outDir = mkdtempSync(join(tmpdir(), 'netmill-deploy-'));
+    const outDir = makeScratch('deploy');
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit());
-    process.once('exit', () => rmSync(outDir, { recursive: true, force: true }));
     // The compiler is a large program: only who builds waits for it.
     const { compile } = await import('../../codegen/compile.js');
     const build = async (warm: Warm) => {

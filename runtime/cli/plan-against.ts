@@ -1,9 +1,9 @@
 /** The policy that a plan is made against: what runs, a bundle, another policy file, or the same one in git's past. */
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, realpathSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { CheckedPolicy } from '../../codegen/checked.js';
 import { policyFile, policyFromJson } from '../../codegen/policy-json.js';
+import { makeScratch, removeScratch } from '../../codegen/scratch.js';
 import { MillError } from '../errors.js';
 
 /** @throws MillError when it is no bundle, or one of a netmill that kept no policy in it */
@@ -44,7 +44,7 @@ export async function atRevision<T>(
   const commit = (
     await git('rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`).catch(refuse)
   ).stdout;
-  const scratch = mkdtempSync(join(tmpdir(), 'netmill-plan-'));
+  const scratch = makeScratch('plan');
   try {
     const archive = join(scratch, 'tree.tar');
     await execa('git', ['-C', top, 'archive', '--format=tar', '-o', archive, commit]).catch(refuse);
@@ -61,7 +61,7 @@ export async function atRevision<T>(
       );
     return await use(path);
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    removeScratch(scratch);
   }
 }
 

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative, resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
 import type { CheckedPolicy, FrontResult } from '../../codegen/checked.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
 import type { FrontOptions } from '../../codegen/front.js';
+import { makeScratch, removeScratch } from '../../codegen/scratch.js';
 import type { GenerationReply } from '../control/types.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
@@ -83,7 +84,7 @@ export class PlanCommand extends ReportCommand {
 
   private async measure(path: string): Promise<Built> {
     const { compile } = await import('../../codegen/compile.js');
-    const outDir = mkdtempSync(join(tmpdir(), 'netmill-plan-'));
+    const outDir = makeScratch('plan');
     try {
       const started = performance.now();
       const result = await compile(path, { outDir, ...readToday(this.today) }).catch((error: unknown) => {
@@ -108,7 +109,7 @@ export class PlanCommand extends ReportCommand {
         lookupReason: result.manifest.lookupReason,
       };
     } finally {
-      rmSync(outDir, { recursive: true, force: true });
+      removeScratch(outDir);
     }
   }
 }

@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Command, Option, UsageError } from 'clipanion';
 import { collect } from '../../codegen/coverage/collect.js';
@@ -7,6 +6,7 @@ import { coverageOf } from '../../codegen/coverage/coverage.js';
 import { coverageVariable } from '../../codegen/coverage/record.js';
 import { renderText } from '../../codegen/diagnostics/text.js';
 import { lower } from '../../codegen/lower.js';
+import { makeScratch, removeScratch } from '../../codegen/scratch.js';
 import { MillError } from '../errors.js';
 import { exits } from '../exit-codes.js';
 import { type MutationResult, mutate, type Subject } from '../policy-tests/mutation.js';
@@ -52,7 +52,7 @@ export class TestCommand extends ReportCommand {
     const directory = isDirectory(paths[0]!) ? realpathSync(paths[0]!) : packageOf(dirname(paths[0]!));
     const files = testFilesOf(paths);
     const runner = runnerFor(directory, files, this.runner);
-    const scratch = realpathSync(mkdtempSync(join(tmpdir(), 'netmill-test-')));
+    const scratch = makeScratch('test');
     try {
       const tested = await this.test(runner, directory, files, scratch);
       if (format === 'json') this.print(JSON.stringify(testJson(tested), null, 2));
@@ -60,7 +60,7 @@ export class TestCommand extends ReportCommand {
       this.printReport(format, testSuites(tested), testKinds);
       return exitOf(tested, least);
     } finally {
-      rmSync(scratch, { recursive: true, force: true });
+      removeScratch(scratch);
     }
   }
 

@@ -48,13 +48,20 @@ async function answer(
       context.log.warn({ enabled: body.enabled }, 'ACLs switched');
       return { enabled: body.enabled };
     case 'acl.reload':
-      return context.deployer.deploy(activeSource(context), exchange.progress);
+      return context.deployer.deploy(
+        activeSource(context),
+        exchange.progress,
+        undefined,
+        undefined,
+        exchange.signal,
+      );
     case 'deploy':
       return context.deployer.deploy(
         body.path,
         exchange.progress,
         body.bundle === undefined ? undefined : { dir: body.bundle, number: undefined },
         body.expect,
+        exchange.signal,
       );
     case 'rollback':
       return context.deployer.rollback(body.generation, 'an operator rolled back to it');

@@ -14,7 +14,7 @@ import type { Bundle } from './bundle.js';
 import { allotGateways, engineConfiguration, type GatewaySlots } from './configuration.js';
 import { type Face, ownLinkName, resolveFaces } from './faces.js';
 import { hasNetmap } from './has-netmap.js';
-import { checkAbi, checkExpected, type Expected, notRetained, refused } from './refusals.js';
+import { checkAbi, checkExpected, checkWanted, type Expected, notRetained, refused } from './refusals.js';
 import { followRenames } from './renames.js';
 import { withBundle } from './source.js';
 import type { GenerationRecord, GenerationStore, StoredGeneration } from './store.js';
@@ -58,6 +58,8 @@ export interface Deployer {
     onStep: (text: string) => void,
     built?: Built,
     expect?: Expected,
+    /** Aborted before the forwarder is there: nothing changes. */
+    gone?: AbortSignal,
   ): Promise<DeployResult>;
   /** A generation that the engine still has; absent: the newest of them. */
   rollback(generation: number | undefined, note: string): Promise<DeployResult>;
@@ -191,7 +193,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
           .discard(number)
           .catch(() => undefined);
       store.remove(number);
-      throw refused(error);
+      throw refused(error, previous);
     }
     const milliseconds = {
       build: buildMs,
@@ -214,11 +216,15 @@ export function createDeployer(options: DeployerOptions): Deployer {
     onStep: (text: string) => void,
     built: Built | undefined,
     expect: Expected | undefined,
+    gone: AbortSignal | undefined,
   ): Promise<DeployResult> => {
     const link = options.link();
+    const signal = gone === undefined ? options.signal : AbortSignal.any([options.signal, gone]);
+    checkWanted(gone);
     const number = built?.number ?? store.nextNumber([link.running, ...link.retained]);
     const started = performance.now();
-    return withBundle({ ...options, source, onStep, number, built: built?.dir }, (bundle) => {
+    return withBundle({ ...options, signal, source, onStep, number, built: built?.dir }, (bundle) => {
+      checkWanted(gone);
       if (expect) checkExpected(expect, bundle.plan.policyHash, runningHash());
       onStep('load');
       return deployBundle(bundle, source, number, ms(performance.now() - started));
@@ -250,7 +256,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
     get active() {
       return active;
     },
-    deploy: (source, onStep, built, expect) => inTurn(() => deploySource(source, onStep, built, expect)),
+    deploy: (source, onStep, built, expect, gone) =>
+      inTurn(() => deploySource(source, onStep, built, expect, gone)),
     rollback: (generation, note) => inTurn(() => rollBack(generation, note)),
     resume: (generation) =>
       inTurn(async () => {

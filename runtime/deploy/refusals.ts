@@ -24,6 +24,11 @@ export function checkExpected(expect: Expected, policyHash: string, running: str
     throw new MillError('policy', wrong, 'make a new plan: netmill plan POLICY -o FILE');
 }
 
+/** Who stops a deploy by ^C means it. */
+export function checkWanted(gone: AbortSignal | undefined): void {
+  if (gone?.aborted) throw new MillError('unavailable', 'who asked for it has gone: nothing has changed');
+}
+
 export function checkAbi(bundle: Bundle, native: Pick<Native, 'abi' | 'layout'>): void {
   if (bundle.abi === native.abi && bundle.layout === native.layout) return;
   throw new MillError(
@@ -33,11 +38,17 @@ export function checkAbi(bundle: Bundle, native: Pick<Native, 'abi' | 'layout'>)
   );
 }
 
-export function refused(error: unknown): unknown {
+/** @param previous what runs; 0: nothing does yet */
+export function refused(error: unknown, previous: number): unknown {
   if (error instanceof MillError) return error;
   const errno = errnoOf(error);
   if (errno === '') return error;
-  return new MillError('engine', messageOf(error), 'nothing has changed: the generation before goes on');
+  // As Node has them: 'EBUSY: what is wrong, prepare'. Which call of the addon it was tells an operator nothing.
+  const message = messageOf(error);
+  const call = `, ${(error as NodeJS.ErrnoException).syscall}`;
+  const said = message.endsWith(call) ? message.slice(0, -call.length) : message;
+  const still = previous === 0 ? 'nothing runs' : `generation ${previous} goes on`;
+  return new MillError('engine', said, `nothing has changed: ${still}`);
 }
 
 export function notRetained(

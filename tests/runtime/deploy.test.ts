@@ -270,6 +270,39 @@ test('a generation that runs and cannot be noted runs all the same, and so does 
   t.is(deployer.active?.record.generation, 1);
 });
 
+test('who goes before the policy is built has changed nothing', async (t) => {
+  const asking = new AbortController();
+  const builds: string[] = [];
+  const { dir, engine, store, deployer } = bed(t, ({ outDir, signal }) => {
+    builds.push(outDir);
+    asking.abort();
+    t.true(signal.aborted, 'the build hears of it');
+    return Promise.resolve(writeBundle(join(outDir, 'made')));
+  });
+  const policy = join(dir, 'edge.ts');
+  writeFileSync(policy, '');
+  const deploy = () => deployer.deploy(policy, quiet, undefined, undefined, asking.signal);
+  await t.throwsAsync(deploy(), { message: 'who asked for it has gone: nothing has changed' });
+  await t.throwsAsync(deploy(), { message: 'who asked for it has gone: nothing has changed' });
+  t.is(builds.length, 1, 'the second one is not even built');
+  t.deepEqual([engine.said, store.records()], [[], []]);
+  t.like(await deployer.deploy(version(dir, 'a'), quiet), { previous: 0 });
+});
+
+test('what the engine refuses is told without the name of its call, and what runs then', async (t) => {
+  const { dir, engine, deployer } = bed(t);
+  const busy = () =>
+    Object.assign(new Error('EBUSY: xdp:eth0: not free, prepare'), { code: 'EBUSY', syscall: 'prepare' });
+  const refused = async () => {
+    engine.fail.prepare = busy();
+    const error = await t.throwsAsync<MillError>(deployer.deploy(version(dir, 'b'), quiet));
+    return [error?.message, error?.fix];
+  };
+  t.deepEqual(await refused(), ['EBUSY: xdp:eth0: not free', 'nothing has changed: nothing runs']);
+  await deployer.deploy(version(dir, 'a'), quiet);
+  t.is((await refused())[1], `nothing has changed: generation ${engine.running} goes on`);
+});
+
 test('what was built before a start keeps its number', async (t) => {
   const { dir, store, deployer } = bed(t);
   const number = store.nextNumber([]);

@@ -1,0 +1,38 @@
+/** Commands that somebody stops: as by ^C without a terminal, and nothing of them is left. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { execa } from 'execa';
+import { packageRoot } from '../../runtime/paths.js';
+
+const cli = join(packageRoot, 'dist/runtime/cli/main.js');
+const directory = mkdtempSync(join(tmpdir(), 'netmill-interrupted-'));
+test.after.always(() => rmSync(directory, { recursive: true, force: true }));
+
+const policy = join(directory, 'edge.ts');
+writeFileSync(
+  policy,
+  "import { router } from 'netmill'\nexport default router('edge', { interfaces: { a: { port: 'xdp:eth0' } } })\n",
+);
+
+for (const [what, ...argv] of [
+  ['a build', 'build', policy, '-o', join(directory, 'out')],
+  ['a plan', 'plan', policy, '--against', policy],
+] as const)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    test(`${what} that ${signal} stops leaves nothing behind`, async (t) => {
+      const scratch = join(directory, `${argv[0]}-${signal}`);
+      mkdirSync(scratch);
+      const running = execa(process.execPath, [cli, ...argv], { env: { TMPDIR: scratch }, reject: false });
+      const building = () => readdirSync(scratch).some((name) => name.startsWith('netmill-build-'));
+      for (let i = 0; i < 3000 && !building(); i++) await sleep(10);
+      t.true(building());
+      running.kill(signal);
+      t.is((await running).signal, signal);
+      t.deepEqual(
+        readdirSync(scratch).filter((name) => name.startsWith('netmill-')),
+        [],
+      );
+    });
