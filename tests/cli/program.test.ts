@@ -1,4 +1,12 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -10,6 +18,7 @@ import { schemas } from '../../runtime/cli/schemas.js';
 import type { Handler } from '../../runtime/control/connection.js';
 import { startControlServer } from '../../runtime/control/server.js';
 import { type ErrorCode, MillError } from '../../runtime/errors.js';
+import { packageRoot } from '../../runtime/paths.js';
 import { netmill } from './netmill.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'netmill-cli-'));
@@ -375,6 +384,14 @@ test('help for one command of a group', async (t) => {
   const { out } = await netmill(['vale', 'attach', '--help']);
   t.regex(out, /\$ netmill vale attach/);
   t.notRegex(out, /vale detach/);
+});
+
+test('the programs that package.json names may be run: npx sees to it once, and not after another build', (t) => {
+  const { bin } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    readonly bin: Readonly<Record<string, string>>;
+  };
+  for (const file of Object.values(bin))
+    t.notThrows(() => accessSync(join(packageRoot, file), constants.X_OK), file);
 });
 
 test('every command has a description and examples', (t) => {
