@@ -42,7 +42,9 @@ export class PlanCommand extends ReportCommand {
   });
   today = todayOption();
   out = Option.String('-o,--out', { description: 'write the plan to a file, for `deploy --plan`' });
-  build = Option.Boolean('--build', true, { description: 'build it, too, for its size and time' });
+  build = Option.Boolean('--build', true, {
+    description: 'build it, too, for its size and time; --no-build: leave that out',
+  });
 
   async run(): Promise<number> {
     const format = this.chosenFormat;

@@ -526,8 +526,10 @@ test('options of the prompt are those of its lines', async (t) => {
 
 test('help names the value of an option', async (t) => {
   const { out } = await netmill(['help', 'route', 'top']);
-  t.regex(out, /-s,--socket VALUE/);
+  t.regex(out, /^ {2}-s,--socket VALUE +control socket/m);
   t.false(out.includes('#0'));
+  const columns = [...out.matchAll(/^( {2}-\S+(?: VALUE)? +)\S/gm)].map(([, before]) => before!.length);
+  t.deepEqual([columns.length, new Set(columns).size], [6, 1], 'what options mean begins in one column');
 });
 
 test('exit ends the prompt', async (t) => {
