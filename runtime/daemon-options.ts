@@ -29,7 +29,7 @@ POLICY_OR_BUNDLE   a policy file, or a directory that 'netmill build' made
 An engine that already runs in DIR is taken over as it is: no packet is lost by stopping or killing netmilld
 with SIGKILL and starting it again. SIGTERM hands the ports back; SIGHUP deploys the policy again.
 
-Exit codes: 0 stopped, 64 usage, 65 policy refused, 66 no such file, 69 no engine, 70 internal, 75 runs already, 77 not permitted
+Exit codes: 0 stopped, 64 usage, 65 policy refused, 66 no such file, 69 no engine, 70 internal, 71 refused by the system, 75 runs already, 77 not permitted
 `;
 
 export type ParsedOptions =
