@@ -138,7 +138,7 @@ static void adopt_port(struct mill_engine *engine, const struct mill_config *pol
 		mill_log("port %s cannot be adopted, opening it anew: %s", config->name, error.text);
 	/* The daemon's duplicates would keep a port of the dead engine's in the way. */
 	for (uint32_t i = 0; i < n; i++)
-		mill_control_notify(engine, MILL_MSG_NOTICE_RELEASE, &mine[i].hold, sizeof(mine[i].hold), -1);
+		mill_daemon_tell(engine, MILL_MSG_NOTICE_RELEASE, &mine[i].hold, sizeof(mine[i].hold), -1);
 	for (uint32_t kind = 0; kind < MILL_RING_KINDS; kind++)
 		for (uint32_t ring = 0; ring < MILL_MAX_RINGS; ring++)
 			if (kind != MILL_RING_HANDOFF)

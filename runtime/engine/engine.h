@@ -352,9 +352,32 @@ void mill_outbox_clear(void);
 /* Before the end: waits that long for a daemon that does not read. */
 void mill_outbox_finish(int to, int timeout_ms);
 
+/* daemon.c: the connection to it */
+void mill_daemon_connect(struct mill_engine *, int fd);
+void mill_daemon_forget(struct mill_engine *);
+/* Before the end: what it has not read yet it is given a moment for. */
+void mill_daemon_leave(struct mill_engine *);
+void mill_daemon_tell(struct mill_engine *, enum mill_msg_type, const void *payload, uint32_t length, int fd);
+void mill_daemon_answer(struct mill_engine *, const struct mill_msg *request, const struct mill_error *,
+                        const void *payload, uint32_t length);
+void mill_daemon_send_waiting(struct mill_engine *);
+
+/* follow.c: does what the notices ask for */
+void mill_follow_notices(struct mill_engine *);
+
+/* requests.c: answers it; descriptors stay the caller's */
+void mill_request_serve(struct mill_engine *, const struct mill_msg *, const int *fds, uint32_t n_fds);
+
 /* control.c */
-void mill_control_notify(struct mill_engine *, enum mill_msg_type, const void *payload, uint32_t length,
-                         int fd);
+/* Of what the control thread waits for; the port's slot besides. */
+enum mill_source {
+	MILL_SOURCE_PORT = 1,
+	MILL_SOURCE_LISTEN,
+	MILL_SOURCE_DAEMON,
+	MILL_SOURCE_NOTICE,
+	MILL_SOURCE_SIGNAL,
+};
+#define MILL_READY_TAG(source, slot) ((uint64_t)(source) << 32 | (slot))
 bool mill_control_listen(struct mill_engine *, struct mill_error *);
 void mill_control_run(struct mill_engine *);
 
@@ -387,9 +410,8 @@ bool mill_carrier_follow(uint16_t slot, uint32_t ifindex);
 /* How often it has come or gone. False: none is followed, or the device is gone. */
 bool mill_carrier_changes(uint16_t slot, uint32_t *count);
 
-/* notices.c: from any thread to the control thread, and on to the daemon */
+/* notices.c: from any thread to the control thread */
 bool mill_notices_create(struct mill_engine *, struct mill_error *);
-void mill_notices_serve(struct mill_engine *);
 /* Any thread: the carrier of these ports (bits) changed; state->port[].flags say how it is now. */
 void mill_notice_links(struct mill_engine *, uint64_t ports);
 /* Any thread: mill_state.neighbour has changed. */

@@ -10,8 +10,8 @@
 
 static void tell(struct mill_engine *engine, const struct mill_held_fd *held, bool hold)
 {
-	mill_control_notify(engine, hold ? MILL_MSG_NOTICE_HOLD : MILL_MSG_NOTICE_RELEASE, &held->hold,
-	                    sizeof(held->hold), hold ? held->fd : -1);
+	mill_daemon_tell(engine, hold ? MILL_MSG_NOTICE_HOLD : MILL_MSG_NOTICE_RELEASE, &held->hold,
+	                 sizeof(held->hold), hold ? held->fd : -1);
 }
 
 static void tell_one(struct mill_engine *engine, enum mill_hold_kind kind, uint16_t index, uint64_t value,

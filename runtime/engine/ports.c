@@ -40,7 +40,8 @@ static void watch(struct mill_engine *engine, struct mill_port *port, bool is_ne
 		return;
 	const int fd = port->ops->control_fd(port);
 	if (fd >= 0 && is_new)
-		mill_wait_add(engine->wait_fd, fd, MILL_READY_IN, (1ull << 32) | port->config.slot);
+		mill_wait_add(engine->wait_fd, fd, MILL_READY_IN,
+		              MILL_READY_TAG(MILL_SOURCE_PORT, port->config.slot));
 	else if (fd >= 0)
 		mill_wait_remove(engine->wait_fd, fd);
 }
