@@ -154,11 +154,15 @@ static bool is_echo(const struct mill_packet *p)
 	                      : p->proto == MILL_ICMPV6 && p->icmp_type == ECHO6;
 }
 
-/* All nodes, all routers: RFC 4291 §2.7.1. */
-static bool is_our_group(const uint8_t *address)
+/* All nodes; all routers, and the group of each address, to which the interface listens: RFC 4291 §2.8. Lock held. */
+static bool is_our_group(const struct mill_own *own, uint16_t slot, const uint8_t *address)
 {
-	static const uint8_t group[15] = {0xff, 2};
-	return memcmp(address, group, sizeof(group)) == 0 && (address[15] == 1 || address[15] == 2);
+	static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
+	const struct mill_own_groups *groups = &own->iface[slot].groups;
+	bool ours = memcmp(address, all_nodes, sizeof(all_nodes)) == 0;
+	for (uint32_t i = 0; !ours && i < groups->n; i++)
+		ours = memcmp(groups->joined[i], address, sizeof(groups->joined[i])) == 0;
+	return ours;
 }
 
 /* To a group or a link-local address: is it one of this interface's? */
@@ -168,9 +172,9 @@ static bool meant(struct mill_worker *worker, uint16_t slot, const struct mill_p
 	if (p->family == 4)
 		return false; /* RFC 1812 §4.3.3.6: echo requests to many may go unanswered */
 	pthread_mutex_lock(&own->lock);
-	const bool ours = mill_own_has(own, slot, 6, p->l3 + 24);
+	const bool ours = mill_own_has(own, slot, 6, p->l3 + 24) || is_our_group(own, slot, p->l3 + 24);
 	pthread_mutex_unlock(&own->lock);
-	return ours || is_our_group(p->l3 + 24);
+	return ours;
 }
 
 /* RFC 1122 §3.2.2.1, RFC 4443 §3.1 and §3.4: once for all fragments of a packet. `last`: where the last "next header" stands. */

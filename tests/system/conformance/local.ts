@@ -234,7 +234,11 @@ const six: readonly Clause[] = [
     'RFC 4443 §4.2',
     'who asks a group or an anycast address is answered from an address of the interface',
     echoed(router6.near),
-    [message(128, 'ff02::1', { mac: groupMac }), message(128, 'ff02::2', { mac: '33:33:00:00:00:02' })],
+    [
+      message(128, 'ff02::1', { mac: groupMac }),
+      message(128, 'ff02::2', { mac: '33:33:00:00:00:02' }),
+      message(128, 'ff02::1:ff00:1', { mac: '33:33:ff:00:00:01' }),
+    ],
   ),
   clause(
     'RFC 4291 §2.6.1',
