@@ -125,11 +125,45 @@ static enum mill_said said(const struct mill_packet *about, const struct mill_ic
 	return about->family == 6 && error->type == 1 ? MILL_SAID_UNREACHABLE : MILL_SAID_PARAMETER_PROBLEM;
 }
 
+/* Its address means something on its link alone, so no route leads there: it is where the packet came from. */
+static bool is_on_link(const struct mill_worker *worker, uint16_t iface, const struct mill_packet *about)
+{
+	return about->family == 6 && mill_link_local(&about->src6) && iface < MILL_MAX_IFACES &&
+	       worker->ifaces[iface].host == MILL_HOST_NONE;
+}
+
+static void tell_on_link(struct mill_worker_thread *worker, uint16_t iface, const struct mill_packet *about,
+                         const struct mill_icmp_error *error)
+{
+	struct mill_worker *base = &worker->base;
+	struct mill_own *own = worker->engine->own;
+	uint8_t out[MILL_LINK + MILL_ICMP_LARGEST6] = {0}, source[16];
+	const uint16_t mtu = base->ifaces[iface].mtu;
+	const uint8_t *address = asked(base, iface, about);
+	pthread_mutex_lock(&own->lock);
+	if (address == NULL)
+		address = mill_own_source(own, iface, 6, about->l3 + 8);
+	if (address != NULL)
+		memcpy(source, address, sizeof(source));
+	pthread_mutex_unlock(&own->lock);
+	if (address == NULL || mtu < SMALLEST_MTU)
+		return;
+	const uint32_t largest = mtu < MILL_ICMP_LARGEST6 ? mtu : MILL_ICMP_LARGEST6;
+	mill_store16(out + MILL_LINK - 2, MILL_ETHER_IPV6);
+	const uint32_t length = mill_icmp_write(out + MILL_LINK, largest, about, error, source, 0);
+	mill_own_transmit(base, iface, about->frame + 6, out + MILL_LINK - 2, (uint16_t)(2 + length),
+	                  said(about, error));
+}
+
 void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const struct mill_packet *about,
                     const struct mill_icmp_error *error)
 {
 	struct mill_worker *base = &worker->base;
 	uint8_t out[MILL_LINK + MILL_ICMP_LARGEST6] = {0};
+	if (is_on_link(base, iface, about)) {
+		tell_on_link(worker, iface, about, error);
+		return;
+	}
 	const struct mill_adjacency *path = mill_icmp_way_back(base, about);
 	if (path == NULL || path->iface >= MILL_MAX_IFACES || path->mtu < SMALLEST_MTU)
 		return;

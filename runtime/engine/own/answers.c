@@ -19,7 +19,8 @@ enum {
 	NO_NEXT_HEADER = 59, /* RFC 8200 §4.7 */
 	NO_HOST = 1,
 	FILTERED = 13,
-	FILTERED6 = 1
+	FILTERED6 = 1,
+	BEYOND_SCOPE6 = 2
 };
 enum { OUR_TTL = 64, LINK = 14 };
 
@@ -254,16 +255,19 @@ bool mill_own_exception(struct mill_worker *worker, uint16_t slot, const uint8_t
 		tell(worker, slot, &p, p.family == 4 ? EXPIRED : EXPIRED6, 0, 0);
 		return true;
 	}
-	if (p.family == 6 && (mill_link_local(&p.src6) || (p.src6.high | p.src6.low) == 0)) {
-		refuse(worker, slot, MILL_DROP_LINK_LOCAL);
-		return true;
-	}
 	const struct mill_adjacency *way = way_of(worker, &p);
 	const uint8_t kind = way->kind;
+	const bool none = kind == MILL_ADJ_NONE || kind == MILL_ADJ_UNREACHABLE ||
+	                  kind == MILL_ADJ_PROHIBIT || kind == MILL_ADJ_KERNEL;
+	if (!none && p.family == 6 && (mill_link_local(&p.src6) || (p.src6.high | p.src6.low) == 0)) {
+		refuse(worker, slot, MILL_DROP_LINK_LOCAL);
+		if (mill_leaves(way))
+			tell(worker, slot, &p, UNREACHABLE6, BEYOND_SCOPE6, 0);
+		return true;
+	}
 	if (p.options && mill_leaves(way))
 		return mill_own_send_on(worker, slot, &p, way);
-	if (kind != MILL_ADJ_NONE && kind != MILL_ADJ_UNREACHABLE && kind != MILL_ADJ_PROHIBIT &&
-	    kind != MILL_ADJ_KERNEL)
+	if (!none)
 		return false;
 	refuse(worker, slot, MILL_DROP_NO_ROUTE);
 	tell_no_way(worker, slot, &p, kind);

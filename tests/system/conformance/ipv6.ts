@@ -198,9 +198,18 @@ const errors: readonly Clause[] = [
     'the source of what may not leave its link is told that its address has too small a scope',
     told({ type: 1, code: 2, source: linkLocal.router }),
     [six('from a link-local address', { src: linkLocal.client })],
-    {
-      faceless: { meets: nothing, why: 'it is dropped in silence: the clause asks SHOULD' },
-    },
+  ),
+  clause(
+    'RFC 4443 §3.3',
+    'who has an address of its link alone is told, too, on its link',
+    told({ type: 3, code: 0, source: linkLocal.router }),
+    [six('hop limit 1, from a link-local address', { src: linkLocal.client, hopLimit: 1 })],
+  ),
+  clause(
+    'RFC 4443 §3.1',
+    'who has an address of its link alone is told that there is no route, too',
+    told({ type: 1, code: 0, source: linkLocal.router }),
+    [six('from a link-local address to nowhere', { src: linkLocal.client, dst: '2001:db8:ffff::1' })],
   ),
   clause(
     'RFC 4443 §3.2, RFC 8200 §5',

@@ -10,6 +10,8 @@ const asTheKernel = () => undefined;
 
 const router4 = { near: '10.0.1.1', far: '10.0.2.1' } as const;
 const router6 = { near: '2001:db8:1::1', far: '2001:db8:2::1' } as const;
+/** Of c0, made of its MAC: RFC 4291, appendix A. */
+const linkLocal = 'fe80::ff:fe00:c';
 /** Behind the client; the kernel limits some errors to one a second for each of them. */
 const from4 = (last: number) => `10.1.4.${last}`;
 
@@ -41,11 +43,11 @@ function datagram4(dst: string, last: number, protocol = 17): Crafted {
   return { name: `protocol ${protocol} to ${dst}`, frame: frame4(ipv4({ ...ends, protocol }, payload)) };
 }
 
-function datagram6(dst: string, nextHeader = 17): Crafted {
-  const ends = { src: own.client.v6, dst };
+function datagram6(dst: string, nextHeader = 17, src: string = own.client.v6): Crafted {
+  const ends = { src, dst };
   const payload = nextHeader === 17 ? udp(ends, 4000, 5000, data(40)) : data(40);
   return {
-    name: `next header ${nextHeader} to ${dst}`,
+    name: `next header ${nextHeader} from ${src} to ${dst}`,
     frame: frame6(ipv6({ ...ends, nextHeader }, payload)),
   };
 }
@@ -274,6 +276,12 @@ const six: readonly Clause[] = [
     'who asks the router for a protocol that it has not is told where it stands',
     told({ type: 4, code: 1, field: 6 }),
     [datagram6(router6.near, 253)],
+  ),
+  clause(
+    'RFC 4443 §3.1, §3.4',
+    'who has an address of its link alone is told so, too',
+    (sent, came) => told(sent[20] === 17 ? { type: 1, code: 4 } : { type: 4, code: 1, field: 6 })(sent, came),
+    [datagram6(router6.near, 17, linkLocal), datagram6(router6.near, 253, linkLocal)],
   ),
   clause('RFC 8200 §4.7', 'nothing comes of a packet without a next header', nothing, [
     datagram6(router6.near, 59),
