@@ -1,5 +1,4 @@
 /** Ports and the logical interfaces that they carry. */
-import { addressBits, formatPrefix, network, parseInterfaceAddress, whyNotAddress } from './address.js';
 import { type FlowSpec, readFlows, readQueues } from './flows.js';
 import type {
   Acl,
@@ -7,7 +6,6 @@ import type {
   Encapsulation,
   Fallback,
   HostFace,
-  InterfaceAddress,
   LogicalInterface,
   Offload,
   Origin,
@@ -16,6 +14,7 @@ import type {
   Urpf,
 } from './model.js';
 import { inside } from './origin.js';
+import { readAddresses } from './own-addresses.js';
 import { note, show } from './problems.js';
 import { choice, knownKeys, line, wholeNumber } from './read.js';
 
@@ -215,37 +214,6 @@ function readFace(
     host: choice<HostFace>(given.host, ['auto', 'tap', 'none'], 'auto', inside(origin, 'host')),
     origin,
   });
-}
-
-function readAddresses(spec: unknown, origin: Origin): readonly InterfaceAddress[] {
-  if (spec === undefined) return [];
-  if (!Array.isArray(spec)) {
-    note('NM4008', origin, `${show(spec)} are not addresses`, {
-      expected: "an array: ['192.0.2.1/24']",
-      got: show(spec),
-    });
-    return [];
-  }
-  return Object.freeze(spec.flatMap((text, i) => readAddress(text, inside(origin, i)) ?? []));
-}
-
-function readAddress(text: unknown, origin: Origin): InterfaceAddress | undefined {
-  const address = typeof text === 'string' && text.includes('/') ? parseInterfaceAddress(text) : undefined;
-  const wrong = (why: string) =>
-    note('NM4008', origin, why, {
-      expected: "an address with its length, such as '192.0.2.1/24'",
-      got: show(text),
-    });
-  if (address === undefined) wrong(whyNotAddress(text) ?? `${show(text)} is not the address of an interface`);
-  else if (isNetworkItself(address))
-    wrong(`${show(text)} is the network ${formatPrefix(network(address))}, not an address in it`);
-  else return address;
-  return undefined;
-}
-
-/** RFC 3021: both addresses of a /31 are hosts; IPv6 subnet-router anycast (RFC 4291 §2.6.1) is none either. */
-function isNetworkItself(address: InterfaceAddress): boolean {
-  return address.length < addressBits(address.family) - 1 && network(address).bits === address.bits;
 }
 
 function readList<T extends { readonly kind: string }>(

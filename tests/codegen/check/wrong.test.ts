@@ -487,6 +487,30 @@ test(
   ['3:11 NM4008'],
   "'192.0.256.1' is not an IPv4 address",
 );
+for (const [what, address, expected] of [
+  ["a network's broadcast address", '192.0.2.255/24', 'is the broadcast address of 192.0.2.0/24'],
+  ['the address of a group', '224.0.0.5/24', 'is of a group'],
+  ['the address of an IPv6 group', 'ff02::1/64', 'is of a group'],
+  ['a loopback address', '127.0.0.1/8', 'is of a loopback'],
+  ['the IPv6 loopback address', '::1/128', 'is of a loopback'],
+  ['255.255.255.255', '255.255.255.255/32', 'is for all on a link'],
+  ['0.0.0.0', '0.0.0.0/32', 'is no address at all'],
+] as const)
+  test(
+    `${what} as that of an interface`,
+    wrong,
+    withWan(`address: ['${address}']`),
+    ['3:11 NM4008'],
+    expected,
+  );
+test('both addresses of a /31, one of a /32, and the last one of IPv6 are hosts', async (t) => {
+  const result = await front(
+    withWan(
+      "address: ['192.0.2.0/31', '192.0.2.3/31', '198.51.100.255/32', '2001:db8::ffff:ffff:ffff:ffff/64']",
+    ),
+  );
+  t.true(result.ok);
+});
 test(
   'an address twice',
   wrong,
