@@ -228,9 +228,18 @@ static bool set_group(struct mill_fib_writer *writer)
 	return true;
 }
 
+/* Forwarders look the interface of such an adjacency up without asking whether it has one. */
+static bool leaves(const struct mill_fib_record *record)
+{
+	return record->kind == MILL_ADJ_FORWARD || record->kind == MILL_ADJ_RESOLVE ||
+	       record->kind == MILL_ADJ_GLEAN;
+}
+
 static enum mill_fib_result set_adjacency(struct mill_fib_writer *writer,
                                           const struct mill_fib_record *record)
 {
+	if (leaves(record) && record->iface >= MILL_MAX_IFACES)
+		return MILL_FIB_REFUSED;
 	const uint32_t id = mill_adjacencies_id(&writer->adjacencies, record->id);
 	const bool was = mill_fib_adjacency(writer->fib, id)->kind == MILL_ADJ_LOCAL;
 	if (!mill_adjacencies_set(&writer->adjacencies, record))

@@ -212,6 +212,12 @@ static void wrong_records_are_refused(void)
 	      "gateway");
 	CHECK(fixture_apply(f, record_simple(MILL_FIB_SYNC_END, 0, 0)) == MILL_FIB_REFUSED,
 	      "end without begin");
+	static const uint8_t sends[] = {MILL_ADJ_FORWARD, MILL_ADJ_RESOLVE, MILL_ADJ_GLEAN};
+	for (size_t i = 0; i < sizeof(sends); i++)
+		CHECK(fixture_apply(f, record_adjacency(1, sends[i], MILL_NONE, 1)) == MILL_FIB_REFUSED,
+		      "kind %u on no interface", sends[i]);
+	CHECK(fixture_apply(f, record_adjacency(3, MILL_ADJ_LOCAL, MILL_NONE, 1)) == MILL_FIB_APPLIED,
+	      "an address of ours is on none");
 	struct mill_fib_record legs = {.op = MILL_FIB_GROUP_LEGS, .id = 1, .length = 4};
 	CHECK(fixture_apply(f, legs) == MILL_FIB_REFUSED, "legs of nothing");
 	CHECK(key4(f->fib, 10u << 24 | 1u << 16) == 1, "nothing has changed");
