@@ -182,6 +182,17 @@ void mill_icmp_tell(struct mill_worker_thread *worker, uint16_t iface, const str
 	    mill_icmp_send(base, path, out, MILL_LINK + length, about->family);
 }
 
+/* Where the packet came in; where that is not known any more, where the message would have left. */
+static void withhold(struct mill_worker *worker, uint16_t iface, const struct mill_packet *about)
+{
+	const struct mill_adjacency *path =
+	    iface < MILL_MAX_IFACES ? NULL : mill_icmp_way_back(worker, about);
+	if (path != NULL)
+		iface = path->iface;
+	if (iface < MILL_MAX_IFACES)
+		worker->if_counters[iface].said[MILL_SAID_WITHHELD]++;
+}
+
 void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t type, uint8_t code,
                              uint32_t mtu, const uint8_t *frame, uint16_t len, uint16_t l3)
 {
@@ -193,5 +204,5 @@ void mill_service_icmp_error(struct mill_worker *base, uint16_t iface, uint8_t t
 	if (mill_icmp_conforms(worker, &worker->icmp_credit))
 		mill_icmp_tell(worker, iface, &about, &error);
 	else
-		base->if_counters[iface < MILL_MAX_IFACES ? iface : 0].said[MILL_SAID_WITHHELD]++;
+		withhold(base, iface, &about);
 }

@@ -172,6 +172,26 @@ static void expect_unreachable(uint8_t last)
 	CHECK(sum16(ip + 20, 128) == 0xffff && sum16(ip, 20) == 0xffff, "its checksums");
 }
 
+/* Of ten neighbours sixteen packets each, given up together: more than a hundred sources are not told at once. */
+static void too_many_to_tell(void)
+{
+	const struct mill_iface_counters *in = &engine.state->worker[0].iface[0],
+	                                 *out = &engine.state->worker[0].iface[1];
+	const uint64_t given_up = unresolved(1), elsewhere = in->said[MILL_SAID_WITHHELD],
+	               withheld = out->said[MILL_SAID_WITHHELD], start = test_now();
+	uint8_t frame[2048];
+	for (uint32_t i = 0; i < 160; i++)
+		send_one(NET(100 + i % 10), 'd', 100);
+	while (unresolved(1) < given_up + 160)
+		CHECK(test_now() - start < PATIENCE_NS, "all are given up");
+	uint64_t told = 0;
+	while (take_frame(frame, 50) != 0)
+		told++;
+	CHECK(told >= 100 && told + out->said[MILL_SAID_WITHHELD] == withheld + 160 &&
+	          in->said[MILL_SAID_WITHHELD] == elsewhere,
+	      "%llu are told, the others count where they would have left", (unsigned long long)told);
+}
+
 static void nobody_answers(void)
 {
 	const uint64_t start = test_now(), before = unresolved(1);
@@ -189,6 +209,7 @@ static void nobody_answers(void)
 	expect_unreachable(77);
 	expect_unreachable(77);
 	CHECK(take_frame(frame, 50) == 0, "never about a later fragment");
+	too_many_to_tell();
 	feed_route_delete(&feed, 0xc0000000, 24);
 	for (uint32_t i = 0; i < 1000; i++) /* a scan of the network: bounded, and the engine goes on */
 		send_one(0x0a010000u + i, 'd', 100);
