@@ -77,8 +77,16 @@ function daemonise(options: DaemonOptions): Promise<number> {
     stdio: ['ignore', logFile, logFile, 'ipc'],
     env: { ...process.env, [CHILD]: '1' },
   });
+  let stopped = false;
+  // In a session of its own it does not hear of ^C; whoever types that wants no router.
+  const stop = (): void => {
+    stopped = true;
+    child.kill('SIGTERM');
+  };
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, stop);
   return firstReport(child).then((message) => {
     child.unref();
+    if (stopped) throw new MillError('unavailable', 'stopped before it was ready');
     if (message === undefined)
       throw new MillError('internal', `netmilld did not start: see ${paths.daemonLog}`);
     if (message.ready) return exits.ok;

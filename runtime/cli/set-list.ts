@@ -2,15 +2,15 @@ import { Command, Option } from 'clipanion';
 import type { SetReply } from '../control/types.js';
 import { exits } from '../exit-codes.js';
 import { categories, NetmillCommand } from './command.js';
-import { type Column, table } from './text.js';
+import { type Column, table, time } from './text.js';
 
 const columns: readonly Column[] = [
-  { title: 'set' },
+  { title: 'SET' },
   { title: 'IPv4', right: true },
   { title: 'IPv6', right: true },
   { title: 'kB', right: true },
-  { title: 'changed' },
-  { title: 'where' },
+  { title: 'CHANGED' },
+  { title: 'POLICY LINE' },
 ];
 
 export class SetListCommand extends NetmillCommand {
@@ -39,7 +39,7 @@ export class SetListCommand extends NetmillCommand {
               one.families.includes(4) ? String(one.prefixes[4]) : '-',
               one.families.includes(6) ? String(one.prefixes[6]) : '-',
               String(Math.ceil(one.bytes / 1000)),
-              one.changedAt ?? 'as built',
+              one.changedAt === undefined ? 'as built' : time(one.changedAt),
               one.origin,
             ]),
           ),

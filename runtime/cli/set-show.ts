@@ -2,6 +2,7 @@ import { Command, Option } from 'clipanion';
 import type { SetReply } from '../control/types.js';
 import { categories, NetmillCommand } from './command.js';
 import { countText } from './set-text.js';
+import { time } from './text.js';
 
 export class SetShowCommand extends NetmillCommand {
   static override paths = [['set', 'show']];
@@ -18,7 +19,7 @@ export class SetShowCommand extends NetmillCommand {
     return this.show(set, () =>
       [
         `${set.name}: ${countText(set)}, ${Math.ceil(set.bytes / 1000)} kB`,
-        `  changed ${set.changedAt ?? 'never: it holds what it was built with'}`,
+        `  changed ${set.changedAt === undefined ? 'never: it holds what it was built with' : time(set.changedAt)}`,
         `  made at ${set.origin} of router ${set.policy}`,
       ].join('\n'),
     );

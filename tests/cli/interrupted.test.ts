@@ -1,5 +1,5 @@
 /** Commands that somebody stops: as by ^C without a terminal, and nothing of them is left. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +16,22 @@ writeFileSync(
   policy,
   "import { router } from 'netmill'\nexport default router('edge', { interfaces: { a: { port: 'xdp:eth0' } } })\n",
 );
+
+const asRoot = process.getuid?.() === 0 ? test : test.skip;
+asRoot('a netmilld that is stopped while it starts does not go on in the background', async (t) => {
+  const endless = join(directory, 'endless.ts');
+  writeFileSync(endless, 'for (;;) {}\n');
+  const rundir = join(directory, 'run');
+  const lock = join(rundir, 'netmilld.lock');
+  const argv = [join(packageRoot, 'dist/runtime/daemon-main.js'), endless, '--rundir', rundir];
+  const running = execa(process.execPath, argv, { reject: false });
+  for (let i = 0; i < 3000 && !existsSync(lock); i++) await sleep(10);
+  t.true(existsSync(lock));
+  running.kill('SIGINT');
+  const { exitCode, stderr } = await running;
+  t.deepEqual([exitCode, stderr], [69, 'netmilld: stopped before it was ready']);
+  t.false(existsSync(lock));
+});
 
 for (const [what, ...argv] of [
   ['a build', 'build', policy, '-o', join(directory, 'out')],
