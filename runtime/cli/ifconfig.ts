@@ -2,7 +2,7 @@ import { Command } from 'clipanion';
 import type { InterfaceReply } from '../control/types.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
-import { count, scaled } from './text.js';
+import { count, plural, scaled } from './text.js';
 
 export class IfconfigCommand extends NetmillCommand {
   static override paths = [['ifconfig']];
@@ -24,7 +24,8 @@ function interfaceText(iface: InterfaceReply, paint: Painter): string {
       ? paint.good('up')
       : paint.bad('up, no carrier')
     : paint.bad('down');
-  const traffic = (t: InterfaceReply['rx']): string => `${count(t.packets)} packets, ${scaled(t.bytes, 'B')}`;
+  const traffic = (t: InterfaceReply['rx']): string =>
+    `${plural(t.packets, 'packet')}, ${scaled(t.bytes, 'B')}`;
   const lines = [
     `${paint.bold(iface.name)}: ${state}, MTU ${iface.mtu}, ${iface.encapsulation} on port ${iface.port} (${[iface.spec, ...iface.mode].join(', ')})`,
     iface.face === 'none'

@@ -15,7 +15,7 @@ import { writeNamed } from '../write-named.js';
 import { categories, NetmillCommand } from './command.js';
 import { definitionFiles, includeFrom, sourceOf } from './import-aerleon.js';
 import { refusalText } from './refusal-text.js';
-import { count } from './text.js';
+import { plural } from './text.js';
 import { readToday, todayOption } from './today.js';
 
 const formats = ['netmap-rt', 'nftables', 'aerleon'] as const;
@@ -243,7 +243,7 @@ export class ImportCommand extends NetmillCommand {
     } else if (this.out === undefined) this.print(text);
     else
       this.print(
-        `${this.out}: ${count(result.policy.router.interfaces.length)} interfaces, ${summary(draft, warnings.length)}`,
+        `${this.out}: ${plural(result.policy.router.interfaces.length, 'interface')}, ${summary(draft, warnings.length)}`,
       );
     return exits.ok;
   }
@@ -252,8 +252,8 @@ export class ImportCommand extends NetmillCommand {
 function summary({ assumptions, lists, fragments }: Draft, warnings: number): string {
   const entries = [...fragments.flatMap((one) => one.entries), ...lists.flatMap((one) => one.parts)];
   const rules = entries.filter((one) => one.kind === 'rule').length;
-  const more = warnings === 0 ? '' : `; ${count(warnings)} warnings: see netmill check`;
-  return `${count(rules)} rules; ${count(assumptions.length)} assumptions stand at its head${more}`;
+  const more = warnings === 0 ? '' : `; ${plural(warnings, 'warning')}: see netmill check`;
+  return `${plural(rules, 'rule')}; ${plural(assumptions.length, 'assumption')} ${assumptions.length === 1 ? 'stands' : 'stand'} at its head${more}`;
 }
 
 /** A router's name begins with a letter and has letters, digits, hyphens and underscores. */

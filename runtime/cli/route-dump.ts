@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
 import { categories, NetmillCommand } from './command.js';
-import { count } from './text.js';
+import { plural } from './text.js';
 
 export class RouteDumpCommand extends NetmillCommand {
   static override paths = [['route', 'dump']];
@@ -20,6 +20,6 @@ export class RouteDumpCommand extends NetmillCommand {
   async run(): Promise<number> {
     const named = this.file === undefined ? {} : { file: resolve(this.file) };
     const reply = await this.ask<{ file: string; routes: number }>({ op: 'route.dump', ...named });
-    return this.show(reply, ({ file, routes }) => `${count(routes)} routes written to ${file}`);
+    return this.show(reply, ({ file, routes }) => `${plural(routes, 'route')} written to ${file}`);
   }
 }

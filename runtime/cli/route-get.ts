@@ -4,7 +4,7 @@ import type { RouteGetReply, RouteReply } from '../control/types.js';
 import { categories, NetmillCommand } from './command.js';
 import type { Painter } from './paint.js';
 import { routeText } from './route-text.js';
-import { count, facts, time } from './text.js';
+import { count, facts, plural, time } from './text.js';
 
 export class RouteGetCommand extends NetmillCommand {
   static override paths = [['route', 'get']];
@@ -44,7 +44,7 @@ function agreement({ address, rib }: RouteGetReply): string {
 /** Whose route, since when, and what has gone by its path group. */
 function ribDetails(route: RouteReply): string {
   const by = route.source === 'local' ? 'netmill' : route.protocol;
-  const use = `${count(route.use.packets)} packets, ${count(route.use.bytes)} bytes`;
+  const use = `${plural(route.use.packets, 'packet')}, ${count(route.use.bytes)} bytes`;
   return ` proto ${by}, since ${time(route.since)}${route.group > 0 ? `; group ${route.group}: ${use}` : ''}`;
 }
 

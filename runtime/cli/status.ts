@@ -75,7 +75,7 @@ export function fibText(fib: StatusReply['fib'], paint: Painter): string {
     : paint.warn(
         `decoupled since ${time(fib.decoupledSince)}, ${fib.pending === 1 ? '1 change waits' : `${count(fib.pending)} changes wait`}`,
       );
-  return `${state}; ${count(fib.routes4)} IPv4 and ${count(fib.routes6)} IPv6 routes, ${count(fib.neighbours)} neighbours`;
+  return `${state}; ${count(fib.routes4)} IPv4 and ${count(fib.routes6)} IPv6 routes, ${plural(fib.neighbours, 'neighbour')}`;
 }
 
 function ports(status: StatusReply, paint: Painter): string {

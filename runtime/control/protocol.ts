@@ -113,10 +113,15 @@ export function parseRequest(message: unknown): ParsedRequest {
     };
   }
   const issue = parsed.error.issues[0]!;
+  return { ok: false, id, error: { code: 'usage', message: wording(issue) } };
+}
+
+/** Texts that are too long, or empty, are what an operator wrote; what else is wrong is another program's mistake. */
+function wording(issue: z.core.$ZodIssue): string {
+  const name = String(issue.path.at(-1));
+  if (issue.code === 'too_big' && issue.origin === 'string')
+    return `${name} is too long: expected at most ${issue.maximum} characters`;
+  if (issue.code === 'too_small' && issue.origin === 'string') return `${name} is empty`;
   const where = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  return {
-    ok: false,
-    id,
-    error: { code: 'usage', message: `request not understood: ${where}${issue.message}` },
-  };
+  return `request not understood: ${where}${issue.message}`;
 }

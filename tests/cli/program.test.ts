@@ -182,6 +182,30 @@ test(
   /got 'x'/,
 );
 
+const tooLong = test.macro(async (t, argv: readonly string[], expected: RegExp) => {
+  const ran = await withDaemon(
+    async () => t.fail() as never,
+    (socket) => netmill(['-s', socket, ...argv]),
+  );
+  t.is(ran.code, 64);
+  t.regex(ran.err, expected);
+});
+test('a packet that is empty', tooLong, ['trace', ''], /netmill: packet is empty\n/);
+test(
+  'an address of 100 characters',
+  tooLong,
+  ['route', 'get', '1'.repeat(100)],
+  /address is too long: expected at most 64 char/,
+);
+
+test('one route is not routes', async (t) => {
+  const ran = await withDaemon(
+    async () => ({ file: '/x', routes: 1 }),
+    (socket) => netmill(['-s', socket, 'route', 'dump']),
+  );
+  t.is(ran.out, '1 route written to /x\n');
+});
+
 const exits = test.macro(async (t, error: ErrorCode, code: number) => {
   const handler: Handler = async () => {
     throw new MillError(error, 'no', 'do something', 'the details');
