@@ -7,7 +7,7 @@
 import { logAudit } from './audit-log.js';
 import { controlFib } from './control/fib-control.js';
 import { createHandler } from './control/handlers.js';
-import { startControlServer } from './control/server.js';
+import { requireFree, startControlServer } from './control/server.js';
 import { type Core, composeCore } from './core.js';
 import type { DaemonOptions } from './daemon-options.js';
 import { type BuildPolicy, buildInChild } from './deploy/build.js';
@@ -119,6 +119,8 @@ async function run(
   const { stops, store, found, bundle } = startup;
   const startedAt = new Date();
   const settings = bundle.plan.daemon;
+  const socket = options.socket ?? settings.socket.path;
+  await requireFree(socket);
   const rib = startRib(native, settings, log);
   stops.push(() => rib.stop());
   const first = found ?? (await startup.engines.start(signal, packetMemory(bundle.plan)));
@@ -141,7 +143,6 @@ async function run(
   stops.push(() => watch.stop());
 
   const asked = new AbortController();
-  const socket = options.socket ?? settings.socket.path;
   const server = await startControlServer({
     path: socket,
     mode: settings.socket.mode,

@@ -1,5 +1,5 @@
 /** The control socket and, beside it, the read-only one (`<path>.ro`): who may connect, how many, and who may do what. */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { MillError } from '../errors.js';
 import { type Handler, type Refusal, serveConnection } from './connection.js';
@@ -32,6 +32,7 @@ const READ_ONLY_MODE = 0o666;
 const MAX_LEAVING = 64;
 
 export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
+  await requireFree(options.path);
   const stopping = new AbortController();
   const served = { main: new Set<Socket>(), readOnly: new Set<Socket>() };
   const leaving = new Set<Socket>();
@@ -115,6 +116,34 @@ function turnAway(socket: Socket, limit: number, leaving: number): void {
   socket.end(encodeFrame({ v: PROTOCOL_VERSION, id: 0, ok: false, error }));
   const timer = setTimeout(() => socket.destroy(), 1000);
   socket.on('close', () => clearTimeout(timer));
+}
+
+/**
+ * The socket of a daemon that is gone is in nobody's way.
+ *
+ * @throws MillError `busy` where somebody listens, `usage` where something else lies
+ */
+export async function requireFree(path: string): Promise<void> {
+  for (const each of [path, `${path}.ro`]) {
+    const there = lstatSync(each, { throwIfNoEntry: false });
+    if (there === undefined) continue;
+    const fix = 'use another one: -s SOCKET, or daemon.socket.path in the policy';
+    if (!there.isSocket())
+      throw new MillError(
+        'usage',
+        `control socket ${each}: expected a free path, got what is no socket`,
+        fix,
+      );
+    if (await answers(each))
+      throw new MillError('busy', `control socket ${each}: another program listens there`, fix);
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  const socket = net.connect(path);
+  return new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  }).finally(() => socket.destroy());
 }
 
 function listen(path: string, mode: number, onSocket: (socket: Socket) => void): Promise<Server> {

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { mkdtempSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { call } from '../../runtime/control/client.js';
 import type { Handler } from '../../runtime/control/connection.js';
@@ -56,6 +56,37 @@ async function say(
     socket.on('close', () => resolve({ replies: heard, closed: true }));
   }).finally(() => socket.destroy()) as Promise<{ replies: Reply[]; closed: boolean }>;
 }
+
+test('a socket on which somebody listens stays his, and a file that is none stays', async (t) => {
+  const path = await serve(t, echo);
+  const second = (at: string) =>
+    startControlServer({
+      path: at,
+      mode: 0o660,
+      maxClients: 4,
+      handler: echo,
+      credentials: () => ({ uid: 0 }),
+    });
+  t.like(await t.throwsAsync(second(path)), { code: 'busy' });
+  t.deepEqual(await call({ op: 'status' }, { socket: path }), { op: 'status' });
+  const file = join(dirname(path), 'file');
+  writeFileSync(file, 'kept');
+  t.like(await t.throwsAsync(second(file)), { code: 'usage' });
+  t.is(readFileSync(file, 'utf8'), 'kept');
+});
+
+test('the socket of a daemon that is gone is in nobody’s way', async (t) => {
+  const path = join(mkdtempSync(join(tmpdir(), 'netmill-control-')), 'sock');
+  const gone = net.createServer().listen(`${path}.first`);
+  await once(gone, 'listening');
+  renameSync(`${path}.first`, path);
+  await new Promise((resolve) => gone.close(resolve));
+  t.true(statSync(path).isSocket());
+  const credentials = () => ({ uid: 0 });
+  const server = await startControlServer({ path, mode: 0o660, maxClients: 4, handler: echo, credentials });
+  t.teardown(() => server.stop());
+  t.deepEqual(await call({ op: 'status' }, { socket: path }), { op: 'status' });
+});
 
 test('a request is answered', async (t) => {
   const socket = await serve(t, echo);
