@@ -60,7 +60,6 @@ export function composeCore(parts: CoreParts): Core {
       else if (notice.kind === 'neighbours') neighboursChanged();
       else refresh();
     },
-    onCrashLoop: (generation) => giveUp(generation),
   });
   const link = (): EngineLink => supervisor.link;
   const sets = openSets(paths.sets, log);
@@ -100,15 +99,13 @@ export function composeCore(parts: CoreParts): Core {
   const serve = async (next: EngineLink, adopted: boolean): Promise<void> => {
     rib.attach(next);
     readNeighbours(next);
-    const source = deployer.active?.bundle.dir;
+    const { active } = deployer;
     if (adopted) await deployer.refresh();
-    else if (source !== undefined) await deployer.deploy(source, () => undefined);
-  };
-  const giveUp = async (generation: number): Promise<void> => {
-    log.error({ generation }, 'the engine died twice within a minute: rolling back');
-    await deployer
-      .rollback(undefined, `the engine died twice within a minute with generation ${generation}`)
-      .catch((error: unknown) => log.error({ error: messageOf(error) }, 'rollback failed'));
+    else if (active !== undefined)
+      await deployer.deploy(active.record.source, () => undefined, {
+        dir: active.bundle.dir,
+        number: undefined,
+      });
   };
   const stop = async (handBack: boolean): Promise<void> => {
     stopped = true;

@@ -16,9 +16,16 @@ export interface EngineProcesses {
   /** The engine that listens in the run directory; undefined: none does. */
   find(): Promise<EngineLink | undefined>;
   start(signal: AbortSignal, memory: PacketMemory): Promise<EngineLink>;
-  /** A new engine goes on with what `dead` held: ports, FIB, generations. */
-  adopt(dead: EngineLink, signal: AbortSignal): Promise<EngineLink>;
+  /**
+   * A new engine goes on with what `dead` held: ports, FIB, generations.
+   * @param without a generation that it is not to have: it goes on with the one before
+   * @throws EngineKilled when that one died, too
+   */
+  adopt(dead: EngineLink, signal: AbortSignal, without?: number): Promise<EngineLink>;
 }
+
+/** An engine that began and was ended by a signal: SIGSEGV of what it runs, the OOM killer, somebody. */
+export class EngineKilled extends MillError {}
 
 export interface EngineProcessOptions {
   readonly native: Pick<Native, 'connectEngine'>;
@@ -30,6 +37,7 @@ export interface EngineProcessOptions {
 /** nice(2) of the engine. */
 const ENGINE_NICE = -15;
 const START_TIMEOUT_MS = 5_000;
+const END_MS = 500;
 const notListening: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
 
 export function engineProcesses(options: EngineProcessOptions): EngineProcesses {
@@ -52,9 +60,9 @@ export function engineProcesses(options: EngineProcessOptions): EngineProcesses 
       );
       return untilListening(child, paths, signal, () => native.connectEngine(paths.engineSocket));
     },
-    adopt: async (dead, signal) => {
+    adopt: async (dead, signal, without) => {
       const child = launch(binary, ['--rundir', paths.dir, '--adopt'], paths);
-      return untilListening(child, paths, signal, () => dead.adoptInto(paths.engineSocket));
+      return untilListening(child, paths, signal, () => dead.adoptInto(paths.engineSocket, without));
     },
   };
 }
@@ -62,19 +70,22 @@ export function engineProcesses(options: EngineProcessOptions): EngineProcesses 
 interface Launched {
   readonly pid: number;
   /** Why it is gone; undefined while it runs. */
-  readonly ended: () => string | undefined;
+  readonly ended: () => { readonly why: string; readonly killed: boolean } | undefined;
 }
 
 function launch(binary: string, args: readonly string[], paths: RunPaths): Launched {
   const log = openSync(paths.engineLog, 'a', 0o640);
-  let ended: string | undefined;
+  let ended: ReturnType<Launched['ended']>;
   try {
     const child = spawn(binary, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
     child.on('error', (error) => {
-      ended = error.message;
+      ended = { why: error.message, killed: false };
     });
     child.on('exit', (code, by) => {
-      ended = by === null ? `it exited with code ${code}` : `it was ended by ${by}`;
+      ended =
+        by === null
+          ? { why: `it exited with code ${code}`, killed: false }
+          : { why: `it was ended by ${by}`, killed: true };
     });
     child.unref();
     raisePriority(child.pid);
@@ -111,19 +122,23 @@ async function untilListening(
       if (link.pid === child.pid || child.pid === 0) return link;
       link.release();
     } catch (error) {
-      if (!notListening.has(errnoOf(error))) {
-        throw new MillError(
-          'engine',
-          `the engine does not start: ${messageOf(error)}`,
-          `see ${paths.engineLog}`,
-        );
-      }
+      if (errnoOf(error) === 'ECONNRESET') await untilEnded(child);
+      else if (!notListening.has(errnoOf(error))) throw notStarted(messageOf(error), paths);
     }
     const ended = child.ended();
-    if (ended !== undefined)
-      throw new MillError('engine', `the engine does not start: ${ended}`, `see ${paths.engineLog}`);
+    if (ended !== undefined) throw notStarted(ended.why, paths, ended.killed ? EngineKilled : MillError);
     if (performance.now() > deadline)
       throw new MillError('engine', 'the engine does not answer', `see ${paths.engineLog}`);
     await sleep(1, undefined, { signal });
   }
+}
+
+/** The end of a process is seen a moment after that of its socket, and its memory and ports are free then. */
+async function untilEnded(child: Launched): Promise<void> {
+  const deadline = performance.now() + END_MS;
+  while (child.ended() === undefined && performance.now() < deadline) await sleep(1);
+}
+
+function notStarted(why: string, paths: RunPaths, Kind = MillError): MillError {
+  return new Kind('engine', `the engine does not start: ${why}`, `see ${paths.engineLog}`);
 }

@@ -1,11 +1,12 @@
 /**
  * Keeps an engine running: what the daemon does when its engine dies. Another engine adopts the descriptors, so that
- * links never flap; a generation whose engine dies twice within a minute is rolled back. While none can be started, the
- * daemon goes on trying.
+ * links never flap. An engine of a generation that two engines died of within a minute, be it while they adopted, adopts
+ * the one before instead: packets that kill leave no time to roll back afterwards. While none can be started, the daemon
+ * goes on trying.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EngineProcesses } from './engine-process.js';
+import { EngineKilled, type EngineProcesses } from './engine-process.js';
 import { messageOf } from './errors.js';
 import type { Logger } from './log.js';
 import type { EngineLink, EngineNotice } from './native.js';
@@ -17,11 +18,9 @@ export interface SupervisorOptions {
   readonly memory: () => PacketMemory;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Another engine serves from now on; `adopted` is false when it starts with nothing. */
+  /** Another engine serves from now on, perhaps another generation; `adopted` is false when it starts with nothing. */
   readonly onEngine: (link: EngineLink, adopted: boolean) => Promise<void>;
   readonly onNotice: (notice: Exclude<EngineNotice, { kind: 'closed' }>) => void;
-  /** This generation's engine died twice within a minute. */
-  readonly onCrashLoop: (generation: number) => Promise<void>;
 }
 
 export interface Supervisor {
@@ -36,7 +35,7 @@ const RETRY_MS = 1000;
 
 export function supervise(first: EngineLink, options: SupervisorOptions): Supervisor {
   const { log, signal } = options;
-  const crashes: { readonly generation: number; readonly at: number }[] = [];
+  let crashes: readonly { readonly generation: number; readonly at: number }[] = [];
   let link = first;
   let restarts = 0;
   let watching = true;
@@ -56,29 +55,49 @@ export function supervise(first: EngineLink, options: SupervisorOptions): Superv
     const died = performance.now();
     const generation = dead.state.running;
     log.error({ engine: dead.pid, generation }, 'the engine died');
-    crashes.push({ generation, at: died });
-    const next = await successor(dead);
+    crashed(generation);
+    const next = await successor(dead, generation);
     link = next.link;
     restarts += 1;
     watch(next.link);
     const ms = Math.round(performance.now() - died);
     log.warn({ engine: next.link.pid, adopted: next.adopted, ms }, 'another engine serves');
     await options.onEngine(next.link, next.adopted);
-    const recent = crashes.filter(
-      (c) => c.generation === generation && c.at > performance.now() - CRASH_WINDOW_MS,
-    );
-    if (recent.length >= 2) await options.onCrashLoop(generation);
   };
 
-  const successor = async (dead: EngineLink): Promise<{ link: EngineLink; adopted: boolean }> => {
+  const crashed = (generation: number): void => {
+    const at = performance.now();
+    crashes = [...crashes.filter((crash) => crash.at > at - CRASH_WINDOW_MS), { generation, at }];
+  };
+  const isDeadly = (generation: number): boolean =>
+    crashes.filter((crash) => crash.generation === generation).length >= 2;
+
+  const successor = async (
+    dead: EngineLink,
+    generation: number,
+  ): Promise<{ link: EngineLink; adopted: boolean }> => {
     try {
-      const link = await options.engines.adopt(dead, signal);
+      const link = await adopt(dead, generation);
       dead.release(); // or its sockets would stay, and a port could not be opened anew on the same queue
       return { link, adopted: true };
     } catch (error) {
       log.error({ error: messageOf(error) }, 'adoption failed: a new engine starts with nothing');
       dead.release();
       return { link: await fresh(), adopted: false };
+    }
+  };
+
+  const adopt = async (dead: EngineLink, generation: number): Promise<EngineLink> => {
+    const goesBack = isDeadly(generation) && dead.retained.length > 0;
+    if (goesBack) log.error({ generation }, 'the engine died twice within a minute: rolling back');
+    try {
+      return await options.engines.adopt(dead, signal, goesBack ? generation : undefined);
+    } catch (error) {
+      if (goesBack || !(error instanceof EngineKilled)) throw error;
+      crashed(generation);
+      if (!isDeadly(generation) || dead.retained.length === 0) throw error;
+      log.error({ generation, error: messageOf(error) }, 'the engine died while it adopted');
+      return adopt(dead, generation);
     }
   };
 

@@ -65,7 +65,7 @@ export interface Deployer {
   rollback(generation: number | undefined, note: string): Promise<DeployResult>;
   /** The engine runs `generation` already. False when its manifest is not known here. */
   resume(generation: number): Promise<boolean>;
-  /** Links changed, or another engine serves: interfaces and gateways are applied again. */
+  /** Links changed, or another engine serves, perhaps another generation: interfaces and gateways are applied again. */
   refresh(): Promise<void>;
   /** Does something while nothing is deployed. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
@@ -209,6 +209,18 @@ export function createDeployer(options: DeployerOptions): Deployer {
     return { generation: number, previous, policyHash: bundle.plan.policyHash, milliseconds };
   };
 
+  /** What runs, when an engine that adopted has left `generation` behind. */
+  const wentBack = (generation: number): Active | undefined => {
+    const link = options.link();
+    const stored = link.running === generation ? undefined : store.find(link.running);
+    if (stored === undefined) return undefined;
+    const why = `the engine died with generation ${generation}`;
+    const record = { ...stored.record, committedAt: new Date().toISOString(), note: why };
+    note(record);
+    log.warn({ generation: link.running, previous: generation, note: why }, 'rolled back');
+    return { ...stored, record, faces: facesOfRunning(link) };
+  };
+
   const runningHash = () => store.find(options.link().running)?.bundle.plan.policyHash;
 
   const deploySource = async (
@@ -269,7 +281,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
       }),
     refresh: () =>
       inTurn(async () => {
-        if (active) await activate(active);
+        if (active) await activate(wentBack(active.record.generation) ?? active);
       }),
     inTurn,
     idle: async () => {

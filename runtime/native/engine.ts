@@ -187,8 +187,11 @@ export interface EngineLink {
   stop(): Promise<void>;
   /** The configuration of the running generation, read back from its memfd: for a daemon that re-attaches. */
   runningConfiguration(): EngineConfiguration;
-  /** Hands every held descriptor to a fresh engine that listens on `path` and resolves when it forwards. */
-  adoptInto(path: string): Promise<EngineLink>;
+  /**
+   * Hands every held descriptor to a fresh engine that listens on `path` and resolves when it forwards.
+   * @param without a generation that it is not to have: it goes on with the newest of the others
+   */
+  adoptInto(path: string, without?: number): Promise<EngineLink>;
   release(): void;
 }
 

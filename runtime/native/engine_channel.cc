@@ -46,10 +46,10 @@ Fd HoldTable::duplicate(uint16_t kind, uint16_t slot, uint16_t index, uint64_t *
 	return duplicate_of(found->second.fd);
 }
 
-std::vector<std::pair<mill_hold, Fd>> HoldTable::duplicate_all() const
+Holds HoldTable::duplicate_all() const
 {
 	const std::lock_guard<std::mutex> guard(lock_);
-	std::vector<std::pair<mill_hold, Fd>> all;
+	Holds all;
 	for (const auto &[key, held] : held_) {
 		mill_hold hold = {};
 		hold.kind = key.kind;

@@ -33,6 +33,8 @@ struct Held {
 	uint64_t value;
 };
 
+using Holds = std::vector<std::pair<mill_hold, Fd>>;
+
 /* Descriptors that the engine lent us. */
 class HoldTable
 {
@@ -42,7 +44,7 @@ class HoldTable
 	/* A duplicate of the descriptor; empty when there is none. `value` may be null. */
 	Fd duplicate(uint16_t kind, uint16_t slot, uint16_t index, uint64_t *value) const;
 	/* Duplicates of all, with the keys that ADOPT needs. */
-	std::vector<std::pair<mill_hold, Fd>> duplicate_all() const;
+	Holds duplicate_all() const;
 	void clear();
 
       private:

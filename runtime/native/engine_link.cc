@@ -2,9 +2,11 @@
  * The connection: HELLO, answers by their serial numbers, notices, its end.
  *
  * Adoption: the new link sends ADOPT for every descriptor that the old one holds, then ADOPT_DONE; once the engine
- * answers that (it forwards again), HELLO as in any other connection.
+ * answers that (it forwards again), HELLO as in any other connection. A generation that is to be left behind is not sent: the
+ * newest of the others stands in its place, so that not one packet meets it again.
  */
 #include "engine_link.h"
+#include <algorithm>
 #include <cstring>
 #include "config_pack.h"
 #include "rib/address.h"
@@ -85,7 +87,40 @@ Napi::Function EngineLink::define(Napi::Env env)
 	                    InstanceMethod<&EngineLink::release>("release")});
 }
 
-Napi::Value EngineLink::connect(Napi::Env env, const std::string &path, HoldTable *adopted)
+static bool of_generation(const mill_hold &hold)
+{
+	return hold.kind == MILL_HOLD_CONFIG || hold.kind == MILL_HOLD_FORWARDER;
+}
+
+/* 0 is none. */
+static Holds leave_behind(Holds holds, int64_t generation)
+{
+	holds.erase(std::remove_if(holds.begin(), holds.end(),
+	                           [generation](const auto &held) {
+		                           return of_generation(held.first) &&
+		                                  held.first.value == static_cast<uint64_t>(generation);
+	                           }),
+	            holds.end());
+	std::map<uint16_t, uint16_t> places[2]; /* old index → new one */
+	const auto of = [&places](const mill_hold &hold) -> auto &
+	{
+		return places[hold.kind == MILL_HOLD_FORWARDER];
+	};
+	for (const auto &held : holds)
+		if (of_generation(held.first))
+			of(held.first)[held.first.index] = 0;
+	for (auto &kind : places) {
+		uint16_t next = 0;
+		for (auto &place : kind)
+			place.second = next++;
+	}
+	for (auto &held : holds)
+		if (of_generation(held.first))
+			held.first.index = of(held.first)[held.first.index];
+	return holds;
+}
+
+Napi::Value EngineLink::connect(Napi::Env env, const std::string &path, HoldTable *adopted, int64_t without)
 {
 	return guarded(env, [&]() -> Napi::Value {
 		Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
@@ -96,7 +131,7 @@ Napi::Value EngineLink::connect(Napi::Env env, const std::string &path, HoldTabl
 			EngineLink *link = Unwrap(object);
 			link->channel_ = std::move(channel);
 			link->connecting_ = std::make_unique<Napi::Promise::Deferred>(deferred);
-			link->open(env, adopted);
+			link->open(env, adopted, without);
 		} catch (const Failure &failure) {
 			deferred.Reject(js_error(env, failure).Value());
 		}
@@ -104,7 +139,7 @@ Napi::Value EngineLink::connect(Napi::Env env, const std::string &path, HoldTabl
 	});
 }
 
-void EngineLink::open(Napi::Env env, HoldTable *adopted)
+void EngineLink::open(Napi::Env env, HoldTable *adopted, int64_t without)
 {
 	signal_ = Signal::make(env, "netmill engine link", [this](Napi::Env e) { handle(e); });
 	Ref();
@@ -116,7 +151,7 @@ void EngineLink::open(Napi::Env env, HoldTable *adopted)
 			hello();
 			return;
 		}
-		adopting_ = adopted->duplicate_all();
+		adopting_ = leave_behind(adopted->duplicate_all(), without);
 		for (const auto &[hold, fd] : adopting_)
 			channel_->send(MILL_MSG_ADOPT, &hold, sizeof hold, {fd.get()});
 		adopt_done_ = channel_->send(MILL_MSG_ADOPT_DONE, nullptr, 0, {});
@@ -254,6 +289,9 @@ void EngineLink::fail_connecting(Napi::Env env, const Napi::Error &error)
 	signal_->unhold(env);
 	connecting->Reject(error.Value());
 	channel_->stop();
+	/* or a port would stay in use until this object is collected */
+	adopting_.clear();
+	channel_->held().clear();
 	let_go(env);
 }
 
@@ -340,7 +378,11 @@ Napi::Value EngineLink::running_configuration(const Napi::CallbackInfo &info)
 
 Napi::Value EngineLink::adopt_into(const Napi::CallbackInfo &info)
 {
-	return asked(info.Env(), [&] { return connect(info.Env(), as_string(info[0], "path"), &held()); });
+	return asked(info.Env(), [&] {
+		const int64_t without =
+		    info[1].IsUndefined() ? 0 : as_integer(info[1], "generation", 1, INT64_C(1) << 53);
+		return connect(info.Env(), as_string(info[0], "path"), &held(), without);
+	});
 }
 
 Napi::Value EngineLink::release(const Napi::CallbackInfo &info)
@@ -356,7 +398,7 @@ Napi::Value EngineLink::release(const Napi::CallbackInfo &info)
 
 Napi::Value connect_engine(Napi::Env env, const std::string &path)
 {
-	return EngineLink::connect(env, path, nullptr);
+	return EngineLink::connect(env, path, nullptr, 0);
 }
 
 HoldTable &held_by(const Napi::Value &link)

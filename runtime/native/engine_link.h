@@ -29,7 +29,8 @@ class EngineLink : public Napi::ObjectWrap<EngineLink>
 	explicit EngineLink(const Napi::CallbackInfo &info);
 	~EngineLink() override;
 	static Napi::Function define(Napi::Env env);
-	static Napi::Value connect(Napi::Env env, const std::string &path, HoldTable *adopted);
+	static Napi::Value connect(Napi::Env env, const std::string &path, HoldTable *adopted,
+	                           int64_t without);
 
 	HoldTable &held()
 	{
@@ -66,7 +67,7 @@ class EngineLink : public Napi::ObjectWrap<EngineLink>
 	Napi::Value adopt_into(const Napi::CallbackInfo &info);
 	Napi::Value release(const Napi::CallbackInfo &info);
 
-	void open(Napi::Env env, HoldTable *adopted);
+	void open(Napi::Env env, HoldTable *adopted, int64_t without);
 	void hello();
 	void handle(Napi::Env env);
 	void handle_message(Napi::Env env, const mill_msg &message);
@@ -94,7 +95,7 @@ class EngineLink : public Napi::ObjectWrap<EngineLink>
 	std::shared_ptr<Signal> signal_;
 	std::map<uint32_t, Request> requests_;
 	std::unique_ptr<Napi::Promise::Deferred> connecting_;
-	std::vector<std::pair<mill_hold, Fd>> adopting_;
+	Holds adopting_;
 	uint32_t adopt_done_ = 0; /* serial of ADOPT_DONE while its answer is awaited */
 	mill_hello hello_ = {};
 	Napi::FunctionReference listener_;

@@ -46,7 +46,6 @@ test('while no engine can be started, the daemon goes on trying', async (t) => {
       signal: new AbortController().signal,
       onEngine: async (link, adopted) => resolve([link, adopted]),
       onNotice: () => {},
-      onCrashLoop: unused,
     });
   });
   first.die();
@@ -72,7 +71,6 @@ test('a daemon that ends stops trying', async (t) => {
     signal: ending.signal,
     onEngine: unused,
     onNotice: () => {},
-    onCrashLoop: unused,
   });
   first.die();
   await new Promise((resolve) => setTimeout(resolve, 1500));
