@@ -370,7 +370,10 @@ void mill_xdp_count_drops(struct mill_port *port, uint32_t number)
 	struct mill_xdp_rx_state *last = rx_state(port->rx[number]);
 	if (getsockopt(queue_of(port, number)->fd, SOL_XDP, XDP_STATISTICS, &now, &length) != 0)
 		return;
-	const uint64_t dropped = now.rx_dropped + now.rx_ring_full + now.rx_fill_ring_empty_descs;
+	uint64_t dropped = now.rx_dropped + now.rx_ring_full;
+	/* Where the kernel copies, it counts a frame for which there was no buffer in both. */
+	if (mill_xdp_zero_copy(queue_of(port, number)->fd))
+		dropped += now.rx_fill_ring_empty_descs;
 	if (dropped > last->dropped)
 		mill_tally(&port->state->ring[number].rx_dropped, dropped - last->dropped);
 	last->dropped = dropped;
