@@ -205,6 +205,17 @@ static void test_refusals(void)
 	CHECK(strstr(engine.error, "'somebody'") != NULL, "'%s' to name the program", engine.error);
 	free(config);
 	close(link);
+	CHECK(shell("ip link add pair numrxqueues 2 numtxqueues 2 type veth peer name pair2 numrxqueues 2 "
+	            "numtxqueues 2 && ethtool -L pair rx 2 tx 2") == 0,
+	      "a device with two queues");
+	config = make_config(2, "xdp:vx", "xdp:pair");
+	config->port[1].slot = config->iface[1].port = 3;
+	config->port[1].fallback = MILL_FALLBACK_DROP;
+	config->port[1].n_queues = config->port[1].queue[0] = config->port[1].n_flows = 1;
+	config->port[1].flow[0] = (struct mill_flow){.queue = 1, .family = 4, .protocol = 17, .to_port = 53};
+	CHECK(engine_prepare(&engine, config, "forwarder_bridge") == EOPNOTSUPP, "'%s'", engine.error);
+	CHECK(shell("ip link show dev pair | grep -q xdp") != 0, "nothing left that would drop its packets");
+	free(config);
 	printf("ok what cannot be a port is refused with its reason\n");
 	expect_ping(space_a, "10.8.0.9", 50, "");
 }

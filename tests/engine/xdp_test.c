@@ -411,6 +411,25 @@ static void test_fallback_drop(void)
 	printf("ok a deploy changes the fallback\n");
 }
 
+/* A device that the next engine cannot take over, nor open. */
+static void test_refused_adoption(void)
+{
+	kill(engine.pid, SIGKILL);
+	CHECK(shell("ip link set left mtu 3000") == 0, "an MTU that is too large");
+	engine_adopt(&engine);
+	CHECK((engine.state->port[0].flags & MILL_PORT_OPEN) == 0, "a port that is lost");
+	CHECK(lost_during("10.9.0.2", 50, nothing) == 50 && has_xdp(), "it to be closed");
+	CHECK(shell("ip link set left mtu 1500") == 0, "one that is not");
+	const uint64_t start = test_now();
+	while ((engine.state->port[0].flags & MILL_PORT_OPEN) == 0) {
+		CHECK(test_now() - start < PATIENCE_NS, "the port to be open again");
+		engine_listen(&engine, 10);
+	}
+	expect_ping(space_a, "10.9.0.2", 50, "");
+	CHECK(guards() == 1, "one guard, got %d", guards());
+	printf("ok fallback drop: closed while a new engine cannot have the port\n");
+}
+
 static bool offload_is(const char *device, const char *name, const char *state)
 {
 	return shell("ethtool -k %s | grep -q '^%s: %s'", device, name, state) == 0;
@@ -442,6 +461,7 @@ static int run_tests(void)
 	test_adoption();
 	test_fallback_kernel();
 	test_fallback_drop();
+	test_refused_adoption();
 	test_close();
 	return 0;
 }

@@ -221,7 +221,8 @@ static bool open_steps(struct mill_port *port, struct mill_error *error)
 	    !open_all_queues(port, error))
 		return false;
 	mill_xdp_busy_poll(port, port->config.busy_poll != 0);
-	return tell_guard(port, &port->config, error) && mill_flows_apply(&device, &port->config, error);
+	/* Last: the guard holds whatever it is given, also that of a port that is refused. */
+	return mill_flows_apply(&device, &port->config, error) && tell_guard(port, &port->config, error);
 }
 
 static bool xdp_open(struct mill_port *port, struct mill_error *error)
@@ -315,6 +316,21 @@ static bool adopt_steps(struct mill_port *port, const int *sockets, struct mill_
 	return true;
 }
 
+/* The guard has its link, with which whoever opens it anew goes on. */
+static bool is_guarded(const struct mill_port *port)
+{
+	const struct mill_xdp *xdp = port->backend;
+	const uint32_t ifindex = attached_to(xdp->link);
+	struct mill_guarded held;
+	if (port->config.fallback != MILL_FALLBACK_DROP || port->rundir == NULL ||
+	    ifindex != if_nametoindex(xdp->ifname) || !mill_guard_take(port->rundir, ifindex, &held))
+		return false;
+	close(held.link);
+	close(held.program);
+	close(held.map);
+	return true;
+}
+
 /* Takes the descriptors, whatever the outcome. */
 static bool xdp_adopt(struct mill_port *port, const struct mill_held_fd *fds, struct mill_error *error)
 {
@@ -331,8 +347,9 @@ static bool xdp_adopt(struct mill_port *port, const struct mill_held_fd *fds, st
 	for (uint32_t r = 0; r < MILL_MAX_RINGS; r++)
 		if (sockets[r] >= 0 && xdp->queue[r].fd < 0)
 			close(sockets[r]);
-	/* The daemon has a duplicate, and the caller will want to open the port anew. */
-	if (xdp->link >= 0)
+	/* The daemon has a duplicate, and the caller will want to open the port anew. What has to stay closed does, also if
+	 * it cannot be opened. */
+	if (xdp->link >= 0 && !is_guarded(port))
 		bpf_link_detach(xdp->link);
 	release(port);
 	return false;
