@@ -4,6 +4,7 @@
  */
 #include <byteswap.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include "lib/engine_test.h"
@@ -122,6 +123,18 @@ static void same_mac(void)
 	printf("ok a port keeps its MAC in another slot\n");
 }
 
+/* The daemon holds the file that was replayed: an engine that adopts has nothing more to replay. */
+static void once(uint16_t slot)
+{
+	const uint64_t before = engine.state->port[slot].ring[0].rx_packets;
+	kill(engine.pid, SIGKILL);
+	engine_adopt(&engine);
+	usleep(200000);
+	CHECK(engine.state->port[slot].ring[0].rx_packets == before, "%llu frames were replayed again",
+	      (unsigned long long)(engine.state->port[slot].ring[0].rx_packets - before));
+	printf("ok what was replayed is not replayed again by the next engine\n");
+}
+
 static void refuse(const char *name, const char *content, size_t length, int code)
 {
 	char path[100], spec[256];
@@ -192,6 +205,7 @@ int main(void)
 	for (uint32_t i = 0; i < 4; i++)
 		replay(&kinds[i], i + 1);
 	same_mac();
+	once(8);
 	refuse("an empty file", "", 0, EINVAL);
 	refuse("text", "this is no pcap file at all, is it?", 35, EINVAL);
 	refuse("Wi-Fi", "\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\151\0\0\0", 24, EINVAL);

@@ -83,6 +83,8 @@ static void finish(struct pcap *pcap)
 	uint64_t value;
 	const ssize_t n = read(pcap->ready, &value, sizeof(value));
 	(void)n;
+	/* The daemon holds it still, and an engine that adopts must find it at its end. */
+	(void)lseek(pcap->in, pcap->at, SEEK_SET);
 	close(pcap->in);
 	pcap->in = -1;
 }
