@@ -65,13 +65,18 @@ static int map_rings(struct mill_pipe_client *client)
 	return 0;
 }
 
+static void forget(struct mill_pipe_client *client)
+{
+	memset(client, 0, sizeof(*client));
+	client->fd = client->region_fd = client->wake_peer = -1;
+	for (uint32_t i = 0; i < MILL_MAX_RINGS; i++)
+		client->wake_engine[i] = -1;
+}
+
 int mill_pipe_open(struct mill_pipe_client *client, const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	memset(client, 0, sizeof(*client));
-	client->region_fd = client->wake_peer = -1;
-	for (uint32_t i = 0; i < MILL_MAX_RINGS; i++)
-		client->wake_engine[i] = -1;
+	forget(client);
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
@@ -99,8 +104,7 @@ void mill_pipe_close(struct mill_pipe_client *client)
 	for (uint32_t i = 0; i < MILL_MAX_RINGS; i++)
 		if (client->wake_engine[i] >= 0)
 			close(client->wake_engine[i]);
-	memset(client, 0, sizeof(*client));
-	client->fd = client->region_fd = client->wake_peer = -1;
+	forget(client);
 }
 
 void mill_pipe_tx_sync(struct mill_pipe_client *client, uint32_t ring)

@@ -36,13 +36,15 @@ struct mill_pipe_client {
 
 /* 0, or a negative errno: -EBUSY when another peer is attached, -EPROTO for an engine of another ABI. */
 int mill_pipe_open(struct mill_pipe_client *, const char *path);
+/* Does nothing to one that is closed, or that could not be opened. */
 void mill_pipe_close(struct mill_pipe_client *);
 /* Hands over what was filled up to head, takes back what the engine has emptied. */
 void mill_pipe_tx_sync(struct mill_pipe_client *, uint32_t ring);
 /* Gives back what was read up to head, takes what has arrived. */
 void mill_pipe_rx_sync(struct mill_pipe_client *, uint32_t ring);
 /* Sleeps until some ring has packets to read (or, with `room`, space to fill), the engine closes the port, or the time
- * is over. 1: something is there; 0: time over; negative errno: -EPIPE when the port is closed. */
+ * is over. 1: something is there; 0: time over; negative errno: -EPIPE when the port is closed. It syncs all rings, of both
+ * directions: only where one thread has them all. */
 int mill_pipe_wait(struct mill_pipe_client *, int timeout_ms, bool room);
 
 #ifdef __cplusplus
