@@ -71,6 +71,20 @@ static int run_tests(void)
 	expect_tso("on");
 	printf("ok so it is by an engine that knows it from the run directory\n");
 
+	change(&device);
+	CHECK(shell("ip link set wire name moved && ip link set other name wire && ip link set moved name "
+	            "other && ethtool -K wire tso off") == 0,
+	      "other names");
+	mill_netdev_restore(&device);
+	CHECK(shell("ethtool -k other | grep -q '^tcp-segmentation-offload: on' && test $(cat "
+	            "/sys/class/net/other/gro_flush_timeout) = 1000") == 0,
+	      "it to be as it was");
+	expect_tso("off");
+	CHECK(memcmp(&changes, &none, sizeof(none)) == 0 &&
+	          shell("rmdir %s && mkdir %s", rundir, rundir) == 0,
+	      "nothing left to put back");
+	printf("ok what was changed is put back in the device, whatever it is called now\n");
+
 	CHECK(shell("ip link del wire") == 0, "no device");
 	struct mill_netdev gone = successor;
 	CHECK(!mill_napi_defer(&gone, true) && later.napi == 0, "nothing to change of a device that is gone");

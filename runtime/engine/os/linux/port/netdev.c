@@ -23,12 +23,26 @@ bool mill_netdev_facts(const char *ifname, struct mill_netdev_facts *facts)
 	return true;
 }
 
-void mill_netdev_restore(const struct mill_netdev *device)
+static void put_back(const struct mill_netdev *device)
 {
 	mill_flows_restore(device);
 	mill_affinity_restore(device);
 	mill_offloads_restore(device);
 	(void)mill_napi_defer(device, false);
+}
+
+/* The device may have another name by now, and another device its name. What was written down goes by the old one. */
+void mill_netdev_restore(const struct mill_netdev *device)
+{
+	char name[IF_NAMESIZE];
+	struct mill_netdev renamed = *device;
+	const uint32_t named = if_nametoindex(device->ifname);
+	renamed.ifname = name;
+	renamed.rundir = NULL;
+	if (named != device->ifindex && if_indextoname(device->ifindex, name) != NULL)
+		put_back(&renamed);
+	else if (named == device->ifindex || named == 0)
+		put_back(device);
 	memset(device->changes, 0, sizeof(*device->changes));
 	mill_netdev_remember(device);
 }
