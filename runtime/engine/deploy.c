@@ -85,7 +85,7 @@ static void trim(struct mill_engine *engine)
 {
 	const struct mill_generation *running = engine->running;
 	mill_ifaces_drop(engine, running);
-	mill_ports_close(engine, running != NULL ? mill_ports_gone(engine, running) : ~0ull);
+	mill_ports_close(engine, running != NULL ? mill_ports_gone(running) : ~0ull);
 	stop_workers(engine, running != NULL ? running->config->n_workers : 0);
 }
 
@@ -213,7 +213,7 @@ static bool swap(struct mill_engine *engine, const struct mill_generation *next,
 	mill_ownership_of(engine, next->config, &after);
 	if (engine->running != NULL && common_ownership(&engine->ownership, &after, replaced, &common)) {
 		if (!publish(engine, engine->running, &common, error) ||
-		    !mill_ports_reopen(engine, next, replaced, error))
+		    !mill_ports_reopen(engine, next, replaced, error) || !mill_taps_open(engine, next, error))
 			return false;
 		/* Back to what ran before leads another way: that is not refused. */
 		if (next == engine->prepared && !mill_ports_carry(engine, next, error))

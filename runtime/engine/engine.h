@@ -224,7 +224,7 @@ bool mill_port_start(struct mill_engine *, const struct mill_config *, const str
                      const struct mill_held_fd *held, struct mill_error *);
 uint64_t mill_ports_replaced(const struct mill_engine *, const struct mill_generation *);
 uint64_t mill_ports_recover(struct mill_engine *, const struct mill_generation *, struct mill_error *);
-uint64_t mill_ports_gone(const struct mill_engine *, const struct mill_generation *);
+uint64_t mill_ports_gone(const struct mill_generation *);
 bool mill_ports_configure(struct mill_engine *, const struct mill_generation *, struct mill_error *);
 /* The devices of these ports wake their rings' owners where these run. */
 void mill_ports_steer(const struct mill_engine *, uint64_t slots);

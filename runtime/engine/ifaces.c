@@ -110,8 +110,10 @@ void mill_ifaces_apply(struct mill_engine *engine, const struct mill_generation 
 	for (uint32_t i = 0; i < config->n_ifaces; i++) {
 		const struct mill_iface_config *iface = &config->iface[i];
 		apply(engine, iface);
-		if (iface->host != MILL_HOST_TAP)
-			tell_port(engine, iface, iface->host == MILL_HOST_NONE);
+		/* Also those with a tap: their port may have been opened again since. */
+		tell_port(engine, iface,
+		          iface->host == MILL_HOST_NONE ||
+		              (iface->host == MILL_HOST_TAP && engine->tap_open[iface->slot]));
 	}
 	mill_own_apply(engine, config);
 }
@@ -187,7 +189,9 @@ bool mill_taps_open(struct mill_engine *engine, const struct mill_generation *ge
 	bool opened[MILL_MAX_IFACES] = {false};
 	for (uint32_t i = 0; i < config->n_ifaces; i++) {
 		const uint16_t slot = config->iface[i].slot;
-		if (config->iface[i].host != MILL_HOST_TAP || engine->tap_open[slot])
+		/* One whose port is only opened at the swap has its tap then. */
+		if (config->iface[i].host != MILL_HOST_TAP || engine->tap_open[slot] ||
+		    engine->port[config->iface[i].port] == NULL)
 			continue;
 		if (!mill_tap_open(engine, &config->iface[i], -1, error)) {
 			for (uint32_t k = 0; k < i; k++) {

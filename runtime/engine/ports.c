@@ -106,7 +106,7 @@ bool mill_port_start(struct mill_engine *engine, const struct mill_config *polic
 	return true;
 }
 
-static void stop_port(struct mill_engine *engine, uint16_t slot, bool keep_handoff)
+static void stop_port(struct mill_engine *engine, uint16_t slot)
 {
 	struct mill_port *port = engine->port[slot];
 	if (port == NULL)
@@ -123,17 +123,19 @@ static void stop_port(struct mill_engine *engine, uint16_t slot, bool keep_hando
 	port->state->ifindex = 0;
 	mill_log("port %s (%s): closed", port->config.name, port->config.spec);
 	free(port);
-	for (uint32_t w = 0; w < MILL_MAX_WORKERS && !keep_handoff; w++) {
-		mill_region_free_ring(&engine->region, engine->handoff[slot][w]);
-		engine->handoff[slot][w] = NULL;
-	}
 }
 
 void mill_ports_close(struct mill_engine *engine, uint64_t slots)
 {
-	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
-		if ((slots >> slot & 1) != 0)
-			stop_port(engine, slot, false);
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++) {
+		if ((slots >> slot & 1) == 0)
+			continue;
+		stop_port(engine, slot);
+		for (uint32_t w = 0; w < MILL_MAX_WORKERS; w++) {
+			mill_region_free_ring(&engine->region, engine->handoff[slot][w]);
+			engine->handoff[slot][w] = NULL;
+		}
+	}
 }
 
 /* Kinds of ports whose frames have buffers of another make. */
@@ -202,6 +204,29 @@ static bool packets_fit(const struct mill_engine *engine, const struct mill_conf
 	return true;
 }
 
+static bool is_replaced(const struct mill_port *port, const struct mill_port_config *config)
+{
+	return strcmp(port->config.spec, config->spec) != 0 || port->config.n_queues != config->n_queues ||
+	       memcmp(port->config.queue, config->queue, sizeof(config->queue)) != 0 ||
+	       (port->ops->outdated != NULL && port->ops->outdated(port));
+}
+
+/* What the port is, another has that goes away with this configuration: so it is under another name, or two have changed theirs. */
+static bool is_taken(const struct mill_engine *engine, const struct mill_config *config,
+                     const struct mill_port_config *wanted, uint16_t *by)
+{
+	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++) {
+		const struct mill_port *port = engine->port[slot];
+		const struct mill_port_config *later = mill_config_port(config, slot);
+		if (port == NULL || slot == wanted->slot || strcmp(port->config.spec, wanted->spec) != 0 ||
+		    (later != NULL && !is_replaced(port, later)))
+			continue;
+		*by = slot;
+		return true;
+	}
+	return false;
+}
+
 bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *generation, uint64_t *opened,
                      struct mill_error *error)
 {
@@ -211,8 +236,11 @@ bool mill_ports_open(struct mill_engine *engine, const struct mill_generation *g
 		return false;
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		const uint16_t slot = config->port[i].slot;
-		/* A port of another spec or other queues in that slot is exchanged at the swap: mill_ports_reopen. */
-		if (engine->port[slot] != NULL && back_end(&config->port[i], error) != NULL)
+		uint16_t other;
+		/* A port of another spec or other queues in that slot is exchanged at the swap: mill_ports_reopen. So is
+		 * one that is open under another name. */
+		if ((engine->port[slot] != NULL || is_taken(engine, config, &config->port[i], &other)) &&
+		    back_end(&config->port[i], error) != NULL)
 			continue;
 		engine->to_open = missing(engine, config);
 		if (error->code != 0 || !mill_port_start(engine, config, &config->port[i], NULL, error)) {
@@ -236,21 +264,14 @@ bool mill_ports_reopen(struct mill_engine *engine, const struct mill_generation 
 {
 	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
 		if ((slots >> slot & 1) != 0)
-			stop_port(engine, slot, true);
+			stop_port(engine, slot);
 	engine->to_open = missing(engine, generation->config);
 	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
-		if ((slots >> slot & 1) != 0 &&
+		if ((slots >> slot & 1) != 0 && mill_config_port(generation->config, slot) != NULL &&
 		    !mill_port_start(engine, generation->config, mill_config_port(generation->config, slot),
 		                     NULL, error))
 			return false;
 	return true;
-}
-
-static bool is_replaced(const struct mill_port *port, const struct mill_port_config *config)
-{
-	return strcmp(port->config.spec, config->spec) != 0 || port->config.n_queues != config->n_queues ||
-	       memcmp(port->config.queue, config->queue, sizeof(config->queue)) != 0 ||
-	       (port->ops->outdated != NULL && port->ops->outdated(port));
 }
 
 uint64_t mill_ports_replaced(const struct mill_engine *engine, const struct mill_generation *generation)
@@ -259,8 +280,11 @@ uint64_t mill_ports_replaced(const struct mill_engine *engine, const struct mill
 	for (uint32_t i = 0; i < generation->config->n_ports; i++) {
 		const struct mill_port_config *config = &generation->config->port[i];
 		const struct mill_port *port = engine->port[config->slot];
+		uint16_t other;
 		if (port != NULL && is_replaced(port, config))
 			slots |= 1ull << config->slot;
+		else if (port == NULL && is_taken(engine, generation->config, config, &other))
+			slots |= 1ull << config->slot | 1ull << other;
 	}
 	return slots;
 }
@@ -284,11 +308,11 @@ uint64_t mill_ports_recover(struct mill_engine *engine, const struct mill_genera
 	return opened;
 }
 
-uint64_t mill_ports_gone(const struct mill_engine *engine, const struct mill_generation *generation)
+uint64_t mill_ports_gone(const struct mill_generation *generation)
 {
 	uint64_t slots = 0;
 	for (uint16_t slot = 0; slot < MILL_MAX_PORTS; slot++)
-		if (engine->port[slot] != NULL && mill_config_port(generation->config, slot) == NULL)
+		if (mill_config_port(generation->config, slot) == NULL)
 			slots |= 1ull << slot;
 	return slots;
 }
