@@ -77,12 +77,17 @@ function quitKey(stdin: NodeJS.ReadStream): { readonly signal: AbortSignal; rele
   const onKey = (keys: Buffer): void => {
     if ([...keys.toString('latin1')].some((key) => quitKeys.has(key))) quit.abort();
   };
-  const raw = isTerminal(stdin as never);
-  if (raw) stdin.setRawMode(true).on('data', onKey).resume();
+  if (!isTerminal(stdin as never)) return { signal: quit.signal, release: () => undefined };
+  // A prompt that this is a command of reads the same keys: they are not for it meanwhile, and all is as it was afterwards.
+  const prompt = stdin.listeners('keypress') as ((...key: unknown[]) => void)[];
+  const [wasRaw, wasFlowing] = [stdin.isRaw === true, stdin.readableFlowing === true];
+  stdin.removeAllListeners('keypress').setRawMode(true).on('data', onKey).resume();
   return {
     signal: quit.signal,
     release: () => {
-      if (raw) stdin.off('data', onKey).setRawMode(false).pause();
+      stdin.off('data', onKey).setRawMode(wasRaw);
+      for (const listener of prompt) stdin.on('keypress', listener);
+      if (!wasFlowing) stdin.pause();
     },
   };
 }

@@ -355,6 +355,43 @@ test('what is used most is shown again and again on a terminal, until q', async 
   t.true(lines.every((line) => line.length <= 60));
 });
 
+test('what is used most, of the prompt: q ends it, and the prompt goes on', async (t) => {
+  const stdin = Object.assign(new PassThrough(), {
+    isTTY: true,
+    isRaw: false,
+    setRawMode(mode: boolean) {
+      this.isRaw = mode;
+      return this;
+    },
+  });
+  const stdout = Object.assign(new PassThrough(), { isTTY: true, rows: 5, columns: 60 });
+  let text = '';
+  let looks = 0;
+  const look: Handler = async () => {
+    looks += 1;
+    if (looks === 2) stdin.write('q');
+    if (looks > 2) await new Promise((resolve) => setTimeout(resolve, 1000));
+    return topReply;
+  };
+  const ended = await withDaemon(look, async (socket) => {
+    const running = runProgram(['cli', '-s', socket], { stdin, stdout, stderr: new PassThrough() } as never);
+    let prompts = 0;
+    stdout.on('data', (chunk) => {
+      text += String(chunk);
+      const shown = text.split('netmill> ').length - 1;
+      if (shown === prompts) return;
+      prompts = shown;
+      if (looks === 0) stdin.write('route top\r');
+      else if (!text.includes('netmill 0.1.0')) stdin.write('version\r');
+      else stdin.end('exit\r');
+    });
+    return await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 20_000, 'deaf'))]);
+  });
+  t.is(ended, 0);
+  t.true(text.includes('netmill 0.1.0'), text);
+  t.false(text.includes('qversion'));
+});
+
 test('what is no terminal gets no colours', async (t) => {
   const ran = await netmill(['help']);
   t.is(ran.code, 0);
