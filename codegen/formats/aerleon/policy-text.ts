@@ -1,6 +1,6 @@
 /**
  * Capirca's own notation of policies: `header { … }` begins a filter, `term NAME { … }` follow, each of `key:: value` fields;
- * `#include 'file'` stands for what that file has. Source: Capirca's README, "Policy File".
+ * `#include 'file'` stands for what that file has. Source: Capirca's README, "Policy File", and its lib/policy.py.
  */
 import type { Origin, Problem } from '../../../dsl/model.js';
 import { show } from '../../../dsl/problems.js';
@@ -108,6 +108,7 @@ function fieldsOf(tokens: readonly Token[]): {
         expected: "such as 'action:: accept'",
       });
     else {
+      if (token.kind === 'word') checkWord(token, field.key.text);
       field.words.push(...(token.kind === 'string' ? wordsOf(token.text, token.origin) : [token]));
       field.text = field.text === '' ? token.text : `${field.text} ${token.text}`;
     }
@@ -115,9 +116,19 @@ function fieldsOf(tokens: readonly Token[]): {
   return { fields, comments };
 }
 
-/** Keys have letters beyond `f`: an address is none. */
+/** Only addresses have colons, and only strings are comments: what is written as no key is would be lost in them, with its value. */
+function checkWord({ text, origin }: Token, key: string): void {
+  if (key !== 'comment' && (!text.includes(':') || /^[\da-fA-F]*:[\da-fA-F:.]*(\/\d+)?$/.test(text))) return;
+  refuse('NM6001', origin, `${show(text)} is no value of '${key}'`, {
+    expected: key === 'comment' ? 'a text between quotes' : 'words, and keys as they are known',
+    got: show(text),
+    fix: "keys have small letters and '::' behind them: 'source-address:: NAME'.",
+  });
+}
+
+/** Keys have letters beyond `f`: an address is none. What is included stands alone on its line, with or without quotes. */
 const pattern =
-  /(?<space>\s+)|(?<include>#include\s+(?:'[^'\n]*'|"[^"\n]*"))|#(?<comment>[^\n]*)|"(?<string>[^"]*)"|(?<open>\{)|(?<close>\})|(?<key>(?=[a-z-]*[g-z])[a-z]+(?:-[a-z]+)*)\s*::|(?<word>[^\s{}"#]+)/y;
+  /(?<space>\s+)|(?<include>(?<=^[ \t]*)#include[ \t]+\S+[^\n]*)|#(?<comment>[^\n]*)|"(?<string>[^"]*)"|(?<open>\{)|(?<close>\})|(?<key>(?=[a-z-]*[g-z])[a-z]+(?:-[a-z]+)*)\s*::|(?<word>[^\s{}"#]+)/my;
 
 function tokensOf({ file, text }: Source): readonly Token[] {
   const tokens: Token[] = [];
@@ -130,8 +141,10 @@ function tokensOf({ file, text }: Source): readonly Token[] {
     const { include, ...groups } = found.groups;
     const add = (kind: Token['kind'], value: string, shift = 0) =>
       tokens.push({ kind, text: value, origin: { ...origin, column: origin.column + shift } });
-    if (include !== undefined)
-      add('include', /['"](.*)['"]$/.exec(include)?.[1] ?? '', include.search(/['"]/) + 1);
+    if (include !== undefined) {
+      const [, before = '', path = ''] = /^(#include[ \t]+['"]*)([^\s'"]*)/.exec(include) ?? [];
+      add('include', path, before.length);
+    }
     for (const kind of ['comment', 'string', 'open', 'close', 'key', 'word'] as const)
       if (groups[kind] !== undefined)
         add(kind, kind === 'comment' ? groups[kind].trim() : groups[kind], kind === 'string' ? 1 : 0);

@@ -282,6 +282,39 @@ test(
     include: (file) => ({ file, text: 'filters_include_only: [{ include: edge.yaml }]' }),
   },
 );
+
+/** The fields of the one term begin in line 3, column 3. */
+const refusesText = test.macro((t, fields: string, expected: string) => {
+  const text = `header { target:: juniper edge mixed }\nterm t {\n  ${fields}\n}\n`;
+  const include = () => ({ file: 'i.inc', text: 'source-address:: INNER' });
+  const read = readAerleon([{ file: 'edge.pol', text }], { ...usual, include });
+  const [one] = read.ok ? [] : read.problems;
+  t.is(one && `${one.origin.line}:${one.origin.column} ${one.code} ${one.message}`, expected);
+});
+test(
+  'a key that is none, behind a comment',
+  refusesText,
+  'comment:: "ours" Source-Address:: INNER\n  action:: accept',
+  "3:20 NM6001 'Source-Address::' is no value of 'comment'",
+);
+test(
+  'a comment without quotes',
+  refusesText,
+  'comment:: source-address INNER\n  action:: accept',
+  "3:13 NM6001 'source-address' is no value of 'comment'",
+);
+test(
+  'a key that is none, behind platforms',
+  refusesText,
+  'platform:: juniper\n  source-address: INNER\n  action:: accept',
+  "4:3 NM6001 'source-address:' is no value of 'platform'",
+);
+test(
+  'fields that are included',
+  refusesText,
+  'action:: accept\n  #include fields.inc',
+  "4:12 NM6001 'fields.inc' stands where a key is expected",
+);
 test('what is no YAML', refuses, 'filters: {', '1:11 NM6001 this is no YAML');
 test(
   'a key twice',

@@ -301,6 +301,25 @@ export default router('r', {
   );
 });
 
+/** Terms by name, as the list has them. */
+function idsOf(text: string, files: Readonly<Record<string, string>>): readonly (string | undefined)[] {
+  const include = (path: string) =>
+    files[path] === undefined ? undefined : { file: path, text: files[path] };
+  const draft = draftOf(readAerleon([{ file: 'edge.pol', text }], { ...usual, include }));
+  return draft.lists[0]!.parts.flatMap((one) => (one.kind === 'rule' ? [one.id] : []));
+}
+
+test('Capirca includes a file that its line names, with quotes or without, and no other', (t) => {
+  const header = 'header { target:: juniper edge mixed }\n';
+  const rest = 'term all { action:: accept }\n';
+  const files = { 'bad.inc': 'term bad { protocol:: udp action:: deny }' };
+  for (const line of ["#include 'bad.inc'", '#include bad.inc', '  #include\t"bad.inc"  # the bad'])
+    t.deepEqual(idsOf(`${header}${line}\n${rest}`, files), ['bad', 'all'], line);
+  for (const line of ["# include 'bad.inc'", "# see #include 'bad.inc'", '#include', '#includes bad.inc'])
+    t.deepEqual(idsOf(`${header}${line}\n${rest}`, files), ['all'], line);
+  t.deepEqual(idsOf(`${header}${rest.trim()} #include 'bad.inc'\n`, files), ['all']);
+});
+
 test('aliases and merged keys are what they stand for', (t) => {
   const text = `common: &tcp
   protocol: tcp
