@@ -65,9 +65,17 @@ export function runTimeValue(context: PolicyFacts, name: ts.Identifier): unknown
     return path && context.exported(path, (declaration.propertyName ?? declaration.name).text);
   }
   const variable = local?.valueDeclaration;
-  return variable && ts.isVariableDeclaration(variable) && ts.isSourceFile(variable.parent.parent.parent)
-    ? context.exported(file, name.text)
-    : undefined;
+  if (!variable || !ts.isVariableDeclaration(variable)) return undefined;
+  const known = exportedAs(context, variable);
+  return known === undefined ? undefined : context.exported(file, known);
+}
+
+/** `const a = 1; export { a as b }`: what is exported as `a` may be something else. */
+function exportedAs({ checker }: PolicyFacts, variable: ts.VariableDeclaration): string | undefined {
+  const module = checker.getSymbolAtLocation(variable.getSourceFile());
+  const all = module ? checker.getExportsOfModule(module) : [];
+  const target = (one: ts.Symbol) => (one.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(one) : one);
+  return all.find((one) => target(one).valueDeclaration === variable)?.name;
 }
 
 /** Does evaluating this need the packet? */

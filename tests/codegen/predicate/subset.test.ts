@@ -21,6 +21,11 @@ const negative = -1
 const half = 0.5
 const computed = Math.max(3, 4)
 export const exported = Math.max(3, 4)
+const crossed = 50
+const near = nets('10.1.0.0/16')
+const unsaid = Math.max(3, 4)
+export { exported as crossed, inside as near, limit as unsaid, unsaidToo as said }
+const unsaidToo = Math.max(3, 4)
 let changes = 1
 changes += 1
 var old = 1
@@ -29,7 +34,7 @@ function helper(p: { len: number }): boolean { return p.len > 3 }
 const late: Limit = limit
 const make = (n: number) => predicate('made', p => p.len < n)
 const written = (p: { len: number }) => p.len === 100
-void [inside, groups, limit, limits, loose, flag, negative, half, computed, changes, old, Port, helper, late, make, far, imported, renamed, written]
+void [inside, groups, limit, limits, loose, flag, negative, half, computed, crossed, near, unsaid, changes, old, Port, helper, late, make, far, imported, renamed, written]
 `;
 const other = `import { nets } from 'netmill'
 export type Limit = number
@@ -151,6 +156,9 @@ compiles('p => p.len === renamed.smtp * 4', true);
 compiles('p => p.len === Port.Http + 20', true);
 compiles('p => p.len === exported * 25', true);
 compiles('p => p.len > late', true);
+compiles('p => p.len === crossed * 2', true);
+compiles('p => p.len === unsaidToo * 25', true);
+compiles('p => p.src.within(near) && p.family === 4', true);
 compiles('p => flag && p.len > 1', true);
 compiles('p => flag === (p.len > 1)', true);
 compiles('p => p.fragment === false', true);
@@ -191,6 +199,7 @@ refused(
 refused('p => p.len > old', 'NM2104', 'old', "'old' can change");
 refused('p => p.len > loose.dns', 'NM2104', 'loose.dns');
 refused('p => p.len > computed', 'NM2103', 'computed', 'not known');
+refused('p => p.len > unsaid', 'NM2103', 'unsaid', 'not known');
 refused('p => p.len > nowhere', 'NM2103', 'nowhere');
 refused('p => helper(p)', 'NM2102', 'helper(p)', 'the call');
 refused('p => p.len / 2 > 10', 'NM2106', 'p.len / 2', "'/'");
