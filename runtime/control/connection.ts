@@ -1,9 +1,10 @@
 /**
  * One client of the control socket. Replies are queued in the socket's own buffer; a client that lets it grow
  * beyond `maxQueued` bytes, or that does not drain it for `stallMs`, is disconnected. Nobody ever waits for it
- * but the handler of its own request.
+ * but the handler of its own request; of one that asks without end, others have their turn after each answer.
  */
 import type { Socket } from 'node:net';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import { type ErrorData, errorData, MillError } from '../errors.js';
 import { encodeFrame, FrameReader, MAX_REQUEST } from './frame.js';
 import {
@@ -42,6 +43,8 @@ export interface ConnectionOptions {
 
 /** Requests of one client that may wait for their turn. */
 const MAX_PENDING = 32;
+/** Frames of one client that are looked at before others have their turn. */
+const MAX_TURN = 32;
 
 export function serveConnection(options: ConnectionOptions): void {
   const { socket } = options;
@@ -81,20 +84,39 @@ export function serveConnection(options: ConnectionOptions): void {
     pending += 1;
     turn = turn
       .then(() => answer(request, options, signal, send))
+      .then(() => othersFirst())
       .finally(() => {
         pending -= 1;
       });
   };
 
-  socket.on('data', (chunk: Buffer) => {
+  /** Reads on when nothing whole is left of what was read: meanwhile nobody would hear that the client has gone. */
+  const readAll = (): void => {
     try {
-      for (const message of reader.push(chunk)) accept(message);
+      for (let frames = 0; frames < MAX_TURN; frames++) {
+        const message = reader.next();
+        if (message === undefined) {
+          socket.resume();
+          return;
+        }
+        accept(message);
+      }
     } catch (error) {
       refuse(0, errorData(error));
       socket.end();
       socket.removeAllListeners('data');
       socket.resume();
+      return;
     }
+    socket.pause();
+    setImmediate(() => {
+      if (!socket.destroyed) readAll();
+    });
+  };
+
+  socket.on('data', (chunk: Buffer) => {
+    reader.add(chunk);
+    readAll();
   });
   socket.on('error', () => socket.destroy());
   socket.on('close', () => gone.abort());

@@ -14,7 +14,7 @@ export function encodeFrame(message: unknown): Buffer {
   return frame;
 }
 
-/** Cuts a byte stream into messages. Never keeps more than one frame of at most `limit` bytes. */
+/** Cuts a byte stream into messages. What it keeps is what it was given and has not cut yet: once a frame is whole, nothing is copied for it. */
 export class FrameReader {
   private readonly limit: number;
   private chunks: Buffer[] = [];
@@ -26,25 +26,30 @@ export class FrameReader {
 
   /** Messages completed by `chunk`. @throws MillError of code `frame` when the stream is no sequence of frames */
   push(chunk: Buffer): unknown[] {
+    this.add(chunk);
+    const messages: unknown[] = [];
+    for (let message = this.next(); message !== undefined; message = this.next()) messages.push(message);
+    return messages;
+  }
+
+  add(chunk: Buffer): void {
     this.chunks.push(chunk);
     this.size += chunk.length;
-    const messages: unknown[] = [];
-    while (this.size >= 4) {
-      const length = this.peekLength();
-      if (length === 0 || length > this.limit) {
-        throw new MillError(
-          'frame',
-          `expected a frame of 1 to ${this.limit} bytes, got a length of ${length}`,
-        );
-      }
-      if (this.size < 4 + length) break;
-      const all = Buffer.concat(this.chunks);
-      messages.push(parse(all.subarray(4, 4 + length)));
-      const rest = all.subarray(4 + length);
-      this.chunks = rest.length > 0 ? [rest] : [];
-      this.size = rest.length;
-    }
-    return messages;
+  }
+
+  /** The next message that is whole. @throws MillError of code `frame` when the stream is no sequence of frames */
+  next(): unknown {
+    if (this.size < 4) return undefined;
+    const length = this.peekLength();
+    if (length === 0 || length > this.limit)
+      throw new MillError('frame', `expected a frame of 1 to ${this.limit} bytes, got a length of ${length}`);
+    if (this.size < 4 + length) return undefined;
+    if (this.chunks[0]!.length < 4 + length) this.chunks = [Buffer.concat(this.chunks)];
+    const [first, ...others] = this.chunks as [Buffer, ...Buffer[]];
+    const rest = first.subarray(4 + length);
+    this.chunks = rest.length > 0 ? [rest, ...others] : others;
+    this.size -= 4 + length;
+    return parse(first.subarray(4, 4 + length));
   }
 
   private peekLength(): number {

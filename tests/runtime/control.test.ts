@@ -294,6 +294,34 @@ test('a client that reads nothing is disconnected, and stalls nobody', async (t)
   slow.destroy();
 });
 
+test('of a client that asks without end, others have their turn', async (t) => {
+  let asked = 0;
+  const path = await serve(t, async (body) => {
+    asked += 1;
+    return body;
+  });
+  const flood = net.connect(path);
+  t.teardown(() => flood.destroy());
+  const questions = 10_000;
+  let answers = 0;
+  const reader = new FrameReader(1 << 20);
+  const all = new Promise<void>((resolve) => {
+    flood.on('data', (chunk) => {
+      answers += reader.push(chunk).length;
+      if (answers === questions) resolve();
+    });
+  });
+  flood.write(Buffer.concat(Array.from({ length: questions }, () => encodeFrame(1))));
+  let calm = 0;
+  const others = async (): Promise<void> => {
+    for (; answers < questions; calm++) await call({ op: 'status' }, { socket: path });
+  };
+  await Promise.all([all, others()]);
+  t.log(`${calm} others were answered meanwhile`);
+  t.true(calm > 40);
+  t.is(asked, calm);
+});
+
 test('an answer too large for its client ends the connection, not the daemon', async (t) => {
   const socket = await serve(t, async () => 'x'.repeat(3_000_000), { maxQueued: 1_000_000 });
   const slow = net.connect(socket);
