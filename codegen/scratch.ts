@@ -7,19 +7,30 @@ const inUse = new Set<string>();
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export function makeScratch(name: string): string {
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), `netmill-${name}-`)));
-  if (inUse.size === 0) {
-    process.on('exit', removeAll);
-    for (const signal of signals) process.on(signal, end);
+  // First: without a listener a signal ends the process at any instant, also between the next two lines.
+  if (inUse.size === 0) listen();
+  try {
+    const directory = realpathSync(mkdtempSync(join(tmpdir(), `netmill-${name}-`)));
+    inUse.add(directory);
+    return directory;
+  } finally {
+    if (inUse.size === 0) ignore();
   }
-  inUse.add(directory);
-  return directory;
 }
 
 export function removeScratch(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
+  // A C compiler that is being stopped may still write there.
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
   inUse.delete(directory);
-  if (inUse.size > 0) return;
+  if (inUse.size === 0) ignore();
+}
+
+function listen(): void {
+  process.on('exit', removeAll);
+  for (const signal of signals) process.on(signal, end);
+}
+
+function ignore(): void {
   process.off('exit', removeAll);
   for (const signal of signals) process.off(signal, end);
 }
@@ -29,7 +40,12 @@ function removeAll(): void {
 }
 
 function end(signal: NodeJS.Signals): void {
-  removeAll();
+  ignore();
+  try {
+    removeAll();
+  } catch {
+    // The signal counts; what could not be removed stays.
+  }
   // Who listens, too, says how it ends; otherwise the signal does what it does without a listener.
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

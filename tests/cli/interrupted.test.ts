@@ -11,10 +11,15 @@ const cli = join(packageRoot, 'dist/runtime/cli/main.js');
 const directory = mkdtempSync(join(tmpdir(), 'netmill-interrupted-'));
 test.after.always(() => rmSync(directory, { recursive: true, force: true }));
 
+/** Takes seconds to build, so that there is time to stop it. */
 const policy = join(directory, 'edge.ts');
 writeFileSync(
   policy,
-  "import { router } from 'netmill'\nexport default router('edge', { interfaces: { a: { port: 'xdp:eth0' } } })\n",
+  `import { acl, deny, router, tcp } from 'netmill'
+const rules = Array.from({ length: 3000 }, (_, i) => deny({ service: tcp(2 * i) }))
+const long = acl('long', { default: 'allow' }, rules)
+export default router('edge', { interfaces: { a: { port: 'xdp:eth0', fallback: 'drop', in: long } } })
+`,
 );
 
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
