@@ -133,3 +133,28 @@ systemTest('a port goes on under another name of its device, up or down when it 
     await lab.close();
   }
 });
+
+systemTest('an interface has another name in the policy, and its port goes on', async (t) => {
+  const lab = await Lab.create();
+  try {
+    const client = await lab.node('client');
+    const router = await lab.router('router');
+    await lab.link(
+      { node: client, device: 'c0', addresses: ['10.0.1.2/24'] },
+      { node: router, device: 'r0', addresses: ['10.0.1.1/24'] },
+    );
+    const named = (name: string) => policy([`${name}: { port: 'xdp:r0', in: echo, fallback: 'drop' }`]);
+    const netmill = await Netmill.start(lab, router, named('lan'));
+    await until('an answer', async () => (await client.pings(1, '10.0.1.1')) === 1);
+    await netmill.deploy(named('office'));
+    t.is(await client.pings(20, '10.0.1.1'), 20);
+    await netmill.deploy(named('lan'));
+    t.is(await client.pings(20, '10.0.1.1'), 20);
+    t.deepEqual(
+      (await netmill.status()).ports.map((port) => port.open && port.up),
+      [true],
+    );
+  } finally {
+    await lab.close();
+  }
+});
