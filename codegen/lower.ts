@@ -115,7 +115,7 @@ function lowerLists(
   gateways: readonly IrGateway[],
   sets: readonly IrSet[],
 ): readonly IrList[] {
-  const namer = new Namer();
+  const functions = listFunctions(usedLists(policy.router));
   const enumerators = new Namer();
   const context: MatchContext = {
     predicates,
@@ -174,13 +174,27 @@ function lowerLists(
       kind: list.kind,
       direction,
       name: list.name,
-      function: namer.name(shorten(words(list.name), 32), `${list.kind} ${direction} ${list.name}`),
+      function: functions({ list, direction }),
       rules,
       ...(fallback && { fallback }),
       readsTransport: { 4: readsTransport(rules, 4), 6: readsTransport(rules, 6) },
       origin: list.origin,
     };
   });
+}
+
+/** The list `edge` has functions of its own for each family, `edge_ipv6` among them: a list of that name gets another one. */
+function listFunctions(used: readonly UsedList[]): (one: UsedList) => string {
+  const namer = new Namer();
+  const plain = ({ list }: UsedList) => shorten(words(list.name), 32);
+  return (one) => {
+    const name = plain(one);
+    const isTaken = used.some((other) =>
+      families.some((family) => `${name}_`.startsWith(`${plain(other)}_ipv${family}_`)),
+    );
+    const { kind, name: key } = one.list;
+    return namer.name(isTaken ? `${name}_${hash(key, 4)}` : name, `${kind} ${one.direction} ${key}`);
+  };
 }
 
 /** Its line is the list's: what stands there is not a rule. */

@@ -33,6 +33,17 @@ const rows: Readonly<Record<string, string>> = {
   'names that differ in their dashes': withWan(
     "in: acl('a-b', {}, [allow({ when: predicate('x-y', (p) => p.ttl > 1) }), allow({ when: predicate('x_y', (p) => p.ttl > 0) })]), pbr: pbr('a_b', [nexthop('192.0.2.1')]),",
   ),
+  'names that end in a family': `
+    const a = nets('10.0.0.0/8', '2001:db8::/32'), aIpv4 = nets('10.0.0.0/9', '2001:db8::/33')
+    const p = predicate('a', (p) => p.src.within(a)), other = predicate('a-ipv4', (p) => p.dst.within(aIpv4))
+    const rules = [deny({ from: a, to: aIpv4, service: tcp(80) }).log(), allow({ when: p }), allow({ when: other })]
+    const lists = (name: string) => ({ in: acl(name, {}, rules), out: acl(name + '-out', {}, rules), pbr: pbr(name, [nexthop('192.0.2.1', { from: a.v4 })]) })
+    export default router('r', { interfaces: {
+      'a-ipv6': { port: 'xdp:e0', fallback: 'drop', ...lists('a-ipv6') },
+      a: { port: 'xdp:e1', fallback: 'drop', ...lists('a') },
+      a_ipv4: { port: 'xdp:e2', fallback: 'drop', ...lists('a_ipv4'), out: acl('a-out-ipv4', {}, rules) },
+      b: { port: 'xdp:e3', fallback: 'drop', ...lists('a-ipv4-holds') },
+    } })`,
   'words that would end a comment': withWan(
     "in: acl('a', {}, [allow({ service: tcp(1) }).why('*/ int x; /* ??/ \\\\ // ä') /* x */, deny({ service: udp(1, 5, '7-9', 77, 99, '100-200', 400, 500) })]),",
   ),
