@@ -1,9 +1,8 @@
 /*
  * Frames whose neighbour is not resolved yet (RFC 1812 §3.3.2, RFC 4861 §7.2.2: keep a few, send them when the answer
  * comes). Per worker: a table of neighbours, hashed by interface and address, each with a short FIFO of copied frames
- * from one pool, in which the latest takes the oldest's place (RFC 4861 §7.2.2, RFC 1122 §2.3.2.2). While any wait, the worker looks each
- * millisecond whether the FIB has the neighbour; three seconds after the first came, all that wait are dropped and counted on the egress
- * interface, and their sources told (icmp.c). On an interface
+ * from one pool. While any wait, the worker looks each millisecond whether the FIB has the neighbour; frames
+ * older than three seconds are dropped and counted on the egress interface, and their sources told (icmp.c). On an interface
  * without a face in the kernel the engine asks by itself, and sends by what it knows (own/own.h): so new neighbours are
  * found without a daemon, too. Everything runs on its worker.
  */
@@ -20,6 +19,7 @@
 #define NO_FRAME      0xffffu
 
 struct deferred_frame {
+	uint64_t since_ns;
 	uint16_t next, len, l3;
 	uint8_t data[MILL_BUF_SIZE_LARGE];
 };
@@ -31,7 +31,7 @@ struct neighbour {
 	uint8_t family;
 	uint8_t address[16];
 	uint32_t adjacency;
-	uint64_t asked_ns, since_ns; /* since_ns: the first came, which may have given way */
+	uint64_t asked_ns;
 };
 
 struct mill_defer {
@@ -189,7 +189,7 @@ static void serve_frames(struct mill_worker_thread *worker, struct neighbour *n)
 			}
 			if (why == MILL_DROP_TX_FULL)
 				return;
-		} else if (!hopeless && now - n->since_ns < PATIENCE_NS) {
+		} else if (!hopeless && now - frame->since_ns < PATIENCE_NS) {
 			return;
 		}
 		if (why == MILL_DROP_UNRESOLVED)
@@ -206,19 +206,6 @@ static void serve(struct mill_worker_thread *worker, struct neighbour *n)
 	worker->defer->serving = false;
 }
 
-/* False: there is none, and none of its own that could give way, or the oldest is in work. */
-static bool make_room(struct mill_worker_thread *worker, struct neighbour *n)
-{
-	struct mill_defer *defer = worker->defer;
-	if (n->count < PER_NEIGHBOUR && defer->free_frame != NO_FRAME)
-		return true;
-	if (n->count == 0 || defer->serving)
-		return false;
-	worker->base.if_counters[n->iface].drop[MILL_DROP_UNRESOLVED]++;
-	release_first(defer, n);
-	return true;
-}
-
 bool mill_service_defer(struct mill_worker *base, uint32_t id, const uint8_t *nexthop, const uint8_t *frame,
                         uint16_t len, uint16_t l3)
 {
@@ -233,19 +220,15 @@ bool mill_service_defer(struct mill_worker *base, uint32_t id, const uint8_t *ne
 		memcpy(address, adjacency->address, family == 4 ? 4 : 16);
 	}
 	if (adjacency->iface >= MILL_MAX_IFACES || (family != 4 && family != 6) ||
-	    len > MILL_BUF_SIZE_LARGE || l3 > len || l3 < 14)
+	    len > MILL_BUF_SIZE_LARGE || l3 > len || l3 < 14 || defer->free_frame == NO_FRAME)
 		return false;
 	struct neighbour *n = find(defer, adjacency->iface, family, address);
-	if (n != NULL && n->count == 0)
-		n->since_ns = base->now_ns;
-	if (n == NULL || !make_room(worker, n))
+	if (n == NULL || n->count >= PER_NEIGHBOUR)
 		return false;
 	const uint16_t index = defer->free_frame;
 	struct deferred_frame *slot = &defer->frame[index];
 	defer->free_frame = slot->next;
-	slot->next = NO_FRAME;
-	slot->len = len;
-	slot->l3 = l3;
+	*slot = (struct deferred_frame){.since_ns = base->now_ns, .next = NO_FRAME, .len = len, .l3 = l3};
 	memcpy(slot->data, frame, len);
 	if (n->last == NO_FRAME)
 		n->first = index;
