@@ -9,7 +9,7 @@ export function comment(text: string): string {
     .replaceAll('…', '...')
     .replace(/[\t\r\n]+/g, ' ')
     .replace(/[^\x20-\x7e]/g, '?')
-    .replaceAll('??', '? ?')
+    .replace(/\?(?=\?)/g, '? ')
     .replaceAll('*/', '* /')
     .replaceAll('/*', '/ *')
     .replace(/\\$/, '\\ ');

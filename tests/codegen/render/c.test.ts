@@ -47,6 +47,9 @@ const rows: Readonly<Record<string, string>> = {
   'words that would end a comment': withWan(
     "in: acl('a', {}, [allow({ service: tcp(1) }).why('*/ int x; /* ??/ \\\\ // ä') /* x */, deny({ service: udp(1, 5, '7-9', 77, 99, '100-200', 400, 500) })]),",
   ),
+  'lines that would go on': withWan(
+    "in: acl('a', {}, [allow({ when: predicate('p', (p) => {\n  // 日本語/\n  // ????/\n  // \\\n  return p.ttl > 1;\n}) })]),",
+  ),
   'names as long as they may be': withWan(
     `in: acl('${'a'.repeat(63)}', { log: true }, [nexthop('2001:db8:1111:2222:3333:4444:5555:6666', { from: nets('2001:db8::/32'), to: nets('2001:db8:${'1:'.repeat(5)}1/128'), service: tcp(1, 22, 333, 4444, 55555), when: predicate('${'b'.repeat(63)}', (p) => p.ttl > 1) }).log()]),`,
   ),
@@ -163,4 +166,5 @@ test('the policy’s lookup method is the one that is compiled in', async (t) =>
 test('text in comments', (t) => {
   t.is(comment('a */ b /* c ??/ d…\n e\tf ü'), 'a * / b / * c ? ?/ d...  e f ?');
   t.is(comment('/*/ **/'), '/ * / ** /');
+  t.is(comment('日本語/ ????/'), '? ? ?/ ? ? ? ?/');
 });
