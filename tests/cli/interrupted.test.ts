@@ -46,7 +46,11 @@ for (const [what, ...argv] of [
     test(`${what} that ${signal} stops leaves nothing behind`, async (t) => {
       const scratch = join(directory, `${argv[0]}-${signal}`);
       mkdirSync(scratch);
-      const running = execa(process.execPath, [cli, ...argv], { env: { TMPDIR: scratch }, reject: false });
+      const running = execa(process.execPath, [cli, ...argv], {
+        env: { TMPDIR: scratch },
+        reject: false,
+        forceKillAfterDelay: false,
+      });
       const building = () => readdirSync(scratch).some((name) => name.startsWith('netmill-build-'));
       for (let i = 0; i < 3000 && !building(); i++) await sleep(10);
       t.true(building());
