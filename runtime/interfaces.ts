@@ -91,22 +91,48 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
     }
   };
 
-  const removeUnwanted = (wishes: readonly Wish[], kernelRoutes: ReadonlyMap<string, PlanRoute>): void => {
+  const removeUnwanted = (
+    wishes: readonly Wish[],
+    sized: ReadonlySet<string>,
+    kernelRoutes: ReadonlyMap<string, PlanRoute>,
+  ): void => {
     const wanted = new Set(wishes.flatMap((wish) => [...wish.faces.values()].map(madeAs)));
     const addresses = new Set(wishes.flatMap(addressKeys));
-    for (const change of [...journal.entries()].reverse()) {
-      const stays =
-        change.kind === 'address'
-          ? addresses.has(`${change.device} ${change.address}`)
-          : change.kind === 'route'
-            ? kernelRoutes.has(routeKey(change))
-            : wanted.has(change.device);
-      if (!stays) undo(change);
-    }
+    const stays = (change: KernelChange): boolean => {
+      switch (change.kind) {
+        case 'address':
+          return addresses.has(`${change.device} ${change.address}`);
+        case 'route':
+          return kernelRoutes.has(routeKey(change));
+        case 'mtu':
+          return sized.has(change.device);
+        case 'up':
+          return wanted.has(change.device);
+      }
+    };
+    for (const change of [...journal.entries()].reverse()) if (!stays(change)) undo(change);
+  };
+
+  /** In the place of one of ours with another gateway, which the kernel takes for the same route. False: there is none. */
+  const replaceRoute = (route: PlanRoute, routes: ReadonlyMap<string, PlanRoute>): boolean => {
+    const { prefix, gateway } = route;
+    const change = { kind: 'route', prefix, gateway } as const;
+    const before = journal
+      .entries()
+      .find((one) => one.kind === 'route' && one.prefix === prefix && !routes.has(routeKey(one)));
+    if (before === undefined || journal.has(change)) return false;
+    journal.add(change);
+    const done = attempt(`route ${prefix} via ${gateway} refused`, gone, () =>
+      kernel.replaceRoute(prefix, gateway),
+    );
+    journal.remove(done ? before : change);
+    return done;
   };
 
   const addRoutes = (routes: ReadonlyMap<string, PlanRoute>): void => {
-    for (const { prefix, gateway } of routes.values()) {
+    for (const route of routes.values()) {
+      if (replaceRoute(route, routes)) continue;
+      const { prefix, gateway } = route;
       make({ kind: 'route', prefix, gateway }, `route ${prefix} via ${gateway} refused`, () =>
         kernel.addRoute(prefix, gateway),
       );
@@ -119,6 +145,7 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
       const map: { ifindex: number; slot: number }[] = [];
       const updates: Promise<void>[] = [];
       const own: OwnLink[] = [];
+      const sized = new Set<string>();
       for (const [name, wanted] of merge(wishes)) {
         const { iface, face, plan } = wanted;
         const slot = link.state.interfaceSlot(name);
@@ -126,7 +153,9 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
         const port = links.find((l) => l.name === portDevice(plan, iface));
         if (face.kind === 'none') own.push(ownLink(iface, face, link, port?.mtu));
         if (face.kind === 'none') map.push({ ifindex: ownIfindex(slot), slot });
-        if (device !== undefined) setUpDevice(device, wanted, wantedMtu(iface, face, port));
+        const mtu = wantedMtu(iface, face, port);
+        if (mtu !== undefined) sized.add(madeAs(face));
+        if (device !== undefined) setUpDevice(device, wanted, mtu);
         if (device !== undefined) map.push({ ifindex: device.ifindex, slot });
         const update = link.setInterface(stateOf(slot, iface, face, device, port, link));
         updates.push(update.catch((error: unknown) => log.debug(`interface ${name}: ${messageOf(error)}`)));
@@ -139,7 +168,7 @@ export function keepInterfaces(options: InterfacesOptions): Interfaces {
       rib.setOwn(own, routes.filter(overOwn));
       rib.setInterfaces(map);
       addRoutes(kernelRoutes);
-      removeUnwanted(wishes, kernelRoutes);
+      removeUnwanted(wishes, sized, kernelRoutes);
       await Promise.all(updates);
     },
     restore: () => {

@@ -15,6 +15,8 @@ export interface Kernel {
   addAddress(ifindex: number, address: string): void;
   deleteAddress(ifindex: number, address: string): void;
   addRoute(prefix: string, gateway: string): void;
+  /** In the place of one with another gateway. */
+  replaceRoute(prefix: string, gateway: string): void;
   deleteRoute(prefix: string, gateway: string): void;
   /** A static neighbour; without a MAC, what the kernel knows of it is forgotten. */
   setNeighbour(ifindex: number, address: string, mac: string | undefined): void;

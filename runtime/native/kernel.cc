@@ -94,6 +94,12 @@ static Napi::Value add_route(const Napi::CallbackInfo &info)
 	return change_route(info, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "addRoute");
 }
 
+/* Of one with another gateway, and there must be one. */
+static Napi::Value replace_route(const Napi::CallbackInfo &info)
+{
+	return change_route(info, RTM_NEWROUTE, NLM_F_REPLACE, "replaceRoute");
+}
+
 static Napi::Value delete_route(const Napi::CallbackInfo &info)
 {
 	return change_route(info, RTM_DELROUTE, 0, "deleteRoute");
@@ -154,6 +160,7 @@ Napi::Object make_kernel(Napi::Env env)
 	kernel.Set("addAddress", Napi::Function::New<add_address>(env, "addAddress"));
 	kernel.Set("deleteAddress", Napi::Function::New<delete_address>(env, "deleteAddress"));
 	kernel.Set("addRoute", Napi::Function::New<add_route>(env, "addRoute"));
+	kernel.Set("replaceRoute", Napi::Function::New<replace_route>(env, "replaceRoute"));
 	kernel.Set("deleteRoute", Napi::Function::New<delete_route>(env, "deleteRoute"));
 	kernel.Set("setNeighbour", Napi::Function::New<set_neighbour>(env, "setNeighbour"));
 	kernel.Set("setUp", Napi::Function::New<set_up>(env, "setUp"));

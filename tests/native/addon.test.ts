@@ -74,7 +74,11 @@ systemTest('kernel settings are made, and refusals carry code and reason', async
     t.regex(await refused(t, remote, 'ENETUNREACH', 'addRoute', '10.7.0.0/16', '203.0.113.9'), /gateway/);
     await refused(t, remote, 'ENODEV', 'addAddress', 99999, '10.8.0.1/24');
     t.regex(await refused(t, remote, 'EINVAL', 'addRoute', '10.7.0.1/16', '10.5.0.9'), /10\.7\.0\.0\/16/);
-    await remote.call('kernel', 'deleteRoute', '10.6.0.0/16', '10.5.0.9');
+    await refused(t, remote, 'ENOENT', 'replaceRoute', '10.7.0.0/16', '10.5.0.9');
+    await remote.call('kernel', 'replaceRoute', '10.6.0.0/16', '10.5.0.8');
+    await remote.call('rib', 'settled');
+    t.is((await remote.call<RibRoute>('rib', 'lookup', '10.6.1.1')).nexthops[0]?.gateway, '10.5.0.8');
+    await remote.call('kernel', 'deleteRoute', '10.6.0.0/16', '10.5.0.8');
     await remote.call('kernel', 'deleteAddress', v0.ifindex, '10.5.0.1/24');
     await remote.call('kernel', 'setUp', v0.ifindex, false);
     await remote.call('rib', 'settled');
