@@ -240,7 +240,7 @@ test('a client that was turned away and stays does not keep the server from stop
   await t.notThrowsAsync(server.stop());
 });
 
-test('a thousand clients that do not go are no thousand descriptors', async (t) => {
+test.serial('a thousand clients that do not go are no thousand descriptors', async (t) => {
   const socket = await serve(t, echo, { maxClients: 1 });
   await occupy(t, socket);
   const clients = Array.from({ length: 300 }, () => {
