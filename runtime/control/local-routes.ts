@@ -70,15 +70,28 @@ export function openLocalRoutes({ path, rib, log }: LocalRoutesOptions): LocalRo
       const name = names.get(told.get(route.prefix) ?? 0);
       return route.device === undefined || name === undefined ? route : { ...route, device: name };
     });
-    if (renamed.some((route, r) => route.device !== routes[r]!.device)) save(renamed);
+    if (renamed.every((route, r) => route.device === routes[r]!.device)) return;
+    try {
+      save(renamed);
+    } catch (error) {
+      routes = renamed;
+      log.error({ path, error: messageOf(error) }, 'new names of devices of local routes are not kept');
+    }
   };
 
   return {
     list: () => routes,
     add: (route) => {
       const others = routes.filter(({ prefix }) => prefix !== route.prefix);
+      const before = routes.find(({ prefix }) => prefix === route.prefix);
       const hasWay = tell(route);
-      save([...others, route]);
+      try {
+        save([...others, route]);
+      } catch (error) {
+        if (before) tell(before);
+        else forget(route.prefix);
+        throw error;
+      }
       return hasWay;
     },
     delete: (prefix) => {

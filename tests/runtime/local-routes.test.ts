@@ -128,3 +128,28 @@ test('a file that is damaged is told of, and costs the routes, not the start', (
   const routes = made.open();
   t.deepEqual([routes.list(), made.complaints.length], [[], 1]);
 });
+
+test('what cannot be kept is not added, and leaves what was there', (t) => {
+  const folder = mkdtempSync(join(directory, 'full-'));
+  const here = bed(join(folder, 'routes.json'));
+  const routes = here.open();
+  routes.add(byGateway);
+  rmSync(folder, { recursive: true });
+  t.throws(() => routes.add({ prefix: '10.4.0.0/16', gateway: '192.0.2.1' }), { code: 'ENOENT' });
+  t.throws(() => routes.add({ ...byGateway, gateway: '192.0.2.2' }), { code: 'ENOENT' });
+  t.deepEqual([...here.rib], [['10.1.0.0/16', '192.0.2.1']]);
+});
+
+test('a device’s new name that cannot be kept is followed all the same', (t) => {
+  const folder = mkdtempSync(join(directory, 'full-'));
+  const here = bed(join(folder, 'routes.json'));
+  const routes = here.open();
+  routes.add(byDevice);
+  rmSync(folder, { recursive: true });
+  here.links = [link({ ifindex: 3, name: 'office' })];
+  routes.apply();
+  t.is(routes.list()[0]?.device, 'office');
+  t.is(here.complaints.length, 1);
+  routes.apply();
+  t.is(here.complaints.length, 1);
+});
