@@ -176,6 +176,6 @@ void mill_deal(struct mill_deal_leg *leg, uint32_t n, uint32_t *bucket, uint32_t
 		if (new || home[b] == 0 || hand.claimant[b] != NOBODY)
 			home[b] = owner->identity;
 		if (bucket[b] != owner->adjacency)
-			__atomic_store_n(&bucket[b], owner->adjacency, __ATOMIC_RELAXED);
+			__atomic_store_n(&bucket[b], owner->adjacency, __ATOMIC_RELEASE);
 	}
 }

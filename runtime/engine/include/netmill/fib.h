@@ -175,7 +175,7 @@ MILL_COLD const struct mill_adjacency *mill_fib_select_other(const struct mill_f
 	for (uint32_t i = 0; i <= mask + MILL_FIB_DETOURS; i++) {
 		const uint32_t at =
 		    i < MILL_FIB_DETOURS ? mill_fib_detour(hash & mask, i, mask) : (hash + i) & mask;
-		const uint32_t id = __atomic_load_n(&bucket[at], __ATOMIC_RELAXED);
+		const uint32_t id = __atomic_load_n(&bucket[at], __ATOMIC_ACQUIRE);
 		const struct mill_adjacency *adjacency = mill_fib_adjacency(fib, id);
 		if (!mill_fib_leg_dead(fib, adjacency))
 			return adjacency;
