@@ -13,8 +13,10 @@ import {
   withoutHidden,
 } from '../analysis/first-match.js';
 import { type Probe, probesOf, taker } from '../analysis/probe.js';
-import type { Block } from '../analysis/sets.js';
+import { type Block, common } from '../analysis/sets.js';
 import type { IrRule } from '../ir.js';
+import { readsTransport } from '../optimise/transport.js';
+import { effectWords } from '../treatment.js';
 import { type AnalysedList, sameEffect } from './list.js';
 
 export type Idle =
@@ -105,7 +107,7 @@ function redundantRule(
       const later = taker(match, probe, index + 1, list.rules.length, gone);
       return isOther(later === undefined ? list.fallback : list.rules[later]);
     };
-    if (someProbe(match, index, probeDiffers)) return true;
+    if (someProbe(match, index, probeDiffers) || hiddenDiffers(match, index, gone)) return true;
     const spent = budget();
     const laterDiffers = (block: Block) => {
       const after = match.meeting(block, index + 1, list.rules.length).filter((one) => !gone.has(one));
@@ -119,4 +121,21 @@ function redundantRule(
     return eachLive(match, index, laterDiffers, spent);
   });
   return needed ? undefined : { kind: 'redundant', rule, like: [...like] };
+}
+
+/**
+ * An ACL whose last rule that reads transport headers goes no longer refuses what hides them (RFC 1858): then its other rules
+ * decide, those that take nothing else among them.
+ */
+function hiddenDiffers(match: FirstMatch, index: number, gone: ReadonlySet<number>): boolean {
+  const { list, regions, hidden } = match;
+  const { family, diagrams } = regions.space;
+  const reads = (at: number) => readsTransport([list.rules[at]!], family);
+  if (hidden === undefined || !reads(index)) return false;
+  const others = [...list.rules.keys()].filter((at) => at !== index);
+  if (others.some((at) => !gone.has(at) && reads(at))) return false;
+  const passes = (by: IrRule | undefined) => by?.action.kind !== 'deny' || effectWords(by).length > 0;
+  const meets = (at: number) =>
+    match.region(at).some((block) => common(diagrams, block, hidden) !== undefined);
+  return passes(list.fallback) || others.some((at) => passes(list.rules[at]) && meets(at));
 }
