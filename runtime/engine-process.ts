@@ -39,17 +39,29 @@ const ENGINE_NICE = -15;
 const START_TIMEOUT_MS = 5_000;
 const END_MS = 500;
 const notListening: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
+/** It waits to adopt; and it is going. */
+const orphaned: ReadonlySet<string> = new Set(['EAGAIN', 'ECONNRESET']);
 
 export function engineProcesses(options: EngineProcessOptions): EngineProcesses {
   const { native, paths } = options;
   const binary = options.binary ?? engineBinary;
   return {
     find: async () => {
-      try {
-        return await native.connectEngine(paths.engineSocket);
-      } catch (error) {
-        if (notListening.has(errnoOf(error))) return undefined;
-        throw new MillError('engine', `an engine listens on ${paths.engineSocket}, but: ${messageOf(error)}`);
+      const deadline = performance.now() + START_TIMEOUT_MS;
+      for (;;) {
+        try {
+          return await native.connectEngine(paths.engineSocket);
+        } catch (error) {
+          if (notListening.has(errnoOf(error))) return undefined;
+          // A daemon died before this engine could adopt: now that it has been asked in vain, it goes.
+          const goes = orphaned.has(errnoOf(error)) && performance.now() < deadline;
+          if (!goes)
+            throw new MillError(
+              'engine',
+              `an engine listens on ${paths.engineSocket}, but: ${messageOf(error)}`,
+            );
+          await sleep(1);
+        }
       }
     },
     start: async (signal, { buffers, bytes }) => {
@@ -122,8 +134,11 @@ async function untilListening(
       if (link.pid === child.pid || child.pid === 0) return link;
       link.release();
     } catch (error) {
-      if (errnoOf(error) === 'ECONNRESET') await untilEnded(child);
-      else if (!notListening.has(errnoOf(error))) throw notStarted(messageOf(error), paths);
+      if (!notListening.has(errnoOf(error))) {
+        await untilEnded(child);
+        const reset = errnoOf(error) === 'ECONNRESET';
+        if (!reset || child.ended() === undefined) throw notStarted(messageOf(error), paths);
+      }
     }
     const ended = child.ended();
     if (ended !== undefined) throw notStarted(ended.why, paths, ended.killed ? EngineKilled : MillError);

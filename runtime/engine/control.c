@@ -48,8 +48,11 @@ static void receive(struct mill_engine *engine)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		mill_log("the daemon is gone; forwarding goes on");
+		/* One that has nothing yet is in the way of others. */
+		mill_log("the daemon is gone; %s",
+		         engine->adopting ? "nothing was adopted: stopping" : "forwarding goes on");
 		mill_daemon_forget(engine);
+		engine->stopping = engine->stopping || engine->adopting;
 		return;
 	}
 	const uint32_t n_fds = take_fds(&header, fds);

@@ -258,6 +258,9 @@ void EngineLink::ready(Napi::Env env)
 			throw Failure(EPROTO, "hello",
 			              "expected an engine of ABI " + std::to_string(MILL_ABI_VERSION) +
 			                  ", got " + std::to_string(hello_.abi));
+		if (hello_.adopting != 0)
+			throw Failure(EAGAIN, "hello",
+			              "the engine waits for somebody who has what it is to adopt");
 		const Fd fd = held().duplicate(MILL_HOLD_STATE, 0, 0, nullptr);
 		if (!fd)
 			throw Failure(EPROTO, "hello", "the engine sent no state");

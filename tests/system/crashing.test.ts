@@ -10,6 +10,7 @@ import { execa } from 'execa';
 import { compilerFlags, includeFlags, linkFlags } from '../../codegen/compiler.js';
 import { formatManifest } from '../../codegen/manifest.js';
 import type { GenerationReply } from '../../runtime/control/types.js';
+import { engineBinary } from '../../runtime/paths.js';
 import { behind, Line, macs, own } from '../support/line.js';
 import { built, Netmill } from '../support/netmill.js';
 import { until } from '../support/netns.js';
@@ -102,3 +103,12 @@ crashTest(
     t.notRegex(netmill.logs(), /another XDP program/);
   },
 );
+
+crashTest('an engine that waits to adopt, and whose daemon has died, is in nobody’s way', async (t, line) => {
+  const log = join(line.lab.directory, 'orphan.log');
+  const script = '"$0" --rundir "$5" --adopt >"$ORPHAN_LOG" 2>&1 & sleep 0.5; exec "$@"';
+  const wrapper = ['env', `ORPHAN_LOG=${log}`, 'sh', '-c', script, engineBinary];
+  const netmill = await Netmill.start(line.lab, line.router, await built(numbered(0)), wrapper);
+  t.is((await running(netmill))?.generation, 1);
+  t.regex(readFileSync(log, 'utf8'), /nothing was adopted: stopping\nstopped/);
+});
