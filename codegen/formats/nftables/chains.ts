@@ -107,7 +107,8 @@ function oneRule(rule: NftRule, outer: readonly Box[], way: Walk, isLast: boolea
   const rest: { log: boolean; why?: string } = { log: false };
   let done = false;
   for (const statement of rule.expr) {
-    const [kind = ''] = Object.keys(statement);
+    const [kind = '', another] = Object.keys(statement);
+    if (another !== undefined) throw new NotHere(`'${another}' beside ${kind}`);
     if (done) throw new NotHere(`${kind} after the verdict`);
     if (kind === 'match') {
       if (rest.log) throw new NotHere('a test after log');

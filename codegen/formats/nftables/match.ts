@@ -58,6 +58,7 @@ function concatenated(
 function readTest(op: unknown, left: unknown, right: unknown, context: MatchContext): Part {
   if (!isObject(left)) throw new NotHere('a test without a left side');
   if (isObject(left.payload)) {
+    outerField(left.payload);
     const set = runTimeSet(left.payload, op, right, context);
     if (set) return set;
   }
@@ -70,6 +71,13 @@ function readTest(op: unknown, left: unknown, right: unknown, context: MatchCont
       ? `connection tracking (ct ${isObject(left.ct) ? String(left.ct.key) : ''}): ACLs know no connections`
       : `tests of ${kind}`,
   );
+}
+
+/** Of the packet itself: not of one in a tunnel, nor bits by their place. */
+function outerField(payload: Readonly<Record<string, unknown>>): void {
+  const [other] = Object.keys(payload).filter((key) => key !== 'protocol' && key !== 'field');
+  if (other === 'tunnel') throw new NotHere(`tests of what is in a tunnel (${String(payload.tunnel)})`);
+  if (other !== undefined) throw new NotHere(`tests of bits by their place (${other})`);
 }
 
 function runTimeSet(
@@ -245,6 +253,7 @@ function wholeFlags({ elements, not, order, some }: Compared): {
 /** `tcp flags & (syn | ack) == syn` */
 function masked([left, mask]: readonly unknown[], op: unknown, right: unknown): Part {
   const payload = isObject(left) && isObject(left.payload) ? left.payload : {};
+  outerField(payload);
   if (payload.protocol !== 'tcp' || payload.field !== 'flags' || op !== '==')
     throw new NotHere('a test of masked bits');
   const [bits, value] = [flagsOf(mask), flagsOf(right)];

@@ -46,7 +46,7 @@ export function numbers(
   return mergePorts(
     elements.map((element) => {
       const range = isObject(element) && Array.isArray(element.range) ? element.range : [element, element];
-      return { from: one(range[0]), to: one(range[1]) };
+      return ascending({ from: one(range[0]), to: one(range[1]) });
     }),
   );
 }
@@ -66,9 +66,14 @@ export function addresses(elements: readonly unknown[], family: Family): readonl
         typeof end === 'string' ? parseAddress(end) : undefined,
       );
       if (from?.family !== family || to?.family !== family) return one(element);
-      return { from: from.bits, to: to.bits };
+      return ascending({ from: from.bits, to: to.bits });
     }),
   );
+}
+
+function ascending<T extends number | bigint>(range: { readonly from: T; readonly to: T }) {
+  if (range.from <= range.to) return range;
+  throw new NotHere('a range that ends before it begins');
 }
 
 export const protocolNames: Readonly<Record<string, number>> = {

@@ -298,6 +298,38 @@ test(
   /taken for what comes in/,
   { forward: 'in' },
 );
+const tunnel = { payload: { tunnel: 'vxlan', protocol: 'ip', field: 'saddr' } };
+test('what is in a tunnel', refuses, [match(tunnel, '10.0.0.1'), accept], /what is in a tunnel \(vxlan\)/);
+test(
+  'flags of what is in a tunnel',
+  refuses,
+  [match({ '&': [{ payload: { tunnel: 'vxlan', protocol: 'tcp', field: 'flags' } }, 'syn'] }, 0), accept],
+  /what is in a tunnel/,
+);
+test(
+  'bits by their place',
+  refuses,
+  [match({ payload: { base: 'th', offset: 0, len: 16 } }, 80), accept],
+  /tests of bits by their place/,
+);
+test(
+  'all but a range that ends before it begins',
+  refuses,
+  [match(payload('tcp', 'dport'), { range: [90, 80] }, '!='), accept],
+  /a range that ends before it begins/,
+);
+test(
+  'a range of addresses that ends before it begins',
+  refuses,
+  [match(payload('ip', 'saddr'), { range: ['10.0.0.9', '10.0.0.1'] }), accept],
+  /a range that ends before it begins/,
+);
+test(
+  'two statements in one',
+  refuses,
+  [{ ...accept, ...match(payload('tcp', 'dport'), 80) }],
+  /'match' beside accept/,
+);
 test('a mark', refuses, [match(meta('mark'), 1), accept], /tests of meta mark/);
 test('a next header', refuses, [match(payload('ip6', 'nexthdr'), 6), accept], /tests of ip6 nexthdr/);
 test(
