@@ -116,7 +116,7 @@ static void refusals(uint64_t generation)
 	refuse(generation, "dpdk:0000:ff:1f.7", ENODEV, "Cannot find device");
 	refuse(generation, "dpdk:net_pcap5,rx_pcap=/nonexistent/x", EPERM, "No such file");
 	refuse(generation, "dpdk:net_pcap5,rx_pcap=/nonexistent/x", EPERM, "No such file");
-	refuse(generation, "dpdk:net_ring0", EBUSY, "another port has this device");
+	refuse(generation, "dpdk:net_ring0,rings=1", EBUSY, "another port has this device");
 	refuse(generation, "dpdk:crypto_null0", ENODEV, "no network device");
 	too_few_buffers(generation);
 	CHECK(engine.state->running == running, "the old generation runs");
@@ -124,6 +124,26 @@ static void refusals(uint64_t generation)
 	run_flow("meanwhile", &a, &a, 2, 20000);
 	mill_pipe_close(&a);
 	printf("ok what DPDK cannot open is refused, with its reason\n");
+}
+
+/* A port with another name has another slot: the device goes from the one to the other at the swap, and back. */
+static void renamed(uint64_t generation)
+{
+	static const char *const specs[] = {"pipe:a", "dpdk:net_ring0"};
+	struct mill_pipe_client a;
+	struct mill_config *config = config_make(generation, 2, specs);
+	config_slot(config, 1, 5);
+	engine_deploy(&engine, config, "forwarder_swap2");
+	free(config);
+	expect_carrier(5, true);
+	CHECK(engine.state->port[1].flags == 0, "the old port is gone");
+	deploy(generation + 1, 2, specs);
+	expect_carrier(1, true);
+	CHECK(engine.state->port[5].flags == 0, "and the other one");
+	pipe_connect(&engine, &a, "a");
+	run_flow("renamed", &a, &a, 3, 20000);
+	mill_pipe_close(&a);
+	printf("ok a device goes on under another name of its port\n");
 }
 
 /* The engine's log has no line with these words. */
@@ -434,6 +454,7 @@ int main(void)
 	engine_start(&engine);
 	ring(1);
 	refusals(2);
+	renamed(50);
 	come_and_go(100);
 	files(200, true);
 	files(300, false);

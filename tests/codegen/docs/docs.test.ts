@@ -22,6 +22,7 @@ export default router('r', { interfaces: {
     deny({ from: inside.v6, when: odd }).id('odd').count('odds'),
     allow({ service: tcp(443, '8000-8099'), to: inside }).expires('2027-03-31'),
     allow({ service: tcp(), to: inside }),
+    allow({ service: udp(53), to: inside }),
   ]) },
   lan: { port: 'xdp:eth1', fallback: 'drop', vlans: { office: { id: 7, address: ['10.0.0.1/24'], pbr: pbr('out', [
     nexthop('198.51.100.1', { service: udp(53) }),
@@ -84,6 +85,7 @@ test('what rules do, protocols and messages are said in words', async (t) => {
 test('findings lead to the rule that they are about, and every cell of a card says what it is', (t) => {
   t.regex(html, /<tr id="acl-in\.odd" class="deny"><td data-label="#"><span><a href="#acl-in\.odd">2<\/a>/);
   const told = policy.warnings.filter((one) => one.origin.line === 11);
+  t.true(told.length > 0);
   t.is(html.match(/<a href="#acl-in\.rule\.[0-9a-f]{16}">policy\.ts:11<\/a>/g)?.length, told.length);
 });
 
@@ -122,7 +124,7 @@ test('links to rules hold when others come before them', async (t) => {
     string[],
     string[],
   ];
-  t.is(new Set(after).size, 6);
+  t.is(new Set(after).size, 7);
   t.deepEqual(
     before.filter((id) => !after.includes(id)),
     [],
